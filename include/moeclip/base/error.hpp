@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// How things fail. A caller who breaks a contract and a world that sends broken files both get an `Error` with a code
+// and a message a person can act on. Bugs of ours trip MOECLIP_ASSERT, which exists in checked builds only.
+//
+// Without exceptions (-fno-exceptions) `fail` calls the handler set by `set_error_handler`; it must not return, and
+// the default one ends the program after writing the message to stderr, because nothing else is left to do.
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "text.hpp"
+#include "version.hpp"
+
+#if !MOECLIP_HAS_EXCEPTIONS
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#endif
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// What kind of thing went wrong.
+enum class ErrorCode {
+  contract,     ///< the caller broke a documented precondition (shape, null, range)
+  io,           ///< the operating system refused: missing file, no permission, full disk
+  format,       ///< the bytes are not what their format promises: truncated, corrupt, contradictory
+  unsupported,  ///< well-formed, but of a kind that this library does not read
+  limit,        ///< larger than the documented limits, or than what the file can hold
+  missing,      ///< a tensor, key or entry that is needed is not there
+  mismatch,     ///< two things that must fit together do not: shapes, widths, vocabularies
+};
+
+/// Name of a code, for messages and machine-readable output.
+inline const char* to_string(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::contract: return "contract";
+    case ErrorCode::io: return "io";
+    case ErrorCode::format: return "format";
+    case ErrorCode::unsupported: return "unsupported";
+    case ErrorCode::limit: return "limit";
+    case ErrorCode::missing: return "missing";
+    case ErrorCode::mismatch: return "mismatch";
+  }
+  return "unknown";
+}
+
+/// The one exception type of the library. `what()` says which file, what was found, what was wanted, what to do.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+#if !MOECLIP_HAS_EXCEPTIONS
+
+using ErrorHandler = void (*)(const Error&);
+
+namespace detail {
+inline std::atomic<ErrorHandler> error_handler{nullptr};
+}
+
+/// Sets what `fail` calls when the program is built without exceptions. The handler must not return.
+inline void set_error_handler(ErrorHandler handler) { detail::error_handler.store(handler); }
+
+#endif
+
+/// Throws `Error{code, message}` (or calls the handler, see above). Never returns.
+[[noreturn]] inline void fail(ErrorCode code, const std::string& message) {
+#if MOECLIP_HAS_EXCEPTIONS
+  throw Error(code, message);
+#else
+  const Error error(code, message);
+  if (const ErrorHandler handler = detail::error_handler.load()) handler(error);
+  std::fprintf(stderr, "moeclip: %s\n", error.what());
+  std::abort();
+#endif
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS
+
+/// Contract of a public function, always checked. The message may be pieces: MOECLIP_EXPECT(n > 0, "n is ", n).
+#define MOECLIP_EXPECT(condition, ...)                                                 \
+  do {                                                                                 \
+    if (!(condition)) [[unlikely]]                                                     \
+      ::moeclip::fail(::moeclip::ErrorCode::contract, ::moeclip::concat(__VA_ARGS__)); \
+  } while (false)
+
+/// Internal invariant: a failure is a bug in this library. On with MOECLIP_ENABLE_ASSERT, otherwise not evaluated.
+#if defined(MOECLIP_ENABLE_ASSERT)
+#define MOECLIP_ASSERT(condition)                                                                \
+  do {                                                                                           \
+    if (!(condition)) [[unlikely]]                                                               \
+      ::moeclip::fail(::moeclip::ErrorCode::contract, "internal assertion failed: " #condition); \
+  } while (false)
+#else
+#define MOECLIP_ASSERT(condition) static_cast<void>(sizeof(!(condition)))
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A fixed set of threads that run one loop at a time. The caller works too, so a pool of one has no threads at all.
+// Tasks are handed out by a counter: which thread runs which task is open, so a task must not depend on its worker
+// except for scratch memory. That is what makes results the same bits for any number of threads.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "error.hpp"
+#include "function_ref.hpp"
+#include "types.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+class ThreadPool {
+ public:
+  using Task = function_ref<void(index_t task, int worker)>;
+
+  /// `threads` workers, the calling thread included; 0 means one per core.
+  explicit ThreadPool(int threads = 0) {
+    MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
+    if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    threads_.reserve(static_cast<std::size_t>(threads - 1));
+    for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+  }
+
+  ~ThreadPool() {
+    stop_.store(true, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /// Number of workers, the calling thread included.
+  [[nodiscard]] int size() const noexcept { return static_cast<int>(threads_.size()) + 1; }
+
+  /// Runs task(i, worker) for every i in [0, tasks) and returns when all are done; worker is in [0, size()). The first
+  /// exception of a task is rethrown here, after the others have stopped. One call at a time; a task must not call run.
+  void run(index_t tasks, Task task) {
+    if (tasks <= 0) return;
+    if (threads_.empty() || tasks == 1) {
+      for (index_t i = 0; i < tasks; ++i) task(i, 0);
+      return;
+    }
+    task_ = &task;
+    tasks_ = tasks;
+    next_.store(0, std::memory_order_relaxed);
+    busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    work(0);
+    for (int busy = busy_.load(std::memory_order_acquire); busy != 0; busy = busy_.load(std::memory_order_acquire))
+      busy_.wait(busy, std::memory_order_acquire);
+#if MOECLIP_HAS_EXCEPTIONS
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+#endif
+  }
+
+ private:
+  void serve(int worker) {
+    std::uint32_t seen = 0;
+    while (true) {
+      generation_.wait(seen, std::memory_order_acquire);
+      seen = generation_.load(std::memory_order_acquire);
+      if (stop_.load(std::memory_order_relaxed)) return;
+      work(worker);
+      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    }
+  }
+
+  void work(int worker) {
+#if MOECLIP_HAS_EXCEPTIONS
+    try {
+      drain(worker);
+    } catch (...) {
+      next_.store(tasks_, std::memory_order_relaxed);  // the others stop at their next task
+      const std::lock_guard lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+#else
+    drain(worker);
+#endif
+  }
+
+  void drain(int worker) {
+    for (index_t i = next_.fetch_add(1, std::memory_order_relaxed); i < tasks_;
+         i = next_.fetch_add(1, std::memory_order_relaxed))
+      (*task_)(i, worker);
+  }
+
+  std::vector<std::thread> threads_;
+  const Task* task_ = nullptr;
+  index_t tasks_ = 0;
+  alignas(64) std::atomic<index_t> next_{0};
+  alignas(64) std::atomic<int> busy_{0};
+  alignas(64) std::atomic<std::uint32_t> generation_{0};
+  std::atomic<bool> stop_{false};
+#if MOECLIP_HAS_EXCEPTIONS
+  std::exception_ptr error_;
+  std::mutex error_mutex_;
+#endif
+};
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

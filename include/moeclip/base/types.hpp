@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The integer that counts elements. Signed, so that differences and reverse loops need no care.
+
+#include <cstddef>
+
+#include "version.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+using index_t = std::ptrdiff_t;
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS
