@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A reference to something callable: two pointers, no allocation. It must not outlive the callable it was made from.
+// A reference to a callable object (a lambda, a pointer to a function): two pointers, no allocation. It must not
+// outlive the object it was made from.
 
 #include <memory>
 #include <type_traits>
@@ -18,11 +19,16 @@ class function_ref<Result(Arguments...)> {
  public:
   template <class Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, function_ref> &&
+           std::is_object_v<std::remove_reference_t<Callable>> &&
            std::is_invocable_r_v<Result, Callable&, Arguments...>) function_ref(Callable&& callable)
   noexcept  // NOLINT: implicit on purpose
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
         call_([](void* object, Arguments... arguments) -> Result {
-          return (*static_cast<std::remove_reference_t<Callable>*>(object))(std::forward<Arguments>(arguments)...);
+          auto& target = *static_cast<std::remove_reference_t<Callable>*>(object);
+          if constexpr (std::is_void_v<Result>)
+            static_cast<void>(target(std::forward<Arguments>(arguments)...));
+          else
+            return target(std::forward<Arguments>(arguments)...);
         }) {}
 
   Result operator()(Arguments... arguments) const { return call_(object_, std::forward<Arguments>(arguments)...); }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The two checksums of the deflate world: CRC-32 (gzip, zip, PNG; polynomial 0x04C11DB7, bits reversed) and Adler-32
+// (zlib streams, RFC 1950).
+
+#include <array>
+
+#include "bytes.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+namespace detail {
+
+using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
+
+/// tables[k][b]: what byte b does to the remainder once k more bytes have followed it.
+constexpr CrcTables make_crc_tables() {
+  CrcTables tables{};
+  for (std::uint32_t b = 0; b < 256; ++b) {
+    std::uint32_t remainder = b;
+    for (int bit = 0; bit < 8; ++bit) remainder = (remainder >> 1) ^ ((remainder & 1) != 0 ? 0xEDB88320u : 0u);
+    tables[0][b] = remainder;
+  }
+  for (std::size_t k = 1; k < 8; ++k)
+    for (std::size_t b = 0; b < 256; ++b) tables[k][b] = (tables[k - 1][b] >> 8) ^ tables[0][tables[k - 1][b] & 0xFF];
+  return tables;
+}
+
+inline constexpr CrcTables kCrcTables = make_crc_tables();
+
+}  // namespace detail
+
+/// CRC-32 of `bytes`. `seed` is the CRC of what came before them, so that crc32(b, crc32(a)) is the CRC of a then b.
+inline std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0) {
+  const auto& tables = detail::kCrcTables;
+  std::uint32_t crc = ~seed;
+  const std::byte* p = bytes.data();
+  std::size_t left = bytes.size();
+  // Eight bytes at a time: their contributions do not depend on each other, so the look-ups overlap.
+  for (; left >= 8; p += 8, left -= 8) {
+    const std::uint32_t low = load_u32le(p) ^ crc;
+    const std::uint32_t high = load_u32le(p + 4);
+    crc = tables[7][low & 0xFF] ^ tables[6][low >> 8 & 0xFF] ^ tables[5][low >> 16 & 0xFF] ^ tables[4][low >> 24] ^
+          tables[3][high & 0xFF] ^ tables[2][high >> 8 & 0xFF] ^ tables[1][high >> 16 & 0xFF] ^ tables[0][high >> 24];
+  }
+  for (; left > 0; ++p, --left) crc = (crc >> 8) ^ tables[0][(crc ^ std::to_integer<std::uint32_t>(*p)) & 0xFF];
+  return ~crc;
+}
+
+/// Adler-32 of `bytes`: the sum of the bytes plus one, and the sum of those sums, each modulo 65521.
+inline std::uint32_t adler32(Bytes bytes) {
+  constexpr std::uint32_t kModulus = 65521;
+  constexpr std::size_t kStretch = 5552;  // the longest for which the second sum cannot overflow 32 bits
+  std::uint32_t sum = 1;
+  std::uint32_t sum_of_sums = 0;
+  while (!bytes.empty()) {
+    const Bytes stretch = bytes.first(bytes.size() < kStretch ? bytes.size() : kStretch);
+    for (const std::byte byte : stretch) {
+      sum += std::to_integer<std::uint32_t>(byte);
+      sum_of_sums += sum;
+    }
+    sum %= kModulus;
+    sum_of_sums %= kModulus;
+    bytes = bytes.subspan(stretch.size());
+  }
+  return sum_of_sums << 16 | sum;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// safetensors (https://github.com/huggingface/safetensors): eight bytes of header length, a JSON header that gives each
+// tensor's dtype, shape and place, and the data. Every rule of the format is enforced: the header has at most 100 MB
+// and begins with '{', names are unique, shape and dtype agree with the bytes, and the tensors cover the data exactly,
+// in runs without holes or overlaps.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "json.hpp"
+#include "weight_index.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+inline constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;  // as the official reader
+
+namespace detail {
+
+struct SafetensorsName {
+  std::string_view name;
+  DType dtype;
+};
+inline constexpr SafetensorsName kSafetensorsNames[] = {
+    {"F64", DType::f64}, {"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}, {"I64", DType::i64},
+    {"I32", DType::i32}, {"I16", DType::i16}, {"I8", DType::i8},   {"U8", DType::u8},     {"BOOL", DType::boolean}};
+// In the format, but not for weights of a CLIP.
+inline constexpr std::string_view kSafetensorsOthers[] = {"U16",     "U32",     "U64",     "C64",     "F8_E4M3",
+                                                          "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"};
+
+/// Members of all objects in a valid JSON text: their keys are what a colon outside of strings follows.
+inline std::size_t count_json_members(std::string_view text) {
+  std::size_t members = 0;
+  bool is_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') is_string = !is_string;
+    if (text[i] == '\\')
+      ++i;  // only strings have them
+    else if (text[i] == ':' && !is_string)
+      ++members;
+  }
+  return members;
+}
+
+class SafetensorsReader {
+ public:
+  explicit SafetensorsReader(WeightBytes file) {
+    index_.kind = WeightKind::safetensors;
+    index_.path = file.name;
+    index_.files.push_back(std::move(file));
+  }
+
+  WeightIndex run() {
+    const Bytes bytes = index_.files[0].bytes();
+    ByteReader reader(bytes, index_.path);
+    const std::uint64_t header_size = reader.u64le();
+    if (header_size > kSafetensorsHeaderLimit)
+      fail(ErrorCode::limit, concat(index_.path, ": a safetensors header of ", header_size, " bytes; at most ",
+                                    kSafetensorsHeaderLimit, " are allowed"));
+    const std::string_view text = as_text(reader.take(header_size));
+    data_begin_ = reader.offset();
+    data_size_ = reader.left();
+    if (!text.starts_with('{')) fail_format("the header does not begin with '{'");
+    const Json header = parse_json(text, concat(index_.path, ": safetensors header"));
+    std::size_t members = header.size();
+    index_.entries.reserve(members);
+    index_.storages.reserve(members);
+    for (const auto& [name, value] : header.members()) {
+      if (value.is_object()) members += value.size();
+      name == "__metadata__" ? read_metadata(value) : read_tensor(name, value);
+    }
+    if (members != count_json_members(text)) fail_format("a name occurs twice in the header");
+    expect_full_cover();
+    return std::move(index_);
+  }
+
+ private:
+  [[noreturn]] void fail_format(std::string_view problem) const {
+    fail(ErrorCode::format, concat(index_.path, ": safetensors: ", problem));
+  }
+
+  void read_metadata(const Json& value) {
+    if (!value.is_object()) fail_format("__metadata__ is not an object");
+    for (const auto& [key, text] : value.members()) {
+      if (!text.is_string()) fail_format(concat("__metadata__ ", in_quotes(key), " is not a string"));
+      index_.metadata.emplace_back(key, text.as_string());
+    }
+  }
+
+  void read_tensor(const std::string& name, const Json& value) {
+    const std::string what = concat("tensor ", in_quotes(name));
+    const auto member = [&](std::string_view key) -> const Json& {
+      const Json* const found = value.is_object() ? value.find(key) : nullptr;
+      if (found == nullptr) fail_format(concat(what, " has no ", key));
+      return *found;
+    };
+    WeightEntry entry;
+    entry.name = name;
+    entry.dtype = read_dtype(member("dtype"), what);
+    entry.shape = read_shape(member("shape"), what);
+    entry.strides = row_major_strides(entry.shape);
+    entry.storage = static_cast<std::uint32_t>(index_.storages.size());
+    const auto [begin, end] = read_offsets(member("data_offsets"), what);
+    if (end - begin != entry.byte_size())
+      fail_format(concat(what, " is ", to_string(entry.dtype), " ", to_string(entry.shape), ", which takes ",
+                         entry.byte_size(), " bytes, but its data_offsets hold ", end - begin));
+    index_.storages.push_back({0, data_begin_ + begin, end - begin, end - begin, 0, false, false});
+    index_.entries.push_back(std::move(entry));
+  }
+
+  DType read_dtype(const Json& value, std::string_view what) const {
+    if (!value.is_string()) fail_format(concat(what, ": the dtype is not a string"));
+    for (const SafetensorsName& known : kSafetensorsNames)
+      if (known.name == value.as_string()) return known.dtype;
+    for (const std::string_view other : kSafetensorsOthers)
+      if (other == value.as_string())
+        fail(ErrorCode::unsupported, concat(index_.path, ": ", what, " has dtype ", other,
+                                            ", which is not supported; "
+                                            "F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are"));
+    fail_format(concat(what, " has the unknown dtype ", in_quotes(value.as_string())));
+  }
+
+  std::uint64_t read_natural(const Json& value, std::string_view what) const {
+    if (!value.is_integer()) fail_format(concat(what, " has a shape or offset that is not a natural number"));
+    if (value.as_number() < 0) fail_format(concat(what, " has a negative shape or offset"));
+    return value.as_uint64();
+  }
+
+  Shape read_shape(const Json& value, std::string_view what) const {
+    if (!value.is_array()) fail_format(concat(what, ": the shape is not an array"));
+    std::vector<std::uint64_t> extents;
+    for (const Json& extent : value.items()) extents.push_back(read_natural(extent, what));
+    return checked_shape(extents, concat(index_.path, ": ", what));
+  }
+
+  std::pair<std::uint64_t, std::uint64_t> read_offsets(const Json& value, std::string_view what) const {
+    if (!value.is_array() || value.size() != 2) fail_format(concat(what, ": data_offsets are not two numbers"));
+    const std::uint64_t begin = read_natural(value.at(std::size_t{0}), what);
+    const std::uint64_t end = read_natural(value.at(std::size_t{1}), what);
+    if (begin > end) fail_format(concat(what, " ends at ", end, ", before its begin ", begin));
+    if (end > data_size_)
+      fail_format(concat(what, " ends at byte ", end, " of the data, which has ", data_size_,
+                         ": the file is truncated "
+                         "(an interrupted download?) or damaged"));
+    return {begin, end};
+  }
+
+  void expect_full_cover() const {
+    std::vector<std::uint32_t> order(index_.storages.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
+    std::ranges::sort(order, {},
+                      [&](std::uint32_t i) { return std::pair(index_.storages[i].offset, index_.storages[i].size); });
+    std::uint64_t end = data_begin_;
+    for (const std::uint32_t i : order) {
+      const WeightStorage& storage = index_.storages[i];
+      if (storage.offset != end)
+        fail_format(concat(storage.offset < end ? "tensor " : "before tensor ", in_quotes(index_.entries[i].name),
+                           storage.offset < end ? " overlaps another one" : " there is a hole in the data"));
+      end += storage.size;
+    }
+    const std::uint64_t wanted = data_begin_ + data_size_;
+    if (end != wanted) fail_format(concat("the file has ", wanted - end, " bytes that belong to no tensor"));
+  }
+
+  WeightIndex index_;
+  std::uint64_t data_begin_ = 0, data_size_ = 0;
+};
+
+}  // namespace detail
+
+/// Reads the header of a safetensors file; tensors stay where they are. Throws format for any violation of the format,
+/// limit for a header of more than 100 MB, unsupported for dtypes that are valid but not read.
+inline WeightIndex read_safetensors(WeightBytes file) { return detail::SafetensorsReader(std::move(file)).run(); }
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS
