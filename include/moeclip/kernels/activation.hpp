@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The element-wise functions between two linear maps, by name and as the plain formula. The formula is what `double`
+// runs and what tests compare with; `float` runs polynomials of the same functions (kernels/body/math.inl).
+
+#include <cmath>
+
+#include "../base/types.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+enum class Activation {
+  none,        ///< x
+  gelu,        ///< x * (1 + erf(x / sqrt 2)) / 2
+  quick_gelu,  ///< x / (1 + exp(-1.702 x))
+  leaky_relu,  ///< x, or 0.01 x below zero
+};
+
+inline const char* to_string(Activation activation) {
+  switch (activation) {
+    case Activation::none: return "none";
+    case Activation::gelu: return "gelu";
+    case Activation::quick_gelu: return "quick_gelu";
+    case Activation::leaky_relu: return "leaky_relu";
+  }
+  return "unknown";
+}
+
+namespace reference {
+
+/// 1 / (1 + exp(-x)).
+template <class T>
+T sigmoid(T x) {
+  return T(1) / (T(1) + std::exp(-x));
+}
+
+/// The formula of `activation`. Both GELUs are 0 at minus infinity.
+template <class T>
+T activate(Activation activation, T x) {
+  if (activation == Activation::leaky_relu) return x < T(0) ? T(0.01) * x : x;
+  if (activation == Activation::none) return x;
+  if (std::isinf(x)) return x < T(0) ? T(0) : x;
+  // erfc keeps the digits of the left tail, where 1 + erf would cancel
+  if (activation == Activation::gelu) return T(0.5) * x * std::erfc(-x * T(0.70710678118654752440));
+  return x * sigmoid(T(1.702) * x);
+}
+
+}  // namespace reference
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Multi-head attention: out = softmax(scale * q k^T) v for every image and head. The tokens x tokens matrix never
+// exists: each worker holds the scores of a few queries (48 on AVX-512) against all keys, so memory is linear in
+// tokens.
+
+#include <type_traits>
+
+#include "dispatch.hpp"
+#include "pieces.hpp"
+#include "reference.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+namespace detail {
+
+/// Packs keys and values of one head of one image as the left-hand operands of attention (body/attention.inl).
+inline void pack_head(const KernelTable& table, const Attention<float>& args, index_t image, index_t head, float* keys,
+                      float* values) {
+  const index_t width = args.head_width, padded_width = round_up(width, table.tile_rows);
+  const index_t offset = image * args.tokens * args.stride + head * width;
+  table.pack_rows({args.tokens, width, args.key + offset, args.stride, 1, keys});
+  for (index_t t = 0; t < args.tokens; t += table.key_block)
+    table.pack_rows({width, std::min(table.key_block, args.tokens - t), args.value + offset + t * args.stride, 1,
+                     args.stride, values + t * padded_width});
+}
+
+/// One image after the other, so that scratch does not grow with the batch.
+inline void attend_images(Context& context, const KernelTable& table, const Attention<float>& args) {
+  const index_t keys_size = round_up(args.tokens, table.tile_rows) * args.head_width;
+  const index_t values_size = round_up(args.head_width, table.tile_rows) * args.tokens;
+  const index_t panels = (args.tokens + table.tile_columns - 1) / table.tile_columns;
+  const index_t scratch_size = round_up(attention_scratch(table, args.tokens, args.head_width), 16);
+  Arena::Scope scope(context.arena());
+  float* const keys = scope.take<float>(args.heads * keys_size);
+  float* const values = scope.take<float>(args.heads * values_size);
+  float* const scratch = scope.take<float>(context.threads() * scratch_size);
+  const double elements = static_cast<double>(args.tokens) * static_cast<double>(args.heads * args.head_width);
+  for (index_t image = 0; image < args.batch; ++image) {
+    share(context, args.heads, 16.0 * elements, [&](index_t head, int) {
+      pack_head(table, args, image, head, keys + head * keys_size, values + head * values_size);
+    });
+    share(context, args.heads * panels, 2.0 * elements * static_cast<double>(args.tokens),
+          [&](index_t task, int worker) {
+            const index_t head = task / panels;
+            AttentionJob job;
+            job.args = &args;
+            job.image = image;
+            job.head = head;
+            job.first_query = task % panels * table.tile_columns;
+            job.keys = keys + head * keys_size;
+            job.values = values + head * values_size;
+            job.scratch = scratch + worker * scratch_size;
+            table.attention(job);
+          });
+  }
+}
+
+}  // namespace detail
+
+/// Runs `args`. out may be query, but not key or value. The result has the same bits for any number of threads.
+template <class T>
+void attention(Context& context, const Attention<T>& args) {
+  MOECLIP_EXPECT(args.batch >= 0 && args.tokens >= 0 && args.heads >= 0 && args.head_width >= 0, "attention over ",
+                 args.batch, " x ", args.tokens, " tokens and ", args.heads, " heads of ", args.head_width);
+  if (args.batch == 0 || args.tokens == 0 || args.heads == 0 || args.head_width == 0) return;
+  if constexpr (std::is_same_v<T, float>) {
+    detail::attend_images(context, active(), args);
+  } else {
+    Arena::Scope scope(context.arena());
+    T* const weights = scope.take<T>(context.threads() * args.tokens);
+    context.parallel_for(args.batch * args.heads * args.tokens, [&](index_t task, int worker) {
+      const index_t query = task % args.tokens, rest = task / args.tokens;
+      reference::attend(args, rest / args.heads, rest % args.heads, query, weights + worker * args.tokens);
+    });
+  }
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The arguments of attention, apart from kernels/attention.hpp so that the reference loops can name them.
+
+#include "../base/types.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+/// Queries, keys and values of all heads side by side; usually columns 0, D and 2D of one (B*T, 3D) array.
+template <class T>
+struct Attention {
+  const T* query = nullptr;  ///< (B, T, H * Dh), `stride` elements from token to token
+  const T* key = nullptr;    ///< as query
+  const T* value = nullptr;  ///< as query
+  index_t stride = 0;
+  T* out = nullptr;  ///< (B, T, H * Dh), `out_stride` elements from token to token
+  index_t out_stride = 0;
+  index_t batch = 0, tokens = 0, heads = 0, head_width = 0;
+  T scale = T(1);       ///< multiplies q k^T; 1 / sqrt(Dh) in CLIP
+  bool causal = false;  ///< token t sees tokens 0..t only
+};
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

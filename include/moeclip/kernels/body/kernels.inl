@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Every kernel, over the verbs of one instruction set. Included once per set inside its region and namespace.
+
+inline constexpr index_t kTileColumns = kTileVectors * kLanes;
+
+#include "math.inl"
+#include "pack.inl"
+
+#include "gemm.inl"
+
+#include "attention.inl"
+#include "rows.inl"
+#include "spin.inl"
+
+MOECLIP_KERNEL_TABLE{kIsa,
+                     kTileRows,
+                     kTileColumns,
+                     kKBlock,
+                     kBlockRows,
+                     kBlockColumns,
+                     kKeyBlock,
+                     &pack_panels<kTileRows>,
+                     &pack_panels<kTileColumns>,
+                     &gemm_block,
+                     &attention_panel,
+                     &layer_norm_row,
+                     &softmax_row,
+                     &row_norm,
+                     &divide_row,
+                     &activate_all,
+                     &exp_all,
+                     &sigmoid_all,
+                     &resample_row_rgb,
+                     &add_weighted_row,
+                     &spin,
+                     2 * kChains* kLanes};

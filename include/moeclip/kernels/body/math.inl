@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// Elementary functions of vectors: exp, logistic, and the activations. Each is within 3 ulp of the exact value from
+// the largest number to the smallest subnormal; infinities give limits, NaN stays NaN (tests/kernels/test_math.cpp).
+
+/// e^x as (1 + rest) * 2^power, rest in [-0.3, 0.42]. The sum stays open, so that a factor f can be multiplied in as
+/// f + f rest, with one rounding less.
+struct SplitExp {
+  Vec rest, power;
+};
+
+/// e^(x + low) for |x| < 150 and a correction `low` far below the last digit of 1. x = power ln 2 + r with |r| <= ln(2)
+/// / 2, e^r = 1 + r + r^2 q(r), q minimax of degree 4 (relative error 3e-9). The first product is exact: ln 2 is cut to
+/// 24 bits, and the difference needs no more.
+inline SplitExp split_exp(Vec x, Vec low) {
+  const Vec power = round(mul(x, broadcast(1.44269502e+00f)));
+  Vec r = fnma(power, broadcast(6.93147182e-01f), x);
+  r = add(fnma(power, broadcast(-1.90465430e-09f), r), low);
+  Vec q = broadcast(1.381456037e-03f);
+  q = fma(q, r, broadcast(8.368735202e-03f));
+  q = fma(q, r, broadcast(4.166838899e-02f));
+  q = fma(q, r, broadcast(1.666652113e-01f));
+  q = fma(q, r, broadcast(4.999999404e-01f));
+  return {fma(mul(r, r), q, r), power};
+}
+
+/// Beyond these bounds the result is 0 or infinity anyway; the constant comes first, so that NaN passes.
+inline Vec exp(Vec x) {
+  const SplitExp e = split_exp(min(broadcast(90.0f), max(broadcast(-106.0f), x)), zero());
+  return scale_by_power(add(broadcast(1.0f), e.rest), e.power);
+}
+
+/// 1 / (1 + e^-x), from e^-|x| on both sides, so that nothing overflows or cancels.
+inline Vec sigmoid(Vec x) {
+  const Vec e = exp(sub(zero(), abs(x)));
+  return div(select_less(x, zero(), e, broadcast(1.0f)), add(broadcast(1.0f), e));
+}
+
+/// GELU(x) = x Phi(x) = max(x, 0) - |x| Q(|x|), Q(a) = erfc(a / sqrt 2) / 2 the tail of the normal distribution.
+///   a Q(a) = e^(-a^2 / 2) v R(v),  v = a / (1 + 5/16 a),
+/// R(v) = (1 + 5/16 a) erfcx(a / sqrt 2) / 2 falls smoothly from 0.5 to 0.15 on 0 <= a <= 14.5: minimax of degree 9 in
+/// t = 0.763 v - 1, which runs from -1 to 1 (relative error 1e-8). Beyond, the tail is below the smallest number. a^2
+/// is kept to twice the digits, since an error in the exponent is one in the result, and so is the product v R.
+inline Vec gelu(Vec x) {
+  const Vec a = min(broadcast(14.5f), abs(x));
+  const Vec v = div(a, fma(a, broadcast(0.3125f), broadcast(1.0f)));
+  const Vec t = fma(v, broadcast(7.629310489e-01f), broadcast(-1.0f));
+  Vec r = broadcast(6.175620456e-06f);
+  r = fma(r, t, broadcast(-7.655679838e-06f));
+  r = fma(r, t, broadcast(-8.131119102e-05f));
+  r = fma(r, t, broadcast(6.317701627e-05f));
+  r = fma(r, t, broadcast(9.554867283e-04f));
+  r = fma(r, t, broadcast(-1.297657145e-03f));
+  r = fma(r, t, broadcast(-1.204550359e-02f));
+  r = fma(r, t, broadcast(6.400222331e-02f));
+  r = fma(r, t, broadcast(-1.631003469e-01f));
+  r = fma(r, t, broadcast(2.629744112e-01f));
+  const Vec square = mul(a, a), square_low = fms(a, a, square);
+  const Vec product = mul(v, r), product_low = fms(v, r, product);
+  const SplitExp e = split_exp(mul(square, broadcast(-0.5f)), mul(square_low, broadcast(-0.5f)));
+  return sub(max(zero(), x), scale_by_power(add(product, fma(product, e.rest, product_low)), e.power));
+}
+
+/// QuickGELU(x) = x / (1 + e^(-1.702 x)), from e^(-1.702 |x|) on both sides; 1.702 |x| is kept to twice the digits. On
+/// the left x multiplies the mantissa, before the power of two can make it subnormal.
+inline Vec quick_gelu(Vec x) {
+  const Vec factor = broadcast(-1.70200002e+00f), factor_low = broadcast(2.19345093e-08f);  // the sum is -1.702
+  const Vec a = min(broadcast(80.0f), abs(x));
+  const Vec t = mul(a, factor), t_low = fma(a, factor_low, fms(a, factor, t));
+  const SplitExp e = split_exp(t, t_low);
+  const Vec left = scale_by_power(fnma(a, e.rest, sub(zero(), a)), e.power);
+  const Vec denominator = add(broadcast(1.0f), scale_by_power(add(broadcast(1.0f), e.rest), e.power));
+  return div(select_less(x, zero(), left, x), denominator);
+}
+
+inline Vec leaky_relu(Vec x) { return select_less(x, zero(), mul(x, broadcast(0.01f)), x); }
+
+template <Activation kActivation>
+inline Vec apply(Vec x) {
+  if constexpr (kActivation == Activation::gelu) return gelu(x);
+  if constexpr (kActivation == Activation::quick_gelu) return quick_gelu(x);
+  if constexpr (kActivation == Activation::leaky_relu) return leaky_relu(x);
+  return x;
+}
+
+inline Vec load_lanes(const float* p, index_t n) { return n >= kLanes ? load(p) : load_some(p, n); }
+inline void store_lanes(float* p, Vec x, index_t n) {
+  if (n >= kLanes)
+    store(p, x);
+  else
+    store_some(p, x, n);
+}
+
+/// y = function(x), n elements. The function is an object: a lambda without captures would also become a plain
+/// function, and that one g++ compiles without the instruction set of the region.
+template <class Function>
+inline void map(index_t n, const float* x, float* y, Function function) {
+  index_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, function(load(x + i)));
+  if (i < n) store_some(y + i, function(load_some(x + i, n - i)), n - i);
+}
+
+template <Activation kActivation>
+struct Apply {
+  Vec operator()(Vec x) const { return apply<kActivation>(x); }
+};
+struct Exp {
+  Vec operator()(Vec x) const { return exp(x); }
+};
+struct Sigmoid {
+  Vec operator()(Vec x) const { return sigmoid(x); }
+};
+
+inline void activate_all(Activation activation, index_t n, const float* x, float* y) noexcept {
+  switch (activation) {
+    case Activation::none: return map(n, x, y, Apply<Activation::none>{});
+    case Activation::gelu: return map(n, x, y, Apply<Activation::gelu>{});
+    case Activation::quick_gelu: return map(n, x, y, Apply<Activation::quick_gelu>{});
+    case Activation::leaky_relu: return map(n, x, y, Apply<Activation::leaky_relu>{});
+  }
+}
+
+inline void exp_all(index_t n, const float* x, float* y) noexcept { map(n, x, y, Exp{}); }
+inline void sigmoid_all(index_t n, const float* x, float* y) noexcept { map(n, x, y, Sigmoid{}); }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The kernels of every instruction set, from one source each: `body/kernels.inl` is included once per set, inside a
+// region that is compiled for that set and a namespace of its own (isa_avx2, ...). No -m flag is asked of the user, and
+// none changes what is here.
+//
+// A translation unit that uses the kernels contains all of them, unless MOECLIP_EXTERN_KERNELS is defined for the whole
+// program: then they are declared only, and exactly one unit that also defines MOECLIP_DEFINE_KERNELS contains them.
+
+#include "table.hpp"
+
+#if !defined(MOECLIP_EXTERN_KERNELS) || defined(MOECLIP_DEFINE_KERNELS)
+
+// All that the bodies use is included before the first region: inside, it would be compiled for that instruction set
+// under its ordinary name, and could reach a machine that lacks it.
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#if MOECLIP_HAS_AVX2 || MOECLIP_HAS_AVX512
+#include <immintrin.h>
+#endif
+#if MOECLIP_HAS_NEON
+#include <arm_neon.h>
+#endif
+
+#if defined(MOECLIP_DEFINE_KERNELS)
+#define MOECLIP_KERNEL_TABLE       \
+  extern const KernelTable kTable; \
+  const KernelTable kTable
+#else
+#define MOECLIP_KERNEL_TABLE inline constexpr KernelTable kTable
+#endif
+#if defined(__clang__)
+#define MOECLIP_UNROLL _Pragma("clang loop unroll(full)")
+#define MOECLIP_INLINE_LAMBDA __attribute__((always_inline))
+#elif defined(__GNUC__)
+#define MOECLIP_UNROLL _Pragma("GCC unroll 64")
+#define MOECLIP_INLINE_LAMBDA __attribute__((always_inline))
+#else
+#define MOECLIP_UNROLL
+#define MOECLIP_INLINE_LAMBDA
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+// The intrinsics of GCC 12 start from a deliberately undefined register, and its optimiser warns of it (bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_scalar {
+#include "isa/vec_scalar.inl"
+//
+#include "isa/resample_portable.inl"
+//
+#include "body/kernels.inl"
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_scalar
+
+#if MOECLIP_HAS_AVX2
+#include "isa/begin_avx2.inl"
+//
+#include "isa/vec_avx2.inl"
+//
+#include "isa/resample_avx2.inl"
+//
+#include "body/kernels.inl"
+//
+#include "isa/end_region.inl"
+#endif
+
+#if MOECLIP_HAS_AVX512
+#include "isa/begin_avx512.inl"
+//
+#include "isa/vec_avx512.inl"
+//
+#include "isa/resample_avx2.inl"
+//
+#include "body/kernels.inl"
+//
+#include "isa/end_region.inl"
+#endif
+
+#if MOECLIP_HAS_NEON
+namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_neon {
+#include "isa/vec_neon.inl"
+//
+#include "isa/resample_portable.inl"
+//
+#include "body/kernels.inl"
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_neon
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+#undef MOECLIP_KERNEL_TABLE
+#undef MOECLIP_UNROLL
+#undef MOECLIP_INLINE_LAMBDA
+
+#else
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace isa_scalar {
+extern const KernelTable kTable;
+}
+#if MOECLIP_HAS_AVX2
+namespace isa_avx2 {
+extern const KernelTable kTable;
+}
+#endif
+#if MOECLIP_HAS_AVX512
+namespace isa_avx512 {
+extern const KernelTable kTable;
+}
+#endif
+#if MOECLIP_HAS_NEON
+namespace isa_neon {
+extern const KernelTable kTable;
+}
+#endif
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+
+#endif
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+/// The kernels of `isa`, which must be compiled.
+inline const KernelTable& table_of(Isa isa) {
+  switch (isa) {
+#if MOECLIP_HAS_AVX2
+    case Isa::avx2: return isa_avx2::kTable;
+#endif
+#if MOECLIP_HAS_AVX512
+    case Isa::avx512: return isa_avx512::kTable;
+#endif
+#if MOECLIP_HAS_NEON
+    case Isa::neon: return isa_neon::kTable;
+#endif
+    default: return isa_scalar::kTable;
+  }
+}
+
+/// The kernels in use (isa.hpp).
+inline const KernelTable& active() { return table_of(active_isa()); }
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

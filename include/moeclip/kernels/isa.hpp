@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Instruction sets: which ones this build contains, which ones this machine runs, and which one is in use. The first
+// question settles it: the environment variable MOECLIP_ISA if set, otherwise the widest supported set.
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "../base/error.hpp"
+
+// The kernels of an instruction set are compiled where its architecture is; nothing here depends on -m flags.
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(MOECLIP_DISABLE_AVX2)
+#define MOECLIP_HAS_AVX2 1
+#else
+#define MOECLIP_HAS_AVX2 0
+#endif
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(MOECLIP_DISABLE_AVX512)
+#define MOECLIP_HAS_AVX512 1
+#else
+#define MOECLIP_HAS_AVX512 0
+#endif
+#if (defined(__aarch64__) || defined(_M_ARM64)) && !defined(MOECLIP_DISABLE_NEON)
+#define MOECLIP_HAS_NEON 1
+#else
+#define MOECLIP_HAS_NEON 0
+#endif
+
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <intrin.h>
+#endif
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+enum class Isa {
+  scalar,  ///< plain C++, any machine
+  avx2,    ///< x86-64 with AVX2 and FMA: since Haswell (2013) and Zen (2017)
+  avx512,  ///< x86-64 with AVX-512 F, BW, DQ and VL: since Skylake-X (2017) and Zen 4 (2022)
+  neon,    ///< every 64-bit ARM
+};
+
+inline const char* to_string(Isa isa) {
+  switch (isa) {
+    case Isa::scalar: return "scalar";
+    case Isa::avx2: return "avx2";
+    case Isa::avx512: return "avx512";
+    case Isa::neon: return "neon";
+  }
+  return "unknown";
+}
+
+namespace detail {
+
+inline constexpr auto kCompiled = std::to_array<Isa>({
+  Isa::scalar,
+#if MOECLIP_HAS_AVX2
+      Isa::avx2,
+#endif
+#if MOECLIP_HAS_AVX512
+      Isa::avx512,
+#endif
+#if MOECLIP_HAS_NEON
+      Isa::neon,
+#endif
+});
+
+#if defined(_MSC_VER) && defined(_M_X64)
+// Feature bits as in the Intel manual, volume 2, CPUID leaves 1 and 7; XCR0 says what the system saves.
+inline bool machine_has(Isa isa) {
+  int leaf1[4], leaf7[4];
+  __cpuid(leaf1, 1);
+  __cpuidex(leaf7, 7, 0);
+  const bool has_xsave = (leaf1[2] >> 27 & 1) != 0;
+  const unsigned long long saved = has_xsave ? _xgetbv(0) : 0;
+  constexpr int kAvx2 = 1 << 5, kAvx512 = 1 << 16 | 1 << 17 | 1 << 30 | static_cast<int>(1u << 31);  // F, DQ, BW, VL
+  const bool has_avx2 = (saved & 6) == 6 && (leaf1[2] >> 12 & 1) != 0 && (leaf7[1] & kAvx2) != 0;
+  if (isa == Isa::avx2) return has_avx2;
+  return isa == Isa::avx512 && has_avx2 && (saved & 0xE6) == 0xE6 && (leaf7[1] & kAvx512) == kAvx512;
+}
+#elif defined(__x86_64__)
+inline bool machine_has(Isa isa) {
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (isa == Isa::avx2) return has_avx2;
+  return isa == Isa::avx512 && has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#else
+inline bool machine_has(Isa isa) { return isa == Isa::neon; }  // part of the base instruction set of 64-bit ARM
+#endif
+
+inline constexpr int kUndecided = -1;
+inline constinit std::atomic<int> active_isa{kUndecided};
+
+}  // namespace detail
+
+/// The instruction sets in this build, slowest first.
+inline std::span<const Isa> compiled() { return detail::kCompiled; }
+
+/// True if `isa` is in this build and this machine runs it.
+inline bool supported(Isa isa) {
+  for (const Isa candidate : compiled())
+    if (candidate == isa) return isa == Isa::scalar || detail::machine_has(isa);
+  return false;
+}
+
+namespace detail {
+
+inline std::string supported_names() {
+  std::string names;
+  for (const Isa isa : compiled())
+    if (supported(isa)) names += concat(names.empty() ? "" : ", ", to_string(isa));
+  return names;
+}
+
+inline Isa detect() {
+  if (const char* wanted = std::getenv("MOECLIP_ISA"); wanted != nullptr && *wanted != '\0') {
+    for (const Isa isa : compiled())
+      if (supported(isa) && std::string_view(wanted) == to_string(isa)) return isa;
+    fail(ErrorCode::unsupported, concat("MOECLIP_ISA is \"", wanted, "\"; this program on this machine has ",
+                                        supported_names(), ". Unset it to use the fastest."));
+  }
+  Isa best = Isa::scalar;
+  for (const Isa isa : compiled())
+    if (supported(isa)) best = isa;
+  return best;
+}
+
+}  // namespace detail
+
+/// The instruction set in use. Throws unsupported if MOECLIP_ISA names one that is not there.
+inline Isa active_isa() {
+  int isa = detail::active_isa.load(std::memory_order_relaxed);
+  if (isa == detail::kUndecided) {
+    isa = static_cast<int>(detail::detect());
+    detail::active_isa.store(isa, std::memory_order_relaxed);
+  }
+  return static_cast<Isa>(isa);
+}
+
+/// Uses `isa` from now on, in the whole program. Throws unsupported, naming what is there. Matrices that are packed
+/// already keep the instruction set that packed them.
+inline void select(Isa isa) {
+  if (!supported(isa))
+    fail(ErrorCode::unsupported,
+         concat("the instruction set ", to_string(isa), " is not available; this program on this machine has ",
+                detail::supported_names()));
+  detail::active_isa.store(static_cast<int>(isa), std::memory_order_relaxed);
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

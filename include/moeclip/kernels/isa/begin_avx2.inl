@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// Opens the region in which functions are compiled for AVX2 and FMA. No standard header may be included until
+// isa/end_region.inl.
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_avx2 {

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// Opens the region in which functions are compiled for AVX-512. No standard header may be included until isa/end_region.inl.
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), \
+                             apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+#endif
+namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_avx512 {

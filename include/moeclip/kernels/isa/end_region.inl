@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// Closes what isa/begin_avx2.inl or isa/begin_avx512.inl opened.
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_...
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif

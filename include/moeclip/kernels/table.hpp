@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What every instruction set offers: one table of functions on plain pointers, and the sizes of its blocks. The
+// functions check nothing, allocate nothing and throw nothing; kernels/gemm.hpp and its neighbours do all of that.
+
+#include "activation.hpp"
+#include "attention_args.hpp"
+#include "isa.hpp"
+#include "matrix.hpp"
+#include "resample.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+/// Panels: `lanes` rows or columns of a matrix are cut into panels of a fixed width; a panel holds, for each k in turn,
+/// that many neighbours. Lanes beyond the last are zero.
+struct PackJob {
+  index_t lanes = 0, k = 0;
+  const float* source = nullptr;  ///< element (lane, k) at source[lane * lane_stride + k * k_stride]
+  index_t lane_stride = 0, k_stride = 0;
+  float* panels = nullptr;  ///< (panels, k, width)
+};
+
+/// One block of c, computed by one worker.
+struct GemmJob {
+  index_t rows = 0, columns = 0, k = 0;
+  MatrixRef<float> a;         ///< (rows, k)
+  const float* b = nullptr;   ///< column panels over the whole k, from the first column of this block on
+  float* a_panels = nullptr;  ///< scratch: a k block of a as row panels
+  float* tiles = nullptr;     ///< scratch: sums of the block, rows x columns, both rounded up to whole tiles
+  float* c = nullptr;
+  index_t ldc = 0;
+  const float* bias = nullptr;  ///< from the first column of this block on, or null
+  Activation activation = Activation::none;
+  bool accumulate = false;
+};
+
+/// A panel of queries of one head of one image, computed by one worker.
+struct AttentionJob {
+  const Attention<float>* args = nullptr;
+  index_t image = 0, head = 0;
+  index_t first_query = 0;        ///< the panel is first_query and the queries after it, tile_columns in all
+  const float* keys = nullptr;    ///< (tokens) as row panels, k is the head width
+  const float* values = nullptr;  ///< (head width) as row panels, key block after key block
+  float* scratch = nullptr;       ///< attention_scratch(...) elements
+};
+
+struct KernelTable {
+  Isa isa;
+  index_t tile_rows, tile_columns;    ///< c is computed in tiles of this size, held in registers
+  index_t k_block;                    ///< k steps between two visits to a tile
+  index_t block_rows, block_columns;  ///< largest block of c for one worker, whole tiles
+  index_t key_block;                  ///< keys between two visits to the output of attention
+
+  void (*pack_rows)(const PackJob&) noexcept;     ///< panels of tile_rows lanes
+  void (*pack_columns)(const PackJob&) noexcept;  ///< panels of tile_columns lanes
+  void (*gemm)(const GemmJob&) noexcept;
+  void (*attention)(const AttentionJob&) noexcept;
+  void (*layer_norm)(index_t width, const float* x, const float* gamma, const float* beta, float eps,
+                     float* y) noexcept;
+  void (*softmax)(index_t width, const float* x, float* y) noexcept;
+  float (*norm)(index_t width, const float* x) noexcept;
+  void (*divide)(index_t n, float divisor, const float* x, float* y) noexcept;
+  void (*activate)(Activation activation, index_t n, const float* x, float* y) noexcept;
+  void (*exp)(index_t n, const float* x, float* y) noexcept;
+  void (*sigmoid)(index_t n, const float* x, float* y) noexcept;
+  void (*resample_row_rgb)(const std::uint8_t* row, index_t width, const ResampleColumns& columns,
+                           std::uint8_t* line) noexcept;  ///< resizes a row of `width` pixels
+  void (*add_weighted_row)(const std::uint8_t* line, std::int32_t weight, index_t count,
+                           std::int32_t* sums) noexcept;  ///< sums(i) += weight * line(i)
+  float (*spin)(index_t steps) noexcept;                  ///< does steps * spin_flops operations in registers
+  index_t spin_flops;
+};
+
+/// n rounded up to a multiple of `step`.
+constexpr index_t round_up(index_t n, index_t step) { return (n + step - 1) / step * step; }
+
+/// Elements of AttentionJob::scratch: scores of all keys for one panel of queries, the queries, and the output.
+inline index_t attention_scratch(const KernelTable& table, index_t tokens, index_t head_width) {
+  const index_t rows = round_up(tokens, table.tile_rows) + head_width + round_up(head_width, table.tile_rows);
+  return rows * table.tile_columns;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
