@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What kind of picture some bytes are, judged by their content, never by a file name. Formats that this library does
+// not read are recognised, too, so that the message can say what the file is and what to do.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "../io/bytes.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+enum class ImageFormat { unknown, png, jpeg, bmp, pnm };
+
+namespace detail {
+
+using namespace std::string_view_literals;
+
+/// A file that has `magic` at `offset` is of the format `name`.
+struct ImageSignature {
+  std::string_view name;
+  std::size_t offset;
+  std::string_view magic;
+};
+
+inline constexpr std::array kUnreadFormats{
+    ImageSignature{"WebP", 8, "WEBP"sv},
+    ImageSignature{"GIF", 0, "GIF87a"sv},
+    ImageSignature{"GIF", 0, "GIF89a"sv},
+    ImageSignature{"TIFF", 0, "II*\0"sv},
+    ImageSignature{"TIFF", 0, "MM\0*"sv},
+    ImageSignature{"BigTIFF", 0, "II+\0"sv},
+    ImageSignature{"BigTIFF", 0, "MM\0+"sv},
+    ImageSignature{"AVIF", 4, "ftypavif"sv},
+    ImageSignature{"AVIF", 4, "ftypavis"sv},
+    ImageSignature{"HEIC", 4, "ftyphei"sv},
+    ImageSignature{"HEIC", 4, "ftyphev"sv},
+    ImageSignature{"HEIC", 4, "ftypmif1"sv},
+    ImageSignature{"HEIC", 4, "ftypmsf1"sv},
+    ImageSignature{"Canon CR3 raw", 4, "ftypcrx"sv},
+    ImageSignature{"JPEG 2000", 4, "jP  \r\n\x87\n"sv},
+    ImageSignature{"JPEG 2000", 0, "\xFF\x4F\xFF\x51"sv},
+    ImageSignature{"JPEG XL", 0, "\xFF\x0A"sv},
+    ImageSignature{"JPEG XL", 4, "JXL \r\n\x87\n"sv},
+    ImageSignature{"JPEG XR", 0, "II\xBC"sv},
+    ImageSignature{"JNG", 0, "\x8BJNG\r\n"sv},
+    ImageSignature{"MNG", 0, "\x8AMNG\r\n"sv},
+    ImageSignature{"Photoshop (PSD)", 0, "8BPS"sv},
+    ImageSignature{"PDF", 0, "%PDF"sv},
+    ImageSignature{"PostScript", 0, "%!PS"sv},
+    ImageSignature{"SVG", 0, "<svg"sv},
+    ImageSignature{"Windows icon", 0, "\0\0\1\0"sv},
+    ImageSignature{"Windows cursor", 0, "\0\0\2\0"sv},
+    ImageSignature{"OpenEXR", 0, "\x76\x2F\x31\x01"sv},
+    ImageSignature{"Radiance HDR", 0, "#?RADIANCE"sv},
+    ImageSignature{"DDS", 0, "DDS "sv},
+    ImageSignature{"QOI", 0, "qoif"sv},
+    ImageSignature{"FITS", 0, "SIMPLE  ="sv},
+    ImageSignature{"DICOM", 128, "DICM"sv},
+    ImageSignature{"farbfeld", 0, "farbfeld"sv},
+    ImageSignature{"PFM", 0, "PF\n"sv},
+    ImageSignature{"PFM", 0, "Pf\n"sv},
+    ImageSignature{"XPM", 0, "/* XPM */"sv},
+    ImageSignature{"XCF (GIMP)", 0, "gimp xcf"sv},
+    ImageSignature{"OS/2 bitmap array", 0, "BA"sv},
+};
+
+inline bool has_signature(Bytes bytes, std::size_t offset, std::string_view magic) {
+  return range_fits(offset, magic.size(), bytes.size()) && as_text(bytes.subspan(offset, magic.size())) == magic;
+}
+
+/// Name of a format that is recognised but not read, or an empty string.
+inline std::string_view unread_format(Bytes bytes) {
+  for (const auto& signature : kUnreadFormats)
+    if (has_signature(bytes, signature.offset, signature.magic)) return signature.name;
+  const std::string_view start = as_text(bytes.first(std::min<std::size_t>(bytes.size(), 1024)));
+  if (start.find("<svg") != start.npos) return "SVG";
+  return {};
+}
+
+/// The first bytes, for a message: "3c 21 44 4f".
+inline std::string first_bytes(Bytes bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::byte byte : bytes.first(std::min<std::size_t>(bytes.size(), 8))) {
+    const auto value = std::to_integer<unsigned>(byte);
+    text += concat(text.empty() ? "" : " ", kDigits[value / 16], kDigits[value % 16]);
+  }
+  return text;
+}
+
+}  // namespace detail
+
+/// Format of a file by its first bytes; unknown if this library does not read it.
+inline ImageFormat image_format(Bytes bytes) {
+  using namespace std::string_view_literals;
+  if (detail::has_signature(bytes, 0, "\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;
+  if (detail::has_signature(bytes, 0, "\xFF\xD8\xFF"sv)) return ImageFormat::jpeg;
+  if (detail::has_signature(bytes, 0, "BM"sv)) return ImageFormat::bmp;
+  if (bytes.size() >= 3 && bytes[0] == std::byte{'P'}) {
+    const auto digit = std::to_integer<char>(bytes[1]), space = std::to_integer<char>(bytes[2]);
+    const bool is_separated = space == '#' || space == ' ' || (space >= '\t' && space <= '\r');
+    if (digit >= '1' && digit <= '7' && is_separated) return ImageFormat::pnm;
+  }
+  return ImageFormat::unknown;
+}
+
+/// Throws the error for bytes whose format is unknown: empty, a format that is not read, or no picture at all.
+[[noreturn]] inline void fail_image_format(Bytes bytes, std::string_view source) {
+  if (bytes.empty()) fail(ErrorCode::format, concat(source, ": the file is empty"));
+  if (const std::string_view name = detail::unread_format(bytes); !name.empty())
+    fail(ErrorCode::unsupported,
+         concat(source, ": the format is ", name,
+                "; PNG, JPEG, BMP and Netpbm are read. Convert it, for example: magick \"", source, "\" out.png"));
+  if (detail::has_signature(bytes, 0, "\x89PNG"))
+    fail(ErrorCode::format, concat(source, ": damaged PNG: its signature was changed, as by a transfer in text mode"));
+  fail(ErrorCode::format, concat(source, ": not a picture (it begins with ", detail::first_bytes(bytes),
+                                 "); PNG, JPEG, BMP and Netpbm are read"));
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

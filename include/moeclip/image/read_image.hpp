@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Reading a picture of any supported format, and looking at one without decoding it.
+
+#include <string>
+#include <string_view>
+
+#include "../io/file.hpp"
+#include "bmp.hpp"
+#include "exif.hpp"
+#include "image_format.hpp"
+#include "jpeg.hpp"
+#include "png_decode.hpp"
+#include "pnm.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+struct ImageOptions {
+  bool apply_exif_orientation = false;  ///< turn the picture upright; the reference code does not
+  bool gray = false;                    ///< one channel (Pillow's convert('L')) instead of RGB
+};
+
+/// What a picture file is.
+struct ImageInfo {
+  std::string format;  ///< "PNG", "JPEG", "BMP", "PPM", ...
+  index_t width = 0;
+  index_t height = 0;
+  std::string mode;     ///< "gray", "gray+alpha", "RGB", "RGBA", "palette", "YCbCr", "CMYK", ...
+  int depth = 8;        ///< bits per sample, or per pixel of a palette or bitmap
+  std::string note;     ///< "interlaced", "progressive, 4:2:0", "RLE8"; may be empty
+  int orientation = 1;  ///< EXIF, 1 to 8; 1 is upright
+};
+
+namespace detail {
+
+inline ImageInfo describe_png(Bytes bytes, std::string_view source) {
+  const PngFile png = read_png_chunks(bytes, source);
+  constexpr std::array<std::string_view, 7> kModes{"gray", "", "RGB", "palette", "gray+alpha", "", "RGBA"};
+  return {.format = "PNG",
+          .width = png.header.width,
+          .height = png.header.height,
+          .mode = std::string(kModes[static_cast<std::size_t>(png.header.color)]),
+          .depth = png.header.depth,
+          .note = png.header.is_interlaced ? "interlaced" : "",
+          .orientation = tiff_orientation(png.exif)};
+}
+
+inline ImageInfo describe_jpeg(Bytes bytes, std::string_view source) {
+  const JpegInfo jpeg = read_jpeg_info(bytes, source);
+  return {.format = "JPEG",
+          .width = jpeg.width,
+          .height = jpeg.height,
+          .mode = to_string(jpeg.color),
+          .depth = jpeg.precision,
+          .note = concat(jpeg.coding, ", ", jpeg.sampling),
+          .orientation = tiff_orientation(jpeg.exif)};
+}
+
+inline ImageInfo describe_bmp(Bytes bytes, std::string_view source) {
+  const BmpHeader bmp = read_bmp_header(bytes, source);
+  std::string note = bmp.is_top_down ? "top-down" : "";
+  if (bmp.is_rle()) note = bmp.bits == 8 ? "RLE8" : "RLE4";
+  return {.format = "BMP",
+          .width = bmp.width,
+          .height = bmp.height,
+          .mode = bmp.bits <= 8 ? "palette" : "RGB",
+          .depth = bmp.bits,
+          .note = note};
+}
+
+inline ImageInfo describe_pnm(Bytes bytes, std::string_view source) {
+  const PnmHeader pnm = read_pnm_header(bytes, source);
+  constexpr std::array<std::string_view, 8> kNames{"", "PBM", "PGM", "PPM", "PBM", "PGM", "PPM", "PAM"};
+  constexpr std::array<std::string_view, 5> kModes{"", "gray", "gray+alpha", "RGB", "RGBA"};
+  return {.format = std::string(kNames[static_cast<std::size_t>(pnm.variant)]),
+          .width = pnm.width,
+          .height = pnm.height,
+          .mode = std::string(kModes[static_cast<std::size_t>(pnm.depth)]),
+          .depth = static_cast<int>(std::bit_width(pnm.maxval)),
+          .note = pnm.is_text() ? "text" : ""};
+}
+
+}  // namespace detail
+
+/// Describes a picture without decoding it. Throws as decode_image does, for what the headers show.
+inline ImageInfo describe_image(Bytes bytes, std::string_view source) {
+  switch (image_format(bytes)) {
+    case ImageFormat::png: return detail::describe_png(bytes, source);
+    case ImageFormat::jpeg: return detail::describe_jpeg(bytes, source);
+    case ImageFormat::bmp: return detail::describe_bmp(bytes, source);
+    case ImageFormat::pnm: return detail::describe_pnm(bytes, source);
+    case ImageFormat::unknown: break;
+  }
+  fail_image_format(bytes, source);
+}
+
+/// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
+/// Image.open(...).convert('RGB') or ('L') gives them. `source` is the name in messages. Throws format for damaged or
+/// truncated files, limit for more pixels than kMaxPixels or than the file can hold, unsupported for other formats.
+inline Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {}) {
+  const PixelKind kind = options.gray ? PixelKind::gray : PixelKind::rgb;
+  Image image;
+  Bytes exif;
+  switch (image_format(bytes)) {
+    case ImageFormat::png:
+      image = decode_png(bytes, source, kind);
+      if (options.apply_exif_orientation) exif = read_png_chunks(bytes, source).exif;
+      break;
+    case ImageFormat::jpeg:
+      image = options.gray ? decode_jpeg_gray(bytes, source) : decode_jpeg(bytes, source);
+      if (options.apply_exif_orientation) exif = read_jpeg_info(bytes, source).exif;
+      break;
+    case ImageFormat::bmp: image = decode_bmp(bytes, source, kind); break;
+    case ImageFormat::pnm: image = decode_pnm(bytes, source, kind); break;
+    case ImageFormat::unknown: fail_image_format(bytes, source);
+  }
+  return apply_orientation(std::move(image), tiff_orientation(exif));
+}
+
+/// Reads a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read, otherwise as decode_image.
+inline Image read_image(const std::string& path, ImageOptions options = {}) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // more than kMaxPixels need in any format
+  return decode_image(read_file(path, kMostBytes), path, options);
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "image_test.hpp"
+#include "moeclip/image/read_image.hpp"
+#include "moeclip/image/write_image.hpp"
+
+using namespace moeclip;
+using namespace std::string_view_literals;
+using image_test::error_of;
+
+namespace {
+
+std::string sniff_error(std::string_view bytes) {
+  return error_of([&] { decode_image(as_bytes(bytes), "photo"); });
+}
+
+bool says(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+TEST_CASE("files are read by content, in colour and in gray") {
+  for (const auto& line : image_test::read_lines("image/index.txt")) {
+    const std::string path = golden_path("image/" + line[0]);
+    CHECK_MESSAGE(image_test::hash(read_image(path)) == line[3], line[0]);
+    CHECK_MESSAGE(image_test::hash(read_image(path, {.gray = true})) == line[4], line[0]);
+    const auto bytes = image_test::read_golden("image/" + line[0]);
+    const ImageInfo info = describe_image(bytes, line[0]);
+    CHECK(concat(info.width, " ", info.height) == line[1] + " " + line[2]);
+  }
+}
+
+TEST_CASE("the orientation is applied when asked for") {
+  for (const auto& line : image_test::read_lines("image/upright.txt")) {
+    const std::string path = golden_path("image/" + line[0]);
+    const Image upright = read_image(path, {.apply_exif_orientation = true});
+    CHECK(concat(upright.width(), " ", upright.height()) == line[1] + " " + line[2]);
+    CHECK_MESSAGE(image_test::hash(upright) == line[3], line[0]);
+    CHECK(read_image(path).width() == 6);
+  }
+}
+
+TEST_CASE("a picture is described without decoding it") {
+  const auto describe = [](const std::string& name) {
+    const auto bytes = image_test::read_golden("image/" + name);
+    const ImageInfo info = describe_image(bytes, name);
+    return concat(info.format, " ", info.mode, " ", info.depth, " ", info.note, " ", info.orientation);
+  };
+  CHECK(describe("c3d4_adam7.png") == "PNG palette 4 interlaced 1");
+  CHECK(describe("c4d16.png") == "PNG gray+alpha 16  1");
+  CHECK(describe("orientation8.png") == "PNG RGB 8  8");
+  CHECK(says(describe("orientation6.jpg"), "JPEG "));
+  CHECK(says(describe("orientation6.jpg"), " 6"));
+  CHECK(describe("rle4.bmp") == "BMP palette 4 RLE4 1");
+  CHECK(describe("top_down.bmp") == "BMP RGB 24 top-down 1");
+  CHECK(describe("deep_300.ppm") == "PPM RGB 9  1");
+  CHECK(describe("plain.pbm") == "PBM gray 1 text 1");
+  CHECK(describe("rgba.pam") == "PAM RGBA 8  1");
+}
+
+TEST_CASE("formats that are not read are named, with what to do") {
+  CHECK(says(sniff_error("RIFF\x24\0\0\0WEBPVP8 "sv), "unsupported: photo: the format is WebP;"));
+  CHECK(says(sniff_error("RIFF\x24\0\0\0WEBPVP8 "sv), "magick \"photo\" out.png"));
+  CHECK(says(sniff_error("GIF89a"sv), "the format is GIF;"));
+  CHECK(says(sniff_error("II*\0\x08\0\0\0"sv), "the format is TIFF;"));
+  CHECK(says(sniff_error("MM\0*\0\0\0\x08"sv), "the format is TIFF;"));
+  CHECK(says(sniff_error("\0\0\0\x18"
+                         "ftypheic\0\0\0\0"sv),
+             "the format is HEIC;"));
+  CHECK(says(sniff_error("\0\0\0\x18"
+                         "ftypavif\0\0\0\0"sv),
+             "the format is AVIF;"));
+  CHECK(says(sniff_error("\0\0\0\x0CjP  \r\n\x87\n"sv), "the format is JPEG 2000;"));
+  CHECK(says(sniff_error("8BPS\0\1"sv), "Photoshop"));
+  CHECK(says(sniff_error("%PDF-1.7"sv), "the format is PDF;"));
+  CHECK(says(sniff_error("<?xml version=\"1.0\"?>\n<svg xmlns=\"\">"sv), "the format is SVG;"));
+  CHECK(says(sniff_error("PF\n1 1\n-1\n"sv), "the format is PFM;"));
+  CHECK(sniff_error(""sv) == "format: photo: the file is empty");
+  CHECK(says(sniff_error("hello, world"sv), "not a picture (it begins with 68 65 6c 6c 6f 2c 20 77)"));
+  CHECK(says(sniff_error("P8 1 1"sv), "not a picture"));
+  CHECK(says(sniff_error("\x89PNG\n\x1A\n"sv), "text mode"));
+  CHECK(says(sniff_error("\x89PNG\r\n\x1A\n"sv), "truncated"));
+  CHECK(says(sniff_error("BM"sv), "truncated"));
+  CHECK(says(sniff_error("P6\n"sv), "truncated"));
+  CHECK(says(error_of([] { read_image(golden_path("image/absent.png")); }), "io: "));
+  CHECK(says(error_of([] { read_image(golden_path("image")); }), "io: "));
+}
+
+TEST_CASE("files are written and read back") {
+  const Image image = image_test::noise(12, 9, 3, "write");
+  for (const std::string name : {"moeclip_test_image.png", "moeclip_test_image.ppm"}) {
+    if (says(name, ".png"))
+      write_png(name, image);
+    else
+      write_pnm(name, image);
+    CHECK(image_test::hash(read_image(name)) == image_test::hash(image));
+    std::remove(name.c_str());
+  }
+}
