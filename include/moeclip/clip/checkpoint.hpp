@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Reading a CLIP from whatever file it comes in: OpenAI, open_clip, Hugging Face (clip/names.hpp), any container
+// (io/weights.hpp). Sizes come from the tensors; heads and activation from the configuration beside them, or from the
+// published model of these sizes.
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../io/weights.hpp"
+#include "sidecar.hpp"
+#include "text.hpp"
+#include "vision.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// An opened weight file that holds a CLIP. Nothing but its index has been read.
+struct ClipFile {
+  WeightFile file;
+  ClipNaming naming;
+  ClipConfig config;
+  std::string activation_source;  ///< where config.activation comes from, for people
+};
+
+namespace detail {
+
+/// Recognises the naming of `file` by the one tensor that only a ViT's image tower has, or tells what was found.
+inline ClipNaming recognise_naming(const WeightFile& file) {
+  constexpr std::string_view kOpenAi = "visual.conv1.weight";
+  constexpr std::string_view kHuggingFace = "vision_model.embeddings.patch_embedding.weight";
+  for (const WeightEntry& entry : file.entries()) {
+    const std::string& name = entry.name;
+    const bool is_openai = name.ends_with(kOpenAi);
+    if (!is_openai && !name.ends_with(kHuggingFace)) continue;
+    ClipNaming naming;
+    naming.family = is_openai ? ClipFamily::openai : ClipFamily::hugging_face;
+    naming.prefix = name.substr(0, name.size() - (is_openai ? kOpenAi : kHuggingFace).size());
+    if (file.find(naming.prefix + "text.token_embedding.weight") != nullptr) naming.text_prefix = "text.";
+    if (file.find(naming.prefix + "visual.layer1.0.conv1.weight") != nullptr)
+      fail(ErrorCode::unsupported, concat(file.path(), ": this CLIP has a ResNet image tower; one with a ViT is wanted"));
+    return naming;
+  }
+  const bool is_adapter = std::ranges::any_of(
+      file.entries(), [](const WeightEntry& entry) { return entry.name.starts_with("image_adapter"); });
+  fail(ErrorCode::mismatch,
+       concat(file.path(), is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
+                                      : ": no CLIP is in this file; a tensor visual.conv1.weight or "
+                                        "vision_model.embeddings.patch_embedding.weight is wanted",
+              " (", file.entries().size(), " tensors found)"));
+}
+
+/// The entry of a canonical tensor, the first of three where it is stored in parts. Throws missing.
+inline const WeightEntry& clip_entry(const WeightFile& file, const ClipNaming& naming, std::string_view name) {
+  return file.entry(clip_tensor_source(naming, name).names.front());
+}
+
+/// Extent of one axis of a canonical tensor of the given rank.
+inline index_t clip_extent(const WeightFile& file, const ClipNaming& naming, std::string_view name, int rank, int axis) {
+  const WeightEntry& entry = clip_entry(file, naming, name);
+  if (entry.shape.rank() != rank || entry.shape[axis] < 1)
+    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape), ", ",
+                                     rank, " positive extents were wanted"));
+  return entry.shape[axis];
+}
+
+/// Number of consecutive blocks whose first norm is in the file.
+inline index_t count_blocks(const WeightFile& file, const ClipNaming& naming, std::string_view tower) {
+  index_t blocks = 0;
+  while (file.find(clip_tensor_source(naming, concat(tower, "transformer.resblocks.", blocks, ".ln_1.weight")).names[0]))
+    ++blocks;
+  return blocks;
+}
+
+/// Sizes as far as tensors tell them; heads of 64.
+inline ClipConfig sizes_from_tensors(const WeightFile& file, const ClipNaming& naming) {
+  const auto extent = [&](std::string_view name, int rank, int axis) {
+    return clip_extent(file, naming, name, rank, axis);
+  };
+  ClipConfig config;
+  VisionConfig& vision = config.vision;
+  vision.width = extent("visual.conv1.weight", 4, 0);
+  vision.patch_size = extent("visual.conv1.weight", 4, 3);
+  const index_t positions = extent("visual.positional_embedding", 2, 0);
+  const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
+  if (grid < 1 || grid * grid + 1 != positions)
+    fail(ErrorCode::mismatch, concat(file.path(), ": the position embedding has ", positions,
+                                     " rows; one more than a square was wanted"));
+  vision.image_size = grid * vision.patch_size;
+  vision.layers = count_blocks(file, naming, "visual.");
+  vision.hidden = extent("visual.transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
+  const bool is_transposed = naming.family == ClipFamily::hugging_face;
+  config.embed = extent("visual.proj", 2, is_transposed ? 0 : 1);
+  TextConfig& text = config.text;
+  text.vocabulary = extent("token_embedding.weight", 2, 0);
+  text.width = extent("token_embedding.weight", 2, 1);
+  text.context_length = extent("positional_embedding", 2, 0);
+  text.layers = count_blocks(file, naming, "");
+  text.hidden = extent("transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
+  vision.heads = std::max<index_t>(1, vision.width / 64);
+  text.heads = std::max<index_t>(1, text.width / 64);
+  return config;
+}
+
+inline void expect_width(const ClipSidecar& sidecar, std::string_view tower, std::optional<index_t> said, index_t found) {
+  if (said && *said != found)
+    fail(ErrorCode::mismatch, concat(sidecar.path, ": says that the ", tower, " tower has width ", *said,
+                                     ", but the weights have ", found, "; it belongs to another model"));
+}
+
+/// Heads and activation from the configuration file, else from the published model of these sizes, else OpenAI's.
+inline void complete_config(ClipFile& clip) {
+  ClipConfig& config = clip.config;
+  if (const auto sidecar = read_clip_sidecar(clip.file.path(), clip.naming.family)) {
+    expect_width(*sidecar, "image", sidecar->vision_width, config.vision.width);
+    expect_width(*sidecar, "text", sidecar->text_width, config.text.width);
+    config.vision.heads = sidecar->vision_heads.value_or(config.vision.heads);
+    config.text.heads = sidecar->text_heads.value_or(config.text.heads);
+    config.activation = sidecar->activation.value_or(config.activation);
+    clip.activation_source = sidecar->path;
+  } else {
+    clip.activation_source = "OpenAI's models use it; no configuration file is beside the weights";
+    for (const ClipPreset& preset : clip_presets()) {
+      const VisionConfig& vision = preset.config.vision;
+      if (vision.width != config.vision.width || vision.layers != config.vision.layers) continue;
+      config.vision.heads = vision.heads;
+      config.activation = preset.config.activation;
+      clip.activation_source = concat("the published ", preset.name, " uses it");
+      break;
+    }
+  }
+  if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
+    fail(ErrorCode::mismatch, concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width,
+                                     " do not divide into ", config.vision.heads, " and ", config.text.heads, " heads"));
+}
+
+}  // namespace detail
+
+/// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP.
+inline ClipFile recognise_clip(WeightFile file) {
+  ClipFile clip{std::move(file), {}, {}, {}};
+  clip.naming = detail::recognise_naming(clip.file);
+  clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
+  detail::complete_config(clip);
+  return clip;
+}
+
+/// Opens the CLIP at `path`: a file, the index of a sharded model or a model folder. Throws io, format, unsupported or
+/// limit for files that cannot be read, otherwise as recognise_clip.
+inline ClipFile open_clip(const std::string& path) { return recognise_clip(WeightFile::open(path)); }
+
+namespace detail {
+
+/// Whether a tensor may live in the pages of the mapped file. What is packed next is copied, so that those pages go.
+enum class ReadMode { borrow, copy };
+
+/// Reads one stored tensor and gives it the wanted shape; extents of 1 may differ, and a kernel (D, 3, p, p) is the
+/// matrix (D, 3 p p).
+template <class T>
+Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Shape& wanted, ReadMode mode) {
+  const WeightEntry& entry = file.entry(name);
+  const bool is_same = entry.shape.size() == wanted.size() &&
+                       (wanted.rank() == 0 || (entry.shape.rank() > 0 && entry.shape[0] == wanted[0]));
+  if (!is_same)
+    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(name), " is ", to_string(entry.dtype), " ",
+                                     to_string(entry.shape), ", ", to_string(wanted), " was wanted"));
+  if (mode == ReadMode::copy) {
+    auto tensor = Tensor<T>::uninitialised(wanted);
+    file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    return tensor;
+  }
+  Tensor<T> tensor = file.read<T>(name);
+  tensor.reshape(wanted);
+  return tensor;
+}
+
+template <class T>
+Tensor<T> transpose(const Tensor<T>& matrix) {
+  const index_t rows = matrix.extent(0), columns = matrix.extent(1);
+  auto result = Tensor<T>::uninitialised({columns, rows});
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) result[j * rows + i] = matrix[i * columns + j];
+  return result;
+}
+
+/// Three equal parts stacked along the first axis.
+template <class T>
+Tensor<T> read_stacked(const WeightFile& file, const std::vector<std::string>& names, const Shape& wanted) {
+  auto whole = Tensor<T>::uninitialised(wanted);
+  const index_t parts = std::ssize(names), rows = wanted[0] / parts, size = wanted.size() / parts;
+  const Shape part_shape = wanted.rank() == 2 ? Shape{rows, wanted[1]} : Shape{rows};
+  for (index_t i = 0; i < parts; ++i) {
+    const Tensor<T> part = read_stored<T>(file, names[static_cast<std::size_t>(i)], part_shape, ReadMode::copy);
+    std::copy_n(part.data(), size, whole.data() + i * size);
+  }
+  return whole;
+}
+
+}  // namespace detail
+
+/// Reads the canonical tensor `name` with shape `wanted`, whatever the file calls it and however it stores it.
+template <class T>
+Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
+                           detail::ReadMode mode = detail::ReadMode::borrow) {
+  const ClipTensorSource source = clip_tensor_source(clip.naming, name);
+  if (source.names.size() > 1) return detail::read_stacked<T>(clip.file, source.names, wanted);
+  if (!source.is_transposed) return detail::read_stored<T>(clip.file, source.names[0], wanted, mode);
+  const Shape stored{wanted[1], wanted[0]};
+  return detail::transpose(detail::read_stored<T>(clip.file, source.names[0], stored, detail::ReadMode::copy));
+}
+
+namespace detail {
+
+/// Fills every parameter of `object`, which has the names below `prefix`.
+template <class T, class Object>
+void read_parameters(const ClipFile& clip, const std::string& prefix, Object& object, ReadMode mode) {
+  visit_parameters(object, prefix, [&](const std::string& path, Tensor<T>& tensor) {
+    tensor = read_clip_tensor<T>(clip, path, tensor.shape(), mode);
+  });
+}
+
+/// Fills and packs a transformer block by block, so that only one block is ever held twice.
+template <class T>
+void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, Transformer<T>& transformer) {
+  for (std::size_t i = 0; i < transformer.blocks.size(); ++i) {
+    read_parameters<T>(clip, concat(prefix, ".resblocks.", i), transformer.blocks[i], ReadMode::copy);
+    pack(context, transformer.blocks[i]);
+  }
+}
+
+}  // namespace detail
+
+/// The image tower of `clip`, packed for inference.
+template <class T>
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation) {
+  VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
+  detail::read_blocks<T>(context, clip, "visual.transformer", tower.transformer);
+  Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
+  detail::read_parameters<T>(clip, "visual", tower, detail::ReadMode::borrow);
+  tower.transformer = std::move(blocks);
+  pack(context, tower.patch_embed);
+  return tower;
+}
+
+/// The text tower of `clip`, packed for inference.
+template <class T>
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation) {
+  TextTower<T> tower(clip.config.text, clip.config.embed, activation);
+  detail::read_blocks<T>(context, clip, "transformer", tower.transformer);
+  Transformer<T> blocks = std::exchange(tower.transformer, {});
+  detail::read_parameters<T>(clip, "", tower, detail::ReadMode::borrow);
+  tower.transformer = std::move(blocks);
+  return tower;
+}
+
+/// exp(logit_scale), what CLIP multiplies cosines with; 100 in OpenAI's models.
+inline double read_logit_scale(const ClipFile& clip) {
+  return std::exp(static_cast<double>(read_clip_tensor<float>(clip, "logit_scale", {})[0]));
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

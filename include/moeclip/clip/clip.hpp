@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A whole CLIP, loaded and packed: pictures and sentences to vectors of one space.
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "checkpoint.hpp"
+#include "preprocess.hpp"
+#include "tokenizer.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+struct ClipOptions {
+  std::optional<kernels::Activation> activation;  ///< instead of the model's own
+  std::string vocabulary;  ///< tokenizer file; "": the one in the model's folder, else the installed standard one
+  int threads = 0;         ///< for loading; 0: one per core
+};
+
+/// Immutable after loading: any number of threads may use one, each with its own Context.
+template <class T>
+class Clip {
+ public:
+  /// Loads the CLIP at `path`: OpenAI's .pt, open_clip's or Hugging Face's weights, or a folder of them. Throws Error as
+  /// open_clip does. A missing tokenizer is an error only when it is needed.
+  static Clip load(const std::string& path, const ClipOptions& options = {}) {
+    Context context({.threads = options.threads});
+    const ClipFile file = open_clip(path);
+    ClipConfig config = file.config;
+    config.activation = options.activation.value_or(config.activation);
+    VisionTower<T> vision = load_vision<T>(context, file, config.activation);
+    TextTower<T> text = load_text<T>(context, file, config.activation);
+    Clip clip(config, std::move(vision), std::move(text),
+              options.vocabulary.empty() ? vocabulary_near(path) : options.vocabulary);
+    clip.logit_scale_ = read_logit_scale(file);
+    return clip;
+  }
+
+  /// Joins towers that are already in memory.
+  Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary = {})
+      : config_(config), vision_(std::move(vision)), text_(std::move(text)), vocabulary_(std::move(vocabulary)) {}
+
+  [[nodiscard]] const ClipConfig& config() const { return config_; }
+  [[nodiscard]] const VisionTower<T>& vision() const { return vision_; }
+  [[nodiscard]] const TextTower<T>& text() const { return text_; }
+  [[nodiscard]] double logit_scale() const { return logit_scale_; }
+
+  /// Opened when it is first asked for. Throws missing, with the places where it was looked for, if there is none.
+  [[nodiscard]] const Tokenizer& tokenizer() const {
+    std::call_once(lazy_->once, [this] {
+      lazy_->tokenizer.emplace(Tokenizer::open(vocabulary_.empty() ? find_vocabulary() : vocabulary_));
+    });
+    return *lazy_->tokenizer;
+  }
+
+  /// Unit vector (C) of a picture.
+  [[nodiscard]] Tensor<T> encode_image(const Image& image) const {
+    Context context;
+    return encode_image(context, image.view());
+  }
+  [[nodiscard]] Tensor<T> encode_image(Context& context, ImageView image) const {
+    const index_t size = config_.vision.image_size;
+    Tensor<T> pixels({1, 3, size, size}), vector({config_.embed});
+    preprocess_clip<T>(context, image, size, pixels.data());
+    const View<T, 2> out(vector.data(), {1, config_.embed});
+    encode_image_forward<T>(context, vision_, std::as_const(pixels).template view<4>(), vision_.positional_embedding, out);
+    kernels::normalize_rows<T>(context, 1, config_.embed, vector.data(), config_.embed, T(1e-12));
+    return vector;
+  }
+
+  /// Unit vectors (N, C) of sentences.
+  [[nodiscard]] Tensor<T> encode_text(const std::vector<std::string>& sentences) const {
+    Context context;
+    return encode_text(context, sentences);
+  }
+  [[nodiscard]] Tensor<T> encode_text(Context& context, const std::vector<std::string>& sentences) const {
+    const Tensor<std::int32_t> tokens = tokenize(sentences);
+    Tensor<T> vectors({std::ssize(sentences), config_.embed});
+    encode_text_forward<T>(context, text_, tokens.view<2>(), vectors.template view<2>());
+    kernels::normalize_rows<T>(context, vectors.extent(0), config_.embed, vectors.data(), config_.embed, T(1e-12));
+    return vectors;
+  }
+
+  /// Token rows (N, S) of sentences. Throws mismatch if the tokenizer is not this model's, limit for a long sentence.
+  [[nodiscard]] Tensor<std::int32_t> tokenize(const std::vector<std::string>& sentences) const {
+    if (tokenizer().vocabulary_size() != config_.text.vocabulary)
+      fail(ErrorCode::mismatch, concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
+                                       config_.text.vocabulary, "; give the model's own vocabulary"));
+    const index_t length = config_.text.context_length;
+    Tensor<std::int32_t> tokens({std::ssize(sentences), length});
+    index_t row = 0;
+    for (const std::string& sentence : sentences) {
+      const auto ids = tokenizer().encode_padded(sentence, length);
+      std::ranges::copy(ids, tokens.data() + length * row++);
+    }
+    return tokens;
+  }
+
+ private:
+  struct LazyTokenizer {
+    std::once_flag once;
+    std::optional<Tokenizer> tokenizer;
+  };
+
+  /// The tokenizer in the folder of the weights, or "".
+  static std::string vocabulary_near(const std::string& weights) {
+    const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
+    for (const char* name : {"tokenizer.json", "vocab.json"})
+      if (std::string path = join_path(folder, name); file_exists(path)) return path;
+    return {};
+  }
+
+  ClipConfig config_;
+  VisionTower<T> vision_;
+  TextTower<T> text_;
+  double logit_scale_ = 100;
+  std::string vocabulary_;
+  std::unique_ptr<LazyTokenizer> lazy_ = std::make_unique<LazyTokenizer>();
+};
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Sizes of a CLIP model, and the published ones by name.
+
+#include <array>
+#include <string_view>
+
+#include "../base/types.hpp"
+#include "../kernels/activation.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+struct VisionConfig {
+  index_t image_size = 224;  ///< side of the square that the position embedding was trained for, pixels
+  index_t patch_size = 32;   ///< side of a patch, pixels
+  index_t width = 768;       ///< D
+  index_t layers = 12;
+  index_t heads = 12;
+  index_t hidden = 3072;  ///< F, width of the MLP
+
+  [[nodiscard]] index_t grid() const { return image_size / patch_size; }
+  friend bool operator==(const VisionConfig&, const VisionConfig&) = default;
+};
+
+struct TextConfig {
+  index_t context_length = 77;  ///< S
+  index_t vocabulary = 49408;   ///< V
+  index_t width = 512;          ///< Dt
+  index_t layers = 12;
+  index_t heads = 8;
+  index_t hidden = 2048;
+
+  friend bool operator==(const TextConfig&, const TextConfig&) = default;
+};
+
+struct ClipConfig {
+  VisionConfig vision;
+  TextConfig text;
+  index_t embed = 512;  ///< C, width of the joint space
+  kernels::Activation activation = kernels::Activation::quick_gelu;
+
+  friend bool operator==(const ClipConfig&, const ClipConfig&) = default;
+};
+
+struct ClipPreset {
+  std::string_view name;
+  ClipConfig config;
+};
+
+/// The published sizes. OpenAI's four use QuickGELU; H/14 (LAION) uses GELU.
+inline std::array<ClipPreset, 5> clip_presets() {
+  using kernels::Activation;
+  const TextConfig text512{77, 49408, 512, 12, 8, 2048}, text768{77, 49408, 768, 12, 12, 3072};
+  return {{
+      {"ViT-B/32", {{224, 32, 768, 12, 12, 3072}, text512, 512, Activation::quick_gelu}},
+      {"ViT-B/16", {{224, 16, 768, 12, 12, 3072}, text512, 512, Activation::quick_gelu}},
+      {"ViT-L/14", {{224, 14, 1024, 24, 16, 4096}, text768, 768, Activation::quick_gelu}},
+      {"ViT-L/14-336", {{336, 14, 1024, 24, 16, 4096}, text768, 768, Activation::quick_gelu}},
+      {"ViT-H/14", {{224, 14, 1280, 32, 16, 5120}, {77, 49408, 1024, 24, 16, 4096}, 1024, Activation::gelu}},
+  }};
+}
+
+/// Name of the published model with these sizes (activation aside), or "custom".
+inline std::string_view preset_name(const ClipConfig& config) {
+  for (const ClipPreset& preset : clip_presets())
+    if (preset.config.vision == config.vision && preset.config.text == config.text &&
+        preset.config.embed == config.embed)
+      return preset.name;
+  return "custom";
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

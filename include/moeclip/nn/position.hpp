@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Position embeddings for another image size (POS-1 in this folder's README; METHOD section 1). Row 0 (class token)
+// is kept; the square grid is resampled with the bicubic kernel a = -1/2, widened when shrinking (antialias), half-pixel
+// centres: torch's convention for `antialias=True`, which is Pillow's.
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../tensor/tensor.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+namespace detail {
+
+/// Keys' cubic convolution kernel with a = -1/2.
+inline double cubic_kernel(double x) {
+  constexpr double a = -0.5;
+  x = std::abs(x);
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0;
+}
+
+struct CubicTaps {
+  index_t first = 0;
+  std::vector<double> weights;
+};
+
+/// Taps of each output position: centre s (i + 1/2), s = in / out, support 2 max(s, 1), weights normalised to 1.
+inline std::vector<CubicTaps> cubic_taps(index_t in, index_t out) {
+  const double scale = static_cast<double>(in) / static_cast<double>(out), widening = std::max(scale, 1.0);
+  std::vector<CubicTaps> taps(static_cast<std::size_t>(out));
+  for (index_t i = 0; i < out; ++i) {
+    CubicTaps& tap = taps[static_cast<std::size_t>(i)];
+    const double centre = scale * (static_cast<double>(i) + 0.5), support = 2 * widening;
+    tap.first = std::max<index_t>(0, static_cast<index_t>(std::floor(centre - support + 0.5)));
+    const index_t end = std::min(in, static_cast<index_t>(std::floor(centre + support + 0.5)));
+    double sum = 0;
+    for (index_t j = tap.first; j < end; ++j) {
+      tap.weights.push_back(cubic_kernel((static_cast<double>(j) - centre + 0.5) / widening));
+      sum += tap.weights.back();
+    }
+    for (double& weight : tap.weights) weight /= sum;
+  }
+  return taps;
+}
+
+/// out(i) = sum_j w_ij in(j) over rows of `length` numbers that lie `stride` apart. Sums in double: this runs once.
+template <class T>
+void resample_rows(const std::vector<CubicTaps>& taps, const T* in, T* out, index_t stride, index_t length) {
+  std::vector<double> sum(static_cast<std::size_t>(length));
+  for (const CubicTaps& tap : taps) {
+    std::ranges::fill(sum, 0.0);
+    const T* row = in + tap.first * stride;
+    for (const double weight : tap.weights) {
+      for (index_t c = 0; c < length; ++c) sum[static_cast<std::size_t>(c)] += weight * static_cast<double>(row[c]);
+      row += stride;
+    }
+    for (index_t c = 0; c < length; ++c) out[c] = static_cast<T>(sum[static_cast<std::size_t>(c)]);
+    out += stride;
+  }
+}
+
+}  // namespace detail
+
+/// (1 + from^2, D) -> (1 + grid^2, D). A grid of the same size is returned unchanged. Throws contract if the rows of
+/// `embedding` are not one more than a square.
+template <class T>
+Tensor<T> resize_positions(const Tensor<T>& embedding, index_t grid) {
+  const index_t width = embedding.extent(1);
+  const auto from = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(embedding.extent(0) - 1))));
+  MOECLIP_EXPECT(from >= 1 && from * from + 1 == embedding.extent(0) && grid >= 1, "a position embedding of shape ",
+                 to_string(embedding.shape()), " cannot be resized to a grid of ", grid);
+  if (from == grid) return embedding;
+  const auto taps = detail::cubic_taps(from, grid);
+  Tensor<T> wide({from, grid, width});  // x first, then y
+  for (index_t y = 0; y < from; ++y)
+    detail::resample_rows(taps, embedding.data() + (1 + y * from) * width, wide.data() + y * grid * width, width,
+                          width);
+  Tensor<T> resized({1 + grid * grid, width});
+  std::copy_n(embedding.data(), width, resized.data());
+  detail::resample_rows(taps, wide.data(), resized.data() + width, grid * width, grid * width);
+  return resized;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A look inside a running model. Forward functions take a `const Probe<T>*` and, when it is not null, show it every
+// intermediate under the name that the golden data uses ("vision/block_00", "moe_0/topk", ...). Watching costs
+// nothing when nobody watches, and never changes a result.
+
+#include <cstdint>
+#include <string>
+
+#include "../base/function_ref.hpp"
+#include "shape.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+template <class T>
+struct Probe {
+  /// Contiguous row-major values of the given shape; valid during the call only.
+  function_ref<void(const std::string& name, const Shape& shape, const T* values)> on_values;
+  /// The same for integer results (chosen experts).
+  function_ref<void(const std::string& name, const Shape& shape, const std::int32_t* values)> on_indices;
+};
+
+/// Two decimal digits, as the golden names count ("block_07").
+inline std::string two_digits(index_t number) { return concat(number < 10 ? "0" : "", number); }
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <moeclip/base/thread_pool.hpp>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+#include "expect_error.hpp"
+
+using namespace moeclip;  // NOLINT
+
+TEST_CASE("every task runs once, on a worker of the pool") {
+  for (int threads = 1; threads <= 4; ++threads) {
+    CAPTURE(threads);
+    ThreadPool pool(threads);
+    CHECK(pool.size() == threads);
+    for (const index_t tasks : {0, 1, 2, 3, 7, 100}) {
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(tasks));
+      std::atomic<int> strangers{0};
+      auto task = [&](index_t i, int worker) {
+        ++runs[static_cast<std::size_t>(i)];
+        if (worker < 0 || worker >= threads) ++strangers;
+      };
+      pool.run(tasks, task);
+      for (const auto& count : runs) CHECK(count == 1);
+      CHECK(strangers == 0);
+    }
+    auto never = [](index_t, int) { FAIL("ran"); };
+    pool.run(-5, never);
+  }
+}
+
+TEST_CASE("two tasks never share a worker at one time") {
+  ThreadPool pool(4);
+  std::vector<std::atomic<int>> busy(4);
+  std::atomic<int> clashes{0};
+  auto task = [&](index_t, int worker) {
+    if (busy[static_cast<std::size_t>(worker)].fetch_add(1) != 0) ++clashes;
+    busy[static_cast<std::size_t>(worker)].fetch_sub(1);
+  };
+  for (int loop = 0; loop < 50; ++loop) pool.run(64, task);
+  CHECK(clashes == 0);
+}
+
+TEST_CASE("results of a loop are visible when it returns, over many small loops") {
+  for (int threads = 1; threads <= 4; ++threads) {
+    ThreadPool pool(threads);
+    std::vector<index_t> values(5, 0);
+    auto task = [&](index_t i, int) { values[static_cast<std::size_t>(i)] += i; };
+    constexpr index_t kLoops = 2000;
+    index_t wrong = 0;
+    for (index_t loop = 1; loop <= kLoops; ++loop) {
+      pool.run(5, task);
+      wrong += std::accumulate(values.begin(), values.end(), index_t{0}) != 10 * loop;
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("the exception of a task reaches the caller, and the pool goes on") {
+  for (int threads = 1; threads <= 4; ++threads) {
+    CAPTURE(threads);
+    ThreadPool pool(threads);
+    for (const index_t tasks : {1, 3, 1000}) {
+      std::atomic<index_t> runs{0};
+      auto failing = [&](index_t i, int) {
+        ++runs;
+        if (i == tasks / 2) fail(ErrorCode::limit, "task failed");
+      };
+      expect_error(ErrorCode::limit, {"task failed"}, [&] { pool.run(tasks, failing); });
+      CHECK(runs >= 1);
+      CHECK(runs <= tasks);
+      std::atomic<index_t> sum{0};
+      auto adding = [&](index_t i, int) { sum += i; };
+      pool.run(100, adding);
+      CHECK(sum == 4950);
+    }
+  }
+}
+
+TEST_CASE("of many exceptions one is thrown, and none is left for the next loop") {
+  ThreadPool pool(4);
+  auto all_fail = [](index_t i, int) { throw std::out_of_range(std::to_string(i)); };
+  for (int round = 0; round < 20; ++round) CHECK_THROWS_AS(pool.run(50, all_fail), std::out_of_range);
+  auto nothing = [](index_t, int) {};
+  CHECK_NOTHROW(pool.run(50, nothing));
+}
+
+TEST_CASE("pools of impossible sizes are refused, zero means one worker per core") {
+  expect_error(ErrorCode::contract, {"-1"}, [] { ThreadPool pool(-1); });
+  expect_error(ErrorCode::contract, {"5000"}, [] { ThreadPool pool(5000); });
+  CHECK(ThreadPool(0).size() >= 1);
+}
+
+TEST_CASE("a pool that never worked ends as well as one that did") {
+  for (int i = 0; i < 20; ++i) {
+    ThreadPool idle(3);
+    ThreadPool busy(3);
+    auto nothing = [](index_t, int) {};
+    busy.run(3, nothing);
+  }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <moeclip/clip/checkpoint.hpp>
+#include <string>
+#include <vector>
+
+#include "expect_error.hpp"
+#include "golden_data.hpp"
+#include "micro_clip.hpp"
+#include "random_tensor.hpp"
+#include "temporary_folder.hpp"
+
+using namespace moeclip;  // NOLINT
+
+namespace {
+
+const GoldenData& recorded() {
+  static const GoldenData golden("formats/expected/clip_io.safetensors");
+  return golden;
+}
+
+Tensor<std::int32_t> recorded_tokens() {
+  const Tensor<double> ids = recorded().read("inputs/tokens");
+  Tensor<std::int32_t> tokens(ids.shape());
+  std::transform(ids.begin(), ids.end(), tokens.begin(), [](double id) { return static_cast<std::int32_t>(id); });
+  return tokens;
+}
+
+/// What a file's CLIP makes of the recorded inputs, not normalised.
+template <class T>
+struct Encoded {
+  Tensor<T> images, sentences;
+};
+
+template <class T>
+Encoded<T> encode(const std::string& path, int threads = 1) {
+  Context context({.threads = threads});
+  const ClipFile clip = open_clip(golden_path("formats/" + path));
+  const auto vision = load_vision<T>(context, clip, clip.config.activation);
+  const auto text = load_text<T>(context, clip, clip.config.activation);
+  const Tensor<T> images = recorded().file().read<T>("inputs/image");
+  const Tensor<std::int32_t> tokens = recorded_tokens();
+  Encoded<T> encoded{Tensor<T>({images.extent(0), clip.config.embed}), Tensor<T>({tokens.extent(0), clip.config.embed})};
+  encode_image_forward<T>(context, vision, images.template view<4>(), vision.positional_embedding,
+                          encoded.images.template view<2>());
+  encode_text_forward<T>(context, text, tokens.view<2>(), encoded.sentences.template view<2>());
+  return encoded;
+}
+
+template <class T>
+double largest_difference(const Tensor<T>& mine, const std::string& name) {
+  const Tensor<double> wanted = recorded().read(name);
+  REQUIRE(wanted.shape() == mine.shape());
+  double worst = 0;
+  for (index_t i = 0; i < mine.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(mine[i]) - wanted[i]));
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("every format gives the recorded embeddings, in float and in double") {
+  const char* files[][2] = {{"openai_jit.pt", "mixed"},
+                            {"hf", "mixed"},
+                            {"hf/model.safetensors", "mixed"},
+                            {"open_clip_custom", "mixed"},
+                            {"sharded", "deep"},
+                            {"sharded/model.safetensors.index.json", "deep"}};
+  for (const auto& [file, set] : files) {
+    CAPTURE(file);
+    const auto name = [&](const char* what) { return concat(set, "/", what); };
+    const auto single = encode<float>(file);
+    CHECK(largest_difference(single.images, name("encode_image")) <= 2e-5);
+    CHECK(largest_difference(single.sentences, name("encode_text")) <= 2e-5);
+    const auto wide = encode<double>(file);
+    CHECK(largest_difference(wide.images, name("encode_image_f64")) <= 1e-10);
+    CHECK(largest_difference(wide.sentences, name("encode_text_f64")) <= 1e-10);
+  }
+}
+
+TEST_CASE("files with equal weights give equal bits, and so does any number of threads") {
+  const auto first = encode<float>("openai_jit.pt");
+  for (const char* other : {"hf", "open_clip_custom"}) {
+    CAPTURE(other);
+    const auto second = encode<float>(other, 3);
+    CHECK(same_bits(first.images, second.images));
+    CHECK(same_bits(first.sentences, second.sentences));
+  }
+}
+
+TEST_CASE("sizes, heads and activation are recognised, and where they come from is told") {
+  const ClipFile jit = open_clip(golden_path("formats/openai_jit.pt"));
+  CHECK(jit.naming.family == ClipFamily::openai);
+  CHECK(jit.config.vision == VisionConfig{28, 7, 64, 1, 1, 256});
+  CHECK(jit.config.text == TextConfig{16, 600, 64, 1, 1, 256});
+  CHECK(jit.config.embed == 20);
+  CHECK(jit.config.activation == kernels::Activation::quick_gelu);
+  CHECK(jit.activation_source.find("OpenAI") != std::string::npos);
+  const ClipFile hf = open_clip(golden_path("formats/hf"));
+  CHECK(hf.naming.family == ClipFamily::hugging_face);
+  CHECK(hf.config == jit.config);
+  CHECK(hf.activation_source.ends_with("config.json"));
+  const ClipFile custom = open_clip(golden_path("formats/open_clip_custom"));
+  CHECK(custom.naming.text_prefix == "text.");
+  CHECK(custom.config == jit.config);
+  CHECK(open_clip(golden_path("formats/sharded")).config.vision.layers == 4);
+  CHECK(preset_name(jit.config) == "custom");
+  CHECK(std::abs(read_logit_scale(hf) - read_logit_scale(jit)) < 1e-12);
+}
+
+TEST_CASE("published sizes have published heads") {
+  for (const ClipPreset& preset : clip_presets()) {
+    CHECK(preset_name(preset.config) == preset.name);
+    CHECK(preset.config.vision.width % preset.config.vision.heads == 0);
+    CHECK(preset.config.vision.image_size % preset.config.vision.patch_size == 0);
+  }
+  ClipConfig other = clip_presets()[0].config;
+  other.activation = kernels::Activation::gelu;
+  CHECK(preset_name(other) == "ViT-B/32");  // open_clip trained these sizes with GELU
+}
+
+TEST_CASE("a loaded tower is packed") {
+  Context context({.threads = 1});
+  const ClipFile clip = open_clip(golden_path("formats/hf"));
+  const auto vision = load_vision<float>(context, clip, kernels::Activation::gelu);
+  CHECK(vision.activation == kernels::Activation::gelu);
+  REQUIRE(vision.transformer.blocks.size() == 1);
+  CHECK(vision.transformer.blocks[0].mlp.c_fc.weight.empty());
+  CHECK(vision.patch_embed.outputs() == 64);
+}
+
+TEST_CASE("a file of another kind is told, with what to do") {
+  expect_error(ErrorCode::mismatch, {"default.pth", "MoECLIP adapter", "beside a CLIP", "tensors found"},
+               [] { open_clip(golden_path("formats/moeclip/default.pth")); });
+  expect_error(ErrorCode::mismatch, {"all.safetensors", "no CLIP", "visual.conv1.weight"},
+               [] { open_clip(golden_path("formats/zoo/all.safetensors")); });
+  expect_error(ErrorCode::io, {"nowhere.pt"}, [] { open_clip(golden_path("formats/nowhere.pt")); });
+  auto resnet = micro_clip_tensors();
+  resnet.push_back({"visual.layer1.0.conv1.weight", {4, 4, 1, 1}});
+  expect_error(ErrorCode::unsupported, {"made.safetensors", "ResNet", "ViT"}, [&] { recognise_clip(zeros_file(resnet)); });
+}
+
+TEST_CASE("the smallest whole CLIP is read") {
+  const ClipFile clip = recognise_clip(zeros_file(micro_clip_tensors()));
+  CHECK(clip.config.vision == VisionConfig{4, 2, 4, 1, 1, 8});
+  CHECK(clip.config.text == TextConfig{5, 6, 4, 1, 1, 8});
+  Context context({.threads = 1});
+  CHECK_NOTHROW(load_vision<float>(context, clip, clip.config.activation));
+  CHECK_NOTHROW(load_text<double>(context, clip, clip.config.activation));
+  CHECK(read_logit_scale(clip) == 1);
+}
+
+TEST_CASE("whichever tensor is missing, its name is in the error") {
+  Context context({.threads = 1});
+  const auto load = [&](const std::vector<NamedShape>& tensors) {
+    const ClipFile clip = recognise_clip(zeros_file(tensors));
+    load_vision<float>(context, clip, clip.config.activation);
+    load_text<float>(context, clip, clip.config.activation);
+    read_logit_scale(clip);
+  };
+  for (const NamedShape& tensor : micro_clip_tensors()) {
+    if (tensor.name == "visual.conv1.weight") continue;  // then it is no CLIP at all
+    CAPTURE(tensor.name);
+    try {
+      load(without(micro_clip_tensors(), tensor.name));
+      FAIL_CHECK("no error was thrown");
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      CAPTURE(message);
+      CHECK(message.find("made.safetensors") != std::string::npos);
+      const bool counts_blocks = tensor.name.ends_with("resblocks.0.ln_1.weight");
+      CHECK((counts_blocks || message.find(tensor.name) != std::string::npos));
+    }
+  }
+}
+
+TEST_CASE("whichever tensor has another shape, both shapes are in the error") {
+  Context context({.threads = 1});
+  for (const char* name : {"visual.class_embedding", "visual.ln_pre.bias", "visual.transformer.resblocks.0.attn.in_proj_weight",
+                           "visual.transformer.resblocks.0.mlp.c_proj.weight", "visual.ln_post.weight"}) {
+    CAPTURE(name);
+    const ClipFile clip = recognise_clip(zeros_file(with_shape(micro_clip_tensors(), name, {7, 5})));
+    expect_error(ErrorCode::mismatch, {"made.safetensors", name, "f32", "(7,5)", "was wanted"},
+                 [&] { load_vision<float>(context, clip, clip.config.activation); });
+  }
+  const ClipFile clip = recognise_clip(zeros_file(with_shape(micro_clip_tensors(), "ln_final.weight", {1, 4})));
+  expect_error(ErrorCode::mismatch, {"ln_final.weight", "(1,4)", "(4)"},
+               [&] { load_text<float>(context, clip, clip.config.activation); });
+}
+
+TEST_CASE("sizes that contradict each other are told before anything is read") {
+  const auto spoiled = [](const char* name, const Shape& shape) {
+    return zeros_file(with_shape(micro_clip_tensors(), name, shape));
+  };
+  expect_error(ErrorCode::mismatch, {"position embedding", "7 rows", "square"},
+               [&] { recognise_clip(spoiled("visual.positional_embedding", {7, 4})); });
+  expect_error(ErrorCode::mismatch, {"visual.conv1.weight", "(4,12)", "4 positive extents"},
+               [&] { recognise_clip(spoiled("visual.conv1.weight", {4, 12})); });
+  expect_error(ErrorCode::mismatch, {"visual.conv1.weight", "(0,3,2,2)"},
+               [&] { recognise_clip(spoiled("visual.conv1.weight", {0, 3, 2, 2})); });
+  expect_error(ErrorCode::mismatch, {"token_embedding.weight", "(6)"},
+               [&] { recognise_clip(spoiled("token_embedding.weight", {6})); });
+  expect_error(ErrorCode::mismatch, {"position embedding", "1 rows"},
+               [&] { recognise_clip(spoiled("visual.positional_embedding", {1, 4})); });
+}
+
+TEST_CASE("a configuration of another model beside the weights is noticed") {
+  const TemporaryFolder folder("checkpoint");
+  const std::string weights = folder.copy(golden_path("formats/openai_jit.pt"));
+  const auto say = [&](std::string_view text) { folder.write("open_clip_config.json", text); };
+  say(R"({"vision_cfg": {"width": 768}, "text_cfg": {"width": 64, "heads": 1}})");
+  expect_error(ErrorCode::mismatch, {"open_clip_config.json", "image tower", "768", "64"}, [&] { open_clip(weights); });
+  say(R"({"vision_cfg": {"width": 64}, "text_cfg": {"width": 512, "heads": 8}})");
+  expect_error(ErrorCode::mismatch, {"text tower", "512", "64"}, [&] { open_clip(weights); });
+  say(R"({"vision_cfg": {"width": 64}, "text_cfg": {"width": 64, "heads": 7}})");
+  expect_error(ErrorCode::mismatch, {"openai_jit.pt", "7 heads"}, [&] { open_clip(weights); });
+  say(R"({"vision_cfg": {"width": 64, "head_width": 16}, "text_cfg": {"width": 64, "heads": 4}})");
+  const ClipFile clip = open_clip(weights);
+  CHECK(clip.config.vision.heads == 4);
+  CHECK(clip.config.text.heads == 4);
+  CHECK(clip.config.activation == kernels::Activation::gelu);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <moeclip/nn/position.hpp>
+
+#include "expect_error.hpp"
+#include "golden_data.hpp"
+#include "random_tensor.hpp"
+
+using namespace moeclip;  // NOLINT
+
+TEST_CASE_TEMPLATE("resized position embeddings equal the recorded ones", T, float, double) {
+  constexpr double kFactor = 8;  // of the distance between the official code's float and double runs
+  const GoldenData golden("components/posembed_resize.safetensors");
+  const index_t grids[][2] = {{24, 37}, {24, 16}, {4, 5},  {6, 8},  {7, 3},  {37, 24},
+                              {16, 37}, {2, 9},   {3, 1},  {24, 24}, {14, 32}};
+  for (const auto& [from, to] : grids) {
+    const std::string name = concat(from, "_to_", to);
+    CAPTURE(name);
+    const Tensor<T> in = golden.file().read<T>(name + "/in");
+    const Tensor<T> out = resize_positions(in, to);
+    REQUIRE(out.extent(0) == 1 + to * to);
+    CHECK(golden.distance(name + "/out", out.data(), out.size()) <= kFactor);
+    CHECK(std::equal(in.data(), in.data() + in.extent(1), out.data()));  // the class token's row
+    if (from == to) CHECK(same_bits(in, out));
+  }
+}
+
+TEST_CASE("weights of every output position sum to one, constants stay constant") {
+  for (const index_t from : {1, 2, 7, 24})
+    for (const index_t to : {1, 3, 24, 37}) {
+      const auto taps = detail::cubic_taps(from, to);
+      REQUIRE(std::ssize(taps) == to);
+      for (const auto& tap : taps) {
+        double sum = 0;
+        for (const double weight : tap.weights) sum += weight;
+        CHECK(std::abs(sum - 1) < 1e-14);
+        CHECK(tap.first >= 0);
+        CHECK(tap.first + std::ssize(tap.weights) <= from);
+      }
+      Tensor<float> flat({1 + from * from, 2});
+      flat.fill(0.25f);
+      for (const float value : resize_positions(flat, to)) CHECK(std::abs(value - 0.25f) <= eps_of<float>());
+    }
+}
+
+TEST_CASE("the kernel is Keys' with a = -1/2") {
+  CHECK(detail::cubic_kernel(0) == 1);
+  CHECK(detail::cubic_kernel(0.5) == 0.5625);
+  CHECK(detail::cubic_kernel(-0.5) == 0.5625);
+  CHECK(detail::cubic_kernel(1) == 0);
+  CHECK(detail::cubic_kernel(1.5) == -0.0625);
+  CHECK(detail::cubic_kernel(2) == 0);
+}
+
+TEST_CASE("an embedding that is no square and a class token is refused") {
+  const Tensor<float> odd({6, 3}), only_class({1, 3}), fine({5, 3});
+  expect_error(ErrorCode::contract, {"(6,3)", "grid of 4"}, [&] { static_cast<void>(resize_positions(odd, 4)); });
+  expect_error(ErrorCode::contract, {"(1,3)"}, [&] { static_cast<void>(resize_positions(only_class, 4)); });
+  expect_error(ErrorCode::contract, {"grid of 0"}, [&] { static_cast<void>(resize_positions(fine, 0)); });
+}
