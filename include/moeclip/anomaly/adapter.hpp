@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Everything that MoECLIP adds to a frozen CLIP: mixtures of experts between blocks, projections of patch tokens into
+// the joint space, a detection head for the whole image, a projection of sentences (METHOD sections 2, 3 and 9). The
+// parameter list below uses the names of the official checkpoints.
+
+#include <optional>
+#include <vector>
+
+#include "../moe/mixture.hpp"
+#include "../nn/depthwise_conv.hpp"
+#include "../nn/layer_norm.hpp"
+#include "../nn/linear.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// The switches of an adapter. Block numbers are 1-based: "after block n".
+struct AdapterConfig {
+  std::vector<index_t> mixture_blocks;       ///< a mixture acts after each of these
+  std::vector<index_t> level_blocks;         ///< patch tokens are taken after each of these, mixed if a mixture acted
+  std::vector<index_t> windows = {1, 3, 5};  ///< aggregation windows; {1}: no aggregation
+  index_t experts = 4;                       ///< E
+  index_t chosen = 2;                        ///< K, experts per token
+  index_t rank = 8;                          ///< R
+  double scale = 2;                          ///< alpha / r
+  double mix_weight = 0.1;                   ///< w of norm matching
+  bool use_separate_projections = false;     ///< one projection per map instead of one per level
+  bool use_relu = false;                     ///< LeakyReLU after the projections
+
+  [[nodiscard]] index_t levels() const { return static_cast<index_t>(level_blocks.size()); }
+  [[nodiscard]] index_t maps() const { return levels() * static_cast<index_t>(windows.size()); }
+  [[nodiscard]] index_t projections() const { return use_separate_projections ? maps() : levels(); }
+
+  /// The map whose tokens feed the detection head: third from the end, as released. With three windows that is the
+  /// last level, unaggregated; without aggregation it is the second of four levels.
+  [[nodiscard]] index_t detection_map() const { return maps() >= 3 ? maps() - 3 : maps() - 1; }
+};
+
+/// One embedding per image from its patch tokens (DET-1 in this folder's README).
+template <class T>
+struct DetectionHead {
+  LayerNorm<T> norm;
+  DepthwiseConv<T> depthwise;  // (D, 1, 3)
+  Linear<T> pointwise;         // (C, D), stored as (C, D, 1)
+
+  DetectionHead() = default;
+  DetectionHead(index_t width, index_t embed) : norm(width), depthwise(width), pointwise(embed, width, false) {}
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& visitor) {
+    visitor("ln", self.norm);
+    visitor("adapter.0", self.depthwise);
+    visitor("adapter.2", self.pointwise);
+  }
+};
+
+template <class T>
+struct Adapter {
+  AdapterConfig config;
+  Linear<T> text;                             // (C, Dt)
+  std::vector<Linear<T>> projections;         // (C, D) each
+  std::optional<DetectionHead<T>> detection;  // absent in plain CLIP: the class token speaks for the image
+  std::vector<Mixture<T>> mixtures;           // one per mixture block
+  kernels::Activation text_activation = kernels::Activation::leaky_relu;
+
+  Adapter() = default;
+
+  /// Shapes for a tower of width D, joint space C and text width Dt; values to be filled in.
+  Adapter(const AdapterConfig& switches, index_t width, index_t embed, index_t text_width)
+      : config(switches), text(embed, text_width, false), detection(std::in_place, width, embed) {
+    for (index_t i = 0; i < config.projections(); ++i) projections.emplace_back(embed, width, false);
+    for (std::size_t j = 0; j < config.mixture_blocks.size(); ++j) {
+      Mixture<T>& mixture = mixtures.emplace_back(width, config.experts, config.rank);
+      mixture.chosen = config.chosen;
+      mixture.scale = static_cast<T>(config.scale);
+    }
+  }
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& visitor) {
+    visitor("text_adapter.0.fc.0", self.text);
+    for (std::size_t i = 0; i < self.projections.size(); ++i)
+      visitor(concat("image_adapter.seg_proj.", i, self.config.use_relu ? ".fc.0" : ".fc"), self.projections[i]);
+    if (self.detection) visitor("image_adapter.det_proj", *self.detection);
+    visitor("image_adapter.moe_adapters", self.mixtures);
+  }
+};
+
+/// Packs the projections of a frozen adapter (nn/linear.hpp). The experts stay as they are: they are thin.
+template <class T>
+void pack(Context& context, Adapter<T>& adapter) {
+  pack(context, adapter.text);
+  for (Linear<T>& projection : adapter.projections) pack(context, projection);
+  if (adapter.detection) pack(context, adapter.detection->pointwise);
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Reading adapters: the official checkpoints (moe_epoch_N.pth, moe_last.pth) and the same names in a safetensors file
+// (METHOD section 9). Switches are recognised from names and shapes; what those cannot tell is an option.
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../clip/checkpoint.hpp"
+#include "adapter.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// What a checkpoint does not record. Unset: the released default, given in brackets.
+struct AdapterOptions {
+  std::optional<index_t> chosen;               ///< experts per token [2, or all if there are fewer]
+  std::optional<double> scale;                 ///< alpha / r [2]; only matters against the 1e-6 of norm matching
+  std::optional<double> mix_weight;            ///< [0.1]
+  std::optional<bool> use_aggregation;         ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
+  std::vector<index_t> mixture_blocks;         ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
+  std::vector<index_t> level_blocks;           ///< 1-based [the same]
+};
+
+/// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
+struct AdapterFile {
+  WeightFile file;
+  char separator = '.';
+
+  [[nodiscard]] std::string stored(std::string name) const {
+    name[name.find('.')] = separator;
+    return name;
+  }
+  [[nodiscard]] bool has(const std::string& name) const { return file.find(stored(name)) != nullptr; }
+  [[nodiscard]] const Shape& shape(const std::string& name) const { return file.entry(stored(name)).shape; }
+
+  /// How many of prefix0suffix, prefix1suffix, ... there are.
+  [[nodiscard]] index_t count(std::string_view prefix, std::string_view suffix) const {
+    index_t number = 0;
+    while (has(concat(prefix, number, suffix))) ++number;
+    return number;
+  }
+};
+
+/// Finds the adapter in an open weight file. Throws mismatch if there is none.
+inline AdapterFile recognise_adapter_file(WeightFile file) {
+  AdapterFile adapter{std::move(file), '.'};
+  for (const char separator : {'.', '/'}) {
+    adapter.separator = separator;
+    if (adapter.has("text_adapter.0.fc.0.weight")) return adapter;
+  }
+  const bool is_clip = std::ranges::any_of(adapter.file.entries(), [](const WeightEntry& entry) {
+    return entry.name.ends_with("visual.conv1.weight") || entry.name.ends_with("patch_embedding.weight");
+  });
+  fail(ErrorCode::mismatch,
+       concat(adapter.file.path(), is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"
+                            : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
+                              "image_adapter.seg_proj.0.fc.weight and so on",
+              " (", adapter.file.entries().size(), " tensors found)"));
+}
+
+namespace detail {
+
+/// After `count` blocks spread evenly over `layers`: 6, 12, 18, 24 of 24.
+inline std::vector<index_t> evenly_spread(index_t layers, index_t count) {
+  std::vector<index_t> blocks;
+  for (index_t i = 1; i <= count; ++i) blocks.push_back(std::max<index_t>(1, layers * i / count));
+  return blocks;
+}
+
+inline void expect_blocks(const std::string& path, const std::vector<index_t>& blocks, index_t count, index_t layers,
+                          std::string_view what) {
+  if (std::ssize(blocks) != count)
+    fail(ErrorCode::mismatch, concat(path, ": has ", count, " ", what, ", but ", blocks.size(), " blocks are named"));
+  for (const index_t block : blocks)
+    if (block < 1 || block > layers)
+      fail(ErrorCode::mismatch, concat("block ", block, " does not exist in an image tower of ", layers, " blocks"));
+}
+
+/// Levels and aggregation from the number of projections: one per level, or one per map with `separate` projections.
+inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& options, AdapterConfig& config) {
+  const std::string prefix = "image_adapter.seg_proj.";
+  config.use_relu = adapter.has(prefix + "0.fc.0.weight");
+  const index_t projections = adapter.count(prefix, config.use_relu ? ".fc.0.weight" : ".fc.weight");
+  const index_t mixtures = adapter.count("image_adapter.moe_adapters.", ".gate.weight");
+  const index_t levels = !options.level_blocks.empty() ? std::ssize(options.level_blocks)
+                         : mixtures > 0                ? mixtures
+                                                       : projections;
+  const auto windows = std::ssize(config.windows);
+  config.use_separate_projections = projections == levels * windows && projections != levels;
+  if (!config.use_separate_projections && projections != levels)
+    fail(ErrorCode::mismatch, concat(adapter.file.path(), ": has ", projections, " projections seg_proj for ", levels,
+                                     " levels; ", levels, " or ", levels * windows, " were wanted"));
+  if (config.use_separate_projections && options.use_aggregation == false)
+    fail(ErrorCode::mismatch, concat(adapter.file.path(), ": its ", projections,
+                                     " projections were trained with aggregation; it cannot be switched off"));
+  if (options.use_aggregation == false) config.windows = {1};
+  config.level_blocks.resize(static_cast<std::size_t>(levels));
+  config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
+}
+
+}  // namespace detail
+
+/// The configuration of an adapter file for an image tower of `layers` blocks.
+inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& options) {
+  AdapterConfig config;
+  detail::recognise_levels(adapter, options, config);
+  const std::string& path = adapter.file.path();
+  const index_t mixtures = std::ssize(config.mixture_blocks);
+  if (mixtures > 0) {
+    const std::string first = "image_adapter.moe_adapters.0.";
+    config.experts = adapter.count(first + "experts.", ".lora_A.weight");
+    config.rank = adapter.shape(first + "experts.0.lora_A.weight")[0];
+  }
+  config.chosen = options.chosen.value_or(std::min<index_t>(2, config.experts));
+  if (config.chosen < 1 || config.chosen > config.experts)
+    fail(ErrorCode::mismatch, concat(path, ": ", config.chosen, " experts per token were asked for; it has ", config.experts));
+  config.scale = options.scale.value_or(config.scale);
+  config.mix_weight = options.mix_weight.value_or(config.mix_weight);
+  const auto or_spread = [&](const std::vector<index_t>& given, index_t count) {
+    return given.empty() ? detail::evenly_spread(layers, count) : given;
+  };
+  config.mixture_blocks = or_spread(options.mixture_blocks, mixtures);
+  config.level_blocks = or_spread(options.level_blocks, config.levels());
+  detail::expect_blocks(path, config.mixture_blocks, mixtures, layers, "mixtures of experts");
+  detail::expect_blocks(path, config.level_blocks, config.levels(), layers, "levels");
+  return config;
+}
+
+/// Reads the adapter at `path` for `clip` and packs it. Throws what WeightFile throws, and mismatch, with the shapes
+/// on both sides, if it was trained for another CLIP.
+template <class T>
+Adapter<T> load_adapter(Context& context, const std::string& path, const ClipConfig& clip,
+                        const AdapterOptions& options = {}) {
+  const AdapterFile file = recognise_adapter_file(WeightFile::open(path));
+  const AdapterConfig config = recognise_adapter(file, clip.vision.layers, options);
+  Adapter<T> adapter(config, clip.vision.width, clip.embed, clip.text.width);
+  visit_parameters(adapter, "", [&](const std::string& name, Tensor<T>& tensor) {
+    const WeightEntry& entry = file.file.entry(file.stored(name));
+    if (entry.shape.size() != tensor.size() || entry.shape.rank() == 0 || entry.shape[0] != tensor.extent(0))
+      fail(ErrorCode::mismatch,
+           concat(path, ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape), ", but this CLIP (",
+                  preset_name(clip), ", image width ", clip.vision.width, ", text width ", clip.text.width, ", joint ",
+                  clip.embed, ") wants ", to_string(tensor.shape()), "; use the CLIP that the adapter was trained on"));
+    const Shape wanted = tensor.shape();
+    tensor = file.file.read<T>(entry.name);
+    tensor.reshape(wanted);
+  });
+  pack(context, adapter);
+  return adapter;
+}
+
+/// No adapter: CLIP's own projections, patch tokens of the last block, the class token for the whole image. `vision`
+/// and `text` are the towers whose projections it copies.
+template <class T>
+Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const TextTower<T>& text) {
+  Adapter<T> adapter;
+  adapter.config.level_blocks = {vision.config.layers};
+  adapter.text_activation = kernels::Activation::none;
+  adapter.text.weight = detail::transpose(text.projection);
+  adapter.projections.emplace_back().weight = detail::transpose(vision.projection);
+  pack(context, adapter);
+  return adapter;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The whole method behind one call: a picture in; score, verdict, map and regions out.
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../clip/clip.hpp"
+#include "adapter_file.hpp"
+#include "features.hpp"
+#include "prompts.hpp"
+#include "regions.hpp"
+#include "score_map.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// Which anomaly map is made (anomaly/score_map.hpp). Scores always come from the probability map.
+enum class MapKind { probability, reference };
+
+struct DetectorOptions {
+  index_t image_size = 0;  ///< side of the square the model sees, pixels; 0: 518 with an adapter where the patch size
+                           ///< divides it, else the CLIP's own
+  std::optional<kernels::Activation> activation;  ///< of the CLIP's blocks; unset: GELU with an adapter, which is what
+                                                  ///< the released code trains them with, else the CLIP's own
+  Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made
+  MapKind map = MapKind::probability;
+  float threshold = 0.5f;     ///< of the image score, and per pixel of the probability map
+  index_t smallest_region = 1;  ///< pixels of the map
+  std::string vocabulary;     ///< tokenizer file; "": see ClipOptions
+  int threads = 0;            ///< for loading; 0: one per core
+  AdapterOptions adapter;
+};
+
+/// What one picture gave.
+struct Detection {
+  float score = 0;          ///< of the image, in [0, 1]
+  float threshold = 0;      ///< that `score` was compared with
+  bool is_anomalous = false;
+  float class_score = 0;    ///< of the image embedding alone, in [0, 1]
+  MapKind map_kind = MapKind::probability;
+  float pixel_threshold = 0;     ///< of `map`, that regions were cut at
+  Tensor<float> map;             ///< (S, S)
+  Image picture;                 ///< (S, S) RGB, what the model saw
+  std::vector<Region> regions;   ///< in pixels of the original picture, highest peak first
+  index_t width = 0, height = 0;  ///< of the original picture
+};
+
+/// Immutable after loading: any number of threads may call `detect`, each with its own Context.
+template <class T>
+class BasicDetector {
+ public:
+  /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do.
+  static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {}) {
+    ClipOptions clip_options{options.activation, options.vocabulary, options.threads};
+    if (!adapter.empty() && !options.activation) clip_options.activation = kernels::Activation::gelu;
+    Context context({.threads = options.threads});
+    Clip<T> model = Clip<T>::load(clip, clip_options);
+    Adapter<T> parts = adapter.empty() ? plain_adapter<T>(context, model.vision(), model.text())
+                                       : load_adapter<T>(context, adapter, model.config(), options.adapter);
+    return BasicDetector(std::move(model), std::move(parts), options);
+  }
+
+  /// Joins what is already in memory.
+  BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options)
+      : clip_(std::move(clip)), adapter_(std::move(adapter)), options_(options) {
+    const VisionConfig& vision = clip_.config().vision;
+    constexpr index_t kReleasedSize = 518;
+    if (options_.image_size == 0)
+      options_.image_size = adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
+    MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
+                   options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
+    positions_ = resize_positions(clip_.vision().positional_embedding, options_.image_size / vision.patch_size);
+  }
+
+  [[nodiscard]] const Clip<T>& clip() const { return clip_; }
+  [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }
+  [[nodiscard]] const DetectorOptions& options() const { return options_; }
+
+  /// Anchors of the class called `name` ("metal nut"), made once and kept.
+  [[nodiscard]] TextAnchors<T> anchors(const std::string& name) const {
+    const std::lock_guard lock(cache_->mutex);
+    const auto known = cache_->anchors.find(name);
+    if (known != cache_->anchors.end()) return known->second;
+    return cache_->anchors.emplace(name, anchors(name, make_prompts(name))).first->second;
+  }
+
+  /// Anchors from sentences of one's own; nothing is kept.
+  [[nodiscard]] TextAnchors<T> anchors(const std::string& name, const Prompts& prompts) const {
+    std::vector<std::string> sentences = prompts.normal;
+    sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
+    const Tensor<std::int32_t> tokens = clip_.tokenize(sentences);
+    Context context;
+    return anchors_forward<T>(context, clip_.text(), adapter_, {name, tokens.view<2>(), std::ssize(prompts.normal)});
+  }
+
+  /// Looks at one picture (gray or RGB, any size). This form makes its own Context, threads included.
+  [[nodiscard]] Detection detect(const Image& image, const TextAnchors<T>& anchors) const {
+    Context context;
+    return detect(context, image.view(), anchors);
+  }
+  [[nodiscard]] Detection detect(Context& context, ImageView image, const TextAnchors<T>& anchors) const {
+    Detection result;
+    detect(context, image, anchors, result);
+    return result;
+  }
+
+  /// The same into `result`, whose memory is used again: with one context and one result, the second picture of a size
+  /// allocates nothing (but for more regions than there ever were).
+  void detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result) const {
+    MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
+    const index_t size = options_.image_size, patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
+    prepare(image, result);
+    resize_picture(context, image, result.picture);
+
+    Arena::Scope scratch(context.arena());
+    const View<T, 4> pixels(scratch.take<T>(3 * size * size), {1, 3, size, size});
+    normalize<T>(result.picture.view(), Normalization::clip(), pixels.data());
+    const View<T, 3> similarities(scratch.take<T>(maps * 2 * patches), {maps, 2, patches});
+    const View<T, 2> embedding(scratch.take<T>(clip_.config().embed), {1, clip_.config().embed});
+    const auto on_map = [&](index_t map, View<const T, 2> features) {
+      similarities_forward<T>(context, features, anchors, similarities[map]);
+    };
+    features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, {on_map, embedding, nullptr});
+    judge(context, similarities, class_score<T>(embedding.data(), anchors), result);
+  }
+
+ private:
+  struct AnchorCache {
+    std::mutex mutex;
+    std::map<std::string, TextAnchors<T>> anchors;
+  };
+
+  /// Gives `result` the sizes it needs, if it has not got them.
+  void prepare(ImageView image, Detection& result) const {
+    const index_t size = options_.image_size;
+    if (result.picture.width() != size || result.picture.height() != size) result.picture = Image(size, size, 3);
+    if (!(result.map.shape() == Shape{size, size})) result.map = Tensor<float>({size, size});
+    result.width = image.width;
+    result.height = image.height;
+    result.map_kind = options_.map;
+    result.threshold = options_.threshold;
+  }
+
+  /// Squeezes the picture to the model's square, as the official code does; gray becomes RGB.
+  static void resize_picture(Context& context, ImageView image, Image& picture) {
+    if (image.channels == 3) return resize_bicubic(context, image, picture.width(), picture.height(), picture.data());
+    Arena::Scope scratch(context.arena());
+    const index_t count = picture.width() * picture.height();
+    auto* gray = scratch.take<std::uint8_t>(count);
+    resize_bicubic(context, image, picture.width(), picture.height(), gray);
+    for (index_t i = 0; i < count; ++i) std::fill_n(picture.data() + 3 * i, 3, gray[i]);
+  }
+
+  /// Map, score, verdict and regions from similarities (M, 2, L) and class score.
+  void judge(Context& context, View<const T, 3> similarities, T class_value, Detection& result) const {
+    const index_t size = options_.image_size;
+    Arena::Scope scratch(context.arena());
+    const View<T, 2> map(scratch.take<T>(size * size), {size, size});
+    probability_map<T>(context, similarities, map);
+    const T largest = *std::max_element(map.data(), map.data() + map.size());
+    result.class_score = static_cast<float>(class_value);
+    result.score = static_cast<float>(image_score<T>(options_.domain, largest, class_value));
+    result.is_anomalous = result.score >= result.threshold;
+    result.pixel_threshold = options_.threshold;
+    if (options_.map == MapKind::reference) {
+      reference_map<T>(context, similarities, options_.domain, map);
+      // each of its maps is 1/2 where both anchors are equally near
+      result.pixel_threshold = 0.5f * static_cast<float>(similarities.extent(0));
+    }
+    std::transform(map.data(), map.data() + map.size(), result.map.begin(), [](T value) { return static_cast<float>(value); });
+    find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
+                        options_.smallest_region, result.regions);
+    for (Region& region : result.regions) region = scaled_region(region, size, result.width, result.height);
+  }
+
+  /// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
+  static Region scaled_region(const Region& region, index_t size, index_t width, index_t height) {
+    Region scaled = region;
+    const auto right = [&](index_t x) { return (x * width + size - 1) / size; };
+    const auto bottom = [&](index_t y) { return (y * height + size - 1) / size; };
+    scaled.x = region.x * width / size;
+    scaled.y = region.y * height / size;
+    scaled.width = right(region.x + region.width) - scaled.x;
+    scaled.height = bottom(region.y + region.height) - scaled.y;
+    scaled.area = std::max<index_t>(1, region.area * width / size * height / size);
+    scaled.peak_x = (2 * region.peak_x + 1) * width / (2 * size);
+    scaled.peak_y = (2 * region.peak_y + 1) * height / (2 * size);
+    return scaled;
+  }
+
+  Clip<T> clip_;
+  Adapter<T> adapter_;
+  DetectorOptions options_;
+  Tensor<T> positions_;  // (1 + g g, D) for the image size
+  std::unique_ptr<AnchorCache> cache_ = std::make_unique<AnchorCache>();
+};
+
+using Detector = BasicDetector<float>;
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

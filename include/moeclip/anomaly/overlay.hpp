@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The picture for people: what the model saw, the anomaly map over it in colours of one fixed scale, boxes around the
+// regions, and the scale with its labels beside it. The scale never depends on the picture, so two pictures compare.
+
+#include <algorithm>
+#include <string>
+
+#include "../image/colormap.hpp"
+#include "../image/draw.hpp"
+#include "detector.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+namespace detail {
+
+/// Ends of the colour scale: [0, 1] for probabilities; for the reference map [0, number of maps], the middle of which
+/// is where both anchors are equally near.
+inline float scale_top(const Detection& detection) {
+  return detection.map_kind == MapKind::probability ? 1.0f : 2 * detection.pixel_threshold;
+}
+
+/// The picture with the map over it, both enlarged to `size`; the higher the value, the more the map covers.
+inline Image covered_picture(const Detection& detection, index_t size) {
+  Image image = resize_bicubic(detection.picture.view(), size, size);
+  Tensor<float> map({size, size});
+  upsample_bilinear<float>(detection.map.view<2>(), map.view<2>());
+  const float top = scale_top(detection);
+  for (index_t i = 0; i < size * size; ++i) {
+    const std::uint8_t level = scale_to_byte<float>(map[i], 0.0f, top);
+    const Rgb color = kEmber[level];
+    const double alpha = 0.15 + 0.6 * level / 255.0;
+    std::uint8_t* pixel = image.data() + 3 * i;
+    pixel[0] = mix(pixel[0], color.red, alpha);
+    pixel[1] = mix(pixel[1], color.green, alpha);
+    pixel[2] = mix(pixel[2], color.blue, alpha);
+  }
+  return image;
+}
+
+/// The colour bar with its labels on a dark ground, `height` pixels high.
+inline Image colour_scale(const Detection& detection, index_t height, index_t text) {
+  const float top = scale_top(detection);
+  const index_t margin = 6 * text, bar = 8 * text;
+  const std::string title = detection.map_kind == MapKind::probability ? "defect" : "map sum";
+  Image panel(std::max(margin + bar + margin / 2 + text_width("0.00", text), text_width(title, text) + margin) + margin,
+              height, 3);
+  panel.fill(24);
+  const Rgb ink{235, 235, 235};
+  const index_t first = margin + 10 * text, length = height - first - margin;
+  draw_text(panel, margin, margin, title, ink, text);
+  for (index_t y = 0; y < length; ++y) {
+    const auto level = static_cast<std::size_t>(255 - y * 255 / std::max<index_t>(1, length - 1));
+    fill_box(panel, {margin, first + y, bar, 1}, kEmber[level]);
+  }
+  const auto tick = [&](float value) {
+    const auto y = first + static_cast<index_t>((1 - value / top) * static_cast<float>(length - 1));
+    fill_box(panel, {margin, y, bar + margin / 3, std::max<index_t>(1, text / 2)}, ink);
+    const index_t text_y = std::clamp(y - 3 * text, first, first + length - 7 * text);
+    draw_text(panel, margin + bar + margin / 2, text_y, fixed(static_cast<double>(value), top > 1 ? 1 : 2), ink, text);
+  };
+  for (const float part : {0.0f, 0.25f, 0.5f, 0.75f, 1.0f}) tick(part * top);
+  return panel;
+}
+
+}  // namespace detail
+
+/// Overlay with colour scale and a line that says score and verdict. RGB; the picture takes S x S pixels of it, or a
+/// multiple of that where S is small.
+inline Image overlay(const Detection& detection) {
+  MOECLIP_EXPECT(!detection.picture.empty(), "there is no detection to draw");
+  constexpr index_t kReadable = 448;  // pixels below which labels and boxes would be lost
+  const index_t side = detection.picture.width(), size = side * std::max<index_t>(1, (kReadable + side - 1) / side);
+  const index_t text = std::max<index_t>(1, size / 250);
+  Image picture = detail::covered_picture(detection, size);
+  for (const Region& region : detection.regions) {  // back from the original picture's pixels
+    const Box box{region.x * size / detection.width, region.y * size / detection.height,
+                  std::max<index_t>(2, region.width * size / detection.width),
+                  std::max<index_t>(2, region.height * size / detection.height)};
+    draw_box(picture, box, {255, 255, 255}, std::max<index_t>(1, text / 2));
+  }
+  const Image scale = detail::colour_scale(detection, size, text);
+  const index_t strip = 13 * text;
+  Image page(size + scale.width(), size + strip, 3);
+  page.fill(24);
+  paste(page, picture.view(), 0, 0);
+  paste(page, scale.view(), size, 0);
+  const std::string line = concat(detection.is_anomalous ? "DEFECT" : "good", "  score ",
+                                  fixed(static_cast<double>(detection.score), 3), "  threshold ",
+                                  fixed(static_cast<double>(detection.threshold), 3));
+  const Rgb ink = detection.is_anomalous ? Rgb{255, 140, 90} : Rgb{150, 220, 160};
+  draw_text(page, 3 * text, size + 3 * text, line, ink, text);
+  return page;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

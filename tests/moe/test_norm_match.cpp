@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <moeclip/moe/norm_match.hpp>
+
+#include "expect_error.hpp"
+#include "golden_data.hpp"
+#include "random_tensor.hpp"
+
+using namespace moeclip;  // NOLINT
+
+TEST_CASE_TEMPLATE("mixing equals the recorded results, the row with m = 0 included", T, float, double) {
+  constexpr double kFactor = 8;  // of the distance between the official code's float and double runs
+  const GoldenData golden("components/norm_match.safetensors");
+  Context context({.threads = 2});
+  for (const double w : {0.1, 0.2}) {
+    const std::string name = concat("w", w, "/");
+    CAPTURE(name);
+    const Tensor<T> m = golden.file().read<T>(name + "m");
+    const Tensor<T> x = golden.file().read<T>(name + "x");
+    Tensor<T> y = x;
+    norm_match_forward<T>(context, static_cast<T>(w), m.template view<2>(), y.template view<2>());
+    CHECK(golden.distance(name + "y", y.data(), y.size()) <= kFactor);
+    for (index_t c = 0; c < y.extent(1); ++c) {
+      CHECK(m[c] == 0);  // row 0
+      CHECK(y[c] == (T(1) - static_cast<T>(w)) * x[c]);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("the mixed-in part has the token's own length", T, float, double) {
+  Context context({.threads = 1});
+  const Tensor<T> m = random_tensor<T>({7, 131}, "m"), x = random_tensor<T>({7, 131}, "x", 40.0f);
+  Tensor<T> y = x;
+  norm_match_forward<T>(context, T(1), m.template view<2>(), y.template view<2>());  // w = 1: direction of m only
+  for (index_t n = 0; n < 7; ++n) {
+    double x_square = 0, y_square = 0;
+    for (index_t c = 0; c < 131; ++c) {
+      x_square += static_cast<double>(x[n * 131 + c]) * static_cast<double>(x[n * 131 + c]);
+      y_square += static_cast<double>(y[n * 131 + c]) * static_cast<double>(y[n * 131 + c]);
+    }
+    CHECK(std::abs(std::sqrt(y_square / x_square) - 1) < 1e-6);  // the 1e-6 beside |m|, which is above 1 here
+  }
+  Tensor<T> untouched = x;
+  norm_match_forward<T>(context, T(0), m.template view<2>(), untouched.template view<2>());
+  CHECK(std::equal(x.begin(), x.end(), untouched.begin()));
+}
+
+TEST_CASE("tokens of zeros and tiny m stay finite") {
+  Context context({.threads = 1});
+  Tensor<float> x({2, 3}), m({2, 3});
+  for (index_t c = 0; c < 3; ++c) x[c] = 1e10f, m[c] = 1e-30f;
+  norm_match_forward<float>(context, 0.1f, m.view<2>(), x.view<2>());
+  for (const float value : x) CHECK(std::isfinite(value));
+  CHECK(x[3] == 0);
+}
+
+TEST_CASE("different shapes are told") {
+  Context context({.threads = 1});
+  Tensor<float> x({2, 3}), m({3, 3});
+  expect_error(ErrorCode::contract, {"3x3", "2x3"},
+               [&] { norm_match_forward<float>(context, 0.1f, m.view<2>(), x.view<2>()); });
+}
