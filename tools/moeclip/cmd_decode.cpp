@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include <moeclip/base/text.hpp>
+#include <moeclip/image/read_image.hpp>
+#include <moeclip/image/write_image.hpp>
+
+#include "commands.hpp"
+
+namespace cli {
+
+int run_decode(Words words) {
+  std::string input, output;
+  moeclip::ImageOptions image_options;
+  bool force = false;
+  Options options("decode",
+                  "Write an image as the model would see it before it is resized: 8-bit RGB, the same numbers as "
+                  "Pillow's convert('RGB').");
+  options.positional("IMAGE", input, "PNG, JPEG, BMP or Netpbm file");
+  options.positional("OUT", output, "file to write: .ppm or .png");
+  options.flag("exif", image_options.apply_exif_orientation, "turn the image upright as its EXIF orientation says");
+  options.flag("force", force, "overwrite OUT if it exists");
+  if (!options.parse(words)) return kOk;
+
+  const std::string extension = moeclip::file_extension(output);
+  const bool is_png = extension == ".png";
+  if (!is_png && extension != ".ppm")
+    throw UsageError(moeclip::concat("OUT ends in .ppm or .png, not in '", extension, "'"));
+  expect_writable(output, force);
+  moeclip::Image image;
+  if (!attempt([&] { image = moeclip::read_image(input, image_options); })) return kInputFailed;
+  if (is_png)
+    moeclip::write_png(output, image);
+  else
+    moeclip::write_pnm(output, image);
+  return kOk;
+}
+
+}  // namespace cli

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// moeclip detect: pictures in; score, verdict, regions, maps out.
+
+#include <chrono>
+#include <moeclip/anomaly/seeded.hpp>
+#include <moeclip/io/json.hpp>
+
+#include "commands.hpp"
+#include "detect.hpp"
+
+namespace cli {
+namespace {
+
+struct DetectSettings {
+  std::vector<std::string> arguments;
+  std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
+  std::string activation = "auto", vocabulary, out;
+  std::optional<double> threshold;
+  std::int64_t image_size = 0, experts_per_token = 0, threads = 0;
+  bool is_plain = false, use_exif = false, is_json = false, is_forced = false;
+
+  [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty(); }
+};
+
+bool parse(Words words, DetectSettings& s) {
+  Options options("detect",
+                  "Look for defects in pictures: a score and a verdict for each, where the defects are, and a map.\n"
+                  "Without any argument it shows itself on a picture that it draws, with a model of random weights.");
+  options.positionals("IMAGE|FOLDER|-", s.arguments, 0, "pictures, folders of pictures (with those below), standard input");
+  options.value("clip", s.clip, "FILE", "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder");
+  options.value("adapter", s.adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
+  options.value("class", s.class_name, "NAME", "what is in the pictures, in words, such as \"metal nut\"; default object");
+  options.value("prompts", s.prompts, "FILE", "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
+  options.choice("map", s.map, {"probability", "reference"}, "mean probability in [0,1], or the released sum of maps");
+  options.value("threshold", s.threshold, "T", "score and pixel probability from which it is a defect; default 0.5");
+  options.choice("domain", s.domain, {"industrial", "medical"}, "how the released code blurs and scores");
+  options.choice("activation", s.activation, {"auto", "gelu", "quick_gelu"},
+                 "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
+  options.value("image-size", s.image_size, "S", "side of the square that the model sees; default 518 with an adapter");
+  options.value("top-k", s.experts_per_token, "K", "experts per token; default 2");
+  options.flag("no-paa", s.is_plain, "the adapter was trained without patch aggregation");
+  options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
+  options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
+  options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
+  options.flag("json", s.is_json, "one JSON object a line");
+  options.flag("force", s.is_forced, "replace files in DIR");
+  options.value("threads", s.threads, "N", "default: one per core");
+  if (!options.parse(words)) return false;
+  if (s.arguments.empty() != s.clip.empty()) throw UsageError("pictures and --clip are needed together");
+  if (s.image_size < 0 || s.experts_per_token < 0 || s.threads < 0 || s.threads > 4096)
+    throw UsageError("--image-size, --top-k and --threads are counts");
+  if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
+  return true;
+}
+
+moeclip::DetectorOptions detector_options(const DetectSettings& s) {
+  moeclip::DetectorOptions options;
+  options.image_size = s.image_size;
+  if (s.activation == "gelu") options.activation = moeclip::kernels::Activation::gelu;
+  if (s.activation == "quick_gelu") options.activation = moeclip::kernels::Activation::quick_gelu;
+  if (s.domain == "medical") options.domain = moeclip::Domain::medical;
+  if (s.map == "reference") options.map = moeclip::MapKind::reference;
+  if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
+  options.vocabulary = s.vocabulary;
+  options.threads = static_cast<int>(s.threads);
+  if (s.is_plain) options.adapter.use_aggregation = false;
+  if (s.experts_per_token > 0) options.adapter.chosen = s.experts_per_token;
+  return options;
+}
+
+/// Sentences from a file: two lists of strings.
+moeclip::Prompts read_prompts(const std::string& path) {
+  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
+  const moeclip::Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  const auto sentences = [&](const char* state) {
+    const moeclip::Json* list = root.is_object() ? root.find(state) : nullptr;
+    if (list == nullptr || !list->is_array() || list->size() == 0)
+      moeclip::fail(moeclip::ErrorCode::format, moeclip::concat(path, ": a list \"", state, "\" of sentences is wanted"));
+    std::vector<std::string> result;
+    for (const moeclip::Json& sentence : list->items()) {
+      if (!sentence.is_string())
+        moeclip::fail(moeclip::ErrorCode::format, moeclip::concat(path, ": \"", state, "\" holds something that is no sentence"));
+      result.push_back(sentence.as_string());
+    }
+    return result;
+  };
+  return {sentences("normal"), sentences("abnormal")};
+}
+
+/// Looks at every input; returns how many could not be used.
+std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnchors<float>& anchors,
+                       const std::vector<DetectInput>& inputs, const DetectSettings& s) {
+  using Clock = std::chrono::steady_clock;
+  const DetectReport report{s.class_name, s.threshold ? "--threshold" : "default", s.out, s.is_json, s.is_forced};
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  moeclip::Detection detection;
+  Progress progress(inputs.size());
+  std::size_t failures = 0;
+  for (const DetectInput& input : inputs) {
+    progress.step(input.path);
+    moeclip::Image image;
+    try {
+      image = read_input(input, {.apply_exif_orientation = s.use_exif});
+    } catch (const moeclip::Error& error) {
+      ++failures;
+      progress.clear();
+      say(error.what());
+      if (s.is_json) report_failure(input, error);
+      continue;
+    }
+    const auto start = Clock::now();
+    detector.detect(context, image.view(), anchors, detection);
+    const double milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    progress.clear();
+    report_detection(input, detection, milliseconds, report);
+  }
+  return failures;
+}
+
+}  // namespace
+
+int run_detect(Words words) {
+  DetectSettings s;
+  if (!parse(words, s)) return kOk;
+  std::vector<DetectInput> inputs = collect_inputs(s.arguments);
+  if (s.is_demonstration()) {
+    inputs.push_back({std::string(kDrawnPicture), "drawn"});
+    say("no pictures and no weights were given: this is a drawn picture and a model of random weights.");
+    say("It shows that everything runs; the verdict means nothing.");
+  }
+  constexpr std::uint64_t kSeed = 1;
+  const moeclip::DetectorOptions options = detector_options(s);
+  const moeclip::Detector detector = s.is_demonstration() ? moeclip::make_seeded_detector(kSeed, options)
+                                                          : moeclip::Detector::load(s.clip, s.adapter, options);
+  const auto anchors = s.prompts.empty() ? detector.anchors(s.class_name)
+                                         : detector.anchors(s.class_name, read_prompts(s.prompts));
+  return detect_all(detector, anchors, inputs, s) == 0 ? kOk : kInputFailed;
+}
+
+}  // namespace cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// moeclip trace: every intermediate of the model on recorded inputs, for teaching, debugging and comparing.
+
+#include "commands.hpp"
+#include "trace.hpp"
+
+namespace cli {
+namespace {
+
+TraceTest parse_test(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  const std::string domain = colon == std::string::npos ? "" : text.substr(colon + 1);
+  if (domain != "industrial" && domain != "medical")
+    throw UsageError("--test wants NAME:industrial or NAME:medical, not '" + text + "'");
+  return {text.substr(0, colon), domain == "medical" ? moeclip::Domain::medical : moeclip::Domain::industrial};
+}
+
+}  // namespace
+
+int run_trace(Words words) {
+  TraceTask task;
+  std::string activation = "gelu", scalar = "f32", recipe = "released";
+  std::vector<std::string> tests;
+  std::int64_t images = 0, threads = 0;
+  bool is_plain = false, is_forced = false;
+  Options options("trace",
+                  "Run the model on recorded inputs and write every intermediate to a safetensors file, under the names\n"
+                  "that shared/golden uses. The input holds inputs/image (B,3,S,S), normalised, and text/NAME/tokens\n"
+                  "(rows,S): the first 6 rows of a class are normal sentences, the others abnormal.");
+  options.value("clip", task.clip, "FILE", "weights of the CLIP");
+  options.value("adapter", task.adapter, "FILE", "MoECLIP adapter; without it, plain CLIP");
+  options.value("input", task.input, "IN", "safetensors file with images and tokens");
+  options.value("out", task.output, "OUT", "safetensors file to write");
+  options.choice("recipe", recipe, {"released", "paper"},
+                 "which training mode the forward pass follows; without dropout both compute the same");
+  options.choice("activation", activation, {"gelu", "quick_gelu"}, "of the CLIP's blocks; the released code runs gelu");
+  options.choice("scalar", scalar, {"f32", "f64"}, "arithmetic: the fast kernels, or the double reference");
+  options.value("images", images, "N", "intermediates of the first N images; default all");
+  options.repeated("test", tests, "NAME:DOMAIN", "scores of all images as one class, DOMAIN industrial or medical");
+  options.flag("no-paa", is_plain, "the adapter was trained without patch aggregation");
+  options.value("threads", threads, "N", "default: one per core");
+  options.flag("force", is_forced, "replace OUT if it exists");
+  if (!options.parse(words)) return kOk;
+  if (task.clip.empty() || task.input.empty() || task.output.empty())
+    throw UsageError("--clip, --input and --out are needed");
+  if (images < 0 || threads < 0 || threads > 4096) throw UsageError("--images and --threads are counts");
+  for (const std::string& test : tests) task.tests.push_back(parse_test(test));
+  if (is_plain) task.adapter_options.use_aggregation = false;
+  task.activation = activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
+  task.images = images;
+  task.threads = static_cast<int>(threads);
+  expect_writable(task.output, is_forced);
+  scalar == "f32" ? trace<float>(task) : trace<double>(task);
+  return kOk;
+}
+
+}  // namespace cli

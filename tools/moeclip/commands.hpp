@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The commands, one cmd_*.cpp each, and what they share. A command gets the words after its name and returns an exit
+// code. Results go to stdout (output.hpp), everything else to stderr (terminal.hpp).
+
+#include <moeclip/base/function_ref.hpp>
+
+#include "options.hpp"
+#include "output.hpp"
+#include "terminal.hpp"
+
+namespace cli {
+
+enum ExitCode {
+  kOk = 0,
+  kInputFailed = 1,  ///< at least one input could not be used; all others were
+  kUsage = 2,        ///< the command line makes no sense; nothing was done
+  kFailed = 3,       ///< the command could not do its work: weights, vocabulary, memory, or an output
+};
+
+int run_decode(Words words);
+int run_detect(Words words);
+int run_doctor(Words words);
+int run_inspect(Words words);
+int run_tokenize(Words words);
+int run_trace(Words words);
+int run_version(Words words);
+
+/// Works on one input. If the input is to blame (the work throws moeclip::Error), says why and returns false.
+[[nodiscard]] bool attempt(moeclip::function_ref<void()> work);
+
+}  // namespace cli

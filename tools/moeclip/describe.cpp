@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "describe.hpp"
+
+#include <algorithm>
+#include <moeclip/anomaly/adapter_file.hpp>
+
+namespace cli {
+namespace {
+
+using moeclip::concat;
+using moeclip::index_t;
+using moeclip::Json;
+
+bool has_name(const moeclip::WeightFile& file, std::string_view part) {
+  return std::ranges::any_of(file.entries(),
+                             [&](const auto& entry) { return entry.name.find(part) != std::string::npos; });
+}
+
+ModelDescription describe_clip(const moeclip::WeightFile& file) {
+  const moeclip::ClipFile clip = moeclip::recognise_clip(file);
+  const moeclip::ClipConfig& config = clip.config;
+  const std::string name(moeclip::preset_name(config));
+  const char* family = clip.naming.family == moeclip::ClipFamily::openai ? "OpenAI names" : "Hugging Face names";
+  const char* activation = to_string(config.activation);
+  ModelDescription description;
+  description.text =
+      concat("CLIP ", name, ": ", config.vision.image_size, " px, patch ", config.vision.patch_size, ", image tower ",
+             config.vision.layers, " x ", config.vision.width, " (", config.vision.heads, " heads), text tower ",
+             config.text.layers, " x ", config.text.width, " (", config.text.heads, " heads), ", config.text.vocabulary,
+             " tokens, context ", config.text.context_length, ", joint ", config.embed, "; activation ", activation,
+             " (", clip.activation_source, "); ", family);
+  const auto tower = [](const auto& sizes) {
+    return Json::object()
+        .set("width", sizes.width)
+        .set("layers", sizes.layers)
+        .set("heads", sizes.heads)
+        .set("hidden", sizes.hidden);
+  };
+  description.facts = Json::object()
+                          .set("kind", "clip")
+                          .set("name", name)
+                          .set("names", family)
+                          .set("activation", activation)
+                          .set("activation_source", clip.activation_source)
+                          .set("embed", config.embed)
+                          .set("image_size", config.vision.image_size)
+                          .set("patch_size", config.vision.patch_size)
+                          .set("vision", tower(config.vision))
+                          .set("context_length", config.text.context_length)
+                          .set("vocabulary", config.text.vocabulary)
+                          .set("text", tower(config.text));
+  return description;
+}
+
+/// How many blocks the CLIP has is not in an adapter, so which blocks it acts after is left open.
+ModelDescription describe_adapter(const moeclip::WeightFile& file) {
+  const moeclip::AdapterFile adapter = moeclip::recognise_adapter_file(file);
+  const index_t mixtures = adapter.count("image_adapter.moe_adapters.", ".gate.weight");
+  const index_t layers = std::max<index_t>(1, mixtures);  // the smallest tower that it fits
+  const moeclip::AdapterConfig config = moeclip::recognise_adapter(adapter, layers, {});
+  const moeclip::Shape& text = adapter.shape("text_adapter.0.fc.0.weight");
+  const index_t width = adapter.shape("image_adapter.det_proj.ln.weight")[0];
+  const char* sharing = config.use_separate_projections ? "separate" : "shared";
+  ModelDescription description;
+  description.text =
+      concat("MoECLIP adapter: ", mixtures, " mixtures of ", config.experts, " experts of rank ", config.rank, ", ",
+             config.levels(), " levels, ", sharing, " projections", config.use_relu ? " with LeakyReLU" : "",
+             "; for image width ", width, ", text width ", text[1], ", joint ", text[0]);
+  description.facts = Json::object()
+                          .set("kind", "moeclip_adapter")
+                          .set("mixtures", mixtures)
+                          .set("experts", config.experts)
+                          .set("rank", config.rank)
+                          .set("levels", config.levels())
+                          .set("projections", config.projections())
+                          .set("sharing", sharing)
+                          .set("relu", config.use_relu)
+                          .set("image_width", width)
+                          .set("text_width", text[1])
+                          .set("embed", text[0]);
+  return description;
+}
+
+}  // namespace
+
+ModelDescription describe_model(const moeclip::WeightFile& file) {
+  try {
+    if (has_name(file, "text_adapter") && has_name(file, "image_adapter")) return describe_adapter(file);
+    if (has_name(file, "visual.conv1.weight") || has_name(file, "vision_model.embeddings.patch_embedding.weight"))
+      return describe_clip(file);
+  } catch (const moeclip::Error& error) {
+    return {error.what(), {}};
+  }
+  return {};
+}
+
+}  // namespace cli

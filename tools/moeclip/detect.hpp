@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The parts of `moeclip detect`: which pictures, what is written about each.
+
+#include <moeclip/anomaly/detector.hpp>
+#include <moeclip/image/read_image.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "output.hpp"
+
+namespace cli {
+
+/// One picture to look at.
+struct DetectInput {
+  std::string path;  ///< "-": standard input; kDrawnPicture: made by the tool
+  std::string stem;  ///< where its outputs go below --out, without extension; no two inputs share one
+};
+
+inline constexpr std::string_view kDrawnPicture = "(drawn)";
+
+/// The pictures named by `arguments`: files, all picture files in folders and below them, standard input. A folder
+/// without pictures or an argument that is not there stays an input of its own, so that its error is reported.
+std::vector<DetectInput> collect_inputs(const std::vector<std::string>& arguments);
+
+/// Reads one input. Throws moeclip::Error.
+moeclip::Image read_input(const DetectInput& input, const moeclip::ImageOptions& options);
+
+/// A plate of brushed metal with a scratch, drawn from `seed`.
+moeclip::Image draw_picture(std::uint64_t seed);
+
+/// What is said about a detection besides what it holds.
+struct DetectReport {
+  std::string class_name;
+  std::string threshold_source;  ///< "default" or "--threshold"
+  std::string out;               ///< folder for files, "": none
+  bool is_json = false;
+  bool is_forced = false;
+};
+
+/// Writes STEM.overlay.png, STEM.map.png (16 bit) and STEM.map.npy, if a folder was given, and prints the result.
+/// Throws moeclip::Error if a file cannot be written.
+void report_detection(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
+                      const DetectReport& report);
+
+/// Prints, as JSON, that an input could not be used.
+void report_failure(const DetectInput& input, const moeclip::Error& error);
+
+}  // namespace cli

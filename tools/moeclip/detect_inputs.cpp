@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Where the pictures of `moeclip detect` come from.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <moeclip/base/rng.hpp>
+#include <moeclip/image/draw.hpp>
+#include <moeclip/image/read_image.hpp>
+#include <set>
+
+#include "detect.hpp"
+
+namespace cli {
+namespace {
+
+using moeclip::index_t;
+
+/// Files in folders that are taken for pictures. Files that are named are always tried.
+bool is_picture_name(const std::string& path) {
+  constexpr std::array<std::string_view, 11> kExtensions{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp",
+                                                         ".ppm", ".pgm", ".pbm",  ".pnm", ".pam"};
+  return std::ranges::find(kExtensions, moeclip::file_extension(path)) != kExtensions.end();
+}
+
+/// The last part of a path without its extension.
+std::string stem_of(const std::string& path) {
+  const std::string name = moeclip::file_name(path);
+  return name.substr(0, name.size() - moeclip::file_extension(name).size());
+}
+
+std::vector<std::byte> read_standard_input() {
+  constexpr std::size_t kMost = std::size_t{1} << 30;
+  std::vector<std::byte> bytes;
+  std::array<std::byte, 65536> piece;
+  while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), stdin)) {
+    bytes.insert(bytes.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count));
+    if (bytes.size() > kMost) moeclip::fail(moeclip::ErrorCode::limit, "standard input: more than 1 GiB");
+  }
+  if (std::ferror(stdin) != 0) moeclip::fail(moeclip::ErrorCode::io, "standard input cannot be read");
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<DetectInput> collect_inputs(const std::vector<std::string>& arguments) {
+  std::vector<DetectInput> inputs;
+  std::set<std::string> taken;
+  const auto add = [&](const std::string& path, const std::string& stem) {
+    std::string name = stem;
+    for (int number = 2; !taken.insert(name).second; ++number) name = moeclip::concat(stem, "-", number);
+    inputs.push_back({path, name});
+  };
+  for (const std::string& argument : arguments) {
+    if (argument == "-") {
+      add(argument, "stdin");
+      continue;
+    }
+    if (!moeclip::is_directory(argument)) {
+      add(argument, stem_of(argument));
+      continue;
+    }
+    const std::size_t before = inputs.size();
+    for (const std::string& path : moeclip::list_files(argument, true)) {
+      if (!is_picture_name(path)) continue;
+      std::string below = path.substr(std::min(path.size(), argument.size()));
+      below.erase(0, below.find_first_not_of("/\\"));
+      const std::string folder = moeclip::parent_directory(below);
+      add(path, folder == "." ? stem_of(path) : moeclip::join_path(folder, stem_of(path)));
+    }
+    if (inputs.size() == before) add(argument, stem_of(argument));
+  }
+  return inputs;
+}
+
+moeclip::Image read_input(const DetectInput& input, const moeclip::ImageOptions& options) {
+  if (input.path == kDrawnPicture) return draw_picture(1);
+  if (input.path == "-") return moeclip::decode_image(read_standard_input(), "standard input", options);
+  if (moeclip::is_directory(input.path))
+    moeclip::fail(moeclip::ErrorCode::missing, input.path + ": no pictures are in this folder");
+  return moeclip::read_image(input.path, options);
+}
+
+moeclip::Image draw_picture(std::uint64_t seed) {
+  constexpr index_t kSide = 480;
+  const moeclip::Rng grain(seed, "grain"), place(seed, "scratch");
+  moeclip::Image image(kSide, kSide, 3);
+  for (index_t y = 0; y < kSide; ++y) {
+    const int stripe = static_cast<int>(grain.integer(y, -14, 15));  // brushed along x
+    for (index_t x = 0; x < kSide; ++x) {
+      const int noise = static_cast<int>(grain.integer(kSide + y * kSide + x, -6, 7));
+      const int light = static_cast<int>(30 * x / kSide);
+      const int gray = 140 + stripe + noise + light;
+      for (int c = 0; c < 3; ++c) image.row(y)[3 * x + c] = static_cast<std::uint8_t>(gray + 3 * c);
+    }
+  }
+  for (const index_t corner : {index_t{60}, kSide - 60})  // screw holes
+    for (index_t y = -22; y <= 22; ++y) {
+      const auto half = static_cast<index_t>(std::sqrt(static_cast<double>(22 * 22 - y * y)));
+      for (const index_t other : {index_t{60}, kSide - 60})
+        moeclip::fill_box(image, {corner - half, other + y, 2 * half + 1, 1}, {38, 40, 46});
+    }
+  const index_t x0 = place.integer(0, 120, 200), y0 = place.integer(1, 140, 220);
+  const index_t x1 = place.integer(2, 280, 380), y1 = place.integer(3, 250, 340);
+  for (index_t offset = 0; offset < 3; ++offset)
+    moeclip::draw_line(image, x0, y0 + offset, x1, y1 + offset,
+                       offset == 1 ? moeclip::Rgb{235, 238, 240} : moeclip::Rgb{70, 72, 78});
+  return image;
+}
+
+}  // namespace cli

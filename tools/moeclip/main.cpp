@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// moeclip, the command line tool: finds the command, runs it, and turns what went wrong into a message and an exit
+// code.
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <moeclip/base/error.hpp>
+#include <moeclip/base/text.hpp>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+
+namespace {
+
+struct Command {
+  const char* name;
+  const char* help;
+  int (*run)(Words words);
+};
+
+constexpr Command kCommands[] = {
+    {"detect", "look for defects in pictures", run_detect},
+    {"inspect", "say what a weight, tokenizer or image file holds", run_inspect},
+    {"decode", "write the pixels of an image as the model would see them", run_decode},
+    {"tokenize", "print the token ids of texts", run_tokenize},
+    {"trace", "write every intermediate of the model on recorded inputs", run_trace},
+    {"doctor", "say what this machine and this installation can do", run_doctor},
+    {"version", "print the version", run_version},
+};
+
+constexpr const char* kHelpEnd =
+    "\n`moeclip COMMAND --help` explains a command.\n\n"
+    "Exit codes: 0 all is well; 1 at least one input was bad, all others were used; 2 the command line makes no\n"
+    "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
+    "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
+    "--force.\n\n"
+    "Environment: MOECLIP_ISA=scalar|avx2|avx512|neon pins the instruction set; MOECLIP_VOCABULARY names the\n"
+    "vocabulary; NO_COLOR or TERM=dumb keeps progress from rewriting its line.\n";
+
+bool is_command(const std::string& name) {
+  return std::ranges::any_of(kCommands, [&](const Command& command) { return name == command.name; });
+}
+
+const Command& find_command(const std::string& name) {
+  std::vector<std::string> names = {"help"};
+  for (const Command& command : kCommands) {
+    if (name == command.name) return command;
+    names.emplace_back(command.name);
+  }
+  const std::size_t letters = std::min(name.find_first_not_of('-'), name.size());
+  const std::string meant = nearest(name.substr(letters), names);
+  throw UsageError(
+      concat("there is no command '", name, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
+}
+
+/// `moeclip help [COMMAND]`
+int run_help(Words words) {
+  if (!words.empty() && words[0] != "--help" && words[0] != "help")
+    return find_command(words[0]).run(std::vector<std::string>{"--help"});
+  std::string text = "usage: moeclip COMMAND [OPTION]... [ARGUMENT]...\n\n";
+  for (const Command& command : kCommands) {
+    std::string name = command.name;
+    name.resize(12, ' ');
+    text += concat("  ", name, command.help, "\n");
+  }
+  print(text + kHelpEnd);
+  return kOk;
+}
+
+int run_command(const std::string& name, Words words) {
+  if (name == "help" || name == "--help" || name == "-h") return run_help(words);
+  return find_command(name == "--version" ? "version" : name).run(words);
+}
+
+/// Runs the command and makes sure that what it printed has arrived.
+int run(Words words) {
+  const std::string name = words.empty() ? "" : words[0];
+  try {
+    if (words.empty()) throw UsageError("a command is missing");
+    const int code = run_command(name, words.subspan(1));
+    finish_output();
+    return code;
+  } catch (const UsageError& error) {
+    const bool is_known = is_command(name);
+    say(is_known ? concat(name, ": ", error.what()) : error.what());
+    say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
+    return kUsage;
+  } catch (const std::bad_alloc&) {
+    say("out of memory");
+    return kFailed;
+  } catch (const std::exception& error) {
+    say(error.what());
+    return kFailed;
+  }
+}
+
+}  // namespace
+
+bool attempt(moeclip::function_ref<void()> work) {
+  try {
+    work();
+    return true;
+  } catch (const moeclip::Error& error) {
+    say(error.what());
+    return false;
+  }
+}
+
+}  // namespace cli
+
+int main(int argc, char** argv) {
+#if defined(SIGPIPE)
+  std::signal(SIGPIPE, SIG_IGN);  // a broken pipe shall be an error with a message, not a silent end
+#endif
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return cli::run(words);
+}

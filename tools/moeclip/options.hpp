@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The command line of one command, declared once: each option and positional argument is bound to a variable that
+// holds its default. From the same declarations come the parser, the help text and the nearest match to a misspelling.
+//
+//   Options options("decode", "Write the pixels that the model would see.");
+//   options.positional("IMAGE", image, "picture to read");
+//   options.flag("exif", use_exif, "turn the picture upright");
+//   if (!options.parse(words)) return kOk;  // the help was wanted, and is printed
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace cli {
+
+/// The command line makes no sense; what() says why. main prints it and exits with kUsage.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+using Words = std::span<const std::string>;
+
+class Options {
+ public:
+  /// `command` as typed after the program's name, `purpose` one or more sentences for the help.
+  Options(std::string_view command, std::string_view purpose) : command_(command), purpose_(purpose) {}
+
+  /// --name: sets `value` to true.
+  void flag(std::string_view name, bool& value, std::string_view help);
+
+  /// --name VALUE or --name=VALUE. Given more than once, the last one counts. `placeholder` stands for it in the help.
+  void value(std::string_view name, std::string& value, std::string_view placeholder, std::string_view help);
+  void value(std::string_view name, std::int64_t& value, std::string_view placeholder, std::string_view help);
+  void value(std::string_view name, double& value, std::string_view placeholder, std::string_view help);
+  void value(std::string_view name, std::optional<std::int64_t>& value, std::string_view placeholder,
+             std::string_view help);
+  void value(std::string_view name, std::optional<double>& value, std::string_view placeholder, std::string_view help);
+
+  /// --name VALUE where VALUE is one of `choices`.
+  void choice(std::string_view name, std::string& value, std::vector<std::string> choices, std::string_view help);
+
+  /// --name VALUE, any number of times.
+  void repeated(std::string_view name, std::vector<std::string>& values, std::string_view placeholder,
+                std::string_view help);
+
+  /// One argument that must be there, in the order of declaration.
+  void positional(std::string_view placeholder, std::string& value, std::string_view help);
+
+  /// All arguments that are left, at least `at_least` of them. Declared last.
+  void positionals(std::string_view placeholder, std::vector<std::string>& values, std::size_t at_least,
+                   std::string_view help);
+
+  /// A paragraph at the end of the help.
+  void note(std::string_view text) { notes_.emplace_back(text); }
+
+  /// Sets the variables from the words after the command. Words after `--` are positional. Returns false if --help was
+  /// among them and has been printed. Throws UsageError.
+  [[nodiscard]] bool parse(Words words);
+
+  [[nodiscard]] std::string help() const;
+
+ private:
+  using Target = std::variant<bool*, std::string*, std::int64_t*, double*, std::optional<std::int64_t>*,
+                              std::optional<double>*, std::vector<std::string>*>;
+  struct Option {
+    std::string name, placeholder, help;
+    Target target;
+    std::vector<std::string> choices;
+  };
+  struct Positional {
+    std::string placeholder, help;
+    std::variant<std::string*, std::vector<std::string>*> target;
+    std::size_t at_least = 1;
+  };
+
+  void add(std::string_view name, Target target, std::string_view placeholder, std::string_view help);
+  const Option& find(const std::string& name) const;
+  std::size_t take_option(Words words);
+  static void store(const Option& option, const std::string& text);
+  void assign(Words arguments) const;
+
+  std::string command_, purpose_;
+  std::vector<Option> options_;
+  std::vector<Positional> positionals_;
+  std::vector<std::string> notes_;
+};
+
+/// The candidate that `word` was probably meant to be, or "" if none is near.
+std::string nearest(std::string_view word, std::span<const std::string> candidates);
+
+}  // namespace cli

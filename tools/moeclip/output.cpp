@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "output.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <moeclip/base/text.hpp>
+#include <moeclip/io/file.hpp>
+#include <moeclip/io/json_writer.hpp>
+#include <system_error>
+
+namespace cli {
+
+using moeclip::concat;
+
+namespace {
+
+[[noreturn]] void fail_output() {
+  const std::string reason = std::error_code(errno, std::generic_category()).message();
+  throw OutputError(concat("standard output cannot be written: ", reason));
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) fail_output();
+}
+
+void finish_output() {
+  if (std::fflush(stdout) != 0) fail_output();
+}
+
+void expect_writable(const std::string& path, bool force) {
+  if (moeclip::is_directory(path))
+    moeclip::fail(moeclip::ErrorCode::io, concat(path, ": is a directory, a file was to be written"));
+  if (!force && moeclip::file_exists(path))
+    moeclip::fail(moeclip::ErrorCode::io, concat(path, ": exists already; --force overwrites it"));
+}
+
+JsonLine::JsonLine(bool is_on) : is_on_(is_on), open_("}") {
+  if (is_on_) print("{");
+}
+
+void JsonLine::next() {
+  if (!is_first_) print(", ");
+  is_first_ = false;
+}
+
+void JsonLine::member(std::string_view key, const moeclip::Json& value) {
+  if (!is_on_) return;
+  next();
+  print(concat(moeclip::dump_json(key), ": ", moeclip::dump_json(value)));
+}
+
+void JsonLine::item(const moeclip::Json& value) {
+  if (!is_on_) return;
+  next();
+  print(moeclip::dump_json(value));
+}
+
+void JsonLine::begin(std::string_view key, std::string_view brackets) {
+  if (!is_on_) return;
+  next();
+  print(concat(moeclip::dump_json(key), ": ", brackets[0]));
+  open_.push_back(brackets[1]);
+  is_first_ = true;
+}
+
+void JsonLine::end() {
+  if (!is_on_) return;
+  print(std::string_view(&open_.back(), 1));
+  open_.pop_back();
+  is_first_ = false;
+}
+
+void JsonLine::finish() {
+  if (!is_on_) return;
+  while (!open_.empty()) end();
+  print("\n");
+}
+
+void JsonLine::finish(const moeclip::Error& error) {
+  if (!is_on_) return;
+  while (open_.size() > 1) end();
+  member("error", moeclip::Json::object().set("code", to_string(error.code())).set("message", error.what()));
+  finish();
+}
+
+}  // namespace cli

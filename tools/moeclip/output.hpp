@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What a command produces: text or JSON on stdout, and files. Nothing is lost in silence: a full disk or a pipe that
+// nobody reads any more ends the command with kFailed.
+
+#include <moeclip/base/error.hpp>
+#include <moeclip/io/json_value.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace cli {
+
+/// Stdout cannot be written. No moeclip::Error, because no input is to blame.
+class OutputError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Writes to stdout. Throws OutputError.
+void print(std::string_view text);
+
+/// Makes sure that all that was printed has arrived. Throws OutputError.
+void finish_output();
+
+/// Throws io unless `path` is free, or may be overwritten. Called before the work is done, not after.
+void expect_writable(const std::string& path, bool force);
+
+/// One JSON object on one line of stdout, printed member by member, so that long lists need no memory. Without
+/// `is_on` nothing is printed: a command describes its result once, and prints its text only if the JSON is off.
+class JsonLine {
+ public:
+  explicit JsonLine(bool is_on);
+
+  void member(std::string_view key, const moeclip::Json& value);
+  void item(const moeclip::Json& value);
+
+  /// Opens an object or array as a member; what follows goes into it until end().
+  void begin_object(std::string_view key) { begin(key, "{}"); }
+  void begin_array(std::string_view key) { begin(key, "[]"); }
+  void end();
+
+  /// Closes the object and its line.
+  void finish();
+
+  /// The same after an error, of which it tells.
+  void finish(const moeclip::Error& error);
+
+ private:
+  void begin(std::string_view key, std::string_view brackets);
+  void next();
+
+  bool is_on_;
+  bool is_first_ = true;  // of its object or array
+  std::string open_;      // closing brackets of what is open
+};
+
+}  // namespace cli

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What `moeclip trace` does, for one scalar type: the model runs on recorded inputs and every intermediate is kept
+// under the name that the golden data uses.
+
+#include <cstdint>
+#include <moeclip/anomaly/adapter_file.hpp>
+#include <moeclip/anomaly/anchors.hpp>
+#include <moeclip/anomaly/features.hpp>
+#include <moeclip/anomaly/score_map.hpp>
+#include <moeclip/io/safetensors_writer.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cli {
+
+/// One `--test NAME:industrial|medical`.
+struct TraceTest {
+  std::string name;
+  moeclip::Domain domain = moeclip::Domain::industrial;
+};
+
+struct TraceTask {
+  std::string clip, adapter, input, output;
+  moeclip::kernels::Activation activation = moeclip::kernels::Activation::gelu;
+  moeclip::index_t images = 0;  ///< intermediates of the first so many; 0: of all
+  moeclip::AdapterOptions adapter_options;
+  std::vector<TraceTest> tests;
+  int threads = 0;
+};
+
+/// Runs the model in T (float or double) and writes what it saw. Throws moeclip::Error.
+template <class T>
+void trace(const TraceTask& task);
+
+extern template void trace<float>(const TraceTask& task);
+extern template void trace<double>(const TraceTask& task);
+
+}  // namespace cli
