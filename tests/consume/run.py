@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Builds and runs one consumer project in a temporary folder.
+
+usage: run.py KIND SOURCE_DIR BUILD_DIR CXX
+KIND is one of the functions below. BUILD_DIR is a configured build of moeclip, for the kinds that need it installed.
+Exits 77 where a program that the kind needs is missing.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SKIPPED = 77
+
+
+def run(*command, cwd=None, **environment):
+    """Runs a command and returns what it printed; its failure ends the test with its output."""
+    print("$", *command, flush=True)
+    done = subprocess.run([str(word) for word in command], cwd=cwd, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env={**os.environ, **{k: str(v) for k, v in environment.items()}})
+    print(done.stdout, flush=True)
+    if done.returncode != 0:
+        sys.exit(f"exit code {done.returncode}")
+    return done.stdout
+
+
+def need(program):
+    if shutil.which(program) is None:
+        print(f"skipped: there is no {program} here")
+        sys.exit(SKIPPED)
+
+
+def cmake(project, cxx, *settings):
+    """Configures and builds the CMake project and returns the program."""
+    run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_CXX_COMPILER={cxx}", *settings)
+    run("cmake", "--build", project / "build", "--config", "Release")
+    return project / "build" / "consumer"
+
+
+def install(build, where):
+    """Installs, then moves the tree, so that a path to where it was built or first put would show."""
+    run("cmake", "--install", build, "--prefix", where / "first")
+    (where / "first").rename(where / "installed")
+    return where / "installed"
+
+
+def add_subdirectory(project, source, build, cxx):
+    return cmake(project, cxx, f"-DMOECLIP_SOURCE={source}")
+
+
+def find_package(project, source, build, cxx):
+    return cmake(project, cxx, f"-DCMAKE_PREFIX_PATH={install(build, project)}")
+
+
+def pkg_config(project, source, build, cxx):
+    need("pkg-config")
+    found = next(install(build, project).rglob("moeclip.pc"))
+    flags = run("pkg-config", "--cflags", "--libs", "moeclip", PKG_CONFIG_PATH=found.parent).split()
+    run(cxx, "-std=c++20", project / "main.cpp", *flags, "-o", project / "consumer")
+    return project / "consumer"
+
+
+def meson(project, source, build, cxx):
+    need("meson")
+    need("ninja")
+    (project / "subprojects").mkdir()
+    (project / "subprojects" / "moeclip").symlink_to(source)
+    run("meson", "setup", project / "build", cwd=project, CXX=cxx)
+    run("meson", "compile", "-C", project / "build")
+    return project / "build" / "consumer"
+
+
+def plain(project, source, build, cxx):
+    run(cxx, "-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", project / "main.cpp", project / "other.cpp",
+        f"-I{source / 'include'}", "-pthread", "-o", project / "consumer")
+    return project / "consumer"
+
+
+def main():
+    kind, source, build, cxx = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+    consume = Path(__file__).parent
+    with tempfile.TemporaryDirectory(prefix="moeclip-consume-") as folder:
+        project = Path(folder)
+        if (consume / kind).is_dir():
+            shutil.copytree(consume / kind, project, dirs_exist_ok=True)
+        shutil.copy(consume / "main.cpp", project)
+        program = globals()[kind](project, source, build, cxx)
+        if not run(program).startswith("moeclip "):
+            sys.exit("the program did not print the version")
+
+
+main()

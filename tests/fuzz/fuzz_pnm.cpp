@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Any bytes as a PNM file: a picture or an Error, never anything else.
+#include <moeclip/image/pnm.hpp>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace moeclip;
+  const auto kind = size % 2 == 0 ? PixelKind::rgb : PixelKind::gray;
+  try {
+    decode_pnm(std::as_bytes(std::span(data, size)), "fuzz", kind);
+  } catch (const Error&) {
+  }
+  return 0;
+}

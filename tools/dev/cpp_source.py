@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""What the checking scripts share: where our sources are, and C++ text without comments, strings and directives."""
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+INCLUDE = ROOT / "include" / "moeclip"
+UMBRELLAS = ("moeclip.hpp", "infer.hpp")
+
+# Folders by rank: a file may include its own folder and folders of lower rank. The order is that of ARCHITECTURE.
+RANKS = {
+    "base": 0,
+    "tensor": 1,
+    "kernels": 2, "io": 2,
+    "nn": 3, "image": 3,
+    "clip": 4, "moe": 4,
+    "anomaly": 5,
+    "data": 6, "train": 6, "eval": 6, "explain": 6,
+    "report": 7,
+}
+
+TOKEN = re.compile(
+    r'''(?P<comment>//[^\n]*|/\*.*?\*/)'''
+    r'''|(?P<string>R"(?P<tag>[^(\s]*)\(.*?\)(?P=tag)"|"(?:\\.|[^"\\\n])*")'''
+    r'''|(?P<number>\b\d[\w']*)'''
+    r'''|(?P<letter>'(?:\\.|[^'\\\n])+')''', re.S)
+DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", re.M)
+
+
+def blank(text):
+    """Spaces in place of everything but line ends, so that offsets and line numbers stay true."""
+    return re.sub(r"[^\n]", " ", text)
+
+
+def without_comments(text):
+    return TOKEN.sub(lambda m: blank(m.group()) if m.group("comment") else m.group(), text)
+
+
+def code_only(text):
+    """The text with comments, string and character literals and preprocessor lines blanked out."""
+    text = TOKEN.sub(lambda m: m.group() if m.group("number") else blank(m.group()), text)
+    return DIRECTIVE.sub(lambda m: blank(m.group()), text)
+
+
+def includes(text):
+    """(line number, delimiter, name) of each #include."""
+    for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', without_comments(text), re.M):
+        yield text.count("\n", 0, match.start()) + 1, match.group(1), match.group(2)
+
+
+def public_headers():
+    """Headers that a user may include, umbrellas excluded, in the order of their ranks. Sub-folders are private."""
+    found = [path for folder in RANKS for path in (INCLUDE / folder).glob("*.hpp")]
+    return sorted(found, key=lambda path: (RANKS[path.parent.name], list(RANKS).index(path.parent.name), path.name))
+
+
+def sources(*folders, suffixes=(".hpp", ".inl", ".cpp")):
+    """All our C++ files below the given folders of the checkout, sorted."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in suffixes)
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
