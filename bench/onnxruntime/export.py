@@ -1,31 +1,84 @@
-import torch, torch.nn as nn, torch.nn.functional as F, sys, math
-sys.path.insert(0,'/work/shared/golden'); import goldgen as gg, numpy as np
-S=int(sys.argv[1]); D,L,H=1024,24,16; g=S//14
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""export.py CLIP.safetensors IMAGE_SIZE OUT.onnx
+
+Writes the image tower of a CLIP (OpenAI names, heads of 64 channels, erf-GELU) as an ONNX model from pictures to tokens,
+for compare.mjs. Needs torch and numpy (Debian: python3-torch).
+"""
+import json
+import struct
+import sys
+
+import numpy
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def load_safetensors(path):
+    with open(path, "rb") as f:
+        (length,) = struct.unpack("<Q", f.read(8))
+        header = json.loads(f.read(length))
+        data = f.read()
+    header.pop("__metadata__", None)
+    kinds = {"F32": numpy.float32, "F16": numpy.float16}
+    return {name: torch.from_numpy(numpy.frombuffer(data[e["data_offsets"][0]:e["data_offsets"][1]], kinds[e["dtype"]])
+                                   .reshape(e["shape"]).astype(numpy.float32))
+            for name, e in header.items() if e["dtype"] in kinds}
+
+
 class Block(nn.Module):
-    def __init__(s):
-        super().__init__(); s.ln_1=nn.LayerNorm(D); s.ln_2=nn.LayerNorm(D); s.qkv=nn.Linear(D,3*D); s.out=nn.Linear(D,D); s.fc=nn.Linear(D,4*D); s.pr=nn.Linear(4*D,D)
-    def forward(s,x):
-        T=x.shape[1]; q,k,v=s.qkv(s.ln_1(x)).reshape(1,T,3,H,64).permute(2,0,3,1,4)
-        a=torch.softmax((q*0.125)@k.transpose(-1,-2),-1)@v
-        x=x+s.out(a.permute(0,2,1,3).reshape(1,T,D))
-        return x+s.pr(F.gelu(s.fc(s.ln_2(x))))
-class V(nn.Module):
-    def __init__(s):
-        super().__init__(); s.conv=nn.Conv2d(3,D,14,14,bias=False); s.cls=nn.Parameter(torch.zeros(1,1,D)); s.pos=nn.Parameter(torch.zeros(1,1+g*g,D)); s.pre=nn.LayerNorm(D); s.blocks=nn.ModuleList([Block() for _ in range(L)])
-    def forward(s,im):
-        x=s.conv(im).flatten(2).transpose(1,2); x=s.pre(torch.cat([s.cls,x],1)+s.pos)
-        for b in s.blocks: x=b(x)
+    def __init__(self, weights, prefix):
+        super().__init__()
+        self.weights = nn.ParameterDict({name.replace(".", "_"): nn.Parameter(weights[prefix + name]) for name in (
+            "ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias", "attn.in_proj_weight", "attn.in_proj_bias",
+            "attn.out_proj.weight", "attn.out_proj.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
+            "mlp.c_proj.bias")})
+
+    def forward(self, x):
+        w, (_, tokens, width) = self.weights, x.shape
+        h = F.linear(F.layer_norm(x, (width,), w["ln_1_weight"], w["ln_1_bias"]), w["attn_in_proj_weight"],
+                     w["attn_in_proj_bias"])
+        q, k, v = h.reshape(1, tokens, 3, width // 64, 64).permute(2, 0, 3, 1, 4)
+        a = torch.softmax((q * 0.125) @ k.transpose(-1, -2), -1) @ v
+        a = a.permute(0, 2, 1, 3).reshape(1, tokens, width)
+        x = x + F.linear(a, w["attn_out_proj_weight"], w["attn_out_proj_bias"])
+        h = F.linear(F.layer_norm(x, (width,), w["ln_2_weight"], w["ln_2_bias"]), w["mlp_c_fc_weight"], w["mlp_c_fc_bias"])
+        return x + F.linear(F.gelu(h), w["mlp_c_proj_weight"], w["mlp_c_proj_bias"])
+
+
+class ImageTower(nn.Module):
+    def __init__(self, weights, size):
+        super().__init__()
+        w = {name.removeprefix("visual."): nn.Parameter(value) for name, value in weights.items()}
+        self.kernel, self.class_token = w["conv1.weight"], w["class_embedding"]
+        self.gamma, self.beta = w["ln_pre.weight"], w["ln_pre.bias"]
+        grid, width = size // self.kernel.shape[3], self.kernel.shape[0]
+        positions = w["positional_embedding"].detach()
+        old = round((positions.shape[0] - 1) ** 0.5)
+        plane = positions[1:].reshape(1, old, old, width).permute(0, 3, 1, 2)
+        if grid != old:
+            plane = F.interpolate(plane, size=(grid, grid), mode="bicubic", antialias=True, align_corners=False)
+        rows = plane[0].permute(1, 2, 0).reshape(-1, width)
+        self.positions = nn.Parameter(torch.cat([positions[:1], rows])[None])
+        layers = sum(name.endswith("ln_1.weight") for name in w)
+        self.blocks = nn.ModuleList([Block(w, f"transformer.resblocks.{i}.") for i in range(layers)])
+
+    def forward(self, image):
+        x = F.conv2d(image, self.kernel, stride=self.kernel.shape[3]).flatten(2).transpose(1, 2)
+        x = torch.cat([self.class_token[None, None], x], 1) + self.positions
+        x = F.layer_norm(x, (x.shape[2],), self.gamma, self.beta)
+        for block in self.blocks:
+            x = block(x)
         return x
-m=V().eval(); w=gg.load_safetensors('/tmp/lead/full/clip.safetensors'); t=lambda n: torch.from_numpy(w[n].copy())
-with torch.no_grad():
-    m.conv.weight.copy_(t('visual.conv1.weight')); m.cls.copy_(t('visual.class_embedding')[None,None]); m.pre.weight.copy_(t('visual.ln_pre.weight')); m.pre.bias.copy_(t('visual.ln_pre.bias'))
-    pe=t('visual.positional_embedding'); gr=pe[1:].reshape(1,24,24,D).permute(0,3,1,2)
-    gr=F.interpolate(gr,size=(g,g),mode='bicubic',antialias=True,align_corners=False) if g!=24 else gr
-    m.pos.copy_(torch.cat([pe[:1],gr[0].permute(1,2,0).reshape(-1,D)])[None])
-    for i,b in enumerate(m.blocks):
-        p='visual.transformer.resblocks.%d.'%i
-        for a,n in((b.ln_1,'ln_1'),(b.ln_2,'ln_2'),(b.out,'attn.out_proj'),(b.fc,'mlp.c_fc'),(b.pr,'mlp.c_proj')): a.weight.copy_(t(p+n+'.weight')); a.bias.copy_(t(p+n+'.bias'))
-        b.qkv.weight.copy_(t(p+'attn.in_proj_weight')); b.qkv.bias.copy_(t(p+'attn.in_proj_bias'))
-x=torch.zeros(1,3,S,S)
-torch.onnx.export(m,x,'/tmp/lead/ort/vit%d.onnx'%S,opset_version=17,input_names=['image'],output_names=['tokens'],do_constant_folding=True)
-print('ok')
+
+
+def main():
+    path, size, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    weights = {name: value for name, value in load_safetensors(path).items() if name.startswith("visual.")}
+    tower = ImageTower(weights, size).eval()
+    torch.onnx.export(tower, torch.zeros(1, 3, size, size), out, opset_version=17, input_names=["image"],
+                      output_names=["tokens"])
+
+
+main()

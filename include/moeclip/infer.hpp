@@ -57,6 +57,7 @@
 #include "io/pickle_graph.hpp"
 #include "io/pickle_literals.hpp"
 #include "io/pickle_names.hpp"
+#include "io/pickle_stack.hpp"
 #include "io/safetensors.hpp"
 #include "io/safetensors_writer.hpp"
 #include "io/sha256.hpp"
@@ -67,7 +68,6 @@
 #include "io/weight_index.hpp"
 #include "io/weight_open.hpp"
 #include "io/weight_pieces.hpp"
-#include "io/weight_source.hpp"
 #include "io/weights.hpp"
 #include "io/zip.hpp"
 

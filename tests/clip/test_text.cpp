@@ -95,10 +95,9 @@ TEST_CASE("ids outside the vocabulary and too long sentences are told") {
   Tensor<float> out({1, 16});
   for (const std::int32_t id : {-1, 50, 49407}) {
     Tensor<std::int32_t> tokens({1, 3});
-    tokens[1] = id;
+    tokens.fill(id);
     expect_error(ErrorCode::contract, {concat("token id ", id), "vocabulary of 50"},
                  [&] { text_forward<float>(context, tower, std::as_const(tokens).view<2>(), out.view<2>()); });
-    if (id < 0) break;  // an id beyond the vocabulary is also the largest, so it is read; so is -1 here
   }
   const Tensor<std::int32_t> long_row({1, 12}), no_tokens({1, 0});
   expect_error(ErrorCode::contract, {"12 tokens", "11"},

@@ -11,7 +11,6 @@
 #include "moeclip/io/json.hpp"
 #include "moeclip/io/safetensors_writer.hpp"
 #include "moeclip/io/sha256.hpp"
-#include "moeclip/io/weight_source.hpp"
 #include "weight_samples.hpp"
 
 namespace {
@@ -173,33 +172,6 @@ TEST_CASE("weights: sharded models") {
   }
   for (const char* name : {"p1.safetensors", "p2.safetensors", "model.safetensors.index.json", ""})
     std::remove(*name == 0 ? folder.c_str() : join_path(folder, name).c_str());
-}
-
-TEST_CASE("weights: a source speaks the loader's names and insists on shapes") {
-  const std::string bytes =
-      samples::make_safetensors(R"({"module.visual.conv":{"dtype":"U8","shape":[2,2],"data_offsets":[0,4]},)"
-                                R"("module.other":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}})",
-                                "\1\2\3\4");
-  const auto rename = [](std::string_view name) { return std::string(name == "vision.conv" ? "visual.conv" : name); };
-  const WeightSource source(samples::open(bytes), "module.", rename);
-  const WeightSource vision = source.at("vision.");
-  CHECK(vision.stored_name("conv") == "module.visual.conv");
-  CHECK(vision.find("conv") != nullptr);
-  CHECK(vision.find("none") == nullptr);
-  CHECK(vision.read<float>("conv", Shape{2, 2})[3] == 4.0f);
-  const auto message = [](auto&& action) -> std::string {
-    try {
-      action();
-    } catch (const Error& error) {
-      return std::string(to_string(error.code())) + ": " + error.what();
-    }
-    return "";
-  };
-  const std::string mismatch = message([&] { static_cast<void>(vision.read<float>("conv", Shape{4})); });
-  CHECK(mismatch == "mismatch: sample: tensor \"module.visual.conv\" is u8 (2,2); (4) is wanted");
-  const std::string missing = message([&] { static_cast<void>(source.entry("visual.conf")); });
-  CHECK(missing.starts_with(
-      "missing: sample: has no tensor \"module.visual.conf\"; the nearest are \"module.visual.conv\""));
 }
 
 TEST_CASE("weights: conversions of every stored type") {

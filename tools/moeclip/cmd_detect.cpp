@@ -17,7 +17,7 @@ struct DetectSettings {
   std::string activation = "auto", vocabulary, out;
   std::optional<double> threshold;
   std::int64_t image_size = 0, experts_per_token = 0, threads = 0;
-  bool is_plain = false, use_exif = false, is_json = false, is_forced = false;
+  bool is_plain = false, is_truncated = false, use_exif = false, is_json = false, is_forced = false;
 
   [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty(); }
 };
@@ -40,6 +40,7 @@ bool parse(Words words, DetectSettings& s) {
   options.value("top-k", s.experts_per_token, "K", "experts per token; default 2");
   options.flag("no-paa", s.is_plain, "the adapter was trained without patch aggregation");
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
+  options.flag("truncate", s.is_truncated, "cut sentences that are too long for the text tower");
   options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
   options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
   options.flag("json", s.is_json, "one JSON object a line");
@@ -62,6 +63,7 @@ moeclip::DetectorOptions detector_options(const DetectSettings& s) {
   if (s.map == "reference") options.map = moeclip::MapKind::reference;
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
   options.vocabulary = s.vocabulary;
+  options.truncate_prompts = s.is_truncated;
   options.threads = static_cast<int>(s.threads);
   if (s.is_plain) options.adapter.use_aggregation = false;
   if (s.experts_per_token > 0) options.adapter.chosen = s.experts_per_token;

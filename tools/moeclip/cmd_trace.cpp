@@ -32,7 +32,7 @@ int run_trace(Words words) {
   options.value("input", task.input, "IN", "safetensors file with images and tokens");
   options.value("out", task.output, "OUT", "safetensors file to write");
   options.choice("recipe", recipe, {"released", "paper"},
-                 "which training mode the forward pass follows; without dropout both compute the same");
+                 "released: experts see only the tokens sent to them; paper: all experts see all tokens, as it trains");
   options.choice("activation", activation, {"gelu", "quick_gelu"}, "of the CLIP's blocks; the released code runs gelu");
   options.choice("scalar", scalar, {"f32", "f64"}, "arithmetic: the fast kernels, or the double reference");
   options.value("images", images, "N", "intermediates of the first N images; default all");
@@ -47,6 +47,7 @@ int run_trace(Words words) {
   for (const std::string& test : tests) task.tests.push_back(parse_test(test));
   if (is_plain) task.adapter_options.use_aggregation = false;
   task.activation = activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
+  task.is_dense = recipe == "paper";
   task.images = images;
   task.threads = static_cast<int>(threads);
   expect_writable(task.output, is_forced);

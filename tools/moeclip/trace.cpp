@@ -133,7 +133,7 @@ void trace_text(Context& context, TraceModel<T>& model, const WeightFile& input,
 
 /// Every intermediate of the image pass over the first `count` images.
 template <class T>
-void trace_images(Context& context, const TraceModel<T>& model, index_t count, Recorder<T>& record) {
+void trace_images(Context& context, const TraceModel<T>& model, index_t count, bool is_dense, Recorder<T>& record) {
   auto on_values = [&](const std::string& name, const Shape& shape, const T* values) { record.keep(name, shape, values); };
   auto on_indices = [&](const std::string& name, const Shape& shape, const std::int32_t* values) {
     record.keep_indices(name, shape, values);
@@ -142,7 +142,7 @@ void trace_images(Context& context, const TraceModel<T>& model, index_t count, R
   Tensor<T> embedding({count, model.vision.projection.extent(1)});
   auto on_map = [](index_t, View<const T, 2>) {};
   features_forward<T>(context, model.vision, model.adapter, model.positions, first_images(model.images, count),
-                      {on_map, embedding.template view<2>(), &probe});
+                      {on_map, embedding.template view<2>(), &probe, is_dense});
   record.keep("vision/positional_embedding_resized", model.positions);
   record.keep("det_token", std::move(embedding));
 }
@@ -198,7 +198,7 @@ void trace_test(Context& context, const TraceModel<T>& model, const TraceTest& t
       similarities_forward<T>(context, features, anchors, s);
     };
     features_forward<T>(context, model.vision, model.adapter, model.positions, model.images.template view<4>().rows(b, b + 1),
-                        {on_map, embedding.template view<2>().rows(b, b + 1), nullptr});
+                        {on_map, embedding.template view<2>().rows(b, b + 1), nullptr, false});
   }
   Tensor<T> map = trace_maps(model, similarities, test, folder, record);
   normalize_class(map);
@@ -227,7 +227,7 @@ void trace(const TraceTask& task) {
   const index_t available = model.images.extent(0), images = task.images == 0 ? available : task.images;
   if (images > available)
     fail(ErrorCode::mismatch, concat(input.path(), ": holds ", available, " images, ", images, " were asked for"));
-  trace_images(context, model, images, record);
+  trace_images(context, model, images, task.is_dense, record);
   for (const TraceTest& test : task.tests) trace_test(context, model, test, record);
   record.write();
 }

@@ -27,6 +27,7 @@ struct TraceTask {
   moeclip::index_t images = 0;  ///< intermediates of the first so many; 0: of all
   moeclip::AdapterOptions adapter_options;
   std::vector<TraceTest> tests;
+  bool is_dense = false;  ///< all experts on all tokens, as the recipe `paper` trains
   int threads = 0;
 };
 

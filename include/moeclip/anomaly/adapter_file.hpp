@@ -120,6 +120,9 @@ inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layer
   config.scale = options.scale.value_or(config.scale);
   config.mix_weight = options.mix_weight.value_or(config.mix_weight);
   const auto or_spread = [&](const std::vector<index_t>& given, index_t count) {
+    if (given.empty() && count > layers)
+      fail(ErrorCode::mismatch, concat(path, ": was trained for an image tower of at least ", count,
+                                       " blocks, this CLIP's has ", layers, "; use the CLIP that it was trained on"));
     return given.empty() ? detail::evenly_spread(layers, count) : given;
   };
   config.mixture_blocks = or_spread(options.mixture_blocks, mixtures);

@@ -33,6 +33,7 @@ struct DetectorOptions {
   float threshold = 0.5f;     ///< of the image score, and per pixel of the probability map
   index_t smallest_region = 1;  ///< pixels of the map
   std::string vocabulary;     ///< tokenizer file; "": see ClipOptions
+  bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
   int threads = 0;            ///< for loading; 0: one per core
   AdapterOptions adapter;
 };
@@ -94,7 +95,7 @@ class BasicDetector {
   [[nodiscard]] TextAnchors<T> anchors(const std::string& name, const Prompts& prompts) const {
     std::vector<std::string> sentences = prompts.normal;
     sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
-    const Tensor<std::int32_t> tokens = clip_.tokenize(sentences);
+    const Tensor<std::int32_t> tokens = clip_.tokenize(sentences, options_.truncate_prompts);
     Context context;
     return anchors_forward<T>(context, clip_.text(), adapter_, {name, tokens.view<2>(), std::ssize(prompts.normal)});
   }
@@ -126,7 +127,7 @@ class BasicDetector {
     const auto on_map = [&](index_t map, View<const T, 2> features) {
       similarities_forward<T>(context, features, anchors, similarities[map]);
     };
-    features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, {on_map, embedding, nullptr});
+    features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, {on_map, embedding});
     judge(context, similarities, class_score<T>(embedding.data(), anchors), result);
   }
 
@@ -188,7 +189,7 @@ class BasicDetector {
     scaled.y = region.y * height / size;
     scaled.width = right(region.x + region.width) - scaled.x;
     scaled.height = bottom(region.y + region.height) - scaled.y;
-    scaled.area = std::max<index_t>(1, region.area * width / size * height / size);
+    scaled.area = std::max<index_t>(1, region.area * (width * height) / (size * size));
     scaled.peak_x = (2 * region.peak_x + 1) * width / (2 * size);
     scaled.peak_y = (2 * region.peak_y + 1) * height / (2 * size);
     return scaled;

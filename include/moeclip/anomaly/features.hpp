@@ -21,6 +21,7 @@ struct FeatureSink {
   function_ref<void(index_t map, View<const T, 2> features)> on_map;
   View<T, 2> embedding;             ///< (B, C) out: one vector per image
   const Probe<T>* probe = nullptr;  ///< sees every intermediate
+  bool is_dense = false;            ///< evaluate all experts on all tokens, as training does: the same numbers
 };
 
 namespace detail {
@@ -32,17 +33,29 @@ void show(const Probe<T>* probe, const Name& name, const Shape& shape, const T* 
   if (probe != nullptr) probe->on_values(name(), shape, values);
 }
 
+/// m (N, D) by the path that the sink asks for.
+template <class T>
+void run_mixture(Context& context, const Mixture<T>& mixture, const Routing<T>& routing, View<const T, 2> x,
+                 bool is_dense, View<T, 2> m) {
+  if (!is_dense) return mixture_forward_sparse<T>(context, mixture, routing, x, m);
+  Arena::Scope scratch(context.arena());
+  const index_t experts = mixture.expert_count();
+  const View<T, 3> outputs(scratch.take<T>(experts * x.size()), {experts, x.extent(0), x.extent(1)});
+  mixture_forward_dense<T>(context, mixture, routing, x, outputs, m);
+}
+
 /// Mixture j acts on all tokens x (B * T, D), class tokens too.
 template <class T>
 void apply_mixture(Context& context, const Adapter<T>& adapter, std::size_t j, index_t batch, View<T, 2> x,
-                   const Probe<T>* probe) {
+                   const FeatureSink<T>& sink) {
+  const Probe<T>* probe = sink.probe;
   const Mixture<T>& mixture = adapter.mixtures[j];
   const index_t rows = x.extent(0), width = x.extent(1), tokens = rows / batch, experts = mixture.expert_count();
   Arena::Scope scratch(context.arena());
   const auto routing = Routing<T>::take(scratch, rows, experts, mixture.chosen);
   const View<T, 2> m(scratch.take<T>(rows * width), {rows, width});
   router_forward<T>(context, mixture.router, x, routing);
-  mixture_forward_sparse<T>(context, mixture, routing, x, m);
+  run_mixture<T>(context, mixture, routing, x, sink.is_dense, m);
   if (probe != nullptr) {
     const std::string name = concat("moe_", j, "/");
     probe->on_values(name + "input", {batch, tokens, width}, x.data());
@@ -128,7 +141,7 @@ void features_forward(Context& context, const VisionTower<T>& tower, const Adapt
   const View<T, 3> tokens(scratch.take<T>(batch * count * width), {batch, count, width});
   auto after_block = [&](index_t block, View<T, 2> x) {
     for (std::size_t j = 0; j < config.mixture_blocks.size(); ++j)
-      if (config.mixture_blocks[j] == block) detail::apply_mixture<T>(context, adapter, j, batch, x, sink.probe);
+      if (config.mixture_blocks[j] == block) detail::apply_mixture<T>(context, adapter, j, batch, x, sink);
     for (std::size_t l = 0; l < config.level_blocks.size(); ++l)
       if (config.level_blocks[l] == block)
         detail::emit_level<T>(context, tower, adapter, static_cast<index_t>(l), tokens, sink);

@@ -20,13 +20,13 @@ inline float scale_top(const Detection& detection) {
   return detection.map_kind == MapKind::probability ? 1.0f : 2 * detection.pixel_threshold;
 }
 
-/// The picture with the map over it, both enlarged to `size`; the higher the value, the more the map covers.
-inline Image covered_picture(const Detection& detection, index_t size) {
-  Image image = resize_bicubic(detection.picture.view(), size, size);
-  Tensor<float> map({size, size});
+/// The picture with the map over it, both resized to width x height; the higher the value, the more the map covers.
+inline Image covered_picture(const Detection& detection, index_t width, index_t height) {
+  Image image = resize_bicubic(detection.picture.view(), width, height);
+  Tensor<float> map({height, width});
   upsample_bilinear<float>(detection.map.view<2>(), map.view<2>());
   const float top = scale_top(detection);
-  for (index_t i = 0; i < size * size; ++i) {
+  for (index_t i = 0; i < width * height; ++i) {
     const std::uint8_t level = scale_to_byte<float>(map[i], 0.0f, top);
     const Rgb color = kEmber[level];
     const double alpha = 0.15 + 0.6 * level / 255.0;
@@ -38,16 +38,23 @@ inline Image covered_picture(const Detection& detection, index_t size) {
   return image;
 }
 
+/// A white frame with a dark one around it: visible on any ground.
+inline void outline(Image& picture, const Box& box, index_t text) {
+  const index_t line = std::max<index_t>(1, text / 2);
+  draw_box(picture, {box.x - line, box.y - line, box.width + 2 * line, box.height + 2 * line}, {0, 0, 0}, line, 0.6);
+  draw_box(picture, box, {255, 255, 255}, line);
+}
+
 /// The colour bar with its labels on a dark ground, `height` pixels high.
 inline Image colour_scale(const Detection& detection, index_t height, index_t text) {
   const float top = scale_top(detection);
   const index_t margin = 6 * text, bar = 8 * text;
-  const std::string title = detection.map_kind == MapKind::probability ? "defect" : "map sum";
+  const std::string title = detection.map_kind == MapKind::probability ? "probability" : "map sum";
   Image panel(std::max(margin + bar + margin / 2 + text_width("0.00", text), text_width(title, text) + margin) + margin,
               height, 3);
   panel.fill(24);
   const Rgb ink{235, 235, 235};
-  const index_t first = margin + 10 * text, length = height - first - margin;
+  const index_t first = margin + 10 * text, length = std::max<index_t>(1, height - first - margin);
   draw_text(panel, margin, margin, title, ink, text);
   for (index_t y = 0; y < length; ++y) {
     const auto level = static_cast<std::size_t>(255 - y * 255 / std::max<index_t>(1, length - 1));
@@ -56,7 +63,7 @@ inline Image colour_scale(const Detection& detection, index_t height, index_t te
   const auto tick = [&](float value) {
     const auto y = first + static_cast<index_t>((1 - value / top) * static_cast<float>(length - 1));
     fill_box(panel, {margin, y, bar + margin / 3, std::max<index_t>(1, text / 2)}, ink);
-    const index_t text_y = std::clamp(y - 3 * text, first, first + length - 7 * text);
+    const index_t text_y = std::clamp(y - 3 * text, first, std::max(first, first + length - 7 * text));
     draw_text(panel, margin + bar + margin / 2, text_y, fixed(static_cast<double>(value), top > 1 ? 1 : 2), ink, text);
   };
   for (const float part : {0.0f, 0.25f, 0.5f, 0.75f, 1.0f}) tick(part * top);
@@ -65,31 +72,35 @@ inline Image colour_scale(const Detection& detection, index_t height, index_t te
 
 }  // namespace detail
 
-/// Overlay with colour scale and a line that says score and verdict. RGB; the picture takes S x S pixels of it, or a
-/// multiple of that where S is small.
+/// Overlay in the proportions of the original picture, with colour scale and a line that says score and verdict. RGB;
+/// the picture's longer side takes S pixels of it, or a multiple of that where S is small.
 inline Image overlay(const Detection& detection) {
   MOECLIP_EXPECT(!detection.picture.empty(), "there is no detection to draw");
-  constexpr index_t kReadable = 448;  // pixels below which labels and boxes would be lost
+  constexpr index_t kReadable = 448;    // pixels below which labels and boxes would be lost
+  constexpr index_t kMostElongated = 4;  // a thinner picture is widened, so that there is something to see
   const index_t side = detection.picture.width(), size = side * std::max<index_t>(1, (kReadable + side - 1) / side);
+  const index_t longer = std::max(detection.width, detection.height);
+  const index_t width = std::max(size * detection.width / longer, size / kMostElongated);
+  const index_t height = std::max(size * detection.height / longer, size / kMostElongated);
   const index_t text = std::max<index_t>(1, size / 250);
-  Image picture = detail::covered_picture(detection, size);
-  for (const Region& region : detection.regions) {  // back from the original picture's pixels
-    const Box box{region.x * size / detection.width, region.y * size / detection.height,
-                  std::max<index_t>(2, region.width * size / detection.width),
-                  std::max<index_t>(2, region.height * size / detection.height)};
-    draw_box(picture, box, {255, 255, 255}, std::max<index_t>(1, text / 2));
+  Image picture = detail::covered_picture(detection, width, height);
+  for (const Region& region : detection.regions) {
+    const Box box{region.x * width / detection.width, region.y * height / detection.height,
+                  std::max<index_t>(2, region.width * width / detection.width),
+                  std::max<index_t>(2, region.height * height / detection.height)};
+    detail::outline(picture, box, text);
   }
-  const Image scale = detail::colour_scale(detection, size, text);
-  const index_t strip = 13 * text;
-  Image page(size + scale.width(), size + strip, 3);
-  page.fill(24);
-  paste(page, picture.view(), 0, 0);
-  paste(page, scale.view(), size, 0);
   const std::string line = concat(detection.is_anomalous ? "DEFECT" : "good", "  score ",
                                   fixed(static_cast<double>(detection.score), 3), "  threshold ",
                                   fixed(static_cast<double>(detection.threshold), 3));
+  const Image scale = detail::colour_scale(detection, height, text);
+  const index_t strip = 13 * text;
+  Image page(std::max(width + scale.width(), text_width(line, text) + 6 * text), height + strip, 3);
+  page.fill(24);
+  paste(page, picture.view(), 0, 0);
+  paste(page, scale.view(), width, 0);
   const Rgb ink = detection.is_anomalous ? Rgb{255, 140, 90} : Rgb{150, 220, 160};
-  draw_text(page, 3 * text, size + 3 * text, line, ink, text);
+  draw_text(page, 3 * text, height + 3 * text, line, ink, text);
   return page;
 }
 

@@ -5,6 +5,7 @@
 // published model of these sizes.
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <optional>
 #include <span>
@@ -62,17 +63,32 @@ inline const WeightEntry& clip_entry(const WeightFile& file, const ClipNaming& n
 /// Extent of one axis of a canonical tensor of the given rank.
 inline index_t clip_extent(const WeightFile& file, const ClipNaming& naming, std::string_view name, int rank, int axis) {
   const WeightEntry& entry = clip_entry(file, naming, name);
-  if (entry.shape.rank() != rank || entry.shape[axis] < 1)
+  if (entry.shape.rank() != rank || entry.shape.size() < 1)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape), ", ",
                                      rank, " positive extents were wanted"));
   return entry.shape[axis];
 }
 
-/// Number of consecutive blocks whose first norm is in the file.
+/// True if `name` is "<stem>N..." with N >= number.
+inline bool is_block_from(std::string_view name, std::string_view stem, index_t number) {
+  if (!name.starts_with(stem)) return false;
+  index_t found = 0;
+  const auto end = std::from_chars(name.data() + stem.size(), name.data() + name.size(), found);
+  return end.ec == std::errc::result_out_of_range || (end.ec == std::errc() && found >= number);
+}
+
+/// Number of blocks of a tower: those whose first norm is in the file, from 0 on. Throws missing if there is none, or
+/// if the file has tensors of a later block.
 inline index_t count_blocks(const WeightFile& file, const ClipNaming& naming, std::string_view tower) {
+  const auto first_norm = [&](index_t block) {
+    return clip_tensor_source(naming, concat(tower, "transformer.resblocks.", block, ".ln_1.weight")).names[0];
+  };
   index_t blocks = 0;
-  while (file.find(clip_tensor_source(naming, concat(tower, "transformer.resblocks.", blocks, ".ln_1.weight")).names[0]))
-    ++blocks;
+  while (file.find(first_norm(blocks)) != nullptr) ++blocks;
+  const std::string next = first_norm(blocks), stem = next.substr(0, next.rfind(concat(".", blocks, ".")) + 1);
+  const bool has_later = std::ranges::any_of(
+      file.entries(), [&](const WeightEntry& entry) { return is_block_from(entry.name, stem, blocks); });
+  if (blocks == 0 || has_later) static_cast<void>(file.entry(next));  // says that it is missing, and what is there
   return blocks;
 }
 

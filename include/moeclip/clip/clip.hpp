@@ -85,8 +85,9 @@ class Clip {
     return vectors;
   }
 
-  /// Token rows (N, S) of sentences. Throws mismatch if the tokenizer is not this model's, limit for a long sentence.
-  [[nodiscard]] Tensor<std::int32_t> tokenize(const std::vector<std::string>& sentences) const {
+  /// Token rows (N, S) of sentences. Throws mismatch if the tokenizer is not this model's, and limit for a sentence that
+  /// does not fit, unless it may be truncated.
+  [[nodiscard]] Tensor<std::int32_t> tokenize(const std::vector<std::string>& sentences, bool truncate = false) const {
     if (tokenizer().vocabulary_size() != config_.text.vocabulary)
       fail(ErrorCode::mismatch, concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
                                        config_.text.vocabulary, "; give the model's own vocabulary"));
@@ -94,7 +95,7 @@ class Clip {
     Tensor<std::int32_t> tokens({std::ssize(sentences), length});
     index_t row = 0;
     for (const std::string& sentence : sentences) {
-      const auto ids = tokenizer().encode_padded(sentence, length);
+      const auto ids = tokenizer().encode_padded(sentence, length, truncate);
       std::ranges::copy(ids, tokens.data() + length * row++);
     }
     return tokens;

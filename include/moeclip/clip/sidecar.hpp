@@ -49,6 +49,7 @@ inline ClipSidecar read_hugging_face_config(const Json& root, const std::string&
   ClipSidecar sidecar;
   sidecar.path = path;
   const Json* act = vision.find("hidden_act");
+  if (act != nullptr && !act->is_string()) fail(ErrorCode::format, concat(path, ": \"hidden_act\" should be a name"));
   const std::string name = act == nullptr ? "quick_gelu" : act->as_string();
   if (name == "quick_gelu") {
     sidecar.activation = kernels::Activation::quick_gelu;

@@ -112,8 +112,9 @@ class TorchZipReader {
       fail(ErrorCode::limit, concat(index_.path, ": storage ", in_quotes(key), " inflates to ", entry->size,
                                     " bytes; at most ", most_inflated_, " are accepted from a file of this size"));
     const auto number = static_cast<std::uint32_t>(index_.storages.size());
+    const bool has_crc = entry->crc != 0;  // torch can be told not to make checksums, and then writes 0
     index_.storages.push_back(
-        {0, entry->data_offset, entry->packed_size, entry->size, entry->crc, true, entry->is_deflated});
+        {0, entry->data_offset, entry->packed_size, entry->size, entry->crc, has_crc, entry->is_deflated});
     by_key_.emplace(key, number);
     return number;
   }

@@ -30,45 +30,50 @@ inline void pack_right(Context& context, const KernelTable& table, index_t k, in
         });
 }
 
-struct BlockSize {
-  index_t rows, columns;
+/// How c is cut: into `down` x `across` blocks of whole tiles, whose sizes differ by one tile at most.
+struct Cut {
+  index_t row_tiles, column_tiles, down, across;
 };
 
-/// Blocks of equal size, whole tiles, at most as large as the table says, and enough of them to keep `threads` busy.
-inline BlockSize block_size(const KernelTable& table, GemmShape shape, int threads) {
-  constexpr index_t kBlocksPerThread = 8;  // the last ones, when threads wait for each other, are a small part
-  const index_t row_tiles = (shape.m + table.tile_rows - 1) / table.tile_rows;
-  const index_t column_tiles = (shape.n + table.tile_columns - 1) / table.tile_columns;
-  index_t down = (shape.m + table.block_rows - 1) / table.block_rows;
-  index_t across = (shape.n + table.block_columns - 1) / table.block_columns;
-  while (threads > 1 && down * across < kBlocksPerThread * threads && (down < row_tiles || across < column_tiles)) {
+/// Blocks no larger than the table says, and enough of them to keep `threads` busy.
+inline Cut cut_product(const KernelTable& table, GemmShape shape, int threads) {
+  constexpr index_t kBlocksPerThread =
+      4;  // of a millisecond or so: a thread that is held up leaves its share to others
+  Cut cut{(shape.m + table.tile_rows - 1) / table.tile_rows, (shape.n + table.tile_columns - 1) / table.tile_columns,
+          (shape.m + table.block_rows - 1) / table.block_rows,
+          (shape.n + table.block_columns - 1) / table.block_columns};
+  while (threads > 1 && cut.down * cut.across < kBlocksPerThread * threads &&
+         (cut.down < cut.row_tiles || cut.across < cut.column_tiles)) {
     // cut the longer side of the blocks: each cut of the rows reads b again, each cut of the columns packs a again
-    const bool has_long_rows = column_tiles * table.tile_columns * down >= row_tiles * table.tile_rows * across;
-    ++((has_long_rows && across < column_tiles) || down >= row_tiles ? across : down);
+    const bool has_long_rows = shape.n * cut.down >= shape.m * cut.across;
+    ++((has_long_rows && cut.across < cut.column_tiles) || cut.down >= cut.row_tiles ? cut.across : cut.down);
   }
-  return {(row_tiles + down - 1) / down * table.tile_rows, (column_tiles + across - 1) / across * table.tile_columns};
+  return cut;
 }
 
 /// c = epilogue(a b).
 inline void multiply(Context& context, const KernelTable& table, const GemmCall& call) {
   const GemmShape& shape = call.shape;
   const double work = static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
-  const BlockSize block = block_size(table, shape, work >= kWorthSharing ? context.threads() : 1);
-  const index_t down = (shape.m + block.rows - 1) / block.rows, across = (shape.n + block.columns - 1) / block.columns;
-  const index_t panels_size = block.rows * std::min(shape.k, table.k_block);
+  const Cut cut = cut_product(table, shape, work >= kWorthSharing ? context.threads() : 1);
+  const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
+  const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
+  const index_t panels_size = most_rows * std::min(shape.k, table.k_block), tiles_size = most_rows * most_columns;
   Arena::Scope scope(context.arena());
   float* const panels = scope.take<float>(context.threads() * panels_size);
-  float* const tiles = scope.take<float>(context.threads() * block.rows * block.columns);
-  share(context, down * across, work, [&](index_t task, int worker) {
-    const index_t i = task / across * block.rows, j = task % across * block.columns;
+  float* const tiles = scope.take<float>(context.threads() * tiles_size);
+  share(context, cut.down * cut.across, work, [&](index_t task, int worker) {
+    const index_t row = task / cut.across, column = task % cut.across;
+    const index_t i = cut.row_tiles * row / cut.down * table.tile_rows;
+    const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
     GemmJob job;
-    job.rows = std::min(block.rows, shape.m - i);
-    job.columns = std::min(block.columns, shape.n - j);
+    job.rows = std::min(cut.row_tiles * (row + 1) / cut.down * table.tile_rows, shape.m) - i;
+    job.columns = std::min(cut.column_tiles * (column + 1) / cut.across * table.tile_columns, shape.n) - j;
     job.k = shape.k;
     job.a = call.a.from_row(i);
     job.b = call.b + j * shape.k;
     job.a_panels = panels + worker * panels_size;
-    job.tiles = tiles + worker * block.rows * block.columns;
+    job.tiles = tiles + worker * tiles_size;
     job.c = call.c + i * call.ldc + j;
     job.ldc = call.ldc;
     job.bias = call.epilogue.bias != nullptr ? call.epilogue.bias + j : nullptr;

@@ -25,13 +25,21 @@ inline void raise_highest(const AttentionJob& job, index_t key, index_t keys, fl
   }
 }
 
+/// e^x for x <= 0, and 0 below -87: there results would be subnormal, which costs a hundred cycles each on many
+/// machines and is nothing beside a sum that is at least 1. Masked keys end up here.
+inline Vec exp_weight(Vec x) {
+  const Vec least = broadcast(-87.0f);
+  const SplitExp e = split_exp(max(least, x), zero());
+  return select_less(x, least, zero(), scale_by_power(add(broadcast(1.0f), e.rest), e.power));
+}
+
 /// weights = exp(scores - highest) in place for `keys` rows, added to the sums.
 inline void exp_block(index_t keys, float* scores, const Vec (&highest)[kTileVectors], Vec (&sum)[kTileVectors]) {
   for (index_t r = 0; r < keys; ++r) {
     MOECLIP_UNROLL
     for (index_t v = 0; v < kTileVectors; ++v) {
       float* const score = scores + r * kTileColumns + v * kLanes;
-      const Vec weight = exp(sub(load(score), highest[v]));
+      const Vec weight = exp_weight(sub(load(score), highest[v]));
       sum[v] = add(sum[v], weight);
       store(score, weight);
     }

@@ -6,24 +6,25 @@
 inline constexpr index_t kTileSize = kTileRows * kTileColumns;
 
 /// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a is (k, kTileRows), b is (k, kTileColumns). A cache
-/// line of `next` is brought near every four steps.
+/// line of `next` is brought near every four steps. Only the first kVectors vectors of each row are computed.
+template <index_t kVectors = kTileVectors>
 inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to, float* tile, const float* next) {
-  Vec sum[kTileRows][kTileVectors];
+  Vec sum[kTileRows][kVectors];
   MOECLIP_UNROLL
   for (index_t r = 0; r < kTileRows; ++r) {
     MOECLIP_UNROLL
-    for (index_t v = 0; v < kTileVectors; ++v) sum[r][v] = zero();
+    for (index_t v = 0; v < kVectors; ++v) sum[r][v] = zero();
   }
 
   const auto step = [&sum](const float* a_column, const float* b_row) MOECLIP_INLINE_LAMBDA {
-    Vec b_part[kTileVectors];
+    Vec b_part[kVectors];
     MOECLIP_UNROLL
-    for (index_t v = 0; v < kTileVectors; ++v) b_part[v] = load(b_row + v * kLanes);
+    for (index_t v = 0; v < kVectors; ++v) b_part[v] = load(b_row + v * kLanes);
     MOECLIP_UNROLL
     for (index_t r = 0; r < kTileRows; ++r) {
       const Vec a_part = broadcast(a_column[r]);
       MOECLIP_UNROLL
-      for (index_t v = 0; v < kTileVectors; ++v) sum[r][v] = multiply_add(a_part, b_part[v], sum[r][v]);
+      for (index_t v = 0; v < kVectors; ++v) sum[r][v] = multiply_add(a_part, b_part[v], sum[r][v]);
     }
   };
 
@@ -41,13 +42,13 @@ inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to
     MOECLIP_UNROLL
     for (index_t r = 0; r < kTileRows; ++r) {
       MOECLIP_UNROLL
-      for (index_t v = 0; v < kTileVectors; ++v) sum[r][v] = add(sum[r][v], load(tile + r * kTileColumns + v * kLanes));
+      for (index_t v = 0; v < kVectors; ++v) sum[r][v] = add(sum[r][v], load(tile + r * kTileColumns + v * kLanes));
     }
   }
   MOECLIP_UNROLL
   for (index_t r = 0; r < kTileRows; ++r) {
     MOECLIP_UNROLL
-    for (index_t v = 0; v < kTileVectors; ++v) store(tile + r * kTileColumns + v * kLanes, sum[r][v]);
+    for (index_t v = 0; v < kVectors; ++v) store(tile + r * kTileColumns + v * kLanes, sum[r][v]);
   }
 }
 
@@ -101,7 +102,11 @@ inline void gemm_block(const GemmJob& job) noexcept {
       const float* const next_b = b + job.k * kTileColumns;
       for (index_t i = 0; i < row_tiles; ++i) {
         const float* const a = job.a_panels + i * kTileRows * steps;
-        multiply_tile(steps, a, b, k > 0, tile, next_b + i % kTilesPerSlice * 4 * steps);
+        const float* const next = next_b + i % kTilesPerSlice * 4 * steps;
+        if (job.columns - j <= kLanes)
+          multiply_tile<1>(steps, a, b, k > 0, tile, next);  // a narrow c (router, LoRA), or the end of a wide one
+        else
+          multiply_tile(steps, a, b, k > 0, tile, next);
         if (next_row < job.rows && i >= kTilesPerSlice)
           prefetch_row(job.a.data + next_row++ * job.a.row_stride + next_k, steps);
         if (next_k == job.k) finish_tile(job, i * kTileRows, j, tile);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Elementary functions of vectors: exp, logistic, and the activations. Each is within 3 ulp of the exact value from
-// the largest number to the smallest subnormal; infinities give limits, NaN stays NaN (tests/kernels/test_math.cpp).
+// Elementary functions of vectors: exp, logistic, and the activations, at worst about 3 ulp from the exact value, from
+// the largest number to the smallest subnormal. Infinities give limits, NaN stays NaN.
 
 /// e^x as (1 + rest) * 2^power, rest in [-0.3, 0.42]. The sum stays open, so that a factor f can be multiplied in as
 /// f + f rest, with one rounding less.

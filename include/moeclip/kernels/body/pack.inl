@@ -1,42 +1,54 @@
 // SPDX-License-Identifier: MIT
 // Rearranging matrices: transposition, and the panels that the tile kernel reads front to back.
 
-/// target[j * target_stride + i] = source[i * source_stride + j], in squares that fit the registers.
-inline void transpose_into(index_t rows, index_t columns, const float* source, index_t source_stride, float* target,
-                           index_t target_stride) {
-  for (index_t i = 0; i < rows; i += kLanes) {
-    const index_t height = rows - i < kLanes ? rows - i : kLanes;
-    for (index_t j = 0; j < columns; j += kLanes) {
-      const index_t width = columns - j < kLanes ? columns - j : kLanes;
-      Vec square[kLanes];
-      MOECLIP_UNROLL
-      for (index_t r = 0; r < kLanes; ++r)
-        square[r] = r < height ? load_lanes(source + (i + r) * source_stride + j, width) : zero();
-      transpose(square);
-      MOECLIP_UNROLL
-      for (index_t c = 0; c < kLanes; ++c)
-        if (c < width) store_lanes(target + (j + c) * target_stride + i, square[c], height);
-    }
-  }
+/// kRows rows of kLanes elements become kLanes rows of kRows elements; kRows <= kLanes.
+template <index_t kRows>
+inline void transpose_rows(const float* source, index_t source_stride, float* target, index_t target_stride) {
+  Vec square[kLanes];
+  MOECLIP_UNROLL
+  for (index_t r = 0; r < kLanes; ++r, source += source_stride) square[r] = r < kRows ? load(source) : zero();
+  transpose(square);
+  MOECLIP_UNROLL
+  for (index_t c = 0; c < kLanes; ++c, target += target_stride) store_lanes(target, square[c], kRows);
 }
 
-/// The same for kRows rows and target rows without gaps.
+/// The same for the edge of a matrix: rows and columns up to kLanes.
+inline void transpose_edge(index_t rows, index_t columns, const float* source, index_t source_stride, float* target,
+                           index_t target_stride) {
+  Vec square[kLanes];
+  for (index_t r = 0; r < kLanes; ++r) square[r] = r < rows ? load_lanes(source + r * source_stride, columns) : zero();
+  transpose(square);
+  for (index_t c = 0; c < columns; ++c) store_lanes(target + c * target_stride, square[c], rows);
+}
+
+/// target[j * target_stride + i] = source[i * source_stride + j].
+inline void transpose_into(index_t rows, index_t columns, const float* source, index_t source_stride, float* target,
+                           index_t target_stride) {
+  for (index_t i = 0; i < rows; i += kLanes)
+    for (index_t j = 0; j < columns; j += kLanes) {
+      const index_t height = rows - i < kLanes ? rows - i : kLanes, width = columns - j < kLanes ? columns - j : kLanes;
+      const float* const from = source + i * source_stride + j;
+      float* const to = target + j * target_stride + i;
+      if (height == kLanes && width == kLanes)
+        transpose_rows<kLanes>(from, source_stride, to, target_stride);
+      else
+        transpose_edge(height, width, from, source_stride, to, target_stride);
+    }
+}
+
+/// The same for kRows rows, where target has no gaps.
 template <index_t kRows>
 inline void transpose_panel(index_t columns, const float* source, index_t source_stride, float* target) {
-  index_t j = 0;
-  for (; j + kLanes <= columns; j += kLanes) {
-    MOECLIP_UNROLL
-    for (index_t i = 0; i < kRows; i += kLanes) {
-      Vec square[kLanes];
-      MOECLIP_UNROLL
-      for (index_t r = 0; r < kLanes; ++r)
-        square[r] = i + r < kRows ? load(source + (i + r) * source_stride + j) : zero();
-      transpose(square);
-      MOECLIP_UNROLL
-      for (index_t c = 0; c < kLanes; ++c) store_lanes(target + (j + c) * kRows + i, square[c], kRows - i);
-    }
+  const index_t square_columns = columns - columns % kLanes;
+  for (index_t j = 0; j < square_columns; j += kLanes) {
+    for (index_t i = 0; i + kLanes <= kRows; i += kLanes)
+      transpose_rows<kLanes>(source + i * source_stride + j, source_stride, target + j * kRows + i, kRows);
+    constexpr index_t kLast = kRows % kLanes, kWhole = kRows - kLast;
+    if constexpr (kLast > 0)
+      transpose_rows<kLast>(source + kWhole * source_stride + j, source_stride, target + j * kRows + kWhole, kRows);
   }
-  transpose_into(kRows, columns - j, source + j, source_stride, target + j * kRows, kRows);
+  transpose_into(kRows, columns - square_columns, source + square_columns, source_stride,
+                 target + square_columns * kRows, kRows);
 }
 
 template <index_t kWidth>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Opens the region in which functions are compiled for AVX-512. No standard header may be included until isa/end_region.inl.
+// Opens the region in which functions are compiled for AVX-512. No standard header may be included until
+// isa/end_region.inl.
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), \
                              apply_to = function)

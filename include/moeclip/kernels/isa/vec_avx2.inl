@@ -72,6 +72,7 @@ inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*
 // Pairs, then quads within 128 bits, then halves.
 inline void transpose(Vec (&r)[kLanes]) {
   Vec t[kLanes];
+  MOECLIP_UNROLL
   for (int i = 0; i < 8; i += 4) {
     const Vec low01 = _mm256_unpacklo_ps(r[i], r[i + 1]), high01 = _mm256_unpackhi_ps(r[i], r[i + 1]);
     const Vec low23 = _mm256_unpacklo_ps(r[i + 2], r[i + 3]), high23 = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
@@ -80,6 +81,7 @@ inline void transpose(Vec (&r)[kLanes]) {
     t[i + 2] = _mm256_shuffle_ps(high01, high23, 0x44);
     t[i + 3] = _mm256_shuffle_ps(high01, high23, 0xEE);
   }
+  MOECLIP_UNROLL
   for (int i = 0; i < 4; ++i) {
     r[i] = _mm256_permute2f128_ps(t[i], t[4 + i], 0x20);
     r[4 + i] = _mm256_permute2f128_ps(t[i], t[4 + i], 0x31);

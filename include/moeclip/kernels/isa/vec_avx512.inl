@@ -72,6 +72,7 @@ inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*
 // Pairs, then quads within 128 bits, then two rounds of whole 128-bit pieces.
 inline void transpose(Vec (&r)[kLanes]) {
   Vec t[kLanes];
+  MOECLIP_UNROLL
   for (int i = 0; i < 16; i += 4) {
     const Vec low01 = _mm512_unpacklo_ps(r[i], r[i + 1]), high01 = _mm512_unpackhi_ps(r[i], r[i + 1]);
     const Vec low23 = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), high23 = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
@@ -80,6 +81,7 @@ inline void transpose(Vec (&r)[kLanes]) {
     t[i + 2] = _mm512_shuffle_ps(high01, high23, 0x44);
     t[i + 3] = _mm512_shuffle_ps(high01, high23, 0xEE);
   }
+  MOECLIP_UNROLL
   for (int i = 0; i < 4; ++i) {  // t[4 g + i] holds columns i, 4 + i, 8 + i, 12 + i of rows 4 g .. 4 g + 3
     const Vec even01 = _mm512_shuffle_f32x4(t[i], t[4 + i], 0x88), odd01 = _mm512_shuffle_f32x4(t[i], t[4 + i], 0xDD);
     const Vec even23 = _mm512_shuffle_f32x4(t[8 + i], t[12 + i], 0x88);
