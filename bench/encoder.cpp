@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
   const VisionTower<float> tower = load_vision<float>(context, file, kernels::Activation::gelu);
   const Tensor<float> all = WeightFile::open(argv[2]).read<float>("inputs/image");
   const View<const float, 4> image = all.view<4>().rows(0, 1);
-  const Tensor<float> positions = resize_positions(tower.positional_embedding, image.extent(3) / tower.config.patch_size);
+  const Tensor<float> positions =
+      resize_positions(tower.positional_embedding, image.extent(3) / tower.config.patch_size);
   Tensor<float> tokens({1, positions.extent(0), tower.config.width});
   const auto nothing = [](index_t, View<float, 2>) {};
   std::printf("ready\n");
@@ -33,7 +34,8 @@ int main(int argc, char** argv) {
     vision_forward<float>(context, tower, image, positions, tokens.view<3>(), {nothing, nullptr});
     const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     double sum = 0, square = 0;
-    for (const float value : tokens) sum += static_cast<double>(value), square += static_cast<double>(value) * static_cast<double>(value);
+    for (const float value : tokens)
+      sum += static_cast<double>(value), square += static_cast<double>(value) * static_cast<double>(value);
     std::printf("%.3f %.9g %.9g\n", ms, sum, square);
     std::fflush(stdout);
   }

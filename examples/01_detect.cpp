@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // 1. Detect. The production line in one screen: weights and a picture in; score, verdict and regions out.
 //
-//   01_detect                                   a model of random weights looks at a flat picture: its verdict means nothing
-//   01_detect CLIP ADAPTER PICTURE CLASS        for example  ViT-L-14-336px.pt moe_last.pth nut.png "metal nut"
+//   01_detect                                   a model of random weights looks at a flat picture: its verdict means
+//   nothing 01_detect CLIP ADAPTER PICTURE CLASS        for example  ViT-L-14-336px.pt moe_last.pth nut.png "metal nut"
 //
 // Output:
 // made up: ...: ... (threshold 0.500)

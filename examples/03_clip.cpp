@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // 3. Just CLIP. Pictures and sentences to unit vectors of one space; the sentence nearest to the picture wins.
 //
-//   03_clip MODEL PICTURE SENTENCE...     for example  model.safetensors cat.jpg "a photo of a cat." "a photo of a dog."
+//   03_clip MODEL PICTURE SENTENCE...     for example  model.safetensors cat.jpg "a photo of a cat." "a photo of a
+//   dog."
 //
 // Output:
 // usage: 03_clip MODEL PICTURE SENTENCE...
@@ -18,8 +19,8 @@ int main(int argc, char** argv) {
     return 0;
   }
   const auto clip = moeclip::Clip<float>::load(argv[1]);
-  const auto image = clip.encode_image(moeclip::read_image(argv[2]));                         // (C)
-  const auto texts = clip.encode_text(std::vector<std::string>(argv + 3, argv + argc));       // (N, C)
+  const auto image = clip.encode_image(moeclip::read_image(argv[2]));                    // (C)
+  const auto texts = clip.encode_text(std::vector<std::string>(argv + 3, argv + argc));  // (N, C)
   for (moeclip::index_t n = 0; n < texts.extent(0); ++n) {
     double cosine = 0;
     for (moeclip::index_t c = 0; c < image.size(); ++c)

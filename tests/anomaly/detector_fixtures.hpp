@@ -54,7 +54,8 @@ inline bool same_detection(const Detection& a, const Detection& b) {
            p.peak == q.peak && p.peak_x == q.peak_x && p.peak_y == q.peak_y;
   };
   return a.score == b.score && a.class_score == b.class_score && a.is_anomalous == b.is_anomalous &&
-         same_bits(a.map, b.map) && std::equal(a.regions.begin(), a.regions.end(), b.regions.begin(), b.regions.end(), same_region);
+         same_bits(a.map, b.map) &&
+         std::equal(a.regions.begin(), a.regions.end(), b.regions.begin(), b.regions.end(), same_region);
 }
 
 }  // namespace detector_test

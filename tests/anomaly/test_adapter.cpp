@@ -40,15 +40,14 @@ TEST_CASE("parameters have the names of the official checkpoints") {
   config.level_blocks = config.mixture_blocks = {1, 2};
   config.experts = 1;
   CHECK(parameter_names(config) ==
-        std::vector<std::string>{"text_adapter.0.fc.0.weight", "image_adapter.seg_proj.0.fc.weight",
-                                 "image_adapter.seg_proj.1.fc.weight", "image_adapter.det_proj.ln.weight",
-                                 "image_adapter.det_proj.ln.bias", "image_adapter.det_proj.adapter.0.weight",
-                                 "image_adapter.det_proj.adapter.2.weight", "image_adapter.moe_adapters.0.gate.weight",
-                                 "image_adapter.moe_adapters.0.experts.0.lora_A.weight",
-                                 "image_adapter.moe_adapters.0.experts.0.lora_B.weight",
-                                 "image_adapter.moe_adapters.1.gate.weight",
-                                 "image_adapter.moe_adapters.1.experts.0.lora_A.weight",
-                                 "image_adapter.moe_adapters.1.experts.0.lora_B.weight"});
+        std::vector<std::string>{
+            "text_adapter.0.fc.0.weight", "image_adapter.seg_proj.0.fc.weight", "image_adapter.seg_proj.1.fc.weight",
+            "image_adapter.det_proj.ln.weight", "image_adapter.det_proj.ln.bias",
+            "image_adapter.det_proj.adapter.0.weight", "image_adapter.det_proj.adapter.2.weight",
+            "image_adapter.moe_adapters.0.gate.weight", "image_adapter.moe_adapters.0.experts.0.lora_A.weight",
+            "image_adapter.moe_adapters.0.experts.0.lora_B.weight", "image_adapter.moe_adapters.1.gate.weight",
+            "image_adapter.moe_adapters.1.experts.0.lora_A.weight",
+            "image_adapter.moe_adapters.1.experts.0.lora_B.weight"});
   config.use_relu = config.use_separate_projections = true;
   CHECK(parameter_names(config)[6] == "image_adapter.seg_proj.5.fc.0.weight");
 }

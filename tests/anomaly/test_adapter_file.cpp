@@ -70,7 +70,8 @@ Tensor<T> adapted_sentences(Context& context, const TextTower<T>& text, const Ad
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("every adapter on its CLIP gives the recorded features, embeddings and sentences", T, float, double) {
+TEST_CASE_TEMPLATE("every adapter on its CLIP gives the recorded features, embeddings and sentences", T, float,
+                   double) {
   Context context({.threads = 2});
   const ClipFile clip = open_clip(golden_path("formats/sharded"));
   const auto vision = load_vision<T>(context, clip, kernels::Activation::gelu);  // as the released code trains them
@@ -123,20 +124,23 @@ TEST_CASE("options that the file contradicts are told") {
     return options;
   };
   for (const index_t chosen : {0, 5, -1})
-    expect_error(ErrorCode::mismatch, {"default.pth", concat(chosen, " experts"), "has 4"}, [&] {
-      recognise_adapter(plain, 4, with([&](AdapterOptions& o) { o.chosen = chosen; }));
-    });
+    expect_error(ErrorCode::mismatch, {"default.pth", concat(chosen, " experts"), "has 4"},
+                 [&] { recognise_adapter(plain, 4, with([&](AdapterOptions& o) { o.chosen = chosen; })); });
   expect_error(ErrorCode::mismatch, {"relu_separate.pth", "12 projections", "aggregation"},
                [&] { recognise_adapter(separate, 4, with([](AdapterOptions& o) { o.use_aggregation = false; })); });
-  expect_error(ErrorCode::mismatch, {"4 mixtures", "2 blocks"},
-               [&] { recognise_adapter(plain, 4, with([](AdapterOptions& o) { o.mixture_blocks = {1, 2}; })); });
-  expect_error(ErrorCode::mismatch, {"block 5", "4 blocks"},
-               [&] { recognise_adapter(plain, 4, with([](AdapterOptions& o) { o.mixture_blocks = {1, 2, 3, 5}; })); });
-  expect_error(ErrorCode::mismatch, {"block 0"},
-               [&] { recognise_adapter(plain, 4, with([](AdapterOptions& o) { o.level_blocks = {0, 2, 3, 4}; })); });
-  const AdapterConfig config = recognise_adapter(plain, 9, with([](AdapterOptions& o) {
-    o.chosen = 4, o.scale = 0.5, o.mix_weight = 0.2, o.mixture_blocks = {2, 4, 6, 8};
-  }));
+  expect_error(ErrorCode::mismatch, {"4 mixtures", "2 blocks"}, [&] {
+    recognise_adapter(plain, 4, with([](AdapterOptions& o) { o.mixture_blocks = {1, 2}; }));
+  });
+  expect_error(ErrorCode::mismatch, {"block 5", "4 blocks"}, [&] {
+    recognise_adapter(plain, 4, with([](AdapterOptions& o) { o.mixture_blocks = {1, 2, 3, 5}; }));
+  });
+  expect_error(ErrorCode::mismatch, {"block 0"}, [&] {
+    recognise_adapter(plain, 4, with([](AdapterOptions& o) { o.level_blocks = {0, 2, 3, 4}; }));
+  });
+  const AdapterConfig config =
+      recognise_adapter(plain, 9, with([](AdapterOptions& o) {
+                          o.chosen = 4, o.scale = 0.5, o.mix_weight = 0.2, o.mixture_blocks = {2, 4, 6, 8};
+                        }));
   CHECK(config.chosen == 4);
   CHECK(config.scale == 0.5);
   CHECK(config.mix_weight == 0.2);
@@ -147,7 +151,8 @@ TEST_CASE("options that the file contradicts are told") {
 TEST_CASE("an adapter of another CLIP is told with both shapes and what to do") {
   Context context({.threads = 1});
   const ClipConfig base = clip_presets()[1].config;
-  expect_error(ErrorCode::mismatch, {"default.pth", "(20,64)", "(512,512)", "ViT-B/16", "the CLIP that the adapter was trained on"},
+  expect_error(ErrorCode::mismatch,
+               {"default.pth", "(20,64)", "(512,512)", "ViT-B/16", "the CLIP that the adapter was trained on"},
                [&] { load_adapter<float>(context, adapter_path("default"), base); });
   ClipConfig near = open_clip(golden_path("formats/sharded")).config;
   near.vision.width = 128;
@@ -166,7 +171,8 @@ TEST_CASE("a file of another kind is told, with what to do") {
                  [&] { load_adapter<float>(context, golden_path(clip), config); });
   expect_error(ErrorCode::mismatch, {"all.safetensors", "no MoECLIP adapter", "text_adapter.0.fc.0.weight"},
                [&] { load_adapter<float>(context, golden_path("formats/zoo/all.safetensors"), config); });
-  expect_error(ErrorCode::io, {"nowhere.pth"}, [&] { load_adapter<float>(context, golden_path("nowhere.pth"), config); });
+  expect_error(ErrorCode::io, {"nowhere.pth"},
+               [&] { load_adapter<float>(context, golden_path("nowhere.pth"), config); });
 }
 
 TEST_CASE("without an adapter, features are CLIP's own") {

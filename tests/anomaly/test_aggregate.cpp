@@ -32,7 +32,8 @@ TEST_CASE_TEMPLATE("each patch becomes the sum of its window over n n, zeros out
             }
           const auto area = static_cast<Wider<T>>(window * window);
           const double off = static_cast<double>(std::abs(sum / area - static_cast<Wider<T>>(out[i * width + c])));
-          worst = std::max(worst, off / (static_cast<double>(2 * window + 2) * eps_of<T>() * static_cast<double>(size / area)));
+          worst = std::max(
+              worst, off / (static_cast<double>(2 * window + 2) * eps_of<T>() * static_cast<double>(size / area)));
         }
       CHECK(worst <= 1);
       if (window == 1) CHECK(same_bits(x, out));

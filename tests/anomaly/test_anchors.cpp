@@ -86,6 +86,7 @@ TEST_CASE("both states need sentences") {
   Context context({.threads = 1});
   for (const index_t normal : {0, 5, 6})
     expect_error(ErrorCode::contract, {"gizmo", "both states", concat(normal, " of 5")}, [&] {
-      static_cast<void>(anchors_forward<float>(context, model.tower, model.adapter, {"gizmo", model.tokens.view<2>(), normal}));
+      static_cast<void>(
+          anchors_forward<float>(context, model.tower, model.adapter, {"gizmo", model.tokens.view<2>(), normal}));
     });
 }

@@ -19,7 +19,8 @@ std::string standard_vocabulary() { return golden_path("../../tools/moeclip/data
 Detector load_recorded(const std::string& adapter, DetectorOptions options = {}) {
   options.vocabulary = golden_path("tokenizer/tokenizer.json");
   options.threads = 1;
-  return Detector::load(golden_path("formats/sharded"), adapter.empty() ? "" : golden_path("formats/moeclip/" + adapter), options);
+  return Detector::load(golden_path("formats/sharded"),
+                        adapter.empty() ? "" : golden_path("formats/moeclip/" + adapter), options);
 }
 
 }  // namespace
@@ -40,7 +41,8 @@ TEST_CASE("the same seed gives the same detector, another seed another") {
 TEST_CASE("any number of threads, in any context, gives the same bits") {
   const TextAnchors<float> anchors = random_anchors();
   for (const auto& [width, height] : kSizes) {
-    CAPTURE(concat(width, "x", height));
+    const std::string label = concat(width, "x", height);
+    CAPTURE(label);
     const Image picture = random_picture(width, height, 3);
     Context one({.threads = 1});
     const Detection wanted = shared_detector().detect(one, picture.view(), anchors);
@@ -73,7 +75,8 @@ TEST_CASE("scores and probabilities are in [0, 1], regions inside the picture an
   const TextAnchors<float> anchors = random_anchors();
   Context context({.threads = 1});
   for (const auto& [width, height] : kSizes) {
-    CAPTURE(concat(width, "x", height));
+    const std::string label = concat(width, "x", height);
+    CAPTURE(label);
     const Image picture = random_picture(width, height, 3);
     const Detection result = shared_detector().detect(context, picture.view(), anchors);
     CHECK(result.width == width);
@@ -116,7 +119,8 @@ TEST_CASE("a threshold of zero makes one region of the whole picture") {
   const Detector detector = small_detector(options);
   Context context({.threads = 1});
   for (const auto& [width, height] : kSizes) {
-    CAPTURE(concat(width, "x", height));
+    const std::string label = concat(width, "x", height);
+    CAPTURE(label);
     const Detection result = detector.detect(context, random_picture(width, height, 3).view(), random_anchors());
     REQUIRE(result.regions.size() == 1);
     const Region& region = result.regions[0];
@@ -189,8 +193,9 @@ TEST_CASE("anchors of a class are made once, from its prompts") {
   CHECK(same_bits(first.vectors, second.vectors));
   CHECK(same_bits(first.vectors, detector.anchors("x", make_prompts("blue gizmo")).vectors));
   CHECK_FALSE(same_bits(first.vectors, detector.anchors("red gizmo").vectors));
-  expect_error(ErrorCode::contract, {"both states"},
-               [&] { static_cast<void>(detector.anchors("x", Prompts{{"only normal"}, {}})); });
+  expect_error(ErrorCode::contract, {"both states"}, [&] {
+    static_cast<void>(detector.anchors("x", Prompts{{"only normal"}, {}}));
+  });
 }
 
 TEST_CASE("another model's vocabulary is told") {
@@ -242,5 +247,6 @@ TEST_CASE("files in the wrong place are told") {
   const std::string clip = golden_path("formats/sharded"), adapter = golden_path("formats/moeclip/default.pth");
   expect_error(ErrorCode::mismatch, {"default.pth", "give it as the adapter"}, [&] { Detector::load(adapter, clip); });
   expect_error(ErrorCode::mismatch, {"sharded", "give it as the CLIP"}, [&] { Detector::load(clip, clip); });
-  expect_error(ErrorCode::mismatch, {"default.pth", "4 blocks"}, [&] { Detector::load(golden_path("formats/hf"), adapter); });
+  expect_error(ErrorCode::mismatch, {"default.pth", "4 blocks"},
+               [&] { Detector::load(golden_path("formats/hf"), adapter); });
 }

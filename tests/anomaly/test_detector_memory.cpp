@@ -11,7 +11,8 @@ TEST_CASE("the second picture of a size takes nothing from the heap") {
   for (const index_t channels : {3, 1})
     for (const auto& [width, height] : sizes)
       for (const int threads : {1, 2}) {
-        CAPTURE(concat(width, "x", height, "x", channels, ", ", threads, " threads"));
+        const std::string label = concat(width, "x", height, "x", channels, ", ", threads, " threads");
+        CAPTURE(label);
         const Image first = random_picture(width, height, channels, "first");
         const Image second = random_picture(width, height, channels, "second");
         Context context({.threads = threads});

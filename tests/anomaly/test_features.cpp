@@ -66,7 +66,8 @@ TEST_CASE_TEMPLATE("maps come once each, in order; a batch gives the bits of its
     const Outcome<T> one = run<T>(context, model, model.images.template view<4>().rows(b, b + 1));
     CHECK(std::equal(one.embeddings.begin(), one.embeddings.end(), all.embeddings.data() + 6 * b));
     for (index_t map = 0; map < 6; ++map)
-      CHECK(std::equal(one.maps.data() + 54 * map, one.maps.data() + 54 * (map + 1), all.maps.data() + 54 * (3 * map + b)));
+      CHECK(std::equal(one.maps.data() + 54 * map, one.maps.data() + 54 * (map + 1),
+                       all.maps.data() + 54 * (3 * map + b)));
   }
 }
 
@@ -104,10 +105,12 @@ TEST_CASE("watching changes nothing, and names follow the recorded data") {
   auto on_map = [](index_t, View<const float, 2>) {};
   FeatureSink<float> sink{on_map, embeddings.view<2>()};
   sink.probe = &probe;
-  features_forward<float>(context, model.tower, model.adapter, model.tower.positional_embedding, model.images.view<4>(), sink);
+  features_forward<float>(context, model.tower, model.adapter, model.tower.positional_embedding, model.images.view<4>(),
+                          sink);
   CHECK(same_bits(embeddings, run<float>(context, model, model.images.view<4>()).embeddings));
-  for (const char* name : {"vision/patch_embed", "vision/ln_pre", "vision/block_00", "vision/block_02", "moe_0/topk",
-                           "moe_0/output", "mixed/0", "paa/00", "ln_post/05", "seg_proj/03", "seg_tokens/05", "det/ln", "det_token"}) {
+  for (const char* name :
+       {"vision/patch_embed", "vision/ln_pre", "vision/block_00", "vision/block_02", "moe_0/topk", "moe_0/output",
+        "mixed/0", "paa/00", "ln_post/05", "seg_proj/03", "seg_tokens/05", "det/ln", "det_token"}) {
     CAPTURE(name);
     CHECK(std::ranges::count(names, name) == 1);
   }

@@ -61,8 +61,10 @@ TEST_CASE_TEMPLATE("rows become unit vectors; a row of zeros stays zero", T, flo
   for (index_t n = 0; n < 4; ++n) {
     double square = 0;
     for (index_t c = 0; c < 67; ++c) square += static_cast<double>(x[67 * n + c]) * static_cast<double>(x[67 * n + c]);
-    if (n == 1) CHECK(square == 0);
-    else CHECK(std::abs(std::sqrt(square) - 1) <= 67 * eps_of<T>());
+    if (n == 1)
+      CHECK(square == 0);
+    else
+      CHECK(std::abs(std::sqrt(square) - 1) <= 67 * eps_of<T>());
   }
 }
 
@@ -83,11 +85,13 @@ TEST_CASE_TEMPLATE("the detection token equals its formula in a wider type", T, 
     for (index_t n = 0; n < patches; ++n) {
       W sum = 0, square = 0;
       for (index_t d = 0; d < 10; ++d) sum += static_cast<W>(tokens[n * 10 + d]) / 10;
-      for (index_t d = 0; d < 10; ++d) square += (static_cast<W>(tokens[n * 10 + d]) - sum) * (static_cast<W>(tokens[n * 10 + d]) - sum) / 10;
       for (index_t d = 0; d < 10; ++d)
-        normed[static_cast<std::size_t>(n * 10 + d)] =
-            static_cast<W>(head.norm.gamma[d]) * (static_cast<W>(tokens[n * 10 + d]) - sum) / std::sqrt(square + static_cast<W>(1e-5)) +
-            static_cast<W>(head.norm.beta[d]);
+        square += (static_cast<W>(tokens[n * 10 + d]) - sum) * (static_cast<W>(tokens[n * 10 + d]) - sum) / 10;
+      for (index_t d = 0; d < 10; ++d)
+        normed[static_cast<std::size_t>(n * 10 + d)] = static_cast<W>(head.norm.gamma[d]) *
+                                                           (static_cast<W>(tokens[n * 10 + d]) - sum) /
+                                                           std::sqrt(square + static_cast<W>(1e-5)) +
+                                                       static_cast<W>(head.norm.beta[d]);
     }
     for (index_t n = 0; n < patches; ++n) {
       std::vector<W> active(10, 0), projected(6, 0);
@@ -95,20 +99,23 @@ TEST_CASE_TEMPLATE("the detection token equals its formula in a wider type", T, 
         W& value = active[static_cast<std::size_t>(d)];
         for (index_t k = 0; k < 3; ++k)
           if (n + k - 1 >= 0 && n + k - 1 < patches)
-            value += static_cast<W>(head.depthwise.weight[3 * d + k]) * normed[static_cast<std::size_t>((n + k - 1) * 10 + d)];
+            value += static_cast<W>(head.depthwise.weight[3 * d + k]) *
+                     normed[static_cast<std::size_t>((n + k - 1) * 10 + d)];
         value = value * (1 + std::erf(value / std::sqrt(W(2)))) / 2;
       }
       W square = 0;
       for (index_t c = 0; c < 6; ++c) {
         W& value = projected[static_cast<std::size_t>(c)];
-        for (index_t d = 0; d < 10; ++d) value += static_cast<W>(head.pointwise.weight[c * 10 + d]) * active[static_cast<std::size_t>(d)];
+        for (index_t d = 0; d < 10; ++d)
+          value += static_cast<W>(head.pointwise.weight[c * 10 + d]) * active[static_cast<std::size_t>(d)];
         square += value * value;
       }
       for (std::size_t c = 0; c < 6; ++c) mean[c] += projected[c] / std::sqrt(square) / static_cast<W>(patches);
     }
     double worst = 0, length = 0;
     for (index_t c = 0; c < 6; ++c) {
-      worst = std::max(worst, static_cast<double>(std::abs(mean[static_cast<std::size_t>(c)] - static_cast<W>(embedding[c]))));
+      worst = std::max(worst,
+                       static_cast<double>(std::abs(mean[static_cast<std::size_t>(c)] - static_cast<W>(embedding[c]))));
       length += static_cast<double>(embedding[c]) * static_cast<double>(embedding[c]);
     }
     // unit vectors from sums of 10, 3 and 10 terms; the shortest projected row may be a tenth of its terms

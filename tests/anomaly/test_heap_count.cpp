@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Counts what the whole test program takes from the heap: this file replaces operator new for all of it. Other files see
-// declarations only, so that no compiler mixes the replacements with the originals.
+// Counts what the whole test program takes from the heap: this file replaces operator new for all of it. Other files
+// see declarations only, so that no compiler mixes the replacements with the originals.
 
 #include <doctest/doctest.h>
 
@@ -65,8 +65,8 @@ long heap_allocations() { return allocations; }
 TEST_CASE("the counter counts") {
   const long before = heap_allocations();
   void* volatile plain = ::operator new(10);
-  void* volatile aligned = ::operator new(10, std::align_val_t{64}, std::nothrow);
+  void* volatile aligned = ::operator new (10, std::align_val_t{64}, std::nothrow);
   CHECK(heap_allocations() == before + 2);
   ::operator delete(plain);
-  ::operator delete(aligned, std::align_val_t{64});
+  ::operator delete (aligned, std::align_val_t{64});
 }

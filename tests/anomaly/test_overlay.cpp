@@ -34,11 +34,14 @@ index_t differing_pixels(const Image& a, const Image& b) {
 }  // namespace
 
 TEST_CASE("the picture is enlarged to a readable multiple, in its own proportions, beside its scale") {
-  for (const auto& [side, drawn] : {std::pair<index_t, index_t>{1, 448}, {70, 490}, {224, 448}, {447, 894}, {448, 448}, {518, 518}}) {
+  for (const auto& sizes :
+       {std::pair<index_t, index_t>{1, 448}, {70, 490}, {224, 448}, {447, 894}, {448, 448}, {518, 518}}) {
+    const index_t side = sizes.first, drawn = sizes.second;
     CAPTURE(side);
     const Image wide = overlay(made_detection(side, 640, 480)), tall = overlay(made_detection(side, 480, 640));
-    for (const auto& [image, width, height] : {std::tuple<const Image&, index_t, index_t>(wide, drawn, drawn * 3 / 4),
-                                               std::tuple<const Image&, index_t, index_t>(tall, drawn * 3 / 4, drawn)}) {
+    for (const auto& [image, width, height] :
+         {std::tuple<const Image&, index_t, index_t>(wide, drawn, drawn * 3 / 4),
+          std::tuple<const Image&, index_t, index_t>(tall, drawn * 3 / 4, drawn)}) {
       CHECK(image.channels() == 3);
       CHECK((image.width() > width && image.width() < width + drawn / 2));
       CHECK((image.height() > height && image.height() < height + drawn / 8));
@@ -49,8 +52,9 @@ TEST_CASE("the picture is enlarged to a readable multiple, in its own proportion
 TEST_CASE("regions of every size and place are drawn without leaving the page") {
   Detection detection = made_detection(70, 1000, 10);
   const Image plain = overlay(detection);
-  for (const Region& region : {Region{0, 0, 1, 1, 1, 1, 0, 0}, Region{999, 9, 1, 1, 1, 1, 999, 9}, Region{0, 0, 1000, 10, 10000, 1, 5, 5},
-                               Region{0, 0, 0, 0, 0, 0, 0, 0}, Region{500, 0, 1, 10, 10, 1, 500, 3}}) {
+  for (const Region& region :
+       {Region{0, 0, 1, 1, 1, 1, 0, 0}, Region{999, 9, 1, 1, 1, 1, 999, 9}, Region{0, 0, 1000, 10, 10000, 1, 5, 5},
+        Region{0, 0, 0, 0, 0, 0, 0, 0}, Region{500, 0, 1, 10, 10, 1, 500, 3}}) {
     detection.regions = {region};
     const Image image = overlay(detection);
     CHECK(image.width() == plain.width());
@@ -65,8 +69,7 @@ TEST_CASE("the colours of a value do not depend on the rest of the map") {
   high.map.fill(0.2f);
   for (index_t i = 448 * 224; i < high.map.size(); ++i) high.map[i] = 1.0f;
   const Image a = overlay(low), b = overlay(high);
-  for (index_t y = 0; y < 220; ++y)
-    CHECK(std::equal(a.view().row(y), a.view().row(y) + 3 * 448, b.view().row(y)));
+  for (index_t y = 0; y < 220; ++y) CHECK(std::equal(a.view().row(y), a.view().row(y) + 3 * 448, b.view().row(y)));
   CHECK(differing_pixels(a, b) > 448 * 200);
 }
 
@@ -93,7 +96,8 @@ TEST_CASE("numbers that are none do not spoil the drawing") {
 TEST_CASE("a real detection is drawn; none is refused") {
   Context context({.threads = 1});
   for (const auto& [width, height] : {std::pair<index_t, index_t>{1, 1}, {3, 1500}, {80, 60}}) {
-    const Detection detection = shared_detector().detect(context, random_picture(width, height, 3).view(), random_anchors());
+    const Detection detection =
+        shared_detector().detect(context, random_picture(width, height, 3).view(), random_anchors());
     const Image image = overlay(detection);
     CHECK(std::max(image.width(), image.height()) > 448);
   }

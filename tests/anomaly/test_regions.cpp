@@ -15,7 +15,8 @@ using namespace moeclip;  // NOLINT
 namespace {
 
 bool comes_first(const Region& a, const Region& b) {
-  return std::tuple(-a.peak, -a.area, a.y, a.x, a.peak_y, a.peak_x) < std::tuple(-b.peak, -b.area, b.y, b.x, b.peak_y, b.peak_x);
+  return std::tuple(-a.peak, -a.area, a.y, a.x, a.peak_y, a.peak_x) <
+         std::tuple(-b.peak, -b.area, b.y, b.x, b.peak_y, b.peak_x);
 }
 
 bool is_same(const Region& a, const Region& b) {
@@ -99,8 +100,8 @@ TEST_CASE("a spiral is one region, a chessboard too, a lattice is many") {
   spiral[0] = 1;
   index_t length = 1;
   for (int turns = 0; turns < 2;) {
-    if (is_free(x + dx, y + dy) && (is_free(x + 2 * dx, y + 2 * dy) || x + 2 * dx < 0 || y + 2 * dy < 0 ||
-                                    x + 2 * dx >= n || y + 2 * dy >= n)) {
+    if (is_free(x + dx, y + dy) &&
+        (is_free(x + 2 * dx, y + 2 * dy) || x + 2 * dx < 0 || y + 2 * dy < 0 || x + 2 * dx >= n || y + 2 * dy >= n)) {
       x += dx, y += dy, spiral[y * n + x] = 1, ++length, turns = 0;
     } else {
       std::swap(dx, dy), dx = -dx, ++turns;  // turn right

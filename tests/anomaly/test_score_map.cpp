@@ -16,7 +16,9 @@ using Plane = std::vector<double>;  // (side, side)
 
 Plane slow_upsample(const Plane& in, index_t grid, index_t size) {
   Plane out(static_cast<std::size_t>(size * size));
-  const auto at = [&](index_t y, index_t x) { return in[static_cast<std::size_t>(std::min(y, grid - 1) * grid + std::min(x, grid - 1))]; };
+  const auto at = [&](index_t y, index_t x) {
+    return in[static_cast<std::size_t>(std::min(y, grid - 1) * grid + std::min(x, grid - 1))];
+  };
   const double step = size > 1 ? static_cast<double>(grid - 1) / static_cast<double>(size - 1) : 0;
   for (index_t i = 0; i < size * size; ++i) {
     const double y = step * static_cast<double>(i / size), x = step * static_cast<double>(i % size);
@@ -40,8 +42,9 @@ Plane slow_blur(const Plane& in, index_t grid, index_t taps, double sigma) {
   for (index_t i = 0; i < grid * grid; ++i)
     for (index_t dy = -reach; dy <= reach; ++dy)
       for (index_t dx = -reach; dx <= reach; ++dx)
-        out[static_cast<std::size_t>(i)] += std::exp(-static_cast<double>(dy * dy + dx * dx) / (2 * sigma * sigma)) / (total * total) *
-                                            in[static_cast<std::size_t>(mirror(i / grid + dy) * grid + mirror(i % grid + dx))];
+        out[static_cast<std::size_t>(i)] +=
+            std::exp(-static_cast<double>(dy * dy + dx * dx) / (2 * sigma * sigma)) / (total * total) *
+            in[static_cast<std::size_t>(mirror(i / grid + dy) * grid + mirror(i % grid + dx))];
   return out;
 }
 
@@ -65,7 +68,8 @@ TEST_CASE_TEMPLATE("similarities are 100 times the cosines with both anchors", T
     for (index_t i = 0; i < patches; ++i) {
       double sum = 0, size = 0;
       for (index_t c = 0; c < embed; ++c) {
-        const double term = 100 * static_cast<double>(features[i * embed + c]) * static_cast<double>(anchors.vectors[side * embed + c]);
+        const double term =
+            100 * static_cast<double>(features[i * embed + c]) * static_cast<double>(anchors.vectors[side * embed + c]);
         sum += term, size += std::abs(term);
       }
       CHECK(std::abs(static_cast<double>(s[side * patches + i]) - sum) <= (embed + 4) * eps_of<T>() * size);
@@ -87,7 +91,8 @@ TEST_CASE_TEMPLATE("the reference map is the sum of blurred, upsampled maps", T,
         Plane raw = plane_of(s, m, 1);
         const Plane normal = plane_of(s, m, 0);
         for (std::size_t i = 0; i < raw.size(); ++i) raw[i] = (raw[i] + 1 - normal[i]) / 2;
-        const Plane blurred = domain == Domain::industrial ? slow_blur(raw, grid, 7, 1.0) : slow_blur(raw, grid, 9, 1.5);
+        const Plane blurred =
+            domain == Domain::industrial ? slow_blur(raw, grid, 7, 1.0) : slow_blur(raw, grid, 9, 1.5);
         const Plane large = slow_upsample(blurred, grid, size);
         for (std::size_t i = 0; i < large.size(); ++i) wanted[i] += large[i];
       }

@@ -16,7 +16,8 @@ TEST_CASE("checked_add is exact up to the last value") {
   CHECK(checked_add(2, 3, "sum") == 5);
   CHECK(checked_add(kMost, 0, "sum") == kMost);
   CHECK(checked_add(kMost - 7, 7, "sum") == kMost);
-  expect_error(ErrorCode::limit, {"the header", "18446744073709551615 + 1"}, [] { checked_add(kMost, 1, "the header"); });
+  expect_error(ErrorCode::limit, {"the header", "18446744073709551615 + 1"},
+               [] { checked_add(kMost, 1, "the header"); });
   expect_error(ErrorCode::limit, {"sum"}, [] { checked_add(1, kMost, "sum"); });
 }
 

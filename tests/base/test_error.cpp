@@ -32,10 +32,13 @@ TEST_CASE("an expectation names the contract and evaluates its condition once") 
   };
   MOECLIP_EXPECT(positive(1), "unused");
   CHECK(evaluated == 1);
-  expect_error(ErrorCode::contract, {"n is -3 of 2.5"}, [&] { MOECLIP_EXPECT(positive(-3), "n is ", -3, " of ", 2.5); });
+  expect_error(ErrorCode::contract, {"n is -3 of 2.5"},
+               [&] { MOECLIP_EXPECT(positive(-3), "n is ", -3, " of ", 2.5); });
   CHECK(evaluated == 2);
-  if (evaluated == 2) MOECLIP_EXPECT(true, "an expectation is one statement");
-  else FAIL("unreachable");
+  if (evaluated == 2)
+    MOECLIP_EXPECT(true, "an expectation is one statement");
+  else
+    FAIL("unreachable");
 }
 
 TEST_CASE("an internal assertion is evaluated in checked builds only") {

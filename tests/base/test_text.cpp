@@ -14,7 +14,8 @@ using namespace moeclip;  // NOLINT
 TEST_CASE("concat joins every kind of piece") {
   CHECK(concat() == "");
   const std::string name = "nut.png";
-  CHECK(concat("row ", 3, " of ", name, ' ', std::string_view("(x)"), '.', true, false) == "row 3 of nut.png (x).truefalse");
+  CHECK(concat("row ", 3, " of ", name, ' ', std::string_view("(x)"), '.', true, false) ==
+        "row 3 of nut.png (x).truefalse");
   CHECK(concat(std::numeric_limits<std::int64_t>::min(), " ", std::numeric_limits<std::uint64_t>::max()) ==
         "-9223372036854775808 18446744073709551615");
   CHECK(concat(std::uint8_t{65}, " ", std::int16_t{-7}) == "65 -7");

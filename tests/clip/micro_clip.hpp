@@ -49,7 +49,8 @@ inline moeclip::WeightFile zeros_file(const std::vector<NamedShape>& tensors) {
 }
 
 /// The same tensors with one of them in another shape.
-inline std::vector<NamedShape> with_shape(std::vector<NamedShape> tensors, const std::string& name, moeclip::Shape shape) {
+inline std::vector<NamedShape> with_shape(std::vector<NamedShape> tensors, const std::string& name,
+                                          moeclip::Shape shape) {
   for (NamedShape& tensor : tensors)
     if (tensor.name == name) tensor.shape = shape;
   return tensors;

@@ -42,7 +42,8 @@ Encoded<T> encode(const std::string& path, int threads = 1) {
   const auto text = load_text<T>(context, clip, clip.config.activation);
   const Tensor<T> images = recorded().file().read<T>("inputs/image");
   const Tensor<std::int32_t> tokens = recorded_tokens();
-  Encoded<T> encoded{Tensor<T>({images.extent(0), clip.config.embed}), Tensor<T>({tokens.extent(0), clip.config.embed})};
+  Encoded<T> encoded{Tensor<T>({images.extent(0), clip.config.embed}),
+                     Tensor<T>({tokens.extent(0), clip.config.embed})};
   encode_image_forward<T>(context, vision, images.template view<4>(), vision.positional_embedding,
                           encoded.images.template view<2>());
   encode_text_forward<T>(context, text, tokens.view<2>(), encoded.sentences.template view<2>());
@@ -61,13 +62,11 @@ double largest_difference(const Tensor<T>& mine, const std::string& name) {
 }  // namespace
 
 TEST_CASE("every format gives the recorded embeddings, in float and in double") {
-  const char* files[][2] = {{"openai_jit.pt", "mixed"},
-                            {"hf", "mixed"},
-                            {"hf/model.safetensors", "mixed"},
-                            {"open_clip_custom", "mixed"},
-                            {"sharded", "deep"},
-                            {"sharded/model.safetensors.index.json", "deep"}};
-  for (const auto& [file, set] : files) {
+  const char* files[][2] = {
+      {"openai_jit.pt", "mixed"},    {"hf", "mixed"},     {"hf/model.safetensors", "mixed"},
+      {"open_clip_custom", "mixed"}, {"sharded", "deep"}, {"sharded/model.safetensors.index.json", "deep"}};
+  for (const auto& entry : files) {
+    const std::string file = entry[0], set = entry[1];
     CAPTURE(file);
     const auto name = [&](const char* what) { return concat(set, "/", what); };
     const auto single = encode<float>(file);
@@ -138,7 +137,8 @@ TEST_CASE("a file of another kind is told, with what to do") {
   expect_error(ErrorCode::io, {"nowhere.pt"}, [] { open_clip(golden_path("formats/nowhere.pt")); });
   auto resnet = micro_clip_tensors();
   resnet.push_back({"visual.layer1.0.conv1.weight", {4, 4, 1, 1}});
-  expect_error(ErrorCode::unsupported, {"made.safetensors", "ResNet", "ViT"}, [&] { recognise_clip(zeros_file(resnet)); });
+  expect_error(ErrorCode::unsupported, {"made.safetensors", "ResNet", "ViT"},
+               [&] { recognise_clip(zeros_file(resnet)); });
 }
 
 TEST_CASE("the smallest whole CLIP is read") {
@@ -178,7 +178,8 @@ TEST_CASE("whichever tensor is missing, its name is in the error") {
 TEST_CASE("a block that is missing between others is not passed over") {
   auto tensors = micro_clip_tensors();
   tensors.push_back({"transformer.resblocks.2.ln_1.weight", {4}});
-  expect_error(ErrorCode::missing, {"transformer.resblocks.1.ln_1.weight"}, [&] { recognise_clip(zeros_file(tensors)); });
+  expect_error(ErrorCode::missing, {"transformer.resblocks.1.ln_1.weight"},
+               [&] { recognise_clip(zeros_file(tensors)); });
   tensors.back() = {"visual.transformer.resblocks.99999999999999999999.ln_2.weight", {4}};
   expect_error(ErrorCode::missing, {"visual.transformer.resblocks.1.ln_1.weight"},
                [&] { recognise_clip(zeros_file(tensors)); });
@@ -186,8 +187,9 @@ TEST_CASE("a block that is missing between others is not passed over") {
 
 TEST_CASE("whichever tensor has another shape, both shapes are in the error") {
   Context context({.threads = 1});
-  for (const char* name : {"visual.class_embedding", "visual.ln_pre.bias", "visual.transformer.resblocks.0.attn.in_proj_weight",
-                           "visual.transformer.resblocks.0.mlp.c_proj.weight", "visual.ln_post.weight"}) {
+  for (const char* name :
+       {"visual.class_embedding", "visual.ln_pre.bias", "visual.transformer.resblocks.0.attn.in_proj_weight",
+        "visual.transformer.resblocks.0.mlp.c_proj.weight", "visual.ln_post.weight"}) {
     CAPTURE(name);
     const ClipFile clip = recognise_clip(zeros_file(with_shape(micro_clip_tensors(), name, {7, 5})));
     expect_error(ErrorCode::mismatch, {"made.safetensors", name, "f32", "(7,5)", "was wanted"},
@@ -202,16 +204,20 @@ TEST_CASE("sizes that contradict each other are told before anything is read") {
   const auto spoiled = [](const char* name, const Shape& shape) {
     return zeros_file(with_shape(micro_clip_tensors(), name, shape));
   };
-  expect_error(ErrorCode::mismatch, {"position embedding", "7 rows", "square"},
-               [&] { recognise_clip(spoiled("visual.positional_embedding", {7, 4})); });
-  expect_error(ErrorCode::mismatch, {"visual.conv1.weight", "(4,12)", "4 positive extents"},
-               [&] { recognise_clip(spoiled("visual.conv1.weight", {4, 12})); });
-  expect_error(ErrorCode::mismatch, {"visual.conv1.weight", "(0,3,2,2)"},
-               [&] { recognise_clip(spoiled("visual.conv1.weight", {0, 3, 2, 2})); });
+  expect_error(ErrorCode::mismatch, {"position embedding", "7 rows", "square"}, [&] {
+    recognise_clip(spoiled("visual.positional_embedding", {7, 4}));
+  });
+  expect_error(ErrorCode::mismatch, {"visual.conv1.weight", "(4,12)", "4 positive extents"}, [&] {
+    recognise_clip(spoiled("visual.conv1.weight", {4, 12}));
+  });
+  expect_error(ErrorCode::mismatch, {"visual.conv1.weight", "(0,3,2,2)"}, [&] {
+    recognise_clip(spoiled("visual.conv1.weight", {0, 3, 2, 2}));
+  });
   expect_error(ErrorCode::mismatch, {"token_embedding.weight", "(6)"},
                [&] { recognise_clip(spoiled("token_embedding.weight", {6})); });
-  expect_error(ErrorCode::mismatch, {"position embedding", "1 rows"},
-               [&] { recognise_clip(spoiled("visual.positional_embedding", {1, 4})); });
+  expect_error(ErrorCode::mismatch, {"position embedding", "1 rows"}, [&] {
+    recognise_clip(spoiled("visual.positional_embedding", {1, 4}));
+  });
 }
 
 TEST_CASE("a configuration of another model beside the weights is noticed") {

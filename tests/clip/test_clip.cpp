@@ -17,7 +17,8 @@ using namespace moeclip;  // NOLINT
 namespace {
 
 Clip<float> load_micro(const std::string& vocabulary = "tokenizer/tokenizer.json") {
-  return Clip<float>::load(golden_path("formats/hf"), {.activation = {}, .vocabulary = golden_path(vocabulary), .threads = 1});
+  return Clip<float>::load(golden_path("formats/hf"),
+                           {.activation = {}, .vocabulary = golden_path(vocabulary), .threads = 1});
 }
 
 Image some_picture(index_t width, index_t height, index_t channels) {
@@ -46,7 +47,8 @@ TEST_CASE("sentences become unit vectors of what the text tower computes") {
   for (index_t n = 0; n < 3; ++n) {
     const double length = length_of(&raw[20 * n], 20);
     for (index_t c = 0; c < 20; ++c)
-      CHECK(std::abs(static_cast<double>(vectors[20 * n + c]) - static_cast<double>(raw[20 * n + c]) / length) <= 8 * eps_of<float>());
+      CHECK(std::abs(static_cast<double>(vectors[20 * n + c]) - static_cast<double>(raw[20 * n + c]) / length) <=
+            8 * eps_of<float>());
   }
   CHECK(std::abs(clip.logit_scale() - std::exp(2.6592)) < 0.02);  // stored in half precision
 }
@@ -86,13 +88,15 @@ TEST_CASE("one CLIP serves several threads") {
 TEST_CASE("a tokenizer of another model is told when it is used, not before") {
   const Clip<float> clip = load_micro("../../tools/moeclip/data/bpe_simple_vocab_16e6.txt.gz");
   CHECK_NOTHROW(static_cast<void>(clip.encode_image(some_picture(5, 5, 3))));
-  expect_error(ErrorCode::mismatch, {"49408", "600", "vocabulary"}, [&] { static_cast<void>(clip.encode_text({"a cat"})); });
+  expect_error(ErrorCode::mismatch, {"49408", "600", "vocabulary"},
+               [&] { static_cast<void>(clip.encode_text({"a cat"})); });
 }
 
 TEST_CASE("a missing tokenizer is told when it is used, and again the next time") {
   const Clip<float> clip = load_micro("tokenizer/nowhere.json");
   CHECK_NOTHROW(static_cast<void>(clip.encode_image(some_picture(5, 5, 3))));
-  for (int i = 0; i < 2; ++i) expect_error(ErrorCode::io, {"nowhere.json"}, [&] { static_cast<void>(clip.encode_text({"a cat"})); });
+  for (int i = 0; i < 2; ++i)
+    expect_error(ErrorCode::io, {"nowhere.json"}, [&] { static_cast<void>(clip.encode_text({"a cat"})); });
 }
 
 TEST_CASE("the tokenizer beside the weights is found") {

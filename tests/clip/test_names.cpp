@@ -61,13 +61,15 @@ TEST_CASE("Hugging Face keeps queries, keys and values apart and projections tra
   const ClipNaming naming{ClipFamily::hugging_face, "clip.", ""};
   const auto weight = clip_tensor_source(naming, "visual.transformer.resblocks.3.attn.in_proj_weight");
   const std::string layer = "clip.vision_model.encoder.layers.3.self_attn.";
-  CHECK(weight.names == std::vector<std::string>{layer + "q_proj.weight", layer + "k_proj.weight", layer + "v_proj.weight"});
+  CHECK(weight.names ==
+        std::vector<std::string>{layer + "q_proj.weight", layer + "k_proj.weight", layer + "v_proj.weight"});
   const auto bias = clip_tensor_source(naming, "transformer.resblocks.0.attn.in_proj_bias");
   REQUIRE(bias.names.size() == 3);
   CHECK(bias.names[2] == "clip.text_model.encoder.layers.0.self_attn.v_proj.bias");
   for (const char* name : {"visual.proj", "text_projection"}) {
     const auto source = clip_tensor_source(naming, name);
     CHECK(source.is_transposed);
-    CHECK(source.names[0] == (name == std::string("visual.proj") ? "clip.visual_projection.weight" : "clip.text_projection.weight"));
+    CHECK(source.names[0] ==
+          (name == std::string("visual.proj") ? "clip.visual_projection.weight" : "clip.text_projection.weight"));
   }
 }

@@ -15,7 +15,8 @@ namespace {
 Image picture_of(const GoldenData& golden, const std::string& name) {
   const Tensor<double> bytes = golden.read(name);
   Image image(bytes.extent(1), bytes.extent(0), bytes.extent(2));
-  std::transform(bytes.begin(), bytes.end(), image.data(), [](double value) { return static_cast<std::uint8_t>(value); });
+  std::transform(bytes.begin(), bytes.end(), image.data(),
+                 [](double value) { return static_cast<std::uint8_t>(value); });
   return image;
 }
 

@@ -73,28 +73,27 @@ TEST_CASE("open_clip: GELU unless told otherwise, heads of 64 unless a head widt
 }
 
 TEST_CASE("configurations that cannot be used are told") {
-  expect_error(ErrorCode::format, {"config.json", "vision_config"}, [] { read_hugging_face(R"({"text_config": {}})"); });
-  expect_error(ErrorCode::format, {"open_clip_config.json", "text_cfg"}, [] { read_open_clip(R"({"vision_cfg": {}})"); });
-  expect_error(ErrorCode::format, {"vision_config"}, [] { read_hugging_face(R"({"vision_config": 3, "text_config": {}})"); });
-  expect_error(ErrorCode::unsupported, {"swish", "quick_gelu"}, [] {
-    read_hugging_face(R"({"vision_config": {"hidden_act": "swish"}, "text_config": {}})");
-  });
+  expect_error(ErrorCode::format, {"config.json", "vision_config"},
+               [] { read_hugging_face(R"({"text_config": {}})"); });
+  expect_error(ErrorCode::format, {"open_clip_config.json", "text_cfg"},
+               [] { read_open_clip(R"({"vision_cfg": {}})"); });
+  expect_error(ErrorCode::format, {"vision_config"},
+               [] { read_hugging_face(R"({"vision_config": 3, "text_config": {}})"); });
+  expect_error(ErrorCode::unsupported, {"swish", "quick_gelu"},
+               [] { read_hugging_face(R"({"vision_config": {"hidden_act": "swish"}, "text_config": {}})"); });
   for (const char* heads : {"0", "-3", "1.5", "\"8\"", "1e30", "[]"})
     expect_error(ErrorCode::format, {"num_attention_heads", "positive whole number"}, [&] {
       read_hugging_face(concat(R"({"vision_config": {"num_attention_heads": )", heads, R"(}, "text_config": {}})"));
     });
-  expect_error(ErrorCode::format, {"head_width"}, [] {
-    read_open_clip(R"({"vision_cfg": {"width": 64, "head_width": 0}, "text_cfg": {}})");
-  });
+  expect_error(ErrorCode::format, {"head_width"},
+               [] { read_open_clip(R"({"vision_cfg": {"width": 64, "head_width": 0}, "text_cfg": {}})"); });
   expect_error(ErrorCode::format, {"config.json", "object"}, [] { read_hugging_face("[1, 2]"); });
   expect_error(ErrorCode::format, {"config.json"}, [] { read_hugging_face("{\"vision_config\": "); });
-  expect_error(ErrorCode::format, {"config.json", "hidden_act"}, [] {
-    read_hugging_face(R"({"vision_config": {"hidden_act": 7}, "text_config": {}})");
-  });
+  expect_error(ErrorCode::format, {"config.json", "hidden_act"},
+               [] { read_hugging_face(R"({"vision_config": {"hidden_act": 7}, "text_config": {}})"); });
 }
 
 TEST_CASE("a head width above the width is told") {
-  expect_error(ErrorCode::format, {"head_width"}, [] {
-    read_open_clip(R"({"vision_cfg": {"width": 64, "head_width": 80}, "text_cfg": {"width": 64}})");
-  });
+  expect_error(ErrorCode::format, {"head_width"},
+               [] { read_open_clip(R"({"vision_cfg": {"width": 64, "head_width": 80}, "text_cfg": {"width": 64}})"); });
 }

@@ -26,7 +26,8 @@ Tensor<std::int32_t> some_tokens() {
   Tensor<std::int32_t> tokens({3, 11});
   const std::vector<std::vector<std::int32_t>> rows = {{48, 5, 49}, {48, 7, 8, 9, 10, 49}, {48, 49}};
   for (index_t n = 0; n < 3; ++n)
-    std::copy(rows[static_cast<std::size_t>(n)].begin(), rows[static_cast<std::size_t>(n)].end(), tokens.data() + 11 * n);
+    std::copy(rows[static_cast<std::size_t>(n)].begin(), rows[static_cast<std::size_t>(n)].end(),
+              tokens.data() + 11 * n);
   return tokens;
 }
 

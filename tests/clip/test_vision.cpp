@@ -34,12 +34,14 @@ TEST_CASE("the hook sees every block once, counted from one, and may change the 
     CHECK(x.extent(0) == 10);
     CHECK(x.extent(1) == 16);
   };
-  vision_forward<float>(context, tower, images.view<4>(), tower.positional_embedding, plain.view<3>(), {watch, nullptr});
+  vision_forward<float>(context, tower, images.view<4>(), tower.positional_embedding, plain.view<3>(),
+                        {watch, nullptr});
   CHECK(seen == std::vector<index_t>{1, 2, 3});
   auto touch = [&](index_t block, View<float, 2> x) {
     if (block == 3) x(4, 2) += 1;
   };
-  vision_forward<float>(context, tower, images.view<4>(), tower.positional_embedding, touched.view<3>(), {touch, nullptr});
+  vision_forward<float>(context, tower, images.view<4>(), tower.positional_embedding, touched.view<3>(),
+                        {touch, nullptr});
   index_t changed = 0;
   for (index_t i = 0; i < plain.size(); ++i) changed += plain[i] != touched[i];
   CHECK(changed == 1);
@@ -51,7 +53,8 @@ TEST_CASE_TEMPLATE("images of a batch give the same bits as one by one, with any
   const Tensor<T> images = random_tensor<T>({3, 3, 12, 12}, "images");
   Tensor<T> together({3, 6}), alone({3, 6});
   Context one({.threads = 1}), three({.threads = 3});
-  encode_image_forward<T>(three, tower, images.template view<4>(), tower.positional_embedding, together.template view<2>());
+  encode_image_forward<T>(three, tower, images.template view<4>(), tower.positional_embedding,
+                          together.template view<2>());
   for (index_t b = 0; b < 3; ++b)
     encode_image_forward<T>(one, tower, images.template view<4>().rows(b, b + 1), tower.positional_embedding,
                             alone.template view<2>().rows(b, b + 1));
@@ -77,7 +80,8 @@ TEST_CASE("another image size needs its own positions, and that is told") {
   Tensor<float> out({1, 6}), tokens({1, 26, 16});
   auto nothing = [](index_t, View<float, 2>) {};
   expect_error(ErrorCode::contract, {"(10,16)", "26"}, [&] {
-    vision_forward<float>(context, tower, images.view<4>(), tower.positional_embedding, tokens.view<3>(), {nothing, nullptr});
+    vision_forward<float>(context, tower, images.view<4>(), tower.positional_embedding, tokens.view<3>(),
+                          {nothing, nullptr});
   });
   CHECK_NOTHROW(encode_image_forward<float>(context, tower, images.view<4>(),
                                             resize_positions(tower.positional_embedding, 5), out.view<2>()));

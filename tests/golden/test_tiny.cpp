@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include <moeclip/anomaly/features.hpp>
 #include <moeclip/anomaly/anchors.hpp>
+#include <moeclip/anomaly/features.hpp>
 #include <moeclip/anomaly/score_map.hpp>
 #include <moeclip/io/json.hpp>
 #include <string>
@@ -150,7 +150,9 @@ void judge_text(Context& context, const Model<T>& model, Judge<T>& judge) {
 template <class T>
 void judge_images(Context& context, const Model<T>& model, Judge<T>& judge) {
   const Tensor<T> images = read_inputs<T>("inputs/image");
-  auto on_values = [&](const std::string& name, const Shape& shape, const T* values) { judge.see(name, values, shape.size()); };
+  auto on_values = [&](const std::string& name, const Shape& shape, const T* values) {
+    judge.see(name, values, shape.size());
+  };
   auto on_indices = [&](const std::string& name, const Shape& shape, const std::int32_t* values) {
     judge.see_indices(name, values, shape.size());
   };
@@ -219,7 +221,8 @@ void judge_runs(const char* scalar) {
       }
       CHECK(judge.compared > 20);
       bits[threads - 1] = judge.bits;
-      if (threads == 1) MESSAGE(concat(scalar, " ", run.name, ": ", judge.compared, " tensors, worst ", judge.worst, " of ", kFactor));
+      if (threads == 1)
+        MESSAGE(concat(scalar, " ", run.name, ": ", judge.compared, " tensors, worst ", judge.worst, " of ", kFactor));
     }
     CHECK(bits[0] == bits[1]);
   }

@@ -12,7 +12,8 @@ TEST_CASE_TEMPLATE("an expert is scale B A x", T, float, double) {
   Context context({.threads = 2});
   const index_t sizes[][3] = {{1, 1, 1}, {5, 7, 2}, {13, 64, 8}, {3, 129, 11}};  // tokens, width, rank
   for (const auto& [tokens, width, rank] : sizes) {
-    CAPTURE(concat(tokens, "x", width, "x", rank));
+    const std::string label = concat(tokens, "x", width, "x", rank);
+    CAPTURE(label);
     Expert<T> expert(width, rank);
     randomize(expert.lora_a, "A");
     randomize(expert.lora_b, "B");
@@ -26,14 +27,16 @@ TEST_CASE_TEMPLATE("an expert is scale B A x", T, float, double) {
         for (index_t r = 0; r < rank; ++r) {
           Wider<T> hidden = 0, hidden_size = 0;
           for (index_t c = 0; c < width; ++c) {
-            const auto term = static_cast<Wider<T>>(expert.lora_a[r * width + c]) * static_cast<Wider<T>>(x[n * width + c]);
+            const auto term =
+                static_cast<Wider<T>>(expert.lora_a[r * width + c]) * static_cast<Wider<T>>(x[n * width + c]);
             hidden += term, hidden_size += std::abs(term);
           }
           const auto b = static_cast<Wider<T>>(1.5) * static_cast<Wider<T>>(expert.lora_b[d * rank + r]);
           sum += b * hidden, size += std::abs(b) * hidden_size;
         }
         const double off = static_cast<double>(std::abs(sum - static_cast<Wider<T>>(out[n * width + d])));
-        worst = std::max(worst, off / (static_cast<double>(width + rank + 4) * eps_of<T>() * static_cast<double>(size)));
+        worst =
+            std::max(worst, off / (static_cast<double>(width + rank + 4) * eps_of<T>() * static_cast<double>(size)));
       }
     CHECK(worst <= 1);
   }

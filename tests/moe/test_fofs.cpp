@@ -60,7 +60,8 @@ TEST_CASE("Q equals LAPACK's, signs included") {
 
 TEST_CASE("matrices of every shape and rank get orthonormal columns") {
   const index_t shapes[][2] = {{1, 1}, {2, 1}, {3, 3}, {7, 5}, {8, 8}, {101, 13}};
-  for (const auto& [m, n] : shapes) CHECK(off_orthonormal(orthonormal_columns(random_tensor<double>({m, n}, "a"))) < 1e-13);
+  for (const auto& [m, n] : shapes)
+    CHECK(off_orthonormal(orthonormal_columns(random_tensor<double>({m, n}, "a"))) < 1e-13);
   CHECK(off_orthonormal(orthonormal_columns(Tensor<double>({5, 3}))) < 1e-14);  // all zeros
   Tensor<double> equal_columns({4, 3});
   equal_columns.fill(2);
@@ -92,7 +93,8 @@ TEST_CASE("chunks follow each other, the first ones longer by one") {
 TEST_CASE_TEMPLATE("over all experts A A^T is the identity, zero outside the own chunk", T, float, double) {
   const index_t cases[][3] = {{128, 4, 8}, {256, 6, 8}, {100, 7, 8}, {10, 4, 2}, {5, 1, 5}};  // D, E, R
   for (const auto& [width, experts, rank] : cases) {
-    CAPTURE(concat(width, " over ", experts));
+    const std::string label = concat(width, " over ", experts);
+    CAPTURE(label);
     Mixture<T> mixture(width, experts, rank);
     initialize_fofs(mixture, 7, "moe_adapters.0");
     CHECK(off_identity(mixture) <= 2 * static_cast<double>(rank + 1) * eps_of<T>());

@@ -41,7 +41,8 @@ TEST_CASE_TEMPLATE("sparse and dense mixtures give the weighted sum of the chose
   Context context({.threads = 2});
   const index_t cases[][4] = {{1, 1, 1, 1}, {7, 4, 2, 2}, {40, 5, 3, 1}, {23, 3, 2, 3}, {2, 8, 1, 2}};  // N, E, R, K
   for (const auto& [tokens, experts, rank, chosen] : cases) {
-    CAPTURE(concat(tokens, " tokens, ", chosen, " of ", experts));
+    const std::string label = concat(tokens, " tokens, ", chosen, " of ", experts);
+    CAPTURE(label);
     const index_t width = 29;
     const Mixture<T> mixture = random_mixture<T>(width, experts, rank, chosen);
     const Tensor<T> x = random_tensor<T>({tokens, width}, "mixture x");
@@ -61,7 +62,8 @@ TEST_CASE_TEMPLATE("sparse and dense mixtures give the weighted sum of the chose
           sum += term, size += std::abs(term);
         }
         const double off = static_cast<double>(std::abs(sum - static_cast<Wider<T>>(outcome.sparse[n * width + d])));
-        if (off > 0) worst = std::max(worst, off / (static_cast<double>(chosen + 2) * eps_of<T>() * static_cast<double>(size)));
+        if (off > 0)
+          worst = std::max(worst, off / (static_cast<double>(chosen + 2) * eps_of<T>() * static_cast<double>(size)));
       }
     CHECK(worst <= 1);
   }
@@ -109,8 +111,8 @@ TEST_CASE("a mixture lists the names of the official checkpoints") {
   std::vector<std::string> names;
   visit_parameters(mixture, "moe_adapters.0",
                    [&](const std::string& name, const Tensor<float>&) { names.push_back(name); });
-  CHECK(names == std::vector<std::string>{
-                     "moe_adapters.0.gate.weight", "moe_adapters.0.experts.0.lora_A.weight",
-                     "moe_adapters.0.experts.0.lora_B.weight", "moe_adapters.0.experts.1.lora_A.weight",
-                     "moe_adapters.0.experts.1.lora_B.weight"});
+  CHECK(names == std::vector<std::string>{"moe_adapters.0.gate.weight", "moe_adapters.0.experts.0.lora_A.weight",
+                                          "moe_adapters.0.experts.0.lora_B.weight",
+                                          "moe_adapters.0.experts.1.lora_A.weight",
+                                          "moe_adapters.0.experts.1.lora_B.weight"});
 }

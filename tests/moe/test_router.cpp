@@ -74,9 +74,9 @@ TEST_CASE_TEMPLATE("logits are the gate times the token, weights sum to one", T,
     }
     CHECK(std::abs(static_cast<double>(routing.weights(n, 0) + routing.weights(n, 1)) - 1) <= 4 * eps_of<T>());
     CHECK(routing.weights(n, 0) >= routing.weights(n, 1));
-    CHECK(routing.weights(n, 0) == routing.probabilities(n, routing.chosen(n, 0)) /
-                                       (routing.probabilities(n, routing.chosen(n, 0)) +
-                                        routing.probabilities(n, routing.chosen(n, 1))));
+    CHECK(routing.weights(n, 0) ==
+          routing.probabilities(n, routing.chosen(n, 0)) /
+              (routing.probabilities(n, routing.chosen(n, 0)) + routing.probabilities(n, routing.chosen(n, 1))));
   }
 }
 
@@ -122,5 +122,6 @@ TEST_CASE("wrong widths and more choices than experts are told") {
   const auto routing = Routing<float>::take(scratch, 2, 3, 2), greedy = Routing<float>::take(scratch, 2, 3, 4);
   expect_error(ErrorCode::contract, {"(3,8)", "width 9"},
                [&] { router_forward<float>(context, router, wide.view<2>(), routing); });
-  expect_error(ErrorCode::contract, {"4 experts"}, [&] { router_forward<float>(context, router, x.view<2>(), greedy); });
+  expect_error(ErrorCode::contract, {"4 experts"},
+               [&] { router_forward<float>(context, router, x.view<2>(), greedy); });
 }

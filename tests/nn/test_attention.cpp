@@ -29,7 +29,9 @@ TEST_CASE_TEMPLATE("attention equals softmax(q k^T / sqrt(Dh)) v, with and witho
   Context context({.threads = 2});
   for (const Case& sizes : kCases)
     for (const bool causal : {false, true}) {
-      CAPTURE(concat(sizes.batch, "x", sizes.tokens, "x", sizes.heads, "x", sizes.head_width, causal ? " causal" : ""));
+      const std::string label =
+          concat(sizes.batch, "x", sizes.tokens, "x", sizes.heads, "x", sizes.head_width, causal ? " causal" : "");
+      CAPTURE(label);
       const index_t width = sizes.heads * sizes.head_width, rows = sizes.batch * sizes.tokens;
       SelfAttention<T> attention = random_attention<T>(sizes);
       const TokenLayout layout{sizes.batch, sizes.tokens, causal};
@@ -56,7 +58,8 @@ TEST_CASE_TEMPLATE("a causal token does not know what follows it", T, float, dou
   Tensor<T> x = random_tensor<T>({9, 16}, "causal x"), y({9, 16}), changed({9, 16});
   attention_forward<T>(context, attention, {1, 9, true}, std::as_const(x).template view<2>(), y.template view<2>());
   for (index_t c = 0; c < 16; ++c) x[5 * 16 + c] += 1;
-  attention_forward<T>(context, attention, {1, 9, true}, std::as_const(x).template view<2>(), changed.template view<2>());
+  attention_forward<T>(context, attention, {1, 9, true}, std::as_const(x).template view<2>(),
+                       changed.template view<2>());
   int before = 0, after = 0;
   for (index_t i = 0; i < 9 * 16; ++i) (i < 5 * 16 ? before : after) += y[i] != changed[i];
   CHECK(before == 0);
@@ -89,6 +92,7 @@ TEST_CASE("a layout that does not fit is told") {
   Context context({.threads = 1});
   const SelfAttention<float> attention = random_attention<float>({1, 1, 2, 4});
   Tensor<float> x({6, 8}), y({6, 8});
-  expect_error(ErrorCode::contract, {"2 x 4", "(6,8)"},
-               [&] { attention_forward<float>(context, attention, {2, 4, false}, x.view<2>(), y.view<2>()); });
+  expect_error(ErrorCode::contract, {"2 x 4", "(6,8)"}, [&] {
+    attention_forward<float>(context, attention, {2, 4, false}, x.view<2>(), y.view<2>());
+  });
 }

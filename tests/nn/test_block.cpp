@@ -28,8 +28,10 @@ TEST_CASE_TEMPLATE("a block is x += Attention(LN1 x), x += MLP(LN2 x)", T, float
     Block<T> block = random_block<T>(24, 3, 40);
     const Tensor<T> x = random_tensor<T>({14, 24}, "block x");
     auto reference = widen<T>(x.template view<2>());
-    reference = sum_of(reference, attention_reference<T>(layer_norm_reference<T>(reference, block.ln_1), block.attention, layout));
-    reference = sum_of(reference, mlp_reference<T>(layer_norm_reference<T>(reference, block.ln_2), block.mlp, activation));
+    reference = sum_of(reference,
+                       attention_reference<T>(layer_norm_reference<T>(reference, block.ln_1), block.attention, layout));
+    reference =
+        sum_of(reference, mlp_reference<T>(layer_norm_reference<T>(reference, block.ln_2), block.mlp, activation));
     Tensor<T> plain = x, packed = x;
     block_forward<T>(context, block, activation, layout, plain.template view<2>());
     CHECK(worst_in_eps<T>(plain.template view<2>(), reference) <= 4 * (24 + 24 + 7 + 24 + 40));

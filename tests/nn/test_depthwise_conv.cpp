@@ -23,7 +23,8 @@ TEST_CASE_TEMPLATE("each channel is convolved with its own three taps, zeros bey
           Wider<T> sum = 0, size = 0;
           for (index_t k = 0; k < 3; ++k) {
             if (t + k - 1 < 0 || t + k - 1 >= tokens) continue;
-            const auto term = static_cast<Wider<T>>(conv.weight[3 * c + k]) * static_cast<Wider<T>>(x[(t + k - 1) * width + c]);
+            const auto term =
+                static_cast<Wider<T>>(conv.weight[3 * c + k]) * static_cast<Wider<T>>(x[(t + k - 1) * width + c]);
             sum += term, size += std::abs(term);
           }
           const double off = static_cast<double>(std::abs(sum - static_cast<Wider<T>>(y[t * width + c])));

@@ -28,7 +28,8 @@ TEST_CASE_TEMPLATE("a linear layer is x W^T + b within its rounding, packed or p
   Context context({.threads = 2});
   for (const auto [m, n, k] : kSizes)
     for (const bool has_bias : {true, false}) {
-      CAPTURE(concat(m, "x", n, "x", k));
+      const std::string label = concat(m, "x", n, "x", k);
+      CAPTURE(label);
       Linear<T> layer = random_linear<T>(n, k, has_bias);
       const Tensor<T> x = random_tensor<T>({m, k}, "x");
       const auto reference = linear_reference<T>(widen<T>(x.template view<2>()), layer.weight, layer.bias);
@@ -95,8 +96,8 @@ TEST_CASE_TEMPLATE("the activation is applied on the way out", T, float, double)
     for (std::size_t i = 0; i < reference.value.values.size(); ++i) {
       auto& value = reference.value.values[i];
       // slopes stay below 1.2; the functions themselves are good to a few eps of their argument
-      reference.bound.values[i] =
-          static_cast<Wider<T>>(1.2) * reference.bound.values[i] + static_cast<Wider<T>>(8 * eps_of<T>()) * std::abs(value);
+      reference.bound.values[i] = static_cast<Wider<T>>(1.2) * reference.bound.values[i] +
+                                  static_cast<Wider<T>>(8 * eps_of<T>()) * std::abs(value);
       value = activate_reference(activation, value);
     }
     CHECK(worst_of<T>(y.template view<2>(), reference) <= 1);

@@ -12,7 +12,8 @@ TEST_CASE_TEMPLATE("the perceptron adds W2 act(W1 x + b1) + b2 to y", T, float, 
   const index_t sizes[][3] = {{1, 1, 1}, {3, 2, 7}, {17, 13, 52}, {5, 64, 256}};  // rows, width, hidden
   for (const auto& [rows, width, hidden] : sizes)
     for (const auto activation : {kernels::Activation::gelu, kernels::Activation::quick_gelu}) {
-      CAPTURE(concat(rows, "x", width, "x", hidden));
+      const std::string label = concat(rows, "x", width, "x", hidden);
+      CAPTURE(label);
       Mlp<T> mlp(width, hidden);
       randomize_layer<T>(mlp, "mlp", 1 / std::sqrt(static_cast<float>(width)));
       const Tensor<T> x = random_tensor<T>({rows, width}, "mlp x", 2.0f);

@@ -12,7 +12,8 @@ TEST_CASE_TEMPLATE("patches are the strided convolution of the image, row 0 is l
   Context context({.threads = 2});
   const index_t sizes[][4] = {{1, 1, 1, 1}, {2, 3, 6, 5}, {1, 7, 21, 13}};  // images, patch, side, width
   for (const auto& [batch, patch, side, width] : sizes) {
-    CAPTURE(concat(batch, " images of ", side, ", patch ", patch));
+    const std::string label = concat(batch, " images of ", side, ", patch ", patch);
+    CAPTURE(label);
     const index_t grid = side / patch, inputs = 3 * patch * patch;
     Linear<T> kernel(width, inputs, false);
     randomize(kernel.weight, "conv1.weight");

@@ -13,8 +13,8 @@ using namespace moeclip;  // NOLINT
 TEST_CASE_TEMPLATE("resized position embeddings equal the recorded ones", T, float, double) {
   constexpr double kFactor = 8;  // of the distance between the official code's float and double runs
   const GoldenData golden("components/posembed_resize.safetensors");
-  const index_t grids[][2] = {{24, 37}, {24, 16}, {4, 5},  {6, 8},  {7, 3},  {37, 24},
-                              {16, 37}, {2, 9},   {3, 1},  {24, 24}, {14, 32}};
+  const index_t grids[][2] = {{24, 37}, {24, 16}, {4, 5}, {6, 8},   {7, 3},  {37, 24},
+                              {16, 37}, {2, 9},   {3, 1}, {24, 24}, {14, 32}};
   for (const auto& [from, to] : grids) {
     const std::string name = concat(from, "_to_", to);
     CAPTURE(name);

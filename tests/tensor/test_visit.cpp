@@ -51,8 +51,8 @@ TEST_CASE("parameters are visited depth first in the order of the lists, with do
   tree.leaves.resize(2);
   tree.tensors.resize(1);
   CHECK(names_of(tree, "") == std::vector<std::string>{"ln_1.weight", "ln_1.bias", "resblocks.0.weight",
-                                                        "resblocks.0.bias", "resblocks.1.weight", "resblocks.1.bias",
-                                                        "logit_scale", "levels.0"});
+                                                       "resblocks.0.bias", "resblocks.1.weight", "resblocks.1.bias",
+                                                       "logit_scale", "levels.0"});
   CHECK(names_of(tree, "visual").front() == "visual.ln_1.weight");
   Tree bare;
   CHECK(names_of(bare, "").size() == 3);

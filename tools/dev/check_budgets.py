@@ -146,7 +146,7 @@ def measure():
             yield subject, function.parameters, PARAMETERS, "parameters"
     umbrella = INCLUDE / "moeclip.hpp"
     yield relative(umbrella), include_depth(umbrella, set()), INCLUDE_DEPTH, "includes deep"
-    yield relative(umbrella), preprocessed_lines(), PREPROCESSED_LINES, "preprocessed lines"
+    yield f"{relative(umbrella)} -E", preprocessed_lines(), PREPROCESSED_LINES, "preprocessed lines"
 
 
 def main():

@@ -62,7 +62,7 @@ def check_header(path, text, report):
     lines = text.split("\n")
     if path.suffix == ".hpp" and "#pragma once" not in lines[:3]:
         report(path, 2, "#pragma once is missing below the SPDX line")
-    if path.suffix == ".hpp" and not any(line.startswith("// ") for line in lines[2:4]):
+    if path.suffix == ".hpp" and not any(line.startswith("//") for line in lines[2:4]):
         report(path, 3, "the paragraph of purpose is missing")
 
 

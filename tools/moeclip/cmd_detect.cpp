@@ -26,11 +26,15 @@ bool parse(Words words, DetectSettings& s) {
   Options options("detect",
                   "Look for defects in pictures: a score and a verdict for each, where the defects are, and a map.\n"
                   "Without any argument it shows itself on a picture that it draws, with a model of random weights.");
-  options.positionals("IMAGE|FOLDER|-", s.arguments, 0, "pictures, folders of pictures (with those below), standard input");
+  options.positionals("IMAGE|FOLDER|-", s.arguments, 0,
+                      "pictures, folders of pictures (with those below), standard input");
   options.value("clip", s.clip, "FILE", "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder");
-  options.value("adapter", s.adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
-  options.value("class", s.class_name, "NAME", "what is in the pictures, in words, such as \"metal nut\"; default object");
-  options.value("prompts", s.prompts, "FILE", "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
+  options.value("adapter", s.adapter, "FILE",
+                "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
+  options.value("class", s.class_name, "NAME",
+                "what is in the pictures, in words, such as \"metal nut\"; default object");
+  options.value("prompts", s.prompts, "FILE",
+                "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
   options.choice("map", s.map, {"probability", "reference"}, "mean probability in [0,1], or the released sum of maps");
   options.value("threshold", s.threshold, "T", "score and pixel probability from which it is a defect; default 0.5");
   options.choice("domain", s.domain, {"industrial", "medical"}, "how the released code blurs and scores");
@@ -77,11 +81,13 @@ moeclip::Prompts read_prompts(const std::string& path) {
   const auto sentences = [&](const char* state) {
     const moeclip::Json* list = root.is_object() ? root.find(state) : nullptr;
     if (list == nullptr || !list->is_array() || list->size() == 0)
-      moeclip::fail(moeclip::ErrorCode::format, moeclip::concat(path, ": a list \"", state, "\" of sentences is wanted"));
+      moeclip::fail(moeclip::ErrorCode::format,
+                    moeclip::concat(path, ": a list \"", state, "\" of sentences is wanted"));
     std::vector<std::string> result;
     for (const moeclip::Json& sentence : list->items()) {
       if (!sentence.is_string())
-        moeclip::fail(moeclip::ErrorCode::format, moeclip::concat(path, ": \"", state, "\" holds something that is no sentence"));
+        moeclip::fail(moeclip::ErrorCode::format,
+                      moeclip::concat(path, ": \"", state, "\" holds something that is no sentence"));
       result.push_back(sentence.as_string());
     }
     return result;
@@ -134,8 +140,8 @@ int run_detect(Words words) {
   const moeclip::DetectorOptions options = detector_options(s);
   const moeclip::Detector detector = s.is_demonstration() ? moeclip::make_seeded_detector(kSeed, options)
                                                           : moeclip::Detector::load(s.clip, s.adapter, options);
-  const auto anchors = s.prompts.empty() ? detector.anchors(s.class_name)
-                                         : detector.anchors(s.class_name, read_prompts(s.prompts));
+  const auto anchors =
+      s.prompts.empty() ? detector.anchors(s.class_name) : detector.anchors(s.class_name, read_prompts(s.prompts));
   return detect_all(detector, anchors, inputs, s) == 0 ? kOk : kInputFailed;
 }
 

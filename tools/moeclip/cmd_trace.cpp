@@ -23,10 +23,11 @@ int run_trace(Words words) {
   std::vector<std::string> tests;
   std::int64_t images = 0, threads = 0;
   bool is_plain = false, is_forced = false;
-  Options options("trace",
-                  "Run the model on recorded inputs and write every intermediate to a safetensors file, under the names\n"
-                  "that shared/golden uses. The input holds inputs/image (B,3,S,S), normalised, and text/NAME/tokens\n"
-                  "(rows,S): the first 6 rows of a class are normal sentences, the others abnormal.");
+  Options options(
+      "trace",
+      "Run the model on recorded inputs and write every intermediate to a safetensors file, under the names\n"
+      "that shared/golden uses. The input holds inputs/image (B,3,S,S), normalised, and text/NAME/tokens\n"
+      "(rows,S): the first 6 rows of a class are normal sentences, the others abnormal.");
   options.value("clip", task.clip, "FILE", "weights of the CLIP");
   options.value("adapter", task.adapter, "FILE", "MoECLIP adapter; without it, plain CLIP");
   options.value("input", task.input, "IN", "safetensors file with images and tokens");
@@ -46,7 +47,8 @@ int run_trace(Words words) {
   if (images < 0 || threads < 0 || threads > 4096) throw UsageError("--images and --threads are counts");
   for (const std::string& test : tests) task.tests.push_back(parse_test(test));
   if (is_plain) task.adapter_options.use_aggregation = false;
-  task.activation = activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
+  task.activation =
+      activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
   task.is_dense = recipe == "paper";
   task.images = images;
   task.threads = static_cast<int>(threads);

@@ -111,10 +111,10 @@ std::string detection_text(const DetectInput& input, const moeclip::Detection& d
                            const DetectReport& report) {
   const auto number = [](float value) { return fixed(static_cast<double>(value), 3); };
   const MapStatistics map = statistics_of(detection.map);
-  std::string text = concat(input.path, ": ", detection.is_anomalous ? "DEFECT" : "good", "  score ",
-                            number(detection.score), " (threshold ", number(detection.threshold), ", ",
-                            report.threshold_source, ")  map ", number(map.least), " to ", number(map.largest),
-                            ", mean ", fixed(map.mean, 3), "  ", fixed(milliseconds, 0), " ms\n");
+  std::string text =
+      concat(input.path, ": ", detection.is_anomalous ? "DEFECT" : "good", "  score ", number(detection.score),
+             " (threshold ", number(detection.threshold), ", ", report.threshold_source, ")  map ", number(map.least),
+             " to ", number(map.largest), ", mean ", fixed(map.mean, 3), "  ", fixed(milliseconds, 0), " ms\n");
   constexpr std::size_t kMostRegions = 8;  // a line each; --json has them all
   for (std::size_t i = 0; i < std::min(kMostRegions, detection.regions.size()); ++i) {
     const moeclip::Region& region = detection.regions[i];
@@ -139,10 +139,8 @@ void report_detection(const DetectInput& input, const moeclip::Detection& detect
   }
   Json json = detection_json(input, detection, milliseconds, report);
   if (!report.out.empty())
-    json.set("files", Json::object()
-                          .set("overlay", files.overlay)
-                          .set("map_png", files.map)
-                          .set("map_npy", files.values));
+    json.set("files",
+             Json::object().set("overlay", files.overlay).set("map_png", files.map).set("map_npy", files.values));
   print(moeclip::dump_json(json) + "\n");
 }
 

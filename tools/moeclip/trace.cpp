@@ -72,7 +72,8 @@ TraceModel<T> load_model(Context& context, const TraceTask& task, const WeightFi
   model.images = input.read<T>("inputs/image");
   const Shape& shape = model.images.shape();
   const index_t patch = clip.config.vision.patch_size;
-  if (shape.rank() != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != shape[3] || shape[2] < patch || shape[2] % patch != 0)
+  if (shape.rank() != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] != shape[3] || shape[2] < patch ||
+      shape[2] % patch != 0)
     fail(ErrorCode::mismatch, concat(input.path(), ": inputs/image is ", to_string(shape),
                                      "; (B, 3, S, S) is wanted, S a multiple of the patch size ", patch));
   model.positions = resize_positions(model.vision.positional_embedding, shape[2] / patch);
@@ -99,7 +100,9 @@ std::vector<std::string> class_names(const WeightFile& input) {
 
 Tensor<std::int32_t> read_tokens(const WeightFile& input, const std::string& name) {
   const Tensor<double> values = input.read<double>(name);
-  if (values.rank() != 2) fail(ErrorCode::mismatch, concat(input.path(), ": ", name, " is ", to_string(values.shape()), "; (rows, S) is wanted"));
+  if (values.rank() != 2)
+    fail(ErrorCode::mismatch,
+         concat(input.path(), ": ", name, " is ", to_string(values.shape()), "; (rows, S) is wanted"));
   auto tokens = Tensor<std::int32_t>::uninitialised(values.shape());
   std::transform(values.begin(), values.end(), tokens.begin(), [](double id) { return static_cast<std::int32_t>(id); });
   return tokens;
@@ -134,7 +137,9 @@ void trace_text(Context& context, TraceModel<T>& model, const WeightFile& input,
 /// Every intermediate of the image pass over the first `count` images.
 template <class T>
 void trace_images(Context& context, const TraceModel<T>& model, index_t count, bool is_dense, Recorder<T>& record) {
-  auto on_values = [&](const std::string& name, const Shape& shape, const T* values) { record.keep(name, shape, values); };
+  auto on_values = [&](const std::string& name, const Shape& shape, const T* values) {
+    record.keep(name, shape, values);
+  };
   auto on_indices = [&](const std::string& name, const Shape& shape, const std::int32_t* values) {
     record.keep_indices(name, shape, values);
   };
@@ -187,17 +192,20 @@ template <class T>
 void trace_test(Context& context, const TraceModel<T>& model, const TraceTest& test, Recorder<T>& record) {
   const auto found = model.anchors.find(test.name);
   if (found == model.anchors.end())
-    fail(ErrorCode::missing, concat("the input has no text/", test.name, "/tokens, which --test ", test.name, " needs"));
+    fail(ErrorCode::missing,
+         concat("the input has no text/", test.name, "/tokens, which --test ", test.name, " needs"));
   const TextAnchors<T>& anchors = found->second;
   const std::string folder = test.domain == Domain::industrial ? "test_industrial/" : "test_medical/";
-  const index_t batch = model.images.extent(0), maps = model.adapter.config.maps(), patches = model.positions.extent(0) - 1;
+  const index_t batch = model.images.extent(0), maps = model.adapter.config.maps(),
+                patches = model.positions.extent(0) - 1;
   Tensor<T> similarities({batch, maps, 2, patches}), embedding({batch, anchors.vectors.extent(1)});
   for (index_t b = 0; b < batch; ++b) {  // one at a time: memory does not grow with their number
     auto on_map = [&](index_t map, View<const T, 2> features) {
       const View<T, 2> s(similarities.data() + (b * maps + map) * 2 * patches, {2, patches});
       similarities_forward<T>(context, features, anchors, s);
     };
-    features_forward<T>(context, model.vision, model.adapter, model.positions, model.images.template view<4>().rows(b, b + 1),
+    features_forward<T>(context, model.vision, model.adapter, model.positions,
+                        model.images.template view<4>().rows(b, b + 1),
                         {on_map, embedding.template view<2>().rows(b, b + 1), nullptr, false});
   }
   Tensor<T> map = trace_maps(model, similarities, test, folder, record);
@@ -208,7 +216,8 @@ void trace_test(Context& context, const TraceModel<T>& model, const TraceTest& t
   normalize_class(class_values);
   const index_t pixels = map.size() / batch;
   for (index_t b = 0; b < batch; ++b)
-    score[b] = image_score<T>(test.domain, *std::max_element(&map[b * pixels], &map[b * pixels] + pixels), class_values[b]);
+    score[b] =
+        image_score<T>(test.domain, *std::max_element(&map[b * pixels], &map[b * pixels] + pixels), class_values[b]);
   record.keep(folder + "det_token", std::move(embedding));
   record.keep(folder + "image_score_raw", std::move(raw_score));
   record.keep(folder + "image_score", std::move(score));

@@ -16,12 +16,12 @@ namespace moeclip::inline MOECLIP_ABI_NS {
 
 /// What a checkpoint does not record. Unset: the released default, given in brackets.
 struct AdapterOptions {
-  std::optional<index_t> chosen;               ///< experts per token [2, or all if there are fewer]
-  std::optional<double> scale;                 ///< alpha / r [2]; only matters against the 1e-6 of norm matching
-  std::optional<double> mix_weight;            ///< [0.1]
-  std::optional<bool> use_aggregation;         ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
-  std::vector<index_t> mixture_blocks;         ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
-  std::vector<index_t> level_blocks;           ///< 1-based [the same]
+  std::optional<index_t> chosen;        ///< experts per token [2, or all if there are fewer]
+  std::optional<double> scale;          ///< alpha / r [2]; only matters against the 1e-6 of norm matching
+  std::optional<double> mix_weight;     ///< [0.1]
+  std::optional<bool> use_aggregation;  ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
+  std::vector<index_t> mixture_blocks;  ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
+  std::vector<index_t> level_blocks;    ///< 1-based [the same]
 };
 
 /// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
@@ -55,9 +55,10 @@ inline AdapterFile recognise_adapter_file(WeightFile file) {
     return entry.name.ends_with("visual.conv1.weight") || entry.name.ends_with("patch_embedding.weight");
   });
   fail(ErrorCode::mismatch,
-       concat(adapter.file.path(), is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"
-                            : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
-                              "image_adapter.seg_proj.0.fc.weight and so on",
+       concat(adapter.file.path(),
+              is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"
+                      : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
+                        "image_adapter.seg_proj.0.fc.weight and so on",
               " (", adapter.file.entries().size(), " tensors found)"));
 }
 
@@ -116,7 +117,8 @@ inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layer
   }
   config.chosen = options.chosen.value_or(std::min<index_t>(2, config.experts));
   if (config.chosen < 1 || config.chosen > config.experts)
-    fail(ErrorCode::mismatch, concat(path, ": ", config.chosen, " experts per token were asked for; it has ", config.experts));
+    fail(ErrorCode::mismatch,
+         concat(path, ": ", config.chosen, " experts per token were asked for; it has ", config.experts));
   config.scale = options.scale.value_or(config.scale);
   config.mix_weight = options.mix_weight.value_or(config.mix_weight);
   const auto or_spread = [&](const std::vector<index_t>& given, index_t count) {
@@ -139,15 +141,24 @@ Adapter<T> load_adapter(Context& context, const std::string& path, const ClipCon
                         const AdapterOptions& options = {}) {
   const AdapterFile file = recognise_adapter_file(WeightFile::open(path));
   const AdapterConfig config = recognise_adapter(file, clip.vision.layers, options);
-  Adapter<T> adapter(config, clip.vision.width, clip.embed, clip.text.width);
-  visit_parameters(adapter, "", [&](const std::string& name, Tensor<T>& tensor) {
-    const WeightEntry& entry = file.file.entry(file.stored(name));
-    if (entry.shape.size() != tensor.size() || entry.shape.rank() == 0 || entry.shape[0] != tensor.extent(0))
+  const auto expect_shape = [&](const WeightEntry& entry, const Shape& wanted) {
+    if (entry.shape.size() != wanted.size() || entry.shape.rank() == 0 || entry.shape[0] != wanted[0])
       fail(ErrorCode::mismatch,
            concat(path, ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape), ", but this CLIP (",
                   preset_name(clip), ", image width ", clip.vision.width, ", text width ", clip.text.width, ", joint ",
-                  clip.embed, ") wants ", to_string(tensor.shape()), "; use the CLIP that the adapter was trained on"));
+                  clip.embed, ") wants ", to_string(wanted), "; use the CLIP that the adapter was trained on"));
+  };
+  const auto entry_of = [&](const std::string& name) -> const WeightEntry& {
+    return file.file.entry(file.stored(name));
+  };
+  for (index_t j = 0; j < std::ssize(config.mixture_blocks); ++j)  // before room for the experts is taken
+    expect_shape(entry_of(concat("image_adapter.moe_adapters.", j, ".experts.0.lora_A.weight")),
+                 {config.rank, clip.vision.width});
+  Adapter<T> adapter(config, clip.vision.width, clip.embed, clip.text.width);
+  visit_parameters(adapter, "", [&](const std::string& name, Tensor<T>& tensor) {
+    const WeightEntry& entry = entry_of(name);
     const Shape wanted = tensor.shape();
+    expect_shape(entry, wanted);
     tensor = file.file.read<T>(entry.name);
     tensor.reshape(wanted);
   });

@@ -30,25 +30,25 @@ struct DetectorOptions {
                                                   ///< the released code trains them with, else the CLIP's own
   Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made
   MapKind map = MapKind::probability;
-  float threshold = 0.5f;     ///< of the image score, and per pixel of the probability map
-  index_t smallest_region = 1;  ///< pixels of the map
-  std::string vocabulary;     ///< tokenizer file; "": see ClipOptions
+  float threshold = 0.5f;         ///< of the image score, and per pixel of the probability map
+  index_t smallest_region = 1;    ///< pixels of the map
+  std::string vocabulary;         ///< tokenizer file; "": see ClipOptions
   bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
-  int threads = 0;            ///< for loading; 0: one per core
+  int threads = 0;                ///< for loading; 0: one per core
   AdapterOptions adapter;
 };
 
 /// What one picture gave.
 struct Detection {
-  float score = 0;          ///< of the image, in [0, 1]
-  float threshold = 0;      ///< that `score` was compared with
+  float score = 0;      ///< of the image, in [0, 1]
+  float threshold = 0;  ///< that `score` was compared with
   bool is_anomalous = false;
-  float class_score = 0;    ///< of the image embedding alone, in [0, 1]
+  float class_score = 0;  ///< of the image embedding alone, in [0, 1]
   MapKind map_kind = MapKind::probability;
-  float pixel_threshold = 0;     ///< of `map`, that regions were cut at
-  Tensor<float> map;             ///< (S, S)
-  Image picture;                 ///< (S, S) RGB, what the model saw
-  std::vector<Region> regions;   ///< in pixels of the original picture, highest peak first
+  float pixel_threshold = 0;      ///< of `map`, that regions were cut at
+  Tensor<float> map;              ///< (S, S)
+  Image picture;                  ///< (S, S) RGB, what the model saw
+  std::vector<Region> regions;    ///< in pixels of the original picture, highest peak first
   index_t width = 0, height = 0;  ///< of the original picture
 };
 
@@ -73,7 +73,8 @@ class BasicDetector {
     const VisionConfig& vision = clip_.config().vision;
     constexpr index_t kReleasedSize = 518;
     if (options_.image_size == 0)
-      options_.image_size = adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
+      options_.image_size =
+          adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
     MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
                    options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
     positions_ = resize_positions(clip_.vision().positional_embedding, options_.image_size / vision.patch_size);
@@ -174,7 +175,8 @@ class BasicDetector {
       // each of its maps is 1/2 where both anchors are equally near
       result.pixel_threshold = 0.5f * static_cast<float>(similarities.extent(0));
     }
-    std::transform(map.data(), map.data() + map.size(), result.map.begin(), [](T value) { return static_cast<float>(value); });
+    std::transform(map.data(), map.data() + map.size(), result.map.begin(),
+                   [](T value) { return static_cast<float>(value); });
     find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
                         options_.smallest_region, result.regions);
     for (Region& region : result.regions) region = scaled_region(region, size, result.width, result.height);

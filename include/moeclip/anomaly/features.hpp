@@ -66,12 +66,14 @@ void apply_mixture(Context& context, const Adapter<T>& adapter, std::size_t j, i
     probe->on_values(name + "output", {batch, tokens, width}, m.data());
   }
   norm_match_forward<T>(context, static_cast<T>(adapter.config.mix_weight), m, x);
-  show<T>(probe, [&] { return concat("mixed/", j); }, {batch, tokens, width}, x.data());
+  show<T>(
+      probe, [&] { return concat("mixed/", j); }, {batch, tokens, width}, x.data());
 }
 
 /// Detection embeddings of all images from the ln_post patch tokens (B * L, D) of the detection map.
 template <class T>
-void detect_images(Context& context, const DetectionHead<T>& head, View<const T, 2> tokens, const FeatureSink<T>& sink) {
+void detect_images(Context& context, const DetectionHead<T>& head, View<const T, 2> tokens,
+                   const FeatureSink<T>& sink) {
   const index_t batch = sink.embedding.extent(0), patches = tokens.extent(0) / batch, width = tokens.extent(1);
   const index_t embed = sink.embedding.extent(1);
   Arena::Scope scratch(context.arena());

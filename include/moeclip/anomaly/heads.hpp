@@ -56,11 +56,12 @@ void detection_forward(Context& context, const DetectionHead<T>& head, View<cons
   Arena::Scope scratch(context.arena());
   const View<T, 2> active(scratch.take<T>(tokens.size()), tokens.extents());
   const View<T, 2> unit(scratch.take<T>(patches * embed), {patches, embed});
-  kernels::activate<T>(context, kernels::Activation::gelu, active.size(), steps.convolved.data(), active.data());  // (3)
-  linear_forward<T>(context, head.pointwise, active, steps.projected);                                             // (4)
+  kernels::activate<T>(context, kernels::Activation::gelu, active.size(), steps.convolved.data(),
+                       active.data());                                  // (3)
+  linear_forward<T>(context, head.pointwise, active, steps.projected);  // (4)
   std::copy_n(steps.projected.data(), unit.size(), unit.data());
-  normalize_tokens<T>(context, unit);      // (5)
-  std::fill_n(embedding, embed, T(0));     // (6)
+  normalize_tokens<T>(context, unit);   // (5)
+  std::fill_n(embedding, embed, T(0));  // (6)
   for (index_t i = 0; i < patches; ++i)
     for (index_t c = 0; c < embed; ++c) embedding[c] += unit(i, c);
   for (index_t c = 0; c < embed; ++c) embedding[c] /= static_cast<T>(patches);

@@ -76,7 +76,7 @@ inline Image colour_scale(const Detection& detection, index_t height, index_t te
 /// the picture's longer side takes S pixels of it, or a multiple of that where S is small.
 inline Image overlay(const Detection& detection) {
   MOECLIP_EXPECT(!detection.picture.empty(), "there is no detection to draw");
-  constexpr index_t kReadable = 448;    // pixels below which labels and boxes would be lost
+  constexpr index_t kReadable = 448;     // pixels below which labels and boxes would be lost
   constexpr index_t kMostElongated = 4;  // a thinner picture is widened, so that there is something to see
   const index_t side = detection.picture.width(), size = side * std::max<index_t>(1, (kReadable + side - 1) / side);
   const index_t longer = std::max(detection.width, detection.height);
@@ -90,9 +90,9 @@ inline Image overlay(const Detection& detection) {
                   std::max<index_t>(2, region.height * height / detection.height)};
     detail::outline(picture, box, text);
   }
-  const std::string line = concat(detection.is_anomalous ? "DEFECT" : "good", "  score ",
-                                  fixed(static_cast<double>(detection.score), 3), "  threshold ",
-                                  fixed(static_cast<double>(detection.threshold), 3));
+  const std::string line =
+      concat(detection.is_anomalous ? "DEFECT" : "good", "  score ", fixed(static_cast<double>(detection.score), 3),
+             "  threshold ", fixed(static_cast<double>(detection.threshold), 3));
   const Image scale = detail::colour_scale(detection, height, text);
   const index_t strip = 13 * text;
   Image page(std::max(width + scale.width(), text_width(line, text) + 6 * text), height + strip, 3);

@@ -30,8 +30,8 @@ constexpr GaussianBlur reference_blur(Domain domain) {
 template <class T>
 void similarities_forward(Context& context, View<const T, 2> features, const TextAnchors<T>& anchors, View<T, 2> s) {
   const index_t patches = features.extent(0), embed = features.extent(1);
-  MOECLIP_EXPECT(anchors.vectors.extent(1) == embed && s.extent(0) == 2 && s.extent(1) == patches,
-                 "anchors of width ", anchors.vectors.extent(1), " were compared with features of width ", embed);
+  MOECLIP_EXPECT(anchors.vectors.extent(1) == embed && s.extent(0) == 2 && s.extent(1) == patches, "anchors of width ",
+                 anchors.vectors.extent(1), " were compared with features of width ", embed);
   Arena::Scope scratch(context.arena());
   T* pairs = scratch.take<T>(patches * 2);
   const auto vectors = kernels::row_major<T>(anchors.vectors.data(), embed);

@@ -43,15 +43,17 @@ inline ClipNaming recognise_naming(const WeightFile& file) {
     naming.prefix = name.substr(0, name.size() - (is_openai ? kOpenAi : kHuggingFace).size());
     if (file.find(naming.prefix + "text.token_embedding.weight") != nullptr) naming.text_prefix = "text.";
     if (file.find(naming.prefix + "visual.layer1.0.conv1.weight") != nullptr)
-      fail(ErrorCode::unsupported, concat(file.path(), ": this CLIP has a ResNet image tower; one with a ViT is wanted"));
+      fail(ErrorCode::unsupported,
+           concat(file.path(), ": this CLIP has a ResNet image tower; one with a ViT is wanted"));
     return naming;
   }
   const bool is_adapter = std::ranges::any_of(
       file.entries(), [](const WeightEntry& entry) { return entry.name.starts_with("image_adapter"); });
   fail(ErrorCode::mismatch,
-       concat(file.path(), is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
-                                      : ": no CLIP is in this file; a tensor visual.conv1.weight or "
-                                        "vision_model.embeddings.patch_embedding.weight is wanted",
+       concat(file.path(),
+              is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
+                         : ": no CLIP is in this file; a tensor visual.conv1.weight or "
+                           "vision_model.embeddings.patch_embedding.weight is wanted",
               " (", file.entries().size(), " tensors found)"));
 }
 
@@ -61,11 +63,12 @@ inline const WeightEntry& clip_entry(const WeightFile& file, const ClipNaming& n
 }
 
 /// Extent of one axis of a canonical tensor of the given rank.
-inline index_t clip_extent(const WeightFile& file, const ClipNaming& naming, std::string_view name, int rank, int axis) {
+inline index_t clip_extent(const WeightFile& file, const ClipNaming& naming, std::string_view name, int rank,
+                           int axis) {
   const WeightEntry& entry = clip_entry(file, naming, name);
   if (entry.shape.rank() != rank || entry.shape.size() < 1)
-    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape), ", ",
-                                     rank, " positive extents were wanted"));
+    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
+                                     ", ", rank, " positive extents were wanted"));
   return entry.shape[axis];
 }
 
@@ -104,8 +107,8 @@ inline ClipConfig sizes_from_tensors(const WeightFile& file, const ClipNaming& n
   const index_t positions = extent("visual.positional_embedding", 2, 0);
   const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
   if (grid < 1 || grid * grid + 1 != positions)
-    fail(ErrorCode::mismatch, concat(file.path(), ": the position embedding has ", positions,
-                                     " rows; one more than a square was wanted"));
+    fail(ErrorCode::mismatch,
+         concat(file.path(), ": the position embedding has ", positions, " rows; one more than a square was wanted"));
   vision.image_size = grid * vision.patch_size;
   vision.layers = count_blocks(file, naming, "visual.");
   vision.hidden = extent("visual.transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
@@ -122,7 +125,30 @@ inline ClipConfig sizes_from_tensors(const WeightFile& file, const ClipNaming& n
   return config;
 }
 
-inline void expect_width(const ClipSidecar& sidecar, std::string_view tower, std::optional<index_t> said, index_t found) {
+/// Elements of all tensors of a file.
+inline double element_count(const WeightFile& file) {
+  double count = 0;
+  for (const WeightEntry& entry : file.entries()) count += static_cast<double>(entry.shape.size());
+  return count;
+}
+
+/// Throws mismatch if the matrices that `config` implies have more elements than the file: its sizes contradict each
+/// other, and room for such towers shall not even be asked for.
+inline void expect_plausible(const WeightFile& file, const ClipConfig& config) {
+  const auto blocks = [](const auto& tower) {
+    const auto width = static_cast<double>(tower.width);
+    return static_cast<double>(tower.layers) * width * (4 * width + 2 * static_cast<double>(tower.hidden));
+  };
+  const auto projections =
+      static_cast<double>(config.embed) * static_cast<double>(config.vision.width + config.text.width);
+  if (blocks(config.vision) + blocks(config.text) + projections > element_count(file))
+    fail(ErrorCode::mismatch, concat(file.path(), ": the tensors contradict each other: widths ", config.vision.width,
+                                     " and ", config.text.width, " with ", config.vision.layers, " and ",
+                                     config.text.layers, " blocks need more elements than the whole file has"));
+}
+
+inline void expect_width(const ClipSidecar& sidecar, std::string_view tower, std::optional<index_t> said,
+                         index_t found) {
   if (said && *said != found)
     fail(ErrorCode::mismatch, concat(sidecar.path, ": says that the ", tower, " tower has width ", *said,
                                      ", but the weights have ", found, "; it belongs to another model"));
@@ -150,8 +176,9 @@ inline void complete_config(ClipFile& clip) {
     }
   }
   if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
-    fail(ErrorCode::mismatch, concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width,
-                                     " do not divide into ", config.vision.heads, " and ", config.text.heads, " heads"));
+    fail(ErrorCode::mismatch,
+         concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width, " do not divide into ",
+                config.vision.heads, " and ", config.text.heads, " heads"));
 }
 
 }  // namespace detail
@@ -161,6 +188,7 @@ inline ClipFile recognise_clip(WeightFile file) {
   ClipFile clip{std::move(file), {}, {}, {}};
   clip.naming = detail::recognise_naming(clip.file);
   clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
+  detail::expect_plausible(clip.file, clip.config);
   detail::complete_config(clip);
   return clip;
 }

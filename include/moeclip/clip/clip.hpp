@@ -25,8 +25,8 @@ struct ClipOptions {
 template <class T>
 class Clip {
  public:
-  /// Loads the CLIP at `path`: OpenAI's .pt, open_clip's or Hugging Face's weights, or a folder of them. Throws Error as
-  /// open_clip does. A missing tokenizer is an error only when it is needed.
+  /// Loads the CLIP at `path`: OpenAI's .pt, open_clip's or Hugging Face's weights, or a folder of them. Throws Error
+  /// as open_clip does. A missing tokenizer is an error only when it is needed.
   static Clip load(const std::string& path, const ClipOptions& options = {}) {
     Context context({.threads = options.threads});
     const ClipFile file = open_clip(path);
@@ -67,7 +67,8 @@ class Clip {
     Tensor<T> pixels({1, 3, size, size}), vector({config_.embed});
     preprocess_clip<T>(context, image, size, pixels.data());
     const View<T, 2> out(vector.data(), {1, config_.embed});
-    encode_image_forward<T>(context, vision_, std::as_const(pixels).template view<4>(), vision_.positional_embedding, out);
+    encode_image_forward<T>(context, vision_, std::as_const(pixels).template view<4>(), vision_.positional_embedding,
+                            out);
     kernels::normalize_rows<T>(context, 1, config_.embed, vector.data(), config_.embed, T(1e-12));
     return vector;
   }
@@ -85,12 +86,13 @@ class Clip {
     return vectors;
   }
 
-  /// Token rows (N, S) of sentences. Throws mismatch if the tokenizer is not this model's, and limit for a sentence that
-  /// does not fit, unless it may be truncated.
+  /// Token rows (N, S) of sentences. Throws mismatch if the tokenizer is not this model's, and limit for a sentence
+  /// that does not fit, unless it may be truncated.
   [[nodiscard]] Tensor<std::int32_t> tokenize(const std::vector<std::string>& sentences, bool truncate = false) const {
     if (tokenizer().vocabulary_size() != config_.text.vocabulary)
-      fail(ErrorCode::mismatch, concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
-                                       config_.text.vocabulary, "; give the model's own vocabulary"));
+      fail(ErrorCode::mismatch,
+           concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
+                  config_.text.vocabulary, "; give the model's own vocabulary"));
     const index_t length = config_.text.context_length;
     Tensor<std::int32_t> tokens({std::ssize(sentences), length});
     index_t row = 0;

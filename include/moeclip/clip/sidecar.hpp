@@ -8,8 +8,8 @@
 
 #include "../io/file.hpp"
 #include "../io/json.hpp"
-#include "names.hpp"
 #include "config.hpp"
+#include "names.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
 
@@ -38,7 +38,8 @@ inline std::optional<index_t> config_count(const Json& object, std::string_view 
 inline const Json& config_object(const Json& object, std::string_view key, std::string_view path) {
   const Json* value = object.is_object() ? object.find(key) : nullptr;
   if (value == nullptr || !value->is_object())
-    fail(ErrorCode::format, concat(path, ": an object \"", key, "\" is missing; is this the configuration of a CLIP model?"));
+    fail(ErrorCode::format,
+         concat(path, ": an object \"", key, "\" is missing; is this the configuration of a CLIP model?"));
   return *value;
 }
 
@@ -79,7 +80,8 @@ inline ClipSidecar read_open_clip_config(const Json& root, const std::string& pa
   sidecar.text_width = config_count(text, "width", path);
   const index_t head_width = *config_count(vision, "head_width", path, 64);
   if (sidecar.vision_width && head_width > *sidecar.vision_width)
-    fail(ErrorCode::format, concat(path, ": \"head_width\" is ", head_width, ", more than the width ", *sidecar.vision_width));
+    fail(ErrorCode::format,
+         concat(path, ": \"head_width\" is ", head_width, ", more than the width ", *sidecar.vision_width));
   if (sidecar.vision_width) sidecar.vision_heads = *sidecar.vision_width / head_width;
   sidecar.text_heads = config_count(text, "heads", path);
   return sidecar;

@@ -92,8 +92,7 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
   };
   transformer_forward<T>(context, tower.transformer, tower.activation, {sentences, length, true}, x, after_block);
 
-  for (index_t n = 0; n < sentences; ++n)
-    std::copy_n(&x(n * length + end_position(tokens[n]), 0), width, &out(n, 0));
+  for (index_t n = 0; n < sentences; ++n) std::copy_n(&x(n * length + end_position(tokens[n]), 0), width, &out(n, 0));
   layer_norm_forward<T>(context, tower.ln_final, out, out);
 }
 

@@ -96,7 +96,8 @@ void vision_forward(Context& context, const VisionTower<T>& tower, View<const T,
     if (probe != nullptr) probe->on_values("vision/block_" + two_digits(block - 1), {batch, count, width}, x.data());
     options.after_block(block, x);
   };
-  transformer_forward<T>(context, tower.transformer, tower.activation, {batch, count, false}, rows, after_block);  // (4)
+  transformer_forward<T>(context, tower.transformer, tower.activation, {batch, count, false}, rows,
+                         after_block);  // (4)
 }
 
 /// Embedding of each image: ln_post of the class token times the projection, not normalised.

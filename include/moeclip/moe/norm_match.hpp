@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Mixing the experts' direction into a token at the token's own length (NRM-1 in this folder's README; METHOD section 2):
+// Mixing the experts' direction into a token at the token's own length (NRM-1 in this folder's README; METHOD section
+// 2):
 //   x <- w m |x| / (|m| + 1e-6) + (1 - w) x,   norms over the channels of each token.
 
 #include <cmath>

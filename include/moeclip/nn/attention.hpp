@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Multi-head self-attention (ATT-1 in this folder's README):
-//   (q | k | v) = x W_in^T + b_in,   head h: o_h = softmax(q_h k_h^T / sqrt(Dh)) v_h,   y = (o_1 ... o_H) W_out^T + b_out.
+//   (q | k | v) = x W_in^T + b_in,   head h: o_h = softmax(q_h k_h^T / sqrt(Dh)) v_h,   y = (o_1 ... o_H) W_out^T +
+//   b_out.
 // The T x T matrix of scores is never stored (kernels/attention.hpp).
 
 #include <cmath>
