@@ -82,7 +82,7 @@ inline Image overlay(const Detection& detection) {
   const index_t longer = std::max(detection.width, detection.height);
   const index_t width = std::max(size * detection.width / longer, size / kMostElongated);
   const index_t height = std::max(size * detection.height / longer, size / kMostElongated);
-  const index_t text = std::max<index_t>(1, size / 250);
+  const index_t text = std::max<index_t>(1, size / 224);
   Image picture = detail::covered_picture(detection, width, height);
   for (const Region& region : detection.regions) {
     const Box box{region.x * width / detection.width, region.y * height / detection.height,
