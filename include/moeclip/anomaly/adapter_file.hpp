@@ -151,7 +151,11 @@ Adapter<T> load_adapter(Context& context, const std::string& path, const ClipCon
   const auto entry_of = [&](const std::string& name) -> const WeightEntry& {
     return file.file.entry(file.stored(name));
   };
-  for (index_t j = 0; j < std::ssize(config.mixture_blocks); ++j)  // before room for the experts is taken
+  // what tells another CLIP best, and before room for experts of any rank is taken
+  expect_shape(entry_of("text_adapter.0.fc.0.weight"), {clip.embed, clip.text.width});
+  expect_shape(entry_of(concat("image_adapter.seg_proj.0.fc", config.use_relu ? ".0.weight" : ".weight")),
+               {clip.embed, clip.vision.width});
+  for (index_t j = 0; j < std::ssize(config.mixture_blocks); ++j)
     expect_shape(entry_of(concat("image_adapter.moe_adapters.", j, ".experts.0.lora_A.weight")),
                  {config.rank, clip.vision.width});
   Adapter<T> adapter(config, clip.vision.width, clip.embed, clip.text.width);
