@@ -106,21 +106,21 @@ std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnc
   std::size_t failures = 0;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
-    moeclip::Image image;
     try {
-      image = read_input(input, {.apply_exif_orientation = s.use_exif});
+      if (!s.out.empty()) expect_free(input, report);
+      const moeclip::Image image = read_input(input, {.apply_exif_orientation = s.use_exif});
+      const auto start = Clock::now();
+      detector.detect(context, image.view(), anchors, detection);
+      const double milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+      progress.clear();
+      report_detection(input, detection, milliseconds, report);
     } catch (const moeclip::Error& error) {
       ++failures;
       progress.clear();
-      say(error.what());
+      const std::string message = error.what();
+      say(message.find(input.path) != std::string::npos ? message : input.path + ": " + message);
       if (s.is_json) report_failure(input, error);
-      continue;
     }
-    const auto start = Clock::now();
-    detector.detect(context, image.view(), anchors, detection);
-    const double milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-    progress.clear();
-    report_detection(input, detection, milliseconds, report);
   }
   return failures;
 }

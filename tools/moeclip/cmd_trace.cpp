@@ -46,6 +46,10 @@ int run_trace(Words words) {
     throw UsageError("--clip, --input and --out are needed");
   if (images < 0 || threads < 0 || threads > 4096) throw UsageError("--images and --threads are counts");
   for (const std::string& test : tests) task.tests.push_back(parse_test(test));
+  for (std::size_t i = 1; i < task.tests.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (task.tests[i].domain == task.tests[j].domain)
+        throw UsageError("one --test per domain: their results have the same names");
   if (is_plain) task.adapter_options.use_aggregation = false;
   task.activation =
       activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;

@@ -55,7 +55,7 @@ ModelDescription describe_clip(const moeclip::WeightFile& file) {
 /// How many blocks the CLIP has is not in an adapter, so which blocks it acts after is left open.
 ModelDescription describe_adapter(const moeclip::WeightFile& file) {
   const moeclip::AdapterFile adapter = moeclip::recognise_adapter_file(file);
-  const index_t mixtures = adapter.count("image_adapter.moe_adapters.", ".gate.weight");
+  const index_t mixtures = adapter.count_numbered("image_adapter.moe_adapters.");
   const index_t layers = std::max<index_t>(1, mixtures);  // the smallest tower that it fits
   const moeclip::AdapterConfig config = moeclip::recognise_adapter(adapter, layers, {});
   const moeclip::Shape& text = adapter.shape("text_adapter.0.fc.0.weight");

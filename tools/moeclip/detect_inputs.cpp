@@ -17,10 +17,13 @@ namespace {
 
 using moeclip::index_t;
 
-/// Files in folders that are taken for pictures. Files that are named are always tried.
+/// Files in folders that are taken for pictures, also of formats that are not read, so that none is passed over in
+/// silence; but not what an earlier run wrote there. Files that are named are always tried.
 bool is_picture_name(const std::string& path) {
-  constexpr std::array<std::string_view, 11> kExtensions{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp",
-                                                         ".ppm", ".pgm", ".pbm",  ".pnm", ".pam"};
+  if (path.ends_with(".overlay.png") || path.ends_with(".map.png")) return false;
+  constexpr std::array<std::string_view, 21> kExtensions{".png",  ".jpg",  ".jpeg", ".jpe",  ".jfif", ".bmp", ".dib",
+                                                         ".ppm",  ".pgm",  ".pbm",  ".pnm",  ".pam",  ".gif", ".tif",
+                                                         ".tiff", ".webp", ".heic", ".heif", ".avif", ".jp2", ".jxl"};
   return std::ranges::find(kExtensions, moeclip::file_extension(path)) != kExtensions.end();
 }
 

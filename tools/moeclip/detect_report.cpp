@@ -49,11 +49,14 @@ struct OutputFiles {
   std::string overlay, map, values;
 };
 
-OutputFiles write_files(const DetectInput& input, const moeclip::Detection& detection, const DetectReport& report) {
+OutputFiles files_of(const DetectInput& input, const DetectReport& report) {
   const std::string base = moeclip::join_path(report.out, input.stem);
-  const OutputFiles files{base + ".overlay.png", base + ".map.png", base + ".map.npy"};
-  for (const std::string& path : {files.overlay, files.map, files.values}) expect_writable(path, report.is_forced);
-  moeclip::create_directories(moeclip::parent_directory(base));
+  return {base + ".overlay.png", base + ".map.png", base + ".map.npy"};
+}
+
+OutputFiles write_files(const DetectInput& input, const moeclip::Detection& detection, const DetectReport& report) {
+  OutputFiles files = files_of(input, report);
+  moeclip::create_directories(moeclip::parent_directory(files.map));
   moeclip::write_png(files.overlay, moeclip::overlay(detection));
   const moeclip::index_t height = detection.map.extent(0), width = detection.map.extent(1);
   moeclip::write_file(files.map, moeclip::encode_png16(to_16_bit(detection), width, height));
@@ -127,6 +130,11 @@ std::string detection_text(const DetectInput& input, const moeclip::Detection& d
 }
 
 }  // namespace
+
+void expect_free(const DetectInput& input, const DetectReport& report) {
+  const OutputFiles files = files_of(input, report);
+  for (const std::string& path : {files.overlay, files.map, files.values}) expect_writable(path, report.is_forced);
+}
 
 void report_detection(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                       const DetectReport& report) {

@@ -4,6 +4,7 @@
 // (METHOD section 9). Switches are recognised from names and shapes; what those cannot tell is an option.
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
@@ -42,6 +43,25 @@ struct AdapterFile {
     while (has(concat(prefix, number, suffix))) ++number;
     return number;
   }
+
+  /// One more than the largest number that follows `prefix` in a name; so a tensor that lacks is asked for and missed.
+  [[nodiscard]] index_t count_numbered(const std::string& prefix) const {
+    const std::string start = stored(prefix);
+    index_t count = 0;
+    for (const WeightEntry& entry : file.entries()) {
+      if (!entry.name.starts_with(start)) continue;
+      index_t number = 0;
+      const char* const first = entry.name.data() + start.size();
+      const auto end = std::from_chars(first, entry.name.data() + entry.name.size(), number);
+      if (end.ec != std::errc() || number < 0 || number >= kMostNumbered)
+        fail(ErrorCode::format, concat(file.path(), ": tensor ", in_quotes(entry.name), " should have a number below ",
+                                       index_t{kMostNumbered}, " after ", in_quotes(start)));
+      count = std::max(count, number + 1);
+    }
+    return count;
+  }
+
+  static constexpr index_t kMostNumbered = 1024;  // mixtures or experts; more are a mistake, not a model
 };
 
 /// Finds the adapter in an open weight file. Throws mismatch if there is none.
@@ -85,7 +105,7 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   const std::string prefix = "image_adapter.seg_proj.";
   config.use_relu = adapter.has(prefix + "0.fc.0.weight");
   const index_t projections = adapter.count(prefix, config.use_relu ? ".fc.0.weight" : ".fc.weight");
-  const index_t mixtures = adapter.count("image_adapter.moe_adapters.", ".gate.weight");
+  const index_t mixtures = adapter.count_numbered("image_adapter.moe_adapters.");
   const index_t levels = !options.level_blocks.empty() ? std::ssize(options.level_blocks)
                          : mixtures > 0                ? mixtures
                                                        : projections;
@@ -112,7 +132,7 @@ inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layer
   const index_t mixtures = std::ssize(config.mixture_blocks);
   if (mixtures > 0) {
     const std::string first = "image_adapter.moe_adapters.0.";
-    config.experts = adapter.count(first + "experts.", ".lora_A.weight");
+    config.experts = adapter.count_numbered(first + "experts.");
     config.rank = adapter.shape(first + "experts.0.lora_A.weight")[0];
   }
   config.chosen = options.chosen.value_or(std::min<index_t>(2, config.experts));

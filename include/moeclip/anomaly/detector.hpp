@@ -3,6 +3,7 @@
 // The whole method behind one call: a picture in; score, verdict, map and regions out.
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -159,6 +160,16 @@ class BasicDetector {
     for (index_t i = 0; i < count; ++i) std::fill_n(picture.data() + 3 * i, 3, gray[i]);
   }
 
+  /// Throws format if a result is no number: a picture must not pass an inspection because a comparison with NaN fails.
+  static void expect_numbers(View<const T, 3> similarities, T class_value) {
+    bool are_finite = std::isfinite(class_value);
+    for (index_t i = 0; i < similarities.size(); ++i) are_finite = are_finite && std::isfinite(similarities.data()[i]);
+    if (!are_finite)
+      fail(ErrorCode::format,
+           "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
+           "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
+  }
+
   /// Map, score, verdict and regions from similarities (M, 2, L) and class score.
   void judge(Context& context, View<const T, 3> similarities, T class_value, Detection& result) const {
     const index_t size = options_.image_size;
@@ -166,6 +177,7 @@ class BasicDetector {
     const View<T, 2> map(scratch.take<T>(size * size), {size, size});
     probability_map<T>(context, similarities, map);
     const T largest = *std::max_element(map.data(), map.data() + map.size());
+    expect_numbers(similarities, class_value);
     result.class_score = static_cast<float>(class_value);
     result.score = static_cast<float>(image_score<T>(options_.domain, largest, class_value));
     result.is_anomalous = result.score >= result.threshold;

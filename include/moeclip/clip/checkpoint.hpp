@@ -250,7 +250,14 @@ Tensor<T> read_stacked(const WeightFile& file, const std::vector<std::string>& n
 template <class T>
 Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
                            detail::ReadMode mode = detail::ReadMode::borrow) {
-  const ClipTensorSource source = clip_tensor_source(clip.naming, name);
+  ClipTensorSource source = clip_tensor_source(clip.naming, name);
+  if (name == "text_projection" && clip.file.find(source.names[0]) == nullptr &&
+      clip.file.find(source.names[0] + ".weight") != nullptr) {  // open_clip can make it a linear layer
+    if (clip.file.find(source.names[0] + ".bias") != nullptr)
+      fail(ErrorCode::unsupported,
+           concat(clip.file.path(), ": its text projection has a bias, ", source.names[0], ".bias"));
+    source = {{source.names[0] + ".weight"}, true};
+  }
   if (source.names.size() > 1) return detail::read_stacked<T>(clip.file, source.names, wanted);
   if (!source.is_transposed) return detail::read_stored<T>(clip.file, source.names[0], wanted, mode);
   const Shape stored{wanted[1], wanted[0]};

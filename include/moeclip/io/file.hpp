@@ -287,7 +287,9 @@ class FileWriter {
 
 /// The whole of `path`, which may be a pipe. Throws io, or limit if it holds more than `max_bytes`.
 inline std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_bytes) {
-  detail::expect_file(path);
+  const bool is_named_pipe = detail::expect_file(path) == std::filesystem::file_type::fifo;
+  if (is_named_pipe && !path.starts_with("/dev/") && !path.starts_with("/proc/"))  // nobody may ever write to it
+    fail(ErrorCode::io, concat(path, ": is a named pipe; give a file, or the data through standard input"));
   const detail::Stream stream = detail::open_stream(detail::native_path(path), "rb");
   if (stream == nullptr) detail::fail_io(path, "opened", detail::library_error());
   std::error_code error;

@@ -139,7 +139,7 @@ inline WeightIndex read_sharded(const WeightBytes& file) {
 inline std::string find_model_file(const std::string& directory) {
   for (const char* name : {"model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
                            "open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"})
-    if (const std::string path = join_path(directory, name); file_exists(path)) return path;
+    if (std::string path = join_path(directory, name); file_exists(path)) return path;
   std::vector<std::string> found;
   for (const std::string& path : list_files(directory, false)) {
     const std::string extension = file_extension(path);
