@@ -22,7 +22,8 @@ int main() {
   constexpr moeclip::index_t kWidth = 320, kHeight = 240;
   std::vector<std::uint8_t> memory(kWidth * kHeight * 3);
   for (int frame = 0; frame < 3; ++frame) {
-    for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::uint8_t>(100 + 40 * frame + i % 7);
+    for (std::size_t i = 0; i < memory.size(); ++i)
+      memory[i] = static_cast<std::uint8_t>(100 + 40 * frame + static_cast<int>(i % 7));
     const moeclip::ImageView view{memory.data(), kWidth, kHeight, 3, kWidth * 3};
     detector.detect(context, view, anchors, result);
     std::printf("frame %d: score %.3f\n", frame, static_cast<double>(result.score));
