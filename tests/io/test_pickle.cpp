@@ -95,7 +95,7 @@ TEST_CASE("pickle: every truncation is an error") {
 }
 
 TEST_CASE("pickle: nothing can be named or called but what builds tensors") {
-  const std::string system = global("os", "system") + tuple(text("touch /tmp/owned")) + "R";
+  const std::string system = global("os", "system") + tuple(text("touch owned")) + "R";
   for (const std::string& value :
        {system, item("a", system), global("builtins", "eval") + tuple(text("1")) + "R", global("posix", "system"),
         global("__builtin__", "getattr"), global("torch.serialization", "load"), global("torch", "load"),
