@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include <moeclip/base/context.hpp>
@@ -24,7 +25,8 @@ void for_each_isa(const Test& test) {
   const auto before = moeclip::kernels::active_isa();
   for (const auto isa : moeclip::kernels::compiled()) {
     if (!moeclip::kernels::supported(isa)) continue;
-    CAPTURE(moeclip::kernels::to_string(isa));
+    const std::string name = moeclip::kernels::to_string(isa);
+    CAPTURE(name);
     moeclip::kernels::select(isa);
     test();
   }

@@ -3,10 +3,12 @@
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include <moeclip/kernels/elementwise.hpp>
 
+#include "gradient_check.hpp"
 #include "kernel_test.hpp"
 
 using namespace moeclip;
@@ -98,6 +100,37 @@ TEST_CASE("elementwise: activations") {
   });
 }
 
+// A slope is accurate to a few ulp of its own size, but near its zero (gelu: -0.752, quick_gelu: -0.751) of the terms
+// that cancel there: Phi and x phi, about a quarter.
+TEST_CASE("elementwise: slopes of the activations") {
+  for_each_isa([] {
+    Context context({.threads = 1});
+    for (const auto activation : {Activation::none, Activation::gelu, Activation::quick_gelu, Activation::leaky_relu}) {
+      const bool has_zero = activation == Activation::gelu || activation == Activation::quick_gelu;
+      const auto x = all_exponents();
+      std::vector<float> d_y(x.size(), 1.0f), d_x(x.size()), in_place(x.size(), 1.0f), tail(7);
+      const auto n = static_cast<index_t>(x.size());
+      activate_backward(context, activation, n, x.data(), d_y.data(), d_x.data());
+      activate_backward(context, activation, n, x.data(), in_place.data(), in_place.data());
+      activate_backward(context, activation, 7, x.data() + 1000, d_y.data(), tail.data());
+      CHECK(std::memcmp(tail.data(), d_x.data() + 1000, 7 * sizeof(float)) == 0);
+      CHECK(std::memcmp(in_place.data(), d_x.data(), x.size() * sizeof(float)) == 0);
+      double worst_ulps = 0, worst_near_zero = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const double expected = reference::slope(activation, double{x[i]});
+        if (has_zero && x[i] > -1.0f && x[i] < -0.5f)
+          worst_near_zero = std::max(worst_near_zero, std::fabs(double{d_x[i]} - expected) * 0x1p25);
+        else if (!std::isnan(x[i]) || has_zero)  // the slopes of none and leaky_relu are constants, NaN or not
+          worst_ulps = std::max(worst_ulps, ulps(d_x[i], expected));
+      }
+      MESSAGE(concat("slope of ", to_string(activation), " on ", to_string(active_isa()), ": worst ", worst_ulps,
+                     " ulp, near its zero ", worst_near_zero, " ulp of 1/4"));
+      CHECK(worst_ulps <= (has_zero ? 6.0 : 0.5));
+      CHECK(worst_near_zero <= 3);
+    }
+  });
+}
+
 TEST_CASE("elementwise: limits are limits") {
   for_each_isa([] {
     Context context({.threads = 1});
@@ -109,6 +142,12 @@ TEST_CASE("elementwise: limits are limits") {
       CHECK(y[1] == 0.0f);
       CHECK(std::isnan(y[2]));
       CHECK(y[3] == 0.0f);
+      const float ones[] = {1, 1, 1, 1};
+      kernels::activate_backward(context, activation, 4, x, ones, y);
+      CHECK(y[0] == 1.0f);
+      CHECK(y[1] == 0.0f);
+      CHECK(std::isnan(y[2]));
+      CHECK(y[3] == 0.5f);
     }
     kernels::sigmoid(context, 4, x, y);
     CHECK(y[0] == 1.0f);
@@ -131,4 +170,22 @@ TEST_CASE("elementwise: the same bits for any number of threads, double by formu
   CHECK(result == doctest::Approx(0.34573123063700656).epsilon(1e-14));
   kernels::exp(single, 1, &half, &result);
   CHECK(result == std::exp(0.5));
+}
+
+TEST_CASE("elementwise: the slope is the derivative of the activation, in double") {
+  Context context({.threads = 1});
+  for (const auto activation : {Activation::none, Activation::gelu, Activation::quick_gelu, Activation::leaky_relu}) {
+    Tensor<double> x(Shape{200}), y(Shape{200}), d_x(Shape{200});
+    const Rng rng(1, "slope");
+    for (index_t i = 0; i < 200; ++i) x[i] = static_cast<double>(rng.uniform(i, 6.0f));
+    const std::vector<double> d_y(200, 1.0);
+    activate_backward(context, activation, 200, x.data(), d_y.data(), d_x.data());
+    const auto loss = [&] {
+      activate(context, activation, 200, x.data(), y.data());
+      double sum = 0;
+      for (const double value : y) sum += value;
+      return sum;
+    };
+    expect_gradient(loss, {{to_string(activation), x, d_x}});
+  }
 }

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <vector>
 
+#include <moeclip/kernels/elementwise.hpp>
 #include <moeclip/kernels/gemm.hpp>
 
 #include "kernel_test.hpp"
@@ -200,4 +201,53 @@ TEST_CASE("gemm: broken contracts are errors") {
   CHECK_THROWS_AS(gemm(context, {-1, 1, 1}, row_major(x, 1), row_major(x, 1), x, 1), Error);
   CHECK_THROWS_AS(gemm(context, {2, 2, 1}, row_major(x, 1), row_major(x, 2), x, 1), Error);
   CHECK_THROWS_AS(pack(context, -1, 2, row_major(x, 2)), Error);
+}
+
+TEST_CASE("gemm: a packed matrix serves its transpose, with the bits of the plain product") {
+  for_each_isa([] {
+    for (const GemmShape& shape : {GemmShape{1, 1, 1}, GemmShape{5, 47, 49}, GemmShape{13, 48, 96},
+                                   GemmShape{8, 97, 15}, GemmShape{33, 131, 67}, GemmShape{9, 16, 257}}) {
+      CAPTURE(shape.n);
+      CAPTURE(shape.k);
+      const auto a = random_values(shape.m * shape.k, "a"), b = random_values(shape.n * shape.k, "b");
+      const auto before = random_values(shape.m * shape.n, "c");
+      for (const int threads : {1, 2}) {
+        Context context({.threads = threads});
+        // b (n, k) is packed; the product wanted is with its transpose (k, n)
+        const auto packed = pack(context, shape.n, shape.k, row_major(b.data(), shape.k));
+        auto expected = before, found = before;
+        gemm(context, shape, row_major(a.data(), shape.k), transposed(row_major(b.data(), shape.k)), expected.data(),
+             shape.n, {.accumulate = true});
+        gemm(context, shape.m, row_major(a.data(), shape.k), transposed(packed), found.data(), shape.n,
+             {.accumulate = true});
+        CHECK(std::memcmp(expected.data(), found.data(), found.size() * sizeof(float)) == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: what goes into the activation is kept, and slopes multiply") {
+  for_each_isa([] {
+    Context context({.threads = 2});
+    const GemmShape shape{13, 67, 259};
+    const auto a = random_values(shape.m * shape.k, "a"), b = random_values(shape.k * shape.n, "b");
+    const index_t ldc = shape.n + 2;
+    const auto size = static_cast<std::size_t>(shape.m * ldc);
+    std::vector<float> plain(size), kept(size), active(size), again(size), d_c(size);
+    const auto run = [&](std::vector<float>& c, const Epilogue<float>& epilogue) {
+      gemm(context, shape, row_major(a.data(), shape.k), row_major(b.data(), shape.n), c.data(), ldc, epilogue);
+    };
+    for (const auto activation : {Activation::none, Activation::gelu, Activation::quick_gelu, Activation::leaky_relu}) {
+      run(plain, {});
+      run(active, {.activation = activation});
+      run(again, {.activation = activation, .before = kept.data()});
+      CHECK(plain == kept);
+      CHECK(active == again);
+      const auto at = random_values(static_cast<index_t>(size), "slope", 2.0f);
+      run(d_c, {.activation = activation, .slope_at = at.data()});
+      std::vector<float> expected(size);
+      activate_backward(context, activation, static_cast<index_t>(size), at.data(), plain.data(), expected.data());
+      CHECK(d_c == expected);
+    }
+  });
 }

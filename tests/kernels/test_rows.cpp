@@ -4,6 +4,7 @@
 
 #include <moeclip/kernels/rows.hpp>
 
+#include "gradient_check.hpp"
 #include "kernel_test.hpp"
 
 using namespace moeclip;
@@ -119,4 +120,160 @@ TEST_CASE("rows: normalize_rows gives unit length, keeps zero rows and NaN") {
     normalize_rows(context, 1, 2, row, 2, 1e-12f);
     CHECK(std::isnan(row[1]));
   });
+}
+
+namespace {
+
+std::vector<double> random_wide(index_t count, const char* name) {
+  return kernel_test::widened(random_values(count, name));
+}
+
+double inner(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+/// Runs backward(context, d_x) in float with every instruction set and compares with `expected`: errors at most `bound`
+/// times the largest expected magnitude of the row, and the same bits for any number of threads.
+template <class Backward>
+void check_rows_backward(index_t width, const std::vector<double>& expected, double bound, const Backward& backward) {
+  for_each_isa([&] {
+    std::vector<float> first;
+    for (const int threads : {1, 2, 3}) {
+      Context context({.threads = threads});
+      std::vector<float> d_x(expected.size() + 1, 7.0f);
+      backward(context, d_x.data());
+      CHECK(d_x.back() == 7.0f);
+      if (threads == 1) first = d_x;
+      CHECK(std::memcmp(first.data(), d_x.data(), d_x.size() * sizeof(float)) == 0);
+    }
+    double worst = 0, largest = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      if (i % at(width) == 0) largest = 1e-300;
+      for (std::size_t j = i / at(width) * at(width); i % at(width) == 0 && j < i + at(width); ++j)
+        largest = std::max(largest, std::fabs(expected[j]));
+      const double off = std::fabs(double{first[i]} - expected[i]) / largest;
+      worst = off < 1e300 ? std::max(worst, off) : 1e300;
+    }
+    CHECK(worst <= bound);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("rows: softmax backward is the gradient, in float as in double") {
+  Context context({.threads = 2});
+  for (const index_t width : kWidths) {
+    CAPTURE(width);
+    auto x = random_wide(4 * width, "x");
+    std::vector<double> y(x.size()), d_x(x.size());
+    const auto d_y = random_wide(4 * width, "d_y");
+    const auto loss = [&] {
+      softmax_rows(context, 4, width, x.data(), y.data());
+      return inner(y, d_y);
+    };
+    loss();
+    softmax_rows_backward(context, 4, width, y.data(), d_y.data(), d_x.data());
+    const std::vector<float> y32(y.begin(), y.end()), d_y32(d_y.begin(), d_y.end());
+    expect_gradient(loss, {{"x", x.data(), d_x.data(), 4 * width}});
+    if (width < 3) continue;  // of one element the gradient is zero, of two it cancels
+    check_rows_backward(width, d_x, 16 * kernel_test::kEps, [&](Context& shared, float* d) {
+      std::copy(d_y32.begin(), d_y32.end(), d);
+      softmax_rows_backward(shared, 4, width, y32.data(), d, d);
+    });
+  }
+}
+
+TEST_CASE("rows: normalize backward is the gradient, on both sides of eps") {
+  Context context({.threads = 2});
+  for (const index_t width : kWidths)
+    for (const double eps : {1e-12, 100.0}) {
+      CAPTURE(width);
+      auto x = random_wide(4 * width, "x");
+      std::vector<double> y, d_x(x.size());
+      const auto d_y = random_wide(4 * width, "d_y");
+      const auto loss = [&] {
+        y = x;
+        normalize_rows(context, 4, width, y.data(), width, eps);
+        return inner(y, d_y);
+      };
+      normalize_rows_backward(context, 4, width, x.data(), eps, d_y.data(), d_x.data());
+      expect_gradient(loss, {{"x", x.data(), d_x.data(), 4 * width}});
+      if (width < 3) continue;
+      const std::vector<float> x32(x.begin(), x.end()), d_y32(d_y.begin(), d_y.end());
+      check_rows_backward(width, d_x, 16 * kernel_test::kEps, [&](Context& shared, float* d) {
+        std::copy(d_y32.begin(), d_y32.end(), d);
+        normalize_rows_backward(shared, 4, width, x32.data(), static_cast<float>(eps), d, d);
+      });
+    }
+}
+
+TEST_CASE("rows: column_sums adds, in one order for any number of threads") {
+  for_each_isa([] {
+    for (const index_t width : {1, 7, 16, 48, 129, 1031})
+      for (const index_t rows : {0, 1, 3, 4, 131, 1000}) {
+        CAPTURE(width);
+        CAPTURE(rows);
+        const index_t stride = width + 3;
+        const auto x = random_values(rows * stride, "x");
+        std::vector<double> expected(at(width), 0.5);
+        const auto wide = kernel_test::widened(x);
+        reference::column_sums(rows, width, wide.data(), stride, expected.data());
+        std::vector<float> first;
+        for (const int threads : {1, 2, 3}) {
+          Context context({.threads = threads});
+          std::vector<float> sums(at(width + 1), 0.5f);
+          column_sums(context, rows, width, x.data(), stride, sums.data());
+          CHECK(sums.back() == 0.5f);
+          if (threads == 1) first = sums;
+          CHECK(first == sums);
+        }
+        double worst = 0;
+        for (std::size_t j = 0; j < at(width); ++j) worst = std::max(worst, std::fabs(double{first[j]} - expected[j]));
+        // four sums of rows / 4 terms each, every addition rounds a number of about sqrt(rows)
+        CHECK(worst <= kernel_test::kEps * (2 + static_cast<double>(rows)));
+      }
+  });
+}
+
+TEST_CASE("rows: layer norm backward against double") {
+  for (const index_t width : {3, 15, 16, 17, 67, 1024})
+    for (const float offset : {0.0f, 10.0f}) {
+      CAPTURE(width);
+      const index_t rows = 5;
+      const auto x = random_values(rows * width, "x", 1.0f, offset), d_y = random_values(rows * width, "d_y");
+      const auto gamma = random_values(width, "gamma");
+      const auto wide_x = kernel_test::widened(x), wide_d_y = kernel_test::widened(d_y),
+                 wide_gamma = kernel_test::widened(gamma);
+      std::vector<double> expected(x.size()), d_gamma(at(width)), d_beta(at(width));
+      Context context({.threads = 1});
+      layer_norm_backward<double>(context, {rows, width, width}, wide_x.data(),
+                                  {wide_gamma.data(), nullptr, double{1e-5f}},
+                                  {.d_y = wide_d_y.data(),
+                                   .d_y_stride = width,
+                                   .d_x = expected.data(),
+                                   .d_x_stride = width,
+                                   .d_gamma = d_gamma.data(),
+                                   .d_beta = d_beta.data()});
+      std::vector<float> found_gamma, found_beta;
+      // the mean is wrong by some eps of the offset; three elements may cancel
+      check_rows_backward(width, expected, (32 + 32 * double{offset}) * (width < 15 ? 16 : 1) * kernel_test::kEps,
+                          [&](Context& shared, float* d_x) {
+                            found_gamma.assign(at(width), 0.0f), found_beta.assign(at(width), 0.0f);
+                            layer_norm_backward<float>(shared, {rows, width, width}, x.data(),
+                                                       {gamma.data(), nullptr, 1e-5f},
+                                                       {.d_y = d_y.data(),
+                                                        .d_y_stride = width,
+                                                        .d_x = d_x,
+                                                        .d_x_stride = width,
+                                                        .d_gamma = found_gamma.data(),
+                                                        .d_beta = found_beta.data()});
+                            for (std::size_t j = 0; j < at(width); ++j) {
+                              const double unit = kernel_test::kEps * (64 + 64 * double{offset});
+                              CHECK(std::fabs(double{found_gamma[j]} - d_gamma[j]) <= unit);
+                              CHECK(std::fabs(double{found_beta[j]} - d_beta[j]) <= unit);
+                            }
+                          });
+    }
 }

@@ -3,8 +3,8 @@
 
 #include <moeclip/nn/attention.hpp>
 
+#include "backward_test.hpp"
 #include "expect_error.hpp"
-#include "nn_test.hpp"
 
 using namespace nn_test;  // NOLINT
 
@@ -95,4 +95,81 @@ TEST_CASE("a layout that does not fit is told") {
   expect_error(ErrorCode::contract, {"2 x 4", "(6,8)"}, [&] {
     attention_forward<float>(context, attention, {2, 4, false}, x.view<2>(), y.view<2>());
   });
+}
+
+namespace {
+
+template <class T>
+struct AttentionGradients {
+  Tensor<T> d_x;
+  SelfAttention<T> attention;
+};
+
+template <class T>
+AttentionGradients<T> attention_gradients(int threads, const Case& sizes, bool causal, bool is_packed) {
+  Context context({.threads = threads});
+  const index_t width = sizes.heads * sizes.head_width, rows = sizes.batch * sizes.tokens;
+  SelfAttention<T> attention = random_attention<T>(sizes);
+  AttentionGradients<T> result{Tensor<T>({rows, width}), SelfAttention<T>(width, sizes.heads)};
+  zero_parameters(result.attention);
+  const TokenLayout layout{sizes.batch, sizes.tokens, causal};
+  const Tensor<T> x = random_tensor<T>({rows, width}, "attention x", 2.0f);
+  const Tensor<T> d_y = random_tensor<T>({rows, width}, "attention d_y");
+  Tensor<T> y({rows, width}), qkv({rows, 3 * width}), heads({rows, width});
+  if (is_packed) {
+    pack(context, attention.in_proj);
+    pack(context, attention.out_proj);
+  }
+  attention_forward<T>(context, attention, layout, x.template view<2>(), y.template view<2>(),
+                       {qkv.template view<2>(), heads.template view<2>()});
+  attention_backward<T>(
+      context, attention, layout,
+      {x.template view<2>(), std::as_const(qkv).template view<2>(), std::as_const(heads).template view<2>(),
+       d_y.template view<2>(), result.d_x.template view<2>()},
+      &result.attention);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("the backward pass of attention is its gradient") {
+  Context context({.threads = 2});
+  for (const Case& sizes : {Case{1, 1, 1, 1}, Case{2, 3, 1, 4}, Case{1, 7, 3, 5}, Case{2, 17, 2, 8}})
+    for (const bool causal : {false, true}) {
+      const auto found = attention_gradients<double>(2, sizes, causal, false);
+      SelfAttention<double> attention = random_attention<double>(sizes);
+      const index_t width = sizes.heads * sizes.head_width, rows = sizes.batch * sizes.tokens;
+      Tensor<double> x = random_tensor<double>({rows, width}, "attention x", 2.0f);
+      const Tensor<double> d_y = random_tensor<double>({rows, width}, "attention d_y");
+      const auto loss = [&] {
+        Tensor<double> y({rows, width});
+        attention_forward<double>(context, attention, {sizes.batch, sizes.tokens, causal}, std::as_const(x).view<2>(),
+                                  y.view<2>());
+        return inner(y, d_y);
+      };
+      expect_gradient(loss, {{"x", x, found.d_x}});
+      expect_gradient(loss, parameter_gradients(attention, found.attention));
+    }
+}
+
+TEST_CASE("attention backward: float agrees with double, any number of threads gives the same bits, packed or plain") {
+  for (const Case& sizes : kCases)
+    for (const bool causal : {false, true}) {
+      const auto exact = attention_gradients<double>(1, sizes, causal, false);
+      const auto one = attention_gradients<float>(1, sizes, causal, false);
+      // three products deep, each of at most `width` or `tokens` terms
+      const double bound = 8 + 4 * std::sqrt(static_cast<double>(sizes.heads * sizes.head_width + sizes.tokens));
+      CHECK(worst_in_eps(one.d_x, exact.d_x) <= bound);
+      visit_parameters(one.attention, "", [](const std::string&, const Tensor<float>& tensor) {
+        for (const float value : tensor) REQUIRE(std::isfinite(value));
+      });
+      CHECK(worst_in_eps(one.attention.in_proj, exact.attention.in_proj) <= bound);
+      CHECK(worst_in_eps(one.attention.out_proj, exact.attention.out_proj) <= bound);
+      for (const int threads : {2, 3})
+        for (const bool is_packed : {false, true}) {
+          const auto other = attention_gradients<float>(threads, sizes, causal, is_packed);
+          CHECK(same_bits(other.d_x, one.d_x));
+          CHECK(same_parameters(other.attention, one.attention));
+        }
+    }
 }

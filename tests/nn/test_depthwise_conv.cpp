@@ -3,8 +3,8 @@
 
 #include <moeclip/nn/depthwise_conv.hpp>
 
+#include "backward_test.hpp"
 #include "expect_error.hpp"
-#include "nn_test.hpp"
 
 using namespace nn_test;  // NOLINT
 
@@ -40,4 +40,45 @@ TEST_CASE("another number of channels is told") {
   Tensor<float> x({3, 5}), y({3, 5});
   expect_error(ErrorCode::contract, {"4 channels", "5"},
                [&] { depthwise_conv_forward<float>(context, conv, x.view<2>(), y.view<2>()); });
+}
+
+TEST_CASE("the backward pass of the convolution is its gradient") {
+  Context context({.threads = 2});
+  for (const index_t tokens : {1, 2, 3, 25})
+    for (const index_t width : {1, 7, 64, 131}) {
+      DepthwiseConv<double> conv(width), gradient(width);
+      randomize(conv.weight, "taps");
+      zero_parameters(gradient);
+      Tensor<double> x = random_tensor<double>({tokens, width}, "sequence"), y({tokens, width}), d_x({tokens, width});
+      const Tensor<double> d_y = random_tensor<double>({tokens, width}, "conv d_y");
+      depthwise_conv_backward<double>(context, conv, std::as_const(x).view<2>(), d_y.view<2>(), d_x.view<2>(),
+                                      &gradient);
+      const auto loss = [&] {
+        depthwise_conv_forward<double>(context, conv, std::as_const(x).view<2>(), y.view<2>());
+        return inner(y, d_y);
+      };
+      expect_gradient(loss, {{"x", x, d_x}});
+      expect_gradient(loss, parameter_gradients(conv, gradient));
+    }
+}
+
+TEST_CASE("convolution backward: float agrees with double, the same bits for any threads, parts on request") {
+  const index_t tokens = 100, width = 131;
+  const auto gradients = [&]<class T>(T, int threads) {
+    Context context({.threads = threads});
+    DepthwiseConv<T> conv(width), gradient(width);
+    randomize(conv.weight, "taps");
+    zero_parameters(gradient);
+    const Tensor<T> x = random_tensor<T>({tokens, width}, "sequence"), d_y = random_tensor<T>({tokens, width}, "d_y");
+    Tensor<T> d_x({tokens, width});
+    depthwise_conv_backward<T>(context, conv, {}, d_y.template view<2>(), d_x.template view<2>(), nullptr);
+    depthwise_conv_backward<T>(context, conv, x.template view<2>(), d_y.template view<2>(), {}, &gradient);
+    return std::pair(d_x, gradient.weight);
+  };
+  const auto exact = gradients(1.0, 1);
+  const auto one = gradients(1.0f, 1), three = gradients(1.0f, 3);
+  CHECK(worst_in_eps(one.first, exact.first) <= 3);
+  CHECK(worst_in_eps(one.second, exact.second) <= std::sqrt(100.0));
+  CHECK(same_bits(one.first, three.first));
+  CHECK(same_bits(one.second, three.second));
 }

@@ -3,8 +3,8 @@
 
 #include <moeclip/nn/patch_embed.hpp>
 
+#include "backward_test.hpp"
 #include "expect_error.hpp"
-#include "nn_test.hpp"
 
 using namespace nn_test;  // NOLINT
 
@@ -57,4 +57,35 @@ TEST_CASE("images that cannot be cut are refused") {
   expect_error(ErrorCode::contract, {"27 inputs"},
                [&] { patch_embed_forward<float>(context, kernel, 3, fits.view<4>(), short_tokens.view<3>()); });
   CHECK_NOTHROW(patch_embed_forward<float>(context, kernel, 3, fits.view<4>(), tokens.view<3>()));
+}
+
+TEST_CASE("the backward pass of the patch embedding is its gradient, in float as in double") {
+  const index_t batch = 2, patch = 3, side = 6, width = 5, patches = 4, inputs = 27;
+  const auto gradient_of = [&]<class T>(T, int threads) {
+    Context context({.threads = threads});
+    Linear<T> kernel(width, inputs, false), gradient(width, inputs, false);
+    zero_parameters(gradient);
+    const Tensor<T> images = random_tensor<T>({batch, 3, side, side}, "images");
+    const Tensor<T> d_tokens = random_tensor<T>({batch, 1 + patches, width}, "d_tokens");
+    patch_embed_backward<T>(context, kernel, patch, images.template view<4>(), d_tokens.template view<3>(), &gradient);
+    patch_embed_backward<T>(context, kernel, patch, images.template view<4>(), d_tokens.template view<3>(), nullptr);
+    return gradient;
+  };
+  const Linear<double> gradient = gradient_of(1.0, 2);
+  Context context({.threads = 1});
+  Linear<double> kernel(width, inputs, false);
+  randomize(kernel.weight, "conv1.weight");
+  const Tensor<double> images = random_tensor<double>({batch, 3, side, side}, "images");
+  Tensor<double> d_tokens = random_tensor<double>({batch, 1 + patches, width}, "d_tokens");
+  for (index_t b = 0; b < batch; ++b)  // row 0 is not the embedding's: forward leaves it alone
+    for (index_t c = 0; c < width; ++c) d_tokens.view<3>()(b, 0, c) = 0;
+  const auto loss = [&] {
+    Tensor<double> tokens({batch, 1 + patches, width});
+    patch_embed_forward<double>(context, kernel, patch, images.view<4>(), tokens.view<3>());
+    return inner(tokens, d_tokens);
+  };
+  expect_gradient(loss, parameter_gradients(kernel, gradient));
+  const Linear<float> one = gradient_of(1.0f, 1), three = gradient_of(1.0f, 3);
+  CHECK(worst_in_eps(one, gradient) <= 8);
+  CHECK(same_parameters(one, three));
 }

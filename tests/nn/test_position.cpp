@@ -6,6 +6,7 @@
 
 #include "expect_error.hpp"
 #include "golden_data.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -59,4 +60,25 @@ TEST_CASE("an embedding that is no square and a class token is refused") {
   expect_error(ErrorCode::contract, {"(6,3)", "grid of 4"}, [&] { static_cast<void>(resize_positions(odd, 4)); });
   expect_error(ErrorCode::contract, {"(1,3)"}, [&] { static_cast<void>(resize_positions(only_class, 4)); });
   expect_error(ErrorCode::contract, {"grid of 0"}, [&] { static_cast<void>(resize_positions(fine, 0)); });
+}
+
+TEST_CASE("the backward pass of resizing positions is its gradient") {
+  for (const auto& [from, to] : std::initializer_list<std::pair<index_t, index_t>>{{4, 7}, {7, 3}, {5, 5}, {1, 4}}) {
+    Tensor<double> positions = random_tensor<double>({1 + from * from, 6}, "positions");
+    const Tensor<double> d_resized = random_tensor<double>({1 + to * to, 6}, "d_resized");
+    Tensor<double> gradient({1 + from * from, 6}), twice({1 + from * from, 6});
+    resize_positions_backward<double>(d_resized.view<2>(), gradient);
+    const auto loss = [&, grid = to] {
+      const Tensor<double> resized = resize_positions(positions, grid);
+      double sum = 0;
+      for (index_t i = 0; i < resized.size(); ++i) sum += resized[i] * d_resized[i];
+      return sum;
+    };
+    expect_gradient(loss, {{"positions", positions, gradient}});
+    for (int i = 0; i < 2; ++i) resize_positions_backward<double>(d_resized.view<2>(), twice);
+    for (index_t i = 0; i < twice.size(); ++i) CHECK(twice[i] == doctest::Approx(2 * gradient[i]));
+  }
+  Tensor<double> odd({6, 3});
+  const Tensor<double> fine({5, 3});
+  expect_error(ErrorCode::contract, {"(6,3)"}, [&] { resize_positions_backward<double>(fine.view<2>(), odd); });
 }

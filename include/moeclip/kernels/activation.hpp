@@ -45,5 +45,20 @@ T activate(Activation activation, T x) {
   return x * sigmoid(T(1.702) * x);
 }
 
+/// Its derivative at x (ACT-1' in this folder's README). At its kink, zero, leaky_relu has the slope of the left side,
+/// as in PyTorch.
+template <class T>
+T slope(Activation activation, T x) {
+  if (activation == Activation::none) return T(1);
+  if (activation == Activation::leaky_relu) return x > T(0) ? T(1) : T(0.01);
+  if (std::isinf(x)) return x < T(0) ? T(0) : T(1);
+  if (activation == Activation::gelu) {
+    const T density = T(0.39894228040143267794) * std::exp(T(-0.5) * x * x);
+    return T(0.5) * std::erfc(-x * T(0.70710678118654752440)) + x * density;
+  }
+  const T z = T(1.702) * x, s = sigmoid(z);
+  return s + z * s * sigmoid(-z);
+}
+
 }  // namespace reference
 }  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

@@ -20,4 +20,13 @@ struct Attention {
   bool causal = false;  ///< token t sees tokens 0..t only
 };
 
+/// What attention's backward pass is given beside the arguments of the forward pass, whose `out` holds the result.
+template <class T>
+struct AttentionGradient {
+  const T* d_out = nullptr;  ///< (B, T, H * Dh), `d_out_stride` elements from token to token
+  index_t d_out_stride = 0;
+  T *d_query = nullptr, *d_key = nullptr, *d_value = nullptr;  ///< as query, `d_stride` apart; overwritten
+  index_t d_stride = 0;
+};
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

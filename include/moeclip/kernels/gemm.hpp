@@ -84,8 +84,9 @@ inline void expect_gemm(GemmShape shape, index_t ldc) {
 
 }  // namespace detail
 
-/// c(i,j) = activation(sum_k a(i,k) b(k,j) + bias(j)) [+ c(i,j)]; c is row-major, `ldc` elements from row to row, and
-/// overlaps neither a nor b. The result has the same bits for any number of threads.
+/// c(i,j) = activation(sum_k a(i,k) b(k,j) + bias(j)) [+ c(i,j)], or as `epilogue` says otherwise; c is row-major,
+/// `ldc` elements from row to row, and overlaps neither a nor b. The result has the same bits for any number of
+/// threads.
 template <class T>
 void gemm(Context& context, GemmShape shape, MatrixRef<T> a, MatrixRef<T> b, T* c, index_t ldc,
           const Epilogue<T>& epilogue = {}) {
@@ -101,7 +102,7 @@ void gemm(Context& context, GemmShape shape, MatrixRef<T> a, MatrixRef<T> b, T* 
     T* const sums = scope.take<T>(context.threads() * shape.n);
     const double work = static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
     detail::share(context, shape.m, work, [&](index_t i, int worker) {
-      reference::gemm_row(shape, a.from_row(i), b, epilogue, c + i * ldc, sums + worker * shape.n);
+      reference::gemm_row(shape, a.from_row(i), b, epilogue.from_row(i * ldc), c + i * ldc, sums + worker * shape.n);
     });
   }
 }
@@ -117,6 +118,37 @@ void gemm(Context& context, index_t m, MatrixRef<T> a, const PackedMatrix<T>& b,
     detail::multiply(context, b.table(), {shape, a, b.data(), c, ldc, epilogue});
   } else {
     gemm(context, shape, a, row_major(b.data(), b.columns()), c, ldc, epilogue);
+  }
+}
+
+/// A packed matrix taken the other way round: how a weight that was packed for the forward pass serves the backward
+/// one.
+template <class T>
+struct TransposedPacked {
+  const PackedMatrix<T>& matrix;
+};
+
+template <class T>
+TransposedPacked<T> transposed(const PackedMatrix<T>& matrix) {
+  return {matrix};
+}
+
+/// The same with b^T packed: a has m rows and as many columns as the packed matrix. It is packed anew the other way
+/// round, square by square, in scratch.
+template <class T>
+void gemm(Context& context, index_t m, MatrixRef<T> a, TransposedPacked<T> b, T* c, index_t ldc,
+          const Epilogue<T>& epilogue = {}) {
+  const PackedMatrix<T>& from = b.matrix;
+  const GemmShape shape{m, from.rows(), from.columns()};
+  if constexpr (std::is_same_v<T, float>) {
+    detail::expect_gemm(shape, ldc);
+    if (shape.m == 0 || shape.n == 0) return;
+    Arena::Scope scope(context.arena());
+    float* const packed = scope.take<float>(round_up(shape.n, from.table().tile_columns) * shape.k);
+    detail::transpose_packed(context, from.table(), from.rows(), from.columns(), from.data(), packed);
+    detail::multiply(context, from.table(), {shape, a, packed, c, ldc, epilogue});
+  } else {
+    gemm(context, shape, a, transposed(row_major(from.data(), from.columns())), c, ldc, epilogue);
   }
 }
 

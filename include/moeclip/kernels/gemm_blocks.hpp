@@ -30,6 +30,19 @@ inline void pack_right(Context& context, const KernelTable& table, index_t k, in
         });
 }
 
+/// Packed b (k x n) becomes packed b^T (n x k): a square of tile_columns by tile_columns elements is contiguous in
+/// both, so each is transposed where it lies in the cache, and what is not read again is written once.
+inline void transpose_packed(Context& context, const KernelTable& table, index_t k, index_t n, const float* b,
+                             float* panels) {
+  const index_t side = table.tile_columns;
+  share(context, round_up(k, side) / side, 8.0 * static_cast<double>(k * n), [&](index_t panel, int) {
+    const index_t i = panel * side;
+    for (index_t j = 0; j < n; j += side)
+      table.pack_columns(
+          {std::min(side, k - i), std::min(side, n - j), b + j * k + i * side, side, 1, panels + i * n + j * side});
+  });
+}
+
 /// How c is cut: into `down` x `across` blocks of whole tiles, whose sizes differ by one tile at most.
 struct Cut {
   index_t row_tiles, column_tiles, down, across;
@@ -79,6 +92,8 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
     job.bias = call.epilogue.bias != nullptr ? call.epilogue.bias + j : nullptr;
     job.activation = call.epilogue.activation;
     job.accumulate = call.epilogue.accumulate;
+    job.before = call.epilogue.before != nullptr ? call.epilogue.before + i * call.ldc + j : nullptr;
+    job.slope_at = call.epilogue.slope_at != nullptr ? call.epilogue.slope_at + i * call.ldc + j : nullptr;
     table.gemm(job);
   });
 }

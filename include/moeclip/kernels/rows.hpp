@@ -18,6 +18,11 @@ struct LayerNormWeights {
   T eps = T(1e-5);
 };
 
+/// Rows of x and how far they lie apart.
+struct LayerNormShape {
+  index_t rows = 0, width = 0, stride = 0;
+};
+
 /// y = gamma * (x - mean) / sqrt(variance + eps) + beta, with the biased variance of each row; y may be x.
 template <class T>
 void layer_norm(Context& context, index_t rows, index_t width, const T* x, index_t x_stride,
@@ -78,6 +83,91 @@ void normalize_rows(Context& context, index_t rows, index_t width, T* x, index_t
         for (index_t j = 0; j < width; ++j) row[j] /= divisor;
     }
   });
+}
+
+/// d_x = y (d_y - sum y d_y) for each row of y = softmax(x) (rows, width), all contiguous; d_x may be d_y.
+template <class T>
+void softmax_rows_backward(Context& context, index_t rows, index_t width, const T* y, const T* d_y, T* d_x) {
+  detail::for_pieces(context, width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
+    for (index_t i = begin * width; i < end * width; i += width) {
+      if constexpr (std::is_same_v<T, float>)
+        active().softmax_backward(width, y + i, d_y + i, d_x + i);
+      else
+        reference::softmax_row_backward(width, y + i, d_y + i, d_x + i);
+    }
+  });
+}
+
+/// d_x of y = x / max(|x|, eps) for each row of x (rows, width), all contiguous; d_x may be d_y. Where |x| < eps the
+/// divisor is constant.
+template <class T>
+void normalize_rows_backward(Context& context, index_t rows, index_t width, const T* x, T eps, const T* d_y, T* d_x) {
+  detail::for_pieces(context, width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
+    for (index_t i = begin * width; i < end * width; i += width) {
+      if constexpr (std::is_same_v<T, float>)
+        active().normalize_backward(width, x + i, eps, d_y + i, d_x + i);
+      else
+        reference::normalize_row_backward(width, x + i, eps, d_y + i, d_x + i);
+    }
+  });
+}
+
+/// sums(j) += sum_i x(i, j), for x (rows, width) with `stride` elements from row to row. Shared out by columns, so the
+/// result has the same bits for any number of threads.
+template <class T>
+void column_sums(Context& context, index_t rows, index_t width, const T* x, index_t stride, T* sums) {
+  constexpr index_t kStrip = 128;  // columns per task: 512 bytes of float are worth a visit to a row
+  detail::share(context, (width + kStrip - 1) / kStrip, static_cast<double>(rows * width), [&](index_t strip, int) {
+    const index_t begin = strip * kStrip, count = std::min(kStrip, width - begin);
+    if constexpr (std::is_same_v<T, float>)
+      active().column_sums(rows, count, x + begin, stride, sums + begin);
+    else
+      reference::column_sums(rows, count, x + begin, stride, sums + begin);
+  });
+}
+
+/// What layer_norm_backward works on: rows of x, d_y and d_x lie a stride each apart.
+template <class T>
+struct LayerNormGradient {
+  const T* d_y = nullptr;
+  index_t d_y_stride = 0;
+  T* d_x = nullptr;  ///< may be d_y unless `accumulate`; null if not wanted
+  index_t d_x_stride = 0;
+  bool accumulate = false;                  ///< add to d_x instead of overwriting it
+  T *d_gamma = nullptr, *d_beta = nullptr;  ///< (D), added to; both null if not wanted
+};
+
+/// Gradients of layer_norm; mean and rstd are computed from x again.
+template <class T>
+void layer_norm_backward(Context& context, LayerNormShape shape, const T* x, const LayerNormWeights<T>& weights,
+                         const LayerNormGradient<T>& gradient) {
+  // sums over rows: chunk by chunk, then the chunks in order; chunks depend on the number of rows alone
+  const index_t chunk = std::max<index_t>(64, (shape.rows + 63) / 64), chunks = (shape.rows + chunk - 1) / chunk;
+  const bool has_sums = gradient.d_gamma != nullptr;
+  Arena::Scope scratch(context.arena());
+  T* const sums = scratch.take<T>(has_sums ? chunks * 2 * shape.width : 0);
+  std::fill_n(sums, has_sums ? chunks * 2 * shape.width : 0, T(0));
+  detail::share(context, chunks, 16.0 * static_cast<double>(shape.rows * shape.width), [&](index_t i, int) {
+    LayerNormRowGradient<T> row;
+    row.width = shape.width;
+    row.gamma = weights.gamma;
+    row.eps = weights.eps;
+    row.accumulate = gradient.accumulate;
+    row.d_gamma = has_sums ? sums + i * 2 * shape.width : nullptr;
+    row.d_beta = has_sums ? row.d_gamma + shape.width : nullptr;
+    for (index_t r = i * chunk; r < std::min(shape.rows, (i + 1) * chunk); ++r) {
+      row.x = x + r * shape.stride;
+      row.d_y = gradient.d_y + r * gradient.d_y_stride;
+      row.d_x = gradient.d_x != nullptr ? gradient.d_x + r * gradient.d_x_stride : nullptr;
+      if constexpr (std::is_same_v<T, float>)
+        active().layer_norm_backward(row);
+      else
+        reference::layer_norm_row_backward(row);
+    }
+  });
+  if (!has_sums) return;
+  column_sums(context, chunks, shape.width, sums, 2 * shape.width, gradient.d_gamma);
+  column_sums(context, chunks, shape.width, sums + shape.width, 2 * shape.width, gradient.d_beta);
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

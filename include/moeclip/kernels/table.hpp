@@ -8,6 +8,7 @@
 #include "isa.hpp"
 #include "matrix.hpp"
 #include "resample.hpp"
+#include "row_args.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS::kernels {
 
@@ -32,6 +33,8 @@ struct GemmJob {
   const float* bias = nullptr;  ///< from the first column of this block on, or null
   Activation activation = Activation::none;
   bool accumulate = false;
+  float* before = nullptr;          ///< as c: receives what the activation is applied to, or null
+  const float* slope_at = nullptr;  ///< as c: multiply by the slope there instead of applying the activation, or null
 };
 
 /// A panel of queries of one head of one image, computed by one worker.
@@ -42,6 +45,14 @@ struct AttentionJob {
   const float* keys = nullptr;    ///< (tokens) as row panels, k is the head width
   const float* values = nullptr;  ///< (head width) as row panels, key block after key block
   float* scratch = nullptr;       ///< attention_scratch(...) elements
+};
+
+/// Attention backward of one head of one image, computed by one worker.
+struct AttentionBackwardJob {
+  const Attention<float>* args = nullptr;
+  const AttentionGradient<float>* gradient = nullptr;
+  index_t image = 0, head = 0;
+  float* scratch = nullptr;  ///< attention_backward_scratch(...) elements
 };
 
 struct KernelTable {
@@ -55,12 +66,18 @@ struct KernelTable {
   void (*pack_columns)(const PackJob&) noexcept;  ///< panels of tile_columns lanes
   void (*gemm)(const GemmJob&) noexcept;
   void (*attention)(const AttentionJob&) noexcept;
+  void (*attention_backward)(const AttentionBackwardJob&) noexcept;
   void (*layer_norm)(index_t width, const float* x, const float* gamma, const float* beta, float eps,
                      float* y) noexcept;
+  void (*layer_norm_backward)(const LayerNormRowGradient<float>&) noexcept;
   void (*softmax)(index_t width, const float* x, float* y) noexcept;
+  void (*softmax_backward)(index_t width, const float* y, const float* d_y, float* d_x) noexcept;
   float (*norm)(index_t width, const float* x) noexcept;
   void (*divide)(index_t n, float divisor, const float* x, float* y) noexcept;
+  void (*normalize_backward)(index_t width, const float* x, float eps, const float* d_y, float* d_x) noexcept;
+  void (*column_sums)(index_t rows, index_t width, const float* x, index_t stride, float* sums) noexcept;
   void (*activate)(Activation activation, index_t n, const float* x, float* y) noexcept;
+  void (*activate_backward)(Activation activation, index_t n, const float* x, const float* d_y, float* d_x) noexcept;
   void (*exp)(index_t n, const float* x, float* y) noexcept;
   void (*sigmoid)(index_t n, const float* x, float* y) noexcept;
   void (*resample_row_rgb)(const std::uint8_t* row, index_t width, const ResampleColumns& columns,
@@ -78,6 +95,16 @@ constexpr index_t round_up(index_t n, index_t step) { return (n + step - 1) / st
 inline index_t attention_scratch(const KernelTable& table, index_t tokens, index_t head_width) {
   const index_t rows = round_up(tokens, table.tile_rows) + head_width + round_up(head_width, table.tile_rows);
   return rows * table.tile_columns;
+}
+
+/// Elements of AttentionBackwardJob::scratch, in the order of body/attention_backward.inl: keys and values packed three
+/// ways, gradients of keys and values, scores of all keys for one panel of queries, and what belongs to the panel.
+inline index_t attention_backward_scratch(const KernelTable& table, index_t tokens, index_t head_width) {
+  const index_t keys = round_up(tokens, table.tile_rows), padded_width = round_up(head_width, table.tile_rows);
+  const index_t wide = round_up(head_width, table.tile_columns), panel = table.tile_columns;
+  const index_t packed = 2 * keys * head_width + padded_width * tokens;
+  const index_t per_panel = (2 * head_width + padded_width) * panel + 2 * panel * wide;
+  return packed + 2 * keys * wide + (keys + round_up(table.key_block, table.tile_rows)) * panel + per_panel;
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

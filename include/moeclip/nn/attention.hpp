@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-#include "../kernels/attention.hpp"
+#include "../kernels/attention_backward.hpp"
 #include "linear.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
@@ -37,36 +37,95 @@ struct TokenLayout {
   bool causal = false;  ///< token t sees tokens 0..t only (text)
 };
 
-/// y += Attention(x), for x and y (B * T, D) of distinct memory.
+/// What backward needs of a forward pass beside its input. Probabilities are not kept: they are T x T, and computed
+/// again from q and k.
 template <class T>
-void attention_forward(Context& context, const SelfAttention<T>& attention, TokenLayout layout, View<const T, 2> x,
-                       View<T, 2> y) {
-  const index_t rows = layout.batch * layout.tokens, width = attention.out_proj.outputs();
-  MOECLIP_EXPECT(x.extent(0) == rows && width % attention.heads == 0, "attention over ", layout.batch, " x ",
-                 layout.tokens, " tokens with ", attention.heads, " heads was given x (", x.extent(0), ",", x.extent(1),
-                 ")");
-  Arena::Scope scratch(context.arena());
-  const View<T, 2> qkv(scratch.take<T>(rows * 3 * width), {rows, 3 * width});
-  const View<T, 2> heads(scratch.take<T>(rows * width), {rows, width});
+struct AttentionSaved {
+  View<T, 2> qkv;    // (B * T, 3D): queries, keys, values
+  View<T, 2> heads;  // (B * T, D): o_1 ... o_H, before the output projection
+};
 
-  linear_forward<T>(context, attention.in_proj, x, qkv);  // (1)
+namespace detail {
 
-  kernels::Attention<T> task{};  // (2)
+/// Step (2) for the kernels: all heads of all images, from qkv (B * T, 3D) to heads (B * T, D).
+template <class T>
+kernels::Attention<T> attention_task(const SelfAttention<T>& attention, TokenLayout layout, View<const T, 2> qkv,
+                                     View<T, 2> heads) {
+  const index_t width = heads.extent(1);
+  kernels::Attention<T> task{};
   task.query = qkv.data();
   task.key = qkv.data() + width;
   task.value = qkv.data() + 2 * width;
-  task.stride = 3 * width;
+  task.stride = qkv.stride(0);
   task.out = heads.data();
-  task.out_stride = width;
+  task.out_stride = heads.stride(0);
   task.batch = layout.batch;
   task.tokens = layout.tokens;
   task.heads = attention.heads;
   task.head_width = width / attention.heads;
   task.scale = T(1) / std::sqrt(static_cast<T>(task.head_width));
   task.causal = layout.causal;
-  kernels::attention<T>(context, task);
+  return task;
+}
 
-  linear_forward<T>(context, attention.out_proj, heads, y, {.accumulate = true});  // (3)
+}  // namespace detail
+
+/// y += Attention(x), for x and y (B * T, D) of distinct memory; `saved` receives what backward needs.
+template <class T>
+void attention_forward(Context& context, const SelfAttention<T>& attention, TokenLayout layout, View<const T, 2> x,
+                       View<T, 2> y, const AttentionSaved<T>& saved) {
+  MOECLIP_EXPECT(x.extent(0) == layout.batch * layout.tokens && x.extent(1) % attention.heads == 0, "attention over ",
+                 layout.batch, " x ", layout.tokens, " tokens with ", attention.heads, " heads was given x (",
+                 x.extent(0), ",", x.extent(1), ")");
+  linear_forward<T>(context, attention.in_proj, x, saved.qkv);                                           // (1)
+  kernels::attention<T>(context, detail::attention_task<T>(attention, layout, saved.qkv, saved.heads));  // (2)
+  linear_forward<T>(context, attention.out_proj, saved.heads, y, {.accumulate = true});                  // (3)
+}
+
+/// The same with nothing kept.
+template <class T>
+void attention_forward(Context& context, const SelfAttention<T>& attention, TokenLayout layout, View<const T, 2> x,
+                       View<T, 2> y) {
+  const index_t rows = x.extent(0), width = attention.out_proj.outputs();
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> qkv(scratch.take<T>(rows * 3 * width), {rows, 3 * width});
+  const View<T, 2> heads(scratch.take<T>(rows * width), {rows, width});
+  attention_forward<T>(context, attention, layout, x, y, {qkv, heads});
+}
+
+/// From d_y (B * T, D), the gradient of what forward added to y, to d_x (B * T, D); d_x is overwritten and may be d_y.
+/// `x` is read only if `gradient` is not null; its tensors are added to.  (ATT-1')
+template <class T>
+struct AttentionBackward {
+  View<const T, 2> x, qkv, heads, d_y;  // qkv, heads: as saved by forward
+  View<T, 2> d_x;
+};
+
+template <class T>
+void attention_backward(Context& context, const SelfAttention<T>& attention, TokenLayout layout,
+                        const AttentionBackward<T>& task, SelfAttention<T>* gradient) {
+  const index_t rows = layout.batch * layout.tokens, width = attention.out_proj.inputs();
+  MOECLIP_EXPECT(task.qkv.extent(0) == rows && task.heads.extent(0) == rows && task.d_y.extent(0) == rows,
+                 "attention backward over ", layout.batch, " x ", layout.tokens, " tokens was given d_y (",
+                 task.d_y.extent(0), ",", task.d_y.extent(1), ") and saved (", task.qkv.extent(0), ",",
+                 task.qkv.extent(1), ")");
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> d_heads(scratch.take<T>(rows * width), {rows, width});
+  const View<T, 2> d_qkv(scratch.take<T>(rows * 3 * width), {rows, 3 * width});
+  linear_backward<T>(context, attention.out_proj, task.heads, task.d_y, d_heads,  // (3')
+                     gradient != nullptr ? &gradient->out_proj : nullptr);
+  kernels::AttentionGradient<T> heads_gradient{};
+  heads_gradient.d_out = d_heads.data();
+  heads_gradient.d_out_stride = width;
+  heads_gradient.d_query = d_qkv.data();
+  heads_gradient.d_key = d_qkv.data() + width;
+  heads_gradient.d_value = d_qkv.data() + 2 * width;
+  heads_gradient.d_stride = 3 * width;
+  const View<T, 2> heads(const_cast<T*>(task.heads.data()), task.heads.extents(), task.heads.strides());  // only read
+  kernels::attention_backward<T>(context, detail::attention_task<T>(attention, layout, task.qkv, heads),  // (2')
+                                 heads_gradient);
+  linear_backward<T>(context, attention.in_proj, task.x, d_qkv, task.d_x,  // (1')
+                     gradient != nullptr ? &gradient->in_proj : nullptr);
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

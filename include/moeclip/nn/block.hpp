@@ -3,6 +3,8 @@
 // One pre-norm transformer block, the same for images and text (BLK-1 in this folder's README):
 //   x += Attention(LN1(x)),   x += MLP(LN2(x)).
 
+#include <algorithm>
+
 #include "attention.hpp"
 #include "layer_norm.hpp"
 #include "mlp.hpp"
@@ -46,6 +48,82 @@ void block_forward(Context& context, const Block<T>& block, kernels::Activation 
   attention_forward<T>(context, block.attention, layout, normed, x);  // (2)
   layer_norm_forward<T>(context, block.ln_2, x, normed);              // (3)
   mlp_forward<T>(context, block.mlp, activation, normed, x);          // (4)
+}
+
+/// What backward needs of a forward pass. The normalised tokens, the probabilities and the activated hidden values are
+/// computed again; see this folder's README.
+template <class T>
+struct BlockSaved {
+  Tensor<T> x;       // (B * T, D): the block's input
+  Tensor<T> qkv;     // (B * T, 3D)
+  Tensor<T> heads;   // (B * T, D): before the output projection
+  Tensor<T> middle;  // (B * T, D): after the attention's residual
+  Tensor<T> hidden;  // (B * T, F): before the activation
+};
+
+namespace detail {
+
+/// `tensor` as (rows, columns), its memory kept if the shape fits.
+template <class T>
+View<T, 2> room(Tensor<T>& tensor, index_t rows, index_t columns) {
+  if (tensor.shape() != Shape{rows, columns}) tensor = Tensor<T>::uninitialised({rows, columns});
+  return tensor.template view<2>();
+}
+
+/// Copies x, contiguous, into `tensor`.
+template <class T>
+void keep(Context& context, View<const T, 2> x, Tensor<T>& tensor) {
+  T* const to = room(tensor, x.extent(0), x.extent(1)).data();
+  kernels::detail::for_pieces(context, x.size(), 1, [&](index_t begin, index_t end) {
+    std::copy(x.data() + begin, x.data() + end, to + begin);
+  });
+}
+
+}  // namespace detail
+
+/// Runs the block on x (B * T, D), contiguous, in place, and keeps what backward needs in `saved` unless it is null.
+template <class T>
+void block_forward(Context& context, const Block<T>& block, kernels::Activation activation, TokenLayout layout,
+                   View<T, 2> x, BlockSaved<T>* saved) {
+  if (saved == nullptr) return block_forward<T>(context, block, activation, layout, x);
+  MOECLIP_EXPECT(x.is_contiguous(), "a block keeps its input only if its rows are contiguous");
+  const index_t rows = x.extent(0), width = x.extent(1);
+  const View<T, 2> qkv = detail::room(saved->qkv, rows, 3 * width), heads = detail::room(saved->heads, rows, width);
+  const View<T, 2> hidden = detail::room(saved->hidden, rows, block.mlp.c_fc.outputs());
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> normed(scratch.take<T>(x.size()), x.extents());
+  detail::keep<T>(context, x, saved->x);
+  layer_norm_forward<T>(context, block.ln_1, x, normed);                            // (1)
+  attention_forward<T>(context, block.attention, layout, normed, x, {qkv, heads});  // (2)
+  detail::keep<T>(context, x, saved->middle);
+  layer_norm_forward<T>(context, block.ln_2, x, normed);              // (3)
+  mlp_forward<T>(context, block.mlp, activation, normed, x, hidden);  // (4)
+}
+
+/// Turns d_x (B * T, D), the gradient of the block's output, into that of its input. `gradient` is added to unless it
+/// is null.  (BLK-1')
+template <class T>
+void block_backward(Context& context, const Block<T>& block, kernels::Activation activation, TokenLayout layout,
+                    const BlockSaved<T>& saved, View<T, 2> d_x, Block<T>* gradient) {
+  MOECLIP_EXPECT(saved.x.rank() == 2 && saved.x.extent(0) == d_x.extent(0) && saved.x.extent(1) == d_x.extent(1),
+                 "block backward of d_x (", d_x.extent(0), ",", d_x.extent(1), ") was given a saved input ",
+                 to_string(saved.x.shape()));
+  const bool has_weights = gradient != nullptr;
+  const View<const T, 2> x = saved.x.template view<2>(), middle = saved.middle.template view<2>();
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> d_branch(scratch.take<T>(d_x.size()), d_x.extents());
+  const View<T, 2> normed(scratch.take<T>(has_weights ? d_x.size() : 0), d_x.extents());
+
+  if (has_weights) layer_norm_forward<T>(context, block.ln_2, middle, normed);
+  mlp_backward<T>(context, block.mlp, activation, {normed, saved.hidden.template view<2>(), d_x, d_branch},  // (4')
+                  has_weights ? &gradient->mlp : nullptr);
+  layer_norm_backward<T>(context, block.ln_2, middle, d_branch, d_x, has_weights ? &gradient->ln_2 : nullptr,  // (3')
+                         true);
+  if (has_weights) layer_norm_forward<T>(context, block.ln_1, x, normed);
+  const View<const T, 2> qkv = saved.qkv.template view<2>(), heads = saved.heads.template view<2>();
+  attention_backward<T>(context, block.attention, layout, {normed, qkv, heads, d_x, d_branch},  // (2')
+                        has_weights ? &gradient->attention : nullptr);
+  layer_norm_backward<T>(context, block.ln_1, x, d_branch, d_x, has_weights ? &gradient->ln_1 : nullptr, true);  // (1')
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -6,7 +6,8 @@
 // tensor is given up, so a large model is held in memory only once.
 
 #include "../kernels/gemm.hpp"
-#include "../tensor/tensor.hpp"
+#include "../kernels/rows.hpp"
+#include "../tensor/visit.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
 
@@ -45,17 +46,21 @@ struct LinearOptions {
   bool accumulate = false;  ///< add to what `y` holds (a residual branch) instead of replacing it
 };
 
-/// y(i) = activation(W x(i) + b), for x (M, K) with any row stride and y (M, N) likewise.
+/// y(i) = activation(W x(i) + b), for x (M, K) with any row stride and y (M, N) likewise. `before`, if it has data,
+/// receives W x(i) + b; its rows lie as far apart as those of y.
 template <class T>
 void linear_forward(Context& context, const Linear<T>& layer, View<const T, 2> x, View<T, 2> y,
-                    LinearOptions options = {}) {
+                    LinearOptions options = {}, View<T, 2> before = {}) {
   MOECLIP_EXPECT(x.extent(1) == layer.inputs() && y.extent(1) == layer.outputs() && x.extent(0) == y.extent(0),
                  "linear layer (", layer.outputs(), ",", layer.inputs(), ") was given x (", x.extent(0), ",",
                  x.extent(1), ") and y (", y.extent(0), ",", y.extent(1), ")");
+  MOECLIP_EXPECT(before.data() == nullptr || (before.extents() == y.extents() && before.stride(0) == y.stride(0)),
+                 "what goes into the activation is kept in the shape of y");
   kernels::Epilogue<T> epilogue;
   epilogue.bias = layer.bias.empty() ? nullptr : layer.bias.data();
   epilogue.activation = options.activation;
   epilogue.accumulate = options.accumulate;
+  epilogue.before = before.data();
   const kernels::MatrixRef<T> a{x.data(), x.stride(0), x.stride(1)};
   const index_t m = x.extent(0);
   if (!layer.packed.empty()) {
@@ -65,6 +70,72 @@ void linear_forward(Context& context, const Linear<T>& layer, View<const T, 2> x
     kernels::gemm<T>(context, {m, layer.outputs(), layer.inputs()}, a, kernels::transposed(weight), y.data(),
                      y.stride(0), epilogue);
   }
+}
+
+/// What is done to d_y W on its way into d_x.
+template <class T>
+struct LinearBackward {
+  bool accumulate = false;  ///< add to what d_x holds
+  kernels::Activation activation = kernels::Activation::none;
+  const T* before = nullptr;  ///< where x = activation(before), before as d_x: multiply by activation'(before)
+};
+
+/// From y = x W^T + b and d_y (M, N):  (LIN-1')
+///   d_x = d_y W          (M, K), skipped if d_x has no data
+///   d_W += d_y^T x       (N, K), d_b += column sums of d_y (N); skipped if `gradient` is null
+/// x (M, K) is read for d_W only. The channels of d_y, and of x if it is used, are contiguous.
+template <class T>
+void linear_backward(Context& context, const Linear<T>& layer, View<const T, 2> x, View<const T, 2> d_y, View<T, 2> d_x,
+                     Linear<T>* gradient, LinearBackward<T> options = {}) {
+  const index_t m = d_y.extent(0), n = layer.outputs(), k = layer.inputs();
+  MOECLIP_EXPECT(d_y.extent(1) == n && (d_x.data() == nullptr || (d_x.extent(0) == m && d_x.extent(1) == k)),
+                 "backward of a linear layer (", n, ",", k, ") was given d_y (", m, ",", d_y.extent(1), ") and d_x (",
+                 d_x.extent(0), ",", d_x.extent(1), ")");
+  const kernels::MatrixRef<T> d_out{d_y.data(), d_y.stride(0), d_y.stride(1)};
+  kernels::Epilogue<T> epilogue;
+  epilogue.activation = options.activation;
+  epilogue.accumulate = options.accumulate;
+  epilogue.slope_at = options.before;
+  if (d_x.data() != nullptr && !layer.packed.empty())
+    kernels::gemm<T>(context, m, d_out, kernels::transposed(layer.packed), d_x.data(), d_x.stride(0), epilogue);
+  else if (d_x.data() != nullptr)
+    kernels::gemm<T>(context, {m, k, n}, d_out, kernels::row_major<T>(layer.weight.data(), k), d_x.data(),
+                     d_x.stride(0), epilogue);
+  if (gradient == nullptr) return;
+  MOECLIP_EXPECT(x.extent(0) == m && x.extent(1) == k && gradient->weight.size() == n * k, "the gradient (",
+                 gradient->outputs(), ",", gradient->inputs(), ") of a linear layer (", n, ",", k, ") was given x (",
+                 x.extent(0), ",", x.extent(1), ")");
+  kernels::gemm<T>(context, {n, k, m}, kernels::transposed(d_out), {x.data(), x.stride(0), x.stride(1)},
+                   gradient->weight.data(), k, {.accumulate = true});
+  if (!gradient->bias.empty()) kernels::column_sums<T>(context, m, n, d_y.data(), d_y.stride(0), gradient->bias.data());
+}
+
+// The same for reading and trying out, with results returned.
+
+/// auto y = linear_forward(layer, x);  for x (M, K)
+template <class T>
+Tensor<T> linear_forward(const Linear<T>& layer, const Tensor<T>& x) {
+  Context context({.threads = 1});
+  Tensor<T> y({x.extent(0), layer.outputs()});
+  linear_forward<T>(context, layer, x.template view<2>(), y.template view<2>());
+  return y;
+}
+
+template <class T>
+struct LinearGradients {
+  Tensor<T> d_x;  // (M, K)
+  Linear<T> d_layer;
+};
+
+/// auto [d_x, d_layer] = linear_backward(layer, x, d_y);
+template <class T>
+LinearGradients<T> linear_backward(const Linear<T>& layer, const Tensor<T>& x, const Tensor<T>& d_y) {
+  Context context({.threads = 1});
+  LinearGradients<T> result{Tensor<T>(x.shape()), Linear<T>(layer.outputs(), layer.inputs(), !layer.bias.empty())};
+  zero_parameters(result.d_layer);
+  linear_backward<T>(context, layer, x.template view<2>(), d_y.template view<2>(), result.d_x.template view<2>(),
+                     &result.d_layer);
+  return result;
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

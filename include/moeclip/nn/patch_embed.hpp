@@ -42,4 +42,23 @@ void patch_embed_forward(Context& context, const Linear<T>& kernel, index_t patc
   }
 }
 
+/// gradient->weight += sum over images and patches of d_token patch^T, for d_tokens (B, 1 + g g, D); row 0 of each
+/// image is not read.  (PAT-1') Images have no gradient: nothing before them is trained.
+template <class T>
+void patch_embed_backward(Context& context, const Linear<T>& kernel, index_t patch, View<const T, 4> images,
+                          View<const T, 3> d_tokens, Linear<T>* gradient) {
+  if (gradient == nullptr) return;
+  const index_t patches = (images.extent(2) / patch) * (images.extent(3) / patch);
+  MOECLIP_EXPECT(d_tokens.extent(0) == images.extent(0) && d_tokens.extent(1) == patches + 1,
+                 "patch embedding backward of ", images.extent(0), " images of ", patches,
+                 " patches was given d_tokens (", d_tokens.extent(0), ",", d_tokens.extent(1), ",", d_tokens.extent(2),
+                 ")");
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> rows(scratch.take<T>(patches * kernel.inputs()), {patches, kernel.inputs()});
+  for (index_t b = 0; b < images.extent(0); ++b) {
+    unfold_patches<T>(context, images[b], patch, rows);
+    linear_backward<T>(context, kernel, rows, d_tokens[b].rows(1, patches + 1), {}, gradient);
+  }
+}
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -63,6 +63,27 @@ void resample_rows(const std::vector<CubicTaps>& taps, const T* in, T* out, inde
   }
 }
 
+/// The transpose of resample_rows: d_in(j) += sum_i w_ij d_out(i).
+template <class T>
+void spread_rows(const std::vector<CubicTaps>& taps, const T* d_out, T* d_in, index_t stride, index_t length) {
+  for (const CubicTaps& tap : taps) {
+    T* row = d_in + tap.first * stride;
+    for (const double weight : tap.weights) {
+      for (index_t c = 0; c < length; ++c) row[c] += static_cast<T>(weight) * d_out[c];
+      row += stride;
+    }
+    d_out += stride;
+  }
+}
+
+/// Side of the grid of a position embedding; throws contract if its rows are not one more than a square.
+inline index_t grid_of(const Shape& shape, index_t wanted) {
+  const auto side = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(shape[0] - 1))));
+  MOECLIP_EXPECT(side >= 1 && side * side + 1 == shape[0] && wanted >= 1, "a position embedding of shape ",
+                 to_string(shape), " cannot be resized to a grid of ", wanted);
+  return side;
+}
+
 }  // namespace detail
 
 /// (1 + from^2, D) -> (1 + grid^2, D). A grid of the same size is returned unchanged. Throws contract if the rows of
@@ -70,9 +91,7 @@ void resample_rows(const std::vector<CubicTaps>& taps, const T* in, T* out, inde
 template <class T>
 Tensor<T> resize_positions(const Tensor<T>& embedding, index_t grid) {
   const index_t width = embedding.extent(1);
-  const auto from = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(embedding.extent(0) - 1))));
-  MOECLIP_EXPECT(from >= 1 && from * from + 1 == embedding.extent(0) && grid >= 1, "a position embedding of shape ",
-                 to_string(embedding.shape()), " cannot be resized to a grid of ", grid);
+  const index_t from = detail::grid_of(embedding.shape(), grid);
   if (from == grid) return embedding;
   const auto taps = detail::cubic_taps(from, grid);
   Tensor<T> wide({from, grid, width});  // x first, then y
@@ -83,6 +102,25 @@ Tensor<T> resize_positions(const Tensor<T>& embedding, index_t grid) {
   std::copy_n(embedding.data(), width, resized.data());
   detail::resample_rows(taps, wide.data(), resized.data() + width, grid * width, grid * width);
   return resized;
+}
+
+/// Adds the gradient of resize_positions to `gradient` (1 + from^2, D), the gradient of what was resized; d_resized is
+/// (1 + grid^2, D), contiguous.  (POS-1')
+template <class T>
+void resize_positions_backward(View<const T, 2> d_resized, Tensor<T>& gradient) {
+  const index_t width = d_resized.extent(1);
+  const index_t grid = detail::grid_of({d_resized.extent(0), width}, 1);
+  const index_t from = detail::grid_of(gradient.shape(), grid);
+  MOECLIP_EXPECT(gradient.extent(1) == width && d_resized.is_contiguous(), "the gradient of positions of width ",
+                 gradient.extent(1), " was given one of width ", width);
+  const index_t rows = from == grid ? d_resized.extent(0) : 1;  // the class token's row is not resized
+  for (index_t i = 0; i < rows * width; ++i) gradient[i] += d_resized.data()[i];
+  if (from == grid) return;
+  const auto taps = detail::cubic_taps(from, grid);
+  Tensor<T> d_wide({from, grid, width});  // y first, then x: forward the other way round
+  detail::spread_rows(taps, d_resized.data() + width, d_wide.data(), grid * width, grid * width);
+  for (index_t y = 0; y < from; ++y)
+    detail::spread_rows(taps, d_wide.data() + y * grid * width, gradient.data() + (1 + y * from) * width, width, width);
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -69,4 +69,11 @@ void visit_parameters(Object& object, std::string_view prefix, Function&& functi
   std::remove_const_t<Object>::visit(object, visitor);
 }
 
+/// Sets every parameter of `object` to zero. A gradient has the type of what it belongs to: it is made by the same
+/// constructor, and emptied by this before each step.
+template <class Object>
+void zero_parameters(Object& object) {
+  visit_parameters(object, "", [](const std::string&, auto& tensor) { tensor.fill({}); });
+}
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS

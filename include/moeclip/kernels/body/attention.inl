@@ -46,6 +46,23 @@ inline void exp_block(index_t keys, float* scores, const Vec (&highest)[kTileVec
   }
 }
 
+/// (1): packs the queries of the panel, scaled, and takes their scores with the first `visible` keys.
+inline void score_panel(const AttentionJob& job, index_t queries, index_t visible, float* query, float* scores,
+                        Vec (&highest)[kTileVectors]) {
+  const Attention<float>& args = *job.args;
+  const index_t width = args.head_width, first = job.image * args.tokens + job.first_query;
+  pack_panels<kTileColumns>(
+      {queries, width, args.query + first * args.stride + job.head * width, args.stride, 1, query});
+  for (index_t i = 0; i < width * kTileColumns; i += kLanes)
+    store(query + i, mul(load(query + i), broadcast(args.scale)));
+  for (index_t v = 0; v < kTileVectors; ++v) highest[v] = broadcast(-std::numeric_limits<float>::infinity());
+  for (index_t t = 0; t < visible; t += kTileRows) {
+    const float* const keys = job.keys + t * width;
+    multiply_tile(width, keys, query, false, scores + t * kTileColumns, keys + kTileRows * width);
+    raise_highest(job, t, visible - t < kTileRows ? visible - t : kTileRows, scores + t * kTileColumns, highest);
+  }
+}
+
 inline void attention_panel(const AttentionJob& job) noexcept {
   const Attention<float>& args = *job.args;
   const index_t width = args.head_width, padded_width = (width + kTileRows - 1) / kTileRows * kTileRows;
@@ -56,18 +73,9 @@ inline void attention_panel(const AttentionJob& job) noexcept {
   float* const query = scores + (args.tokens + kTileRows - 1) / kTileRows * kTileSize;  // (Dh, queries)
   float* const out = query + width * kTileColumns;                                      // (padded Dh, queries)
 
-  pack_panels<kTileColumns>({queries, width, args.query + first * args.stride + column, args.stride, 1, query});
-  for (index_t i = 0; i < width * kTileColumns; i += kLanes)
-    store(query + i, mul(load(query + i), broadcast(args.scale)));
-
   Vec highest[kTileVectors], sum[kTileVectors];
-  for (index_t v = 0; v < kTileVectors; ++v)
-    highest[v] = broadcast(-std::numeric_limits<float>::infinity()), sum[v] = zero();
-  for (index_t t = 0; t < visible; t += kTileRows) {  // (1)
-    const float* const keys = job.keys + t * width;
-    multiply_tile(width, keys, query, false, scores + t * kTileColumns, keys + kTileRows * width);
-    raise_highest(job, t, visible - t < kTileRows ? visible - t : kTileRows, scores + t * kTileColumns, highest);
-  }
+  for (index_t v = 0; v < kTileVectors; ++v) sum[v] = zero();
+  score_panel(job, queries, visible, query, scores, highest);  // (1)
   for (index_t t = 0; t < visible; t += kKeyBlock) {
     const index_t keys = visible - t < kKeyBlock ? visible - t : kKeyBlock;
     const index_t stored = args.tokens - t < kKeyBlock ? args.tokens - t : kKeyBlock;  // a causal panel may see fewer

@@ -6,8 +6,9 @@
 inline constexpr index_t kTileSize = kTileRows * kTileColumns;
 
 /// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a is (k, kTileRows), b is (k, kTileColumns). A cache
-/// line of `next` is brought near every four steps. Only the first kVectors vectors of each row are computed.
-template <index_t kVectors = kTileVectors>
+/// line of `next` is brought near every four steps. Only the first kVectors vectors of each row are computed. With
+/// other strides a(row, step) lies at a[row * kRowStride + step * kStepStride].
+template <index_t kVectors = kTileVectors, index_t kRowStride = 1, index_t kStepStride = kTileRows>
 inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to, float* tile, const float* next) {
   Vec sum[kTileRows][kVectors];
   MOECLIP_UNROLL
@@ -22,21 +23,21 @@ inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to
     for (index_t v = 0; v < kVectors; ++v) b_part[v] = load(b_row + v * kLanes);
     MOECLIP_UNROLL
     for (index_t r = 0; r < kTileRows; ++r) {
-      const Vec a_part = broadcast(a_column[r]);
+      const Vec a_part = broadcast(a_column[r * kRowStride]);
       MOECLIP_UNROLL
       for (index_t v = 0; v < kVectors; ++v) sum[r][v] = multiply_add(a_part, b_part[v], sum[r][v]);
     }
   };
 
   index_t p = 0;
-  for (; p + 4 <= k; p += 4, a += 4 * kTileRows, b += 4 * kTileColumns, next += 16) {
+  for (; p + 4 <= k; p += 4, a += 4 * kStepStride, b += 4 * kTileColumns, next += 16) {
     prefetch(next);
     step(a, b);
-    step(a + kTileRows, b + kTileColumns);
-    step(a + 2 * kTileRows, b + 2 * kTileColumns);
-    step(a + 3 * kTileRows, b + 3 * kTileColumns);
+    step(a + kStepStride, b + kTileColumns);
+    step(a + 2 * kStepStride, b + 2 * kTileColumns);
+    step(a + 3 * kStepStride, b + 3 * kTileColumns);
   }
-  for (; p < k; ++p, a += kTileRows, b += kTileColumns) step(a, b);
+  for (; p < k; ++p, a += kStepStride, b += kTileColumns) step(a, b);
 
   if (add_to) {
     MOECLIP_UNROLL
@@ -59,11 +60,14 @@ inline void finish_tile(const GemmJob& job, index_t i, index_t j, const float* t
   for (index_t v = 0; v < kTileColumns && j + v < job.columns; v += kLanes) {
     const index_t n = job.columns - j - v;
     const Vec bias = job.bias != nullptr ? load_lanes(job.bias + j + v, n) : zero();
-    float* c = job.c + i * job.ldc + j + v;
-    for (index_t r = 0; r < rows; ++r, c += job.ldc) {
-      Vec value = apply<kActivation>(add(load(tile + r * kTileColumns + v), bias));
-      if (job.accumulate) value = add(value, load_lanes(c, n));
-      store_lanes(c, value, n);
+    for (index_t r = 0; r < rows; ++r) {
+      const index_t at = (i + r) * job.ldc + j + v;
+      Vec value = add(load(tile + r * kTileColumns + v), bias);
+      if (job.before != nullptr) store_lanes(job.before + at, value, n);
+      value = job.slope_at != nullptr ? mul(value, slope<kActivation>(load_lanes(job.slope_at + at, n)))
+                                      : apply<kActivation>(value);
+      if (job.accumulate) value = add(value, load_lanes(job.c + at, n));
+      store_lanes(job.c + at, value, n);
     }
   }
 }

@@ -10,6 +10,9 @@ inline constexpr index_t kTileColumns = kTileVectors * kLanes;
 
 #include "attention.inl"
 #include "rows.inl"
+//
+#include "attention_backward.inl"
+#include "rows_backward.inl"
 #include "spin.inl"
 
 MOECLIP_KERNEL_TABLE{kIsa,
@@ -23,11 +26,17 @@ MOECLIP_KERNEL_TABLE{kIsa,
                      &pack_panels<kTileColumns>,
                      &gemm_block,
                      &attention_panel,
+                     &attention_backward_head,
                      &layer_norm_row,
+                     &layer_norm_row_backward,
                      &softmax_row,
+                     &softmax_row_backward,
                      &row_norm,
                      &divide_row,
+                     &normalize_row_backward,
+                     &column_sums_strip,
                      &activate_all,
+                     &activate_backward_all,
                      &exp_all,
                      &sigmoid_all,
                      &resample_row_rgb,

@@ -35,14 +35,11 @@ inline Vec sigmoid(Vec x) {
   return div(select_less(x, zero(), e, broadcast(1.0f)), add(broadcast(1.0f), e));
 }
 
-/// GELU(x) = x Phi(x) = max(x, 0) - |x| Q(|x|), Q(a) = erfc(a / sqrt 2) / 2 the tail of the normal distribution.
-///   a Q(a) = e^(-a^2 / 2) v R(v),  v = a / (1 + 5/16 a),
-/// R(v) = (1 + 5/16 a) erfcx(a / sqrt 2) / 2 falls smoothly from 0.5 to 0.15 on 0 <= a <= 14.5: minimax of degree 9 in
-/// t = 0.763 v - 1, which runs from -1 to 1 (relative error 1e-8). Beyond, the tail is below the smallest number. a^2
-/// is kept to twice the digits, since an error in the exponent is one in the result, and so is the product v R.
-inline Vec gelu(Vec x) {
-  const Vec a = min(broadcast(14.5f), abs(x));
-  const Vec v = div(a, fma(a, broadcast(0.3125f), broadcast(1.0f)));
+/// The tail of the normal distribution, Q(a) = erfc(a / sqrt 2) / 2, for 0 <= a <= 15, without its e^(-a^2 / 2):
+///   Q(a) = e^(-a^2 / 2) R(v) / (1 + 5/16 a),  v = a / (1 + 5/16 a),
+/// R(v) = (1 + 5/16 a) erfcx(a / sqrt 2) / 2 falls smoothly from 0.5 to 0.15: minimax of degree 9 on a <= 14.5 in
+/// t = 0.763 v - 1, which runs from -1 to 1 (relative error 1e-8). The value is R(v).
+inline Vec normal_tail(Vec v) {
   const Vec t = fma(v, broadcast(7.629310489e-01f), broadcast(-1.0f));
   Vec r = broadcast(6.175620456e-06f);
   r = fma(r, t, broadcast(-7.655679838e-06f));
@@ -53,10 +50,23 @@ inline Vec gelu(Vec x) {
   r = fma(r, t, broadcast(-1.204550359e-02f));
   r = fma(r, t, broadcast(6.400222331e-02f));
   r = fma(r, t, broadcast(-1.631003469e-01f));
-  r = fma(r, t, broadcast(2.629744112e-01f));
+  return fma(r, t, broadcast(2.629744112e-01f));
+}
+
+/// e^(-a^2 / 2) with a^2 to twice the digits, since an error in the exponent is one in the result.
+inline SplitExp gaussian(Vec a) {
   const Vec square = mul(a, a), square_low = fms(a, a, square);
+  return split_exp(mul(square, broadcast(-0.5f)), mul(square_low, broadcast(-0.5f)));
+}
+
+/// GELU(x) = x Phi(x) = max(x, 0) - |x| Q(|x|), a Q(a) = e^(-a^2 / 2) v R(v). Beyond 14.5 the tail is below the
+/// smallest number. The product v R is kept to twice the digits.
+inline Vec gelu(Vec x) {
+  const Vec a = min(broadcast(14.5f), abs(x));
+  const Vec v = div(a, fma(a, broadcast(0.3125f), broadcast(1.0f)));
+  const Vec r = normal_tail(v);
   const Vec product = mul(v, r), product_low = fms(v, r, product);
-  const SplitExp e = split_exp(mul(square, broadcast(-0.5f)), mul(square_low, broadcast(-0.5f)));
+  const SplitExp e = gaussian(a);
   return sub(max(zero(), x), scale_by_power(add(product, fma(product, e.rest, product_low)), e.power));
 }
 
@@ -80,6 +90,42 @@ inline Vec apply(Vec x) {
   if constexpr (kActivation == Activation::quick_gelu) return quick_gelu(x);
   if constexpr (kActivation == Activation::leaky_relu) return leaky_relu(x);
   return x;
+}
+
+/// GELU'(x) = Phi(x) + x phi(x) = 1 - h(x) on the right, h(-x) on the left, where
+///   h(a) = Q(a) - a phi(a) = e^(-a^2 / 2) (R(v) / (1 + 5/16 a) - a / sqrt(2 pi)).
+/// Its zero, x = -0.752, apart, where the difference cancels, both sides keep their digits.
+inline Vec gelu_slope(Vec x) {
+  const Vec a = min(broadcast(15.0f), abs(x));
+  const Vec inverse = div(broadcast(1.0f), fma(a, broadcast(0.3125f), broadcast(1.0f)));
+  const Vec tail = mul(normal_tail(mul(a, inverse)), inverse);
+  const Vec h = fnma(a, broadcast(3.989422917e-01f), tail);
+  const SplitExp e = gaussian(a);
+  const Vec left = scale_by_power(fma(h, e.rest, h), e.power);
+  return select_less(x, zero(), left, sub(broadcast(1.0f), left));
+}
+
+/// QuickGELU'(x) = s + z s (1 - s), z = 1.702 x, s = 1 / (1 + e^-z): 1 - h on the right, h on the left, where
+///   h = e (1 + e - |z|) / (1 + e)^2,  e = e^-|z|.
+inline Vec quick_gelu_slope(Vec x) {
+  const Vec factor = broadcast(-1.70200002e+00f), factor_low = broadcast(2.19345093e-08f);  // the sum is -1.702
+  const Vec a = min(broadcast(80.0f), abs(x));
+  const Vec z = mul(a, factor), z_low = fma(a, factor_low, fms(a, factor, z));
+  const SplitExp e = split_exp(z, z_low);
+  const Vec denominator = add(broadcast(1.0f), scale_by_power(add(broadcast(1.0f), e.rest), e.power));
+  const Vec ratio = div(add(denominator, z), mul(denominator, denominator));
+  const Vec left = scale_by_power(fma(ratio, e.rest, ratio), e.power);
+  return select_less(x, zero(), left, sub(broadcast(1.0f), left));
+}
+
+inline Vec leaky_relu_slope(Vec x) { return select_less(zero(), x, broadcast(1.0f), broadcast(0.01f)); }
+
+template <Activation kActivation>
+inline Vec slope(Vec x) {
+  if constexpr (kActivation == Activation::gelu) return gelu_slope(x);
+  if constexpr (kActivation == Activation::quick_gelu) return quick_gelu_slope(x);
+  if constexpr (kActivation == Activation::leaky_relu) return leaky_relu_slope(x);
+  return broadcast(1.0f);
 }
 
 inline Vec load_lanes(const float* p, index_t n) { return n >= kLanes ? load(p) : load_some(p, n); }
@@ -116,6 +162,25 @@ inline void activate_all(Activation activation, index_t n, const float* x, float
     case Activation::gelu: return map(n, x, y, Apply<Activation::gelu>{});
     case Activation::quick_gelu: return map(n, x, y, Apply<Activation::quick_gelu>{});
     case Activation::leaky_relu: return map(n, x, y, Apply<Activation::leaky_relu>{});
+  }
+}
+
+/// d_x = d_y slope(x), n elements; d_x may be d_y or x.
+template <Activation kActivation>
+inline void multiply_slopes(index_t n, const float* x, const float* d_y, float* d_x) {
+  for (index_t i = 0; i < n; i += kLanes) {
+    const Vec value = slope<kActivation>(load_lanes(x + i, n - i));
+    store_lanes(d_x + i, mul(load_lanes(d_y + i, n - i), value), n - i);
+  }
+}
+
+inline void activate_backward_all(Activation activation, index_t n, const float* x, const float* d_y,
+                                  float* d_x) noexcept {
+  switch (activation) {
+    case Activation::none: return multiply_slopes<Activation::none>(n, x, d_y, d_x);
+    case Activation::gelu: return multiply_slopes<Activation::gelu>(n, x, d_y, d_x);
+    case Activation::quick_gelu: return multiply_slopes<Activation::quick_gelu>(n, x, d_y, d_x);
+    case Activation::leaky_relu: return multiply_slopes<Activation::leaky_relu>(n, x, d_y, d_x);
   }
 }
 

@@ -14,8 +14,12 @@ inline float sum_row(index_t width, const Value& value) {
   return sum_lanes(add(add(sum[0], sum[1]), add(sum[2], sum[3])));
 }
 
-inline void layer_norm_row(index_t width, const float* x, const float* gamma, const float* beta, float eps,
-                           float* y) noexcept {
+struct RowMoments {
+  float mean, rstd;
+};
+
+/// Mean and 1 / sqrt(variance + eps) of a row, with the biased variance, in two passes.
+inline RowMoments row_moments(index_t width, const float* x, float eps) {
   const auto count = static_cast<float>(width);
   const float mean = sum_row(width, [x](index_t i, index_t n) { return load_lanes(x + i, n); }) / count;
   const Vec center = broadcast(mean);
@@ -26,10 +30,16 @@ inline void layer_norm_row(index_t width, const float* x, const float* gamma, co
                                    return n < kLanes ? keep_some(square, n) : square;
                                  }) /
                          count;
-  const Vec rstd = broadcast(1.0f / std::sqrt(variance + eps));
+  return {mean, 1.0f / std::sqrt(variance + eps)};
+}
+
+inline void layer_norm_row(index_t width, const float* x, const float* gamma, const float* beta, float eps,
+                           float* y) noexcept {
+  const auto [mean, rstd] = row_moments(width, x, eps);
+  const Vec center = broadcast(mean), scale = broadcast(rstd);
   for (index_t i = 0; i < width; i += kLanes) {
     const index_t n = width - i;
-    const Vec normal = mul(sub(load_lanes(x + i, n), center), rstd);
+    const Vec normal = mul(sub(load_lanes(x + i, n), center), scale);
     store_lanes(y + i, fma(load_lanes(gamma + i, n), normal, load_lanes(beta + i, n)), n);
   }
 }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Attention backward (ATT-1' in this folder's README). Probabilities are computed again from queries and keys, for a
+// few queries at a time, so memory is linear in tokens here too.
+
+#include "attention.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+/// Gradients with respect to queries, keys and values of `forward`, whose `out` must hold the result of attention.
+/// The gradients overlap nothing else. They have the same bits for any number of threads.
+template <class T>
+void attention_backward(Context& context, const Attention<T>& forward, const AttentionGradient<T>& gradient) {
+  MOECLIP_EXPECT(forward.batch >= 0 && forward.tokens >= 0 && forward.heads >= 0 && forward.head_width >= 0,
+                 "attention backward over ", forward.batch, " x ", forward.tokens, " tokens and ", forward.heads,
+                 " heads of ", forward.head_width);
+  if (forward.batch == 0 || forward.tokens == 0 || forward.heads == 0 || forward.head_width == 0) return;
+  Arena::Scope scope(context.arena());
+  const index_t tasks = forward.batch * forward.heads;
+  if constexpr (std::is_same_v<T, float>) {
+    const KernelTable& table = active();
+    const index_t size = round_up(attention_backward_scratch(table, forward.tokens, forward.head_width), 16);
+    float* const scratch = scope.take<float>(context.threads() * size);
+    const double pairs = static_cast<double>(forward.tokens) * static_cast<double>(forward.tokens);
+    detail::share(context, tasks, 5.0 * pairs * static_cast<double>(tasks * forward.head_width),
+                  [&](index_t task, int worker) {
+                    AttentionBackwardJob job;
+                    job.args = &forward;
+                    job.gradient = &gradient;
+                    job.image = task / forward.heads;
+                    job.head = task % forward.heads;
+                    job.scratch = scratch + worker * size;
+                    table.attention_backward(job);
+                  });
+  } else {
+    T* const scratch = scope.take<T>(context.threads() * 2 * forward.tokens);
+    context.parallel_for(tasks, [&](index_t task, int worker) {
+      reference::attend_backward(forward, gradient, task / forward.heads, task % forward.heads,
+                                 scratch + worker * 2 * forward.tokens);
+    });
+  }
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The arguments of layer normalisation backward, apart from kernels/rows.hpp so that the kernel table and the reference
+// loops can name them.
+
+#include "../base/types.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+
+/// One row of layer normalisation backward.
+template <class T>
+struct LayerNormRowGradient {
+  index_t width = 0;
+  const T *x = nullptr, *gamma = nullptr;  ///< (D) each
+  T eps = T(1e-5);
+  const T* d_y = nullptr;
+  T* d_x = nullptr;                         ///< may be d_y unless `accumulate`; null if not wanted
+  bool accumulate = false;                  ///< add to d_x
+  T *d_gamma = nullptr, *d_beta = nullptr;  ///< (D), added to; both null if not wanted
+};
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
