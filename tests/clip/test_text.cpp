@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/clip/text.hpp>
+#include <utility>
 #include <vector>
 
 #include "expect_error.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -105,4 +107,61 @@ TEST_CASE("ids outside the vocabulary and too long sentences are told") {
                [&] { text_forward<float>(context, tower, long_row.view<2>(), out.view<2>()); });
   expect_error(ErrorCode::contract, {"0 tokens"},
                [&] { text_forward<float>(context, tower, no_tokens.view<2>(), out.view<2>()); });
+}
+
+namespace {
+
+/// Gradients of a tower's weights for some_tokens(), under a plan.
+template <class T>
+TextTower<T> encoding_gradient(const TextTower<T>& tower, SavePlan plan, int threads) {
+  TextTower<T> gradient = random_tower<T>();
+  zero_parameters(gradient);
+  const Tensor<std::int32_t> tokens = some_tokens();
+  Context context({.threads = threads});
+  Tensor<T> out({3, 6});
+  const Tensor<T> d_out = random_tensor<T>({3, 6}, "d_out");
+  TextSaved<T> saved;
+  saved.blocks.plan = plan;
+  encode_text_forward<T>(context, tower, tokens.view<2>(), out.template view<2>(), &saved);
+  encode_text_backward<T>(context, tower, tokens.view<2>(), saved, d_out.template view<2>(), gradient);
+  CHECK(saved.length == 6);
+  return gradient;
+}
+
+template <class T>
+std::vector<Tensor<T>> tensors_of(const TextTower<T>& tower) {
+  std::vector<Tensor<T>> tensors;
+  visit_parameters(tower, "", [&](const std::string&, const Tensor<T>& tensor) { tensors.push_back(tensor); });
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of every weight of the text tower agrees with differences") {
+  auto tower = random_tower<double>();
+  const Tensor<std::int32_t> tokens = some_tokens();
+  const Tensor<double> d_out = random_tensor<double>({3, 6}, "d_out");
+  Context context({.threads = 2});
+  const auto loss = [&] {
+    Tensor<double> out({3, 6});
+    encode_text_forward<double>(context, tower, tokens.view<2>(), out.view<2>());
+    double sum = 0;
+    for (index_t i = 0; i < out.size(); ++i) sum += d_out[i] * out[i];
+    return sum;
+  };
+  const auto gradient = encoding_gradient<double>(tower, {1, 1}, 2);
+  const auto claims = parameter_gradients(tower, gradient);
+  CHECK(claims.size() == 2 + 2 * 12 + 2 + 1);
+  expect_gradient(loss, claims);
+  const double* unused = &gradient.positional_embedding[6 * 16];  // no sentence has a seventh token
+  CHECK(std::all_of(unused, unused + 5 * 16, [](double value) { return value == 0; }));
+}
+
+TEST_CASE_TEMPLATE("text gradients have the same bits under any plan and on any number of threads", T, float, double) {
+  const auto tower = random_tower<T>();
+  const auto wanted = tensors_of(encoding_gradient<T>(tower, {}, 1));
+  for (const auto& [kept, threads] : {std::pair<index_t, int>{2, 2}, {1, 1}, {0, 2}}) {
+    const auto found = tensors_of(encoding_gradient<T>(tower, {1, kept}, threads));
+    for (std::size_t i = 0; i < wanted.size(); ++i) CHECK(same_bits(found[i], wanted[i]));
+  }
 }

@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/clip/vision.hpp>
+#include <utility>
 #include <vector>
 
 #include "expect_error.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -85,4 +87,123 @@ TEST_CASE("another image size needs its own positions, and that is told") {
   });
   CHECK_NOTHROW(encode_image_forward<float>(context, tower, images.view<4>(),
                                             resize_positions(tower.positional_embedding, 5), out.view<2>()));
+}
+
+namespace {
+
+/// Gradients of a tower's weights for one batch of images, under a plan.
+template <class T>
+VisionTower<T> encoding_gradient(const VisionTower<T>& tower, const Tensor<T>& images, const Tensor<T>& positions,
+                                 SavePlan plan, int threads) {
+  VisionTower<T> gradient = random_vision<T>();
+  zero_parameters(gradient);
+  Context context({.threads = threads});
+  const index_t batch = images.extent(0);
+  Tensor<T> out({batch, 6});
+  const Tensor<T> d_out = random_tensor<T>({batch, 6}, "d_out");
+  VisionSaved<T> saved;
+  saved.blocks.plan = plan;
+  const VisionInput<T> input{images.template view<4>(), positions};
+  encode_image_forward<T>(context, tower, input.images, positions, out.template view<2>(), &saved);
+  encode_image_backward<T>(context, tower, input, saved, d_out.template view<2>(), gradient);
+  return gradient;
+}
+
+template <class T>
+std::vector<Tensor<T>> tensors_of(const VisionTower<T>& tower) {
+  std::vector<Tensor<T>> tensors;
+  visit_parameters(tower, "", [&](const std::string&, const Tensor<T>& tensor) { tensors.push_back(tensor); });
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of every weight agrees with differences, also through resized positions") {
+  auto tower = random_vision<double>();
+  for (const index_t grid : {3, 4}) {
+    const Tensor<double> images = random_tensor<double>({2, 3, 4 * grid, 4 * grid}, "images");
+    const Tensor<double> d_out = random_tensor<double>({2, 6}, "d_out");
+    Context context({.threads = 2});
+    const auto loss = [&] {
+      Tensor<double> out({2, 6});
+      encode_image_forward<double>(context, tower, images.view<4>(), resize_positions(tower.positional_embedding, grid),
+                                   out.view<2>());
+      double sum = 0;
+      for (index_t i = 0; i < out.size(); ++i) sum += d_out[i] * out[i];
+      return sum;
+    };
+    const auto gradient =
+        encoding_gradient<double>(tower, images, resize_positions(tower.positional_embedding, grid), {1, 2}, 2);
+    const auto claims = parameter_gradients(tower, gradient, "visual");
+    CHECK(claims.size() == 3 + 2 + 3 * 12 + 2 + 1);
+    expect_gradient(loss, claims);
+  }
+}
+
+TEST_CASE_TEMPLATE("gradients have the same bits under any plan and on any number of threads", T, float, double) {
+  const auto tower = random_vision<T>();
+  const Tensor<T> images = random_tensor<T>({3, 3, 12, 12}, "images");
+  const auto wanted = tensors_of(encoding_gradient<T>(tower, images, tower.positional_embedding, {}, 1));
+  for (const auto& [kept, threads] : {std::pair<index_t, int>{3, 2}, {1, 1}, {0, 2}}) {
+    const auto found = tensors_of(encoding_gradient<T>(tower, images, tower.positional_embedding, {1, kept}, threads));
+    REQUIRE(found.size() == wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) CHECK(same_bits(found[i], wanted[i]));
+  }
+}
+
+TEST_CASE("gradients in float are those in double, to rounding") {
+  const auto images = random_tensor<float>({2, 3, 12, 12}, "images");
+  const auto wide_images = random_tensor<double>({2, 3, 12, 12}, "images");
+  const auto tower = random_vision<float>();
+  const auto wide_tower = random_vision<double>();
+  const auto single = tensors_of(encoding_gradient<float>(tower, images, tower.positional_embedding, {}, 2));
+  const auto wide =
+      tensors_of(encoding_gradient<double>(wide_tower, wide_images, wide_tower.positional_embedding, {}, 2));
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    double largest = 0, error = 0;
+    for (index_t j = 0; j < wide[i].size(); ++j) {
+      largest = std::max(largest, std::abs(wide[i][j]));
+      error = std::max(error, std::abs(static_cast<double>(single[i][j]) - wide[i][j]));
+    }
+    CAPTURE(i);
+    CHECK(error <= 1e-4 * largest + 1e-7);  // the bound that the golden data recommends for gradients
+  }
+}
+
+TEST_CASE("from a later block on, what lies below keeps no gradient, and the rest has the same bits") {
+  const auto tower = random_vision<float>();
+  const Tensor<float> images = random_tensor<float>({2, 3, 12, 12}, "images");
+  const auto whole = encoding_gradient<float>(tower, images, tower.positional_embedding, {}, 1);
+  const auto part = encoding_gradient<float>(tower, images, tower.positional_embedding, {3, 1}, 1);
+  const auto is_zero = [](const Tensor<float>& tensor) {
+    return std::all_of(tensor.begin(), tensor.end(), [](float value) { return value == 0; });
+  };
+  CHECK(same_bits(part.transformer.blocks[2].mlp.c_fc.weight, whole.transformer.blocks[2].mlp.c_fc.weight));
+  CHECK(same_bits(part.projection, whole.projection));
+  CHECK(is_zero(part.transformer.blocks[1].mlp.c_fc.weight));
+  CHECK(is_zero(part.patch_embed.weight));
+  CHECK(is_zero(part.positional_embedding));
+  CHECK_FALSE(is_zero(whole.positional_embedding));
+}
+
+TEST_CASE("a second step of the same size takes no memory") {
+  const auto tower = random_vision<float>();
+  const Tensor<float> images = random_tensor<float>({2, 3, 12, 12}, "images"), d_out({2, 6});
+  auto gradient = random_vision<float>();
+  Context context({.threads = 1});
+  Tensor<float> out({2, 6});
+  VisionSaved<float> saved;
+  saved.blocks.plan.kept_blocks = 1;
+  const VisionInput<float> input{images.view<4>(), tower.positional_embedding};
+  const auto step = [&] {
+    encode_image_forward<float>(context, tower, input.images, input.positions, out.view<2>(), &saved);
+    encode_image_backward<float>(context, tower, input, saved, d_out.view<2>(), gradient);
+  };
+  step();
+  step();  // the arena has its final size after the first
+  const index_t capacity = context.arena().capacity();
+  const float* const kept = saved.blocks.blocks[2].hidden.data();
+  step();
+  CHECK(context.arena().capacity() == capacity);
+  CHECK(saved.blocks.blocks[2].hidden.data() == kept);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Reading a CLIP from whatever file it comes in: OpenAI, open_clip, Hugging Face (clip/names.hpp), any container
-// (io/weights.hpp). Sizes come from the tensors; heads and activation from the configuration beside them, or from the
-// published model of these sizes.
+// (io/weights.hpp). Sizes come from the tensors; heads and activation from the file's metadata, the configuration
+// beside it, or the published model of these sizes.
 
 #include <algorithm>
 #include <charconv>
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "../io/weights.hpp"
-#include "sidecar.hpp"
+#include "clip_metadata.hpp"
 #include "text.hpp"
 #include "vision.hpp"
 
@@ -154,10 +154,13 @@ inline void expect_width(const ClipSidecar& sidecar, std::string_view tower, std
                                      ", but the weights have ", found, "; it belongs to another model"));
 }
 
-/// Heads and activation from the configuration file, else from the published model of these sizes, else OpenAI's.
+/// Heads and activation from the file's own metadata, else from the configuration file, else from the published model
+/// of these sizes, else OpenAI's.
 inline void complete_config(ClipFile& clip) {
   ClipConfig& config = clip.config;
-  if (const auto sidecar = read_clip_sidecar(clip.file.path(), clip.naming.family)) {
+  auto sidecar = read_clip_metadata(clip.file.metadata(), clip.file.path());
+  if (!sidecar) sidecar = read_clip_sidecar(clip.file.path(), clip.naming.family);
+  if (sidecar) {
     expect_width(*sidecar, "image", sidecar->vision_width, config.vision.width);
     expect_width(*sidecar, "text", sidecar->text_width, config.text.width);
     config.vision.heads = sidecar->vision_heads.value_or(config.vision.heads);

@@ -17,7 +17,7 @@ namespace moeclip::inline MOECLIP_ABI_NS {
 
 struct ClipOptions {
   std::optional<kernels::Activation> activation;  ///< instead of the model's own
-  std::string vocabulary;  ///< tokenizer file; "": the one in the model's folder, else the installed standard one
+  std::string vocabulary;  ///< tokenizer file; "": the one in the weights or their folder, else the standard one
   int threads = 0;         ///< for loading; 0: one per core
 };
 
@@ -35,7 +35,7 @@ class Clip {
     VisionTower<T> vision = load_vision<T>(context, file, config.activation);
     TextTower<T> text = load_text<T>(context, file, config.activation);
     Clip clip(config, std::move(vision), std::move(text),
-              options.vocabulary.empty() ? vocabulary_near(path) : options.vocabulary);
+              options.vocabulary.empty() ? own_vocabulary(file, path) : options.vocabulary);
     clip.logit_scale_ = read_logit_scale(file);
     return clip;
   }
@@ -109,8 +109,9 @@ class Clip {
     std::optional<Tokenizer> tokenizer;
   };
 
-  /// The tokenizer in the folder of the weights, or "".
-  static std::string vocabulary_near(const std::string& weights) {
+  /// The tokenizer inside the weights, or in their folder, or "".
+  static std::string own_vocabulary(const ClipFile& file, const std::string& weights) {
+    if (find_metadata(file.file.metadata(), kMergesKey) != nullptr) return file.file.path();
     const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
     for (const char* name : {"tokenizer.json", "vocab.json"})
       if (std::string path = join_path(folder, name); file_exists(path)) return path;

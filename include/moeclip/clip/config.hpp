@@ -33,6 +33,17 @@ struct TextConfig {
   friend bool operator==(const TextConfig&, const TextConfig&) = default;
 };
 
+/// Sizes of a stack of blocks.
+struct TransformerConfig {
+  index_t width, layers, heads, hidden;
+};
+
+/// Sizes of the blocks of a tower, VisionConfig or TextConfig.
+template <class Config>
+TransformerConfig transformer_config(const Config& tower) {
+  return {tower.width, tower.layers, tower.heads, tower.hidden};
+}
+
 struct ClipConfig {
   VisionConfig vision;
   TextConfig text;

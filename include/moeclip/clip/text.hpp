@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// CLIP's text tower: token and position embedding, causal transformer, the row at the end token (METHOD section 3).
+// CLIP's text tower: token and position embedding, causal transformer, the row at the end token (METHOD section 3;
+// TXT-0, TXT-0' in this folder's README), and the gradients of all of it.
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "../tensor/probe.hpp"
 #include "../tensor/visit.hpp"
 #include "config.hpp"
+#include "projection.hpp"
 #include "transformer.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
@@ -28,7 +31,7 @@ struct TextTower {
         activation(act),
         token_embedding(Tensor<T>::uninitialised({sizes.vocabulary, sizes.width})),
         positional_embedding(Tensor<T>::uninitialised({sizes.context_length, sizes.width})),
-        transformer(TransformerConfig{sizes.width, sizes.layers, sizes.heads, sizes.hidden}),
+        transformer(transformer_config(sizes)),
         ln_final(sizes.width),
         projection(Tensor<T>::uninitialised({sizes.width, embed})) {}
 
@@ -67,16 +70,40 @@ void embed_tokens(const TextTower<T>& tower, View<const std::int32_t, 2> tokens,
   }
 }
 
+/// Adds the gradient of every x(n, s) to those of its token and its position.
+template <class T>
+void embed_tokens_backward(View<const std::int32_t, 2> tokens, View<const T, 3> d_x, TextTower<T>& gradient) {
+  const index_t width = d_x.extent(2);
+  for (index_t n = 0; n < d_x.extent(0); ++n)
+    for (index_t s = 0; s < d_x.extent(1); ++s) {
+      T* token = gradient.token_embedding.data() + tokens(n, s) * width;
+      T* position = gradient.positional_embedding.data() + s * width;
+      for (index_t c = 0; c < width; ++c) {
+        token[c] += d_x(n, s, c);
+        position[c] += d_x(n, s, c);
+      }
+    }
+}
+
 }  // namespace detail
+
+/// What text_forward leaves for its backward pass.
+template <class T>
+struct TextSaved {
+  TransformerSaved<T> blocks;
+  Tensor<T> ends;      // (N, Dt), rows of the end tokens before ln_final
+  index_t length = 0;  // positions that were computed
+};
 
 /// u = ln_final(x)[end], the sentence before any projection. tokens (N, S), ids in [0, V); out (N, Dt).
 ///
 /// A causal tower never looks ahead, so positions after the last end token are not computed: for short prompts that is
 /// nine tenths of the work. With a `probe`, which sees every block of the first sentence as "block_00_prompt0" (the
 /// caller adds the class), all positions are.
+/// `saved` keeps what text_backward needs, as saved->blocks.plan says.
 template <class T>
 void text_forward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens, View<T, 2> out,
-                  const Probe<T>* probe = nullptr) {
+                  const Probe<T>* probe = nullptr, TextSaved<T>* saved = nullptr) {
   const index_t sentences = tokens.extent(0), width = tower.config.width;
   MOECLIP_EXPECT(tokens.extent(1) > 0 && tokens.extent(1) <= tower.config.context_length, "sentences of ",
                  tokens.extent(1), " tokens; this text tower takes up to ", tower.config.context_length);
@@ -90,22 +117,65 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
     if (probe != nullptr)
       probe->on_values(concat("block_", two_digits(block - 1), "_prompt0"), {length, width}, rows.data());
   };
-  transformer_forward<T>(context, tower.transformer, tower.activation, {sentences, length, true}, x, after_block);
+  const TokenLayout layout{sentences, length, true};
+  if (saved == nullptr)
+    transformer_forward<T>(context, tower.transformer, tower.activation, layout, x, after_block);
+  else
+    transformer_forward<T>(context, tower.transformer, tower.activation, layout, x, after_block, saved->blocks);
 
   for (index_t n = 0; n < sentences; ++n) std::copy_n(&x(n * length + end_position(tokens[n]), 0), width, &out(n, 0));
+  if (saved != nullptr) {
+    saved->length = length;
+    detail::keep_rows<T>(out, saved->ends);
+  }
   layer_norm_forward<T>(context, tower.ln_final, out, out);
+}
+
+/// Backward pass of text_forward: adds to `gradient` what d_out (N, Dt) makes of every weight of a plain tower but its
+/// projection, down to saved.blocks.plan.first_block.
+template <class T>
+void text_backward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens, TextSaved<T>& saved,
+                   View<const T, 2> d_out, TextTower<T>& gradient) {
+  const index_t sentences = tokens.extent(0), width = tower.config.width, length = saved.length;
+  MOECLIP_EXPECT(d_out.extent(0) == sentences && saved.ends.extent(0) == sentences, "gradients of ", d_out.extent(0),
+                 " sentences for ", sentences, ", of which ", saved.ends.extent(0), " were saved");
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> d_ends(scratch.take<T>(sentences * width), {sentences, width});
+  const View<T, 2> d_x(scratch.take<T>(sentences * length * width), {sentences * length, width});
+  layer_norm_backward<T>(context, tower.ln_final, std::as_const(saved.ends).template view<2>(), d_out, d_ends,
+                         &gradient.ln_final);
+  std::fill_n(d_x.data(), d_x.size(), T(0));
+  for (index_t n = 0; n < sentences; ++n)
+    std::copy_n(&d_ends(n, 0), width, &d_x(n * length + end_position(tokens[n]), 0));
+  auto nothing = [](index_t, View<T, 2>) {};
+  transformer_backward<T>(context, tower.transformer, tower.activation, {sentences, length, true}, saved.blocks, d_x,
+                          nothing, &gradient.transformer);
+  if (saved.blocks.plan.first_block == 1)
+    detail::embed_tokens_backward<T>(tokens, View<T, 3>(d_x.data(), {sentences, length, width}), gradient);
 }
 
 /// Embedding of each sentence: text_forward times the projection, not normalised. tokens (N, S); out (N, C).
 template <class T>
 void encode_text_forward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens,
-                         View<T, 2> out) {
+                         View<T, 2> out, TextSaved<T>* saved = nullptr) {
   Arena::Scope scratch(context.arena());
-  const index_t width = tower.config.width, embed = tower.projection.extent(1);
-  const View<T, 2> sentences(scratch.take<T>(tokens.extent(0) * width), {tokens.extent(0), width});
-  text_forward<T>(context, tower, tokens, sentences);
-  kernels::gemm<T>(context, {tokens.extent(0), embed, width}, kernels::row_major<T>(sentences.data(), width),
-                   kernels::row_major<T>(tower.projection.data(), embed), out.data(), out.stride(0));
+  const index_t rows = tokens.extent(0), width = tower.config.width;
+  const View<T, 2> sentences(scratch.take<T>(rows * width), {rows, width});
+  text_forward<T>(context, tower, tokens, sentences, nullptr, saved);
+  project_forward<T>(context, tower.projection, sentences, out);
+}
+
+/// Backward pass of encode_text_forward: adds to `gradient` what d_out (N, C) makes of every weight of the tower.
+template <class T>
+void encode_text_backward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens,
+                          TextSaved<T>& saved, View<const T, 2> d_out, TextTower<T>& gradient) {
+  Arena::Scope scratch(context.arena());
+  const index_t rows = tokens.extent(0), width = tower.config.width;
+  const View<T, 2> sentences(scratch.take<T>(rows * width), {rows, width});
+  const View<T, 2> d_sentences(scratch.take<T>(rows * width), {rows, width});
+  layer_norm_forward<T>(context, tower.ln_final, std::as_const(saved.ends).template view<2>(), sentences);
+  project_backward<T>(context, tower.projection, sentences, d_out, d_sentences, gradient.projection);
+  text_backward<T>(context, tower, tokens, saved, d_sentences, gradient);
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// CLIP's image tower: patches, class token, positions, transformer (METHOD section 1). The tower itself has no idea of
-// adapters: whoever wants to act between blocks passes a hook.
+// CLIP's image tower: patches, class token, positions, transformer (METHOD section 1; VIS-1, VIS-1' in this folder's
+// README), and the gradients of all of it. The tower itself has no idea of adapters: whoever wants to act between
+// blocks passes a hook.
 
 #include <algorithm>
 #include <string>
@@ -11,6 +12,7 @@
 #include "../tensor/probe.hpp"
 #include "../tensor/visit.hpp"
 #include "config.hpp"
+#include "projection.hpp"
 #include "transformer.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
@@ -35,7 +37,7 @@ struct VisionTower {
         class_embedding(Tensor<T>::uninitialised({sizes.width})),
         positional_embedding(Tensor<T>::uninitialised({1 + sizes.grid() * sizes.grid(), sizes.width})),
         ln_pre(sizes.width),
-        transformer(TransformerConfig{sizes.width, sizes.layers, sizes.heads, sizes.hidden}),
+        transformer(transformer_config(sizes)),
         ln_post(sizes.width),
         projection(Tensor<T>::uninitialised({sizes.width, embed})) {}
 
@@ -64,9 +66,25 @@ void show_patches(Context& context, const Probe<T>& probe, const std::string& na
 /// What a pass through the image tower is asked to do besides the pass itself.
 template <class T>
 struct VisionOptions {
-  BlockHook<T> after_block;         ///< acts on the tokens after block n (1-based)
-  const Probe<T>* probe = nullptr;  ///< sees patch_embed, ln_pre and every block
+  BlockHook<T> after_block;              ///< acts on the tokens after block n (1-based)
+  const Probe<T>* probe = nullptr;       ///< sees patch_embed, ln_pre and every block
+  TransformerSaved<T>* saved = nullptr;  ///< keeps what vision_backward needs, as saved->plan says
 };
+
+namespace detail {
+
+/// Step (2) of vision_forward: class token in row 0 of each image, positions added.
+template <class T>
+void add_class_and_positions(const VisionTower<T>& tower, const Tensor<T>& positions, View<T, 3> tokens) {
+  const index_t width = tower.config.width;
+  for (index_t b = 0; b < tokens.extent(0); ++b) {
+    T* x = &tokens(b, 0, 0);
+    std::copy_n(tower.class_embedding.data(), width, x);
+    for (index_t i = 0; i < positions.size(); ++i) x[i] += positions[i];
+  }
+}
+
+}  // namespace detail
 
 /// Tokens after the last block, before ln_post.
 /// images (B, 3, S, S), normalised; positions (1 + g g, D) for g = S / p (nn/position.hpp); tokens (B, 1 + g g, D) is
@@ -84,37 +102,121 @@ void vision_forward(Context& context, const VisionTower<T>& tower, View<const T,
 
   patch_embed_forward<T>(context, tower.patch_embed, tower.config.patch_size, images, tokens);  // (1)
   if (probe != nullptr) show_patches<T>(context, *probe, "vision/patch_embed", tokens);
-  for (index_t b = 0; b < batch; ++b) {  // (2)
-    std::copy_n(tower.class_embedding.data(), width, &tokens(b, 0, 0));
-    T* x = &tokens(b, 0, 0);
-    for (index_t i = 0; i < count * width; ++i) x[i] += positions[i];
-  }
-  layer_norm_forward<T>(context, tower.ln_pre, rows, rows);  // (3)
+  detail::add_class_and_positions<T>(tower, positions, tokens);  // (2)
+  layer_norm_forward<T>(context, tower.ln_pre, rows, rows);      // (3)
   if (probe != nullptr) probe->on_values("vision/ln_pre", {batch, count, width}, rows.data());
 
   auto after_block = [&](index_t block, View<T, 2> x) {
     if (probe != nullptr) probe->on_values("vision/block_" + two_digits(block - 1), {batch, count, width}, x.data());
     options.after_block(block, x);
   };
-  transformer_forward<T>(context, tower.transformer, tower.activation, {batch, count, false}, rows,
-                         after_block);  // (4)
+  const TokenLayout layout{batch, count, false};  // (4)
+  if (options.saved == nullptr)
+    transformer_forward<T>(context, tower.transformer, tower.activation, layout, rows, after_block);
+  else
+    transformer_forward<T>(context, tower.transformer, tower.activation, layout, rows, after_block, *options.saved);
 }
+
+/// The input of a forward pass, once more for the backward pass.
+template <class T>
+struct VisionInput {
+  View<const T, 4> images;     ///< (B, 3, S, S)
+  const Tensor<T>& positions;  ///< (1 + g g, D)
+};
+
+template <class T>
+struct VisionBackward {
+  BlockHook<T> before_block;           ///< see transformer_backward
+  TransformerSaved<T>& saved;          ///< of the forward pass
+  VisionTower<T>* gradient = nullptr;  ///< of a plain tower; null: the tower is frozen
+};
+
+namespace detail {
+
+/// (3') to (1'): d_tokens is the gradient of ln_pre's output. Its input is made again, which costs one product of
+/// matrices, rather than kept.
+template <class T>
+void vision_embedding_backward(Context& context, const VisionTower<T>& tower, const VisionInput<T>& input,
+                               View<T, 3> d_tokens, VisionTower<T>& gradient) {
+  const index_t batch = d_tokens.extent(0), count = d_tokens.extent(1), width = d_tokens.extent(2);
+  Arena::Scope scratch(context.arena());
+  const View<T, 3> tokens(scratch.take<T>(d_tokens.size()), d_tokens.extents());
+  patch_embed_forward<T>(context, tower.patch_embed, tower.config.patch_size, input.images, tokens);
+  add_class_and_positions<T>(tower, input.positions, tokens);
+  const View<T, 2> rows(tokens.data(), {batch * count, width}), d_rows(d_tokens.data(), {batch * count, width});
+  layer_norm_backward<T>(context, tower.ln_pre, rows, d_rows, d_rows, &gradient.ln_pre);  // (3')
+
+  const View<T, 2> d_positions(scratch.take<T>(count * width), {count, width});  // (2')
+  std::copy_n(d_tokens.data(), count * width, d_positions.data());
+  for (index_t b = 1; b < batch; ++b)
+    for (index_t i = 0; i < count * width; ++i) d_positions.data()[i] += d_tokens[b].data()[i];
+  for (index_t c = 0; c < width; ++c) gradient.class_embedding[c] += d_positions(0, c);
+  resize_positions_backward<T>(d_positions, gradient.positional_embedding);
+  patch_embed_backward<T>(context, tower.patch_embed, tower.config.patch_size, input.images, d_tokens,
+                          &gradient.patch_embed);  // (1')
+}
+
+}  // namespace detail
+
+/// Backward pass of vision_forward. d_tokens (B, 1 + g g, D), contiguous: in, the gradient of the tokens; out, what is
+/// left of it below the last block that was saved. Gradients are added to options.gradient, that of the positions after
+/// the adjoint of their resizing; those of ln_post and the projection belong to whoever used them.
+template <class T>
+void vision_backward(Context& context, const VisionTower<T>& tower, const VisionInput<T>& input, View<T, 3> d_tokens,
+                     const VisionBackward<T>& options) {
+  const index_t batch = d_tokens.extent(0), count = d_tokens.extent(1);
+  MOECLIP_EXPECT(
+      batch > 0 && d_tokens.is_contiguous() && batch == input.images.extent(0) && count == input.positions.extent(0),
+      "gradients of ", batch, " x ", count, " tokens for ", input.images.extent(0), " images of ",
+      input.positions.extent(0), " tokens");
+  const View<T, 2> d_rows(d_tokens.data(), {batch * count, d_tokens.extent(2)});
+  transformer_backward<T>(context, tower.transformer, tower.activation, {batch, count, false}, options.saved, d_rows,
+                          options.before_block,
+                          options.gradient == nullptr ? nullptr : &options.gradient->transformer);  // (4')
+  if (options.gradient != nullptr && options.saved.plan.first_block == 1)
+    detail::vision_embedding_backward<T>(context, tower, input, d_tokens, *options.gradient);
+}
+
+/// What encode_image_forward leaves for its backward pass.
+template <class T>
+struct VisionSaved {
+  TransformerSaved<T> blocks;
+  Tensor<T> classes;  // (B, D), class tokens before ln_post
+};
 
 /// Embedding of each image: ln_post of the class token times the projection, not normalised.
 /// images and positions as above; out (B, C).
 template <class T>
 void encode_image_forward(Context& context, const VisionTower<T>& tower, View<const T, 4> images,
-                          const Tensor<T>& positions, View<T, 2> out) {
+                          const Tensor<T>& positions, View<T, 2> out, VisionSaved<T>* saved = nullptr) {
   const index_t batch = images.extent(0), count = positions.extent(0), width = tower.config.width;
   Arena::Scope scratch(context.arena());
   const View<T, 3> tokens(scratch.take<T>(batch * count * width), {batch, count, width});
   auto nothing = [](index_t, View<T, 2>) {};
-  vision_forward<T>(context, tower, images, positions, tokens, {nothing, nullptr});
+  vision_forward<T>(context, tower, images, positions, tokens,
+                    {nothing, nullptr, saved == nullptr ? nullptr : &saved->blocks});
   const View<T, 2> classes(tokens.data(), {batch, width}, {count * width, 1});
-  layer_norm_forward<T>(context, tower.ln_post, classes, classes);
-  const index_t embed = tower.projection.extent(1);
-  kernels::gemm<T>(context, {batch, embed, width}, {classes.data(), classes.stride(0), 1},
-                   kernels::row_major<T>(tower.projection.data(), embed), out.data(), out.stride(0));
+  if (saved != nullptr) detail::keep_rows<T>(classes, saved->classes);
+  layer_norm_forward<T>(context, tower.ln_post, classes, classes);  // (5)
+  project_forward<T>(context, tower.projection, classes, out);      // (6)
+}
+
+/// Backward pass of encode_image_forward: adds to `gradient` what d_out (B, C) makes of every weight of the tower.
+template <class T>
+void encode_image_backward(Context& context, const VisionTower<T>& tower, const VisionInput<T>& input,
+                           VisionSaved<T>& saved, View<const T, 2> d_out, VisionTower<T>& gradient) {
+  const index_t batch = d_out.extent(0), count = input.positions.extent(0), width = tower.config.width;
+  Arena::Scope scratch(context.arena());
+  const View<T, 3> d_tokens(scratch.take<T>(batch * count * width), {batch, count, width});
+  std::fill_n(d_tokens.data(), d_tokens.size(), T(0));  // nothing looks at the other tokens of the last block
+  const View<T, 2> d_classes(d_tokens.data(), {batch, width}, {count * width, 1});
+  const View<const T, 2> classes = saved.classes.template view<2>();
+  const View<T, 2> normed(scratch.take<T>(batch * width), {batch, width});
+  layer_norm_forward<T>(context, tower.ln_post, classes, normed);
+  project_backward<T>(context, tower.projection, normed, d_out, d_classes, gradient.projection);     // (6')
+  layer_norm_backward<T>(context, tower.ln_post, classes, d_classes, d_classes, &gradient.ln_post);  // (5')
+  auto nothing = [](index_t, View<T, 2>) {};
+  vision_backward<T>(context, tower, input, d_tokens, {nothing, saved.blocks, &gradient});
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

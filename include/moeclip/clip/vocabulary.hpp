@@ -10,6 +10,8 @@
 
 #include "../io/file.hpp"
 #include "../io/inflate.hpp"
+#include "../io/weights.hpp"
+#include "clip_metadata.hpp"
 #include "vocabulary_readers.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
@@ -44,12 +46,23 @@ inline std::string find_vocabulary_in(const std::string& directory) {
               kStandardVocabulary, " or one other .txt.gz was looked for"));
 }
 
+/// The vocabulary inside the weights of a CLIP.
+inline Vocabulary read_inner_vocabulary(const std::string& path) {
+  const WeightFile weights = WeightFile::open(path);
+  const std::string* merges = find_metadata(weights.metadata(), kMergesKey);
+  if (merges == nullptr)
+    fail(ErrorCode::missing, concat(path, ": no tokenizer is in this file (__metadata__ \"", kMergesKey, "\")"));
+  return read_merge_list(*merges, path);
+}
+
 }  // namespace detail
 
 /// Reads the vocabulary at `path`: OpenAI's list (.txt, .txt.gz), tokenizer.json, vocab.json (merges.txt lies beside
-/// it), or a folder with one of these. The kind is told by content. Throws io, format, unsupported, missing or limit.
+/// it), the .safetensors of a CLIP with its merges inside (save.hpp), or a folder with one of the others. The kind is
+/// told by content. Throws io, format, unsupported, missing or limit.
 inline Vocabulary open_vocabulary(const std::string& path) {
   if (is_directory(path)) return open_vocabulary(detail::find_vocabulary_in(path));
+  if (path.ends_with(".safetensors")) return detail::read_inner_vocabulary(path);
   const std::string folder = parent_directory(path);
   if (const std::string vocab = join_path(folder, "vocab.json"); file_name(path) == "merges.txt" && file_exists(vocab))
     return open_vocabulary(vocab);  // its ids are the ones that the model was trained with
