@@ -5,6 +5,7 @@
 #include <moeclip/anomaly/aggregate.hpp>
 
 #include "expect_error.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -58,4 +59,25 @@ TEST_CASE("even windows and other grids are refused") {
                  [&] { aggregate_patches<float>(context, 3, window, std::as_const(x).view<2>(), out.view<2>()); });
   expect_error(ErrorCode::contract, {"grid of 4", "9 patches"},
                [&] { aggregate_patches<float>(context, 4, 3, std::as_const(x).view<2>(), out.view<2>()); });
+}
+
+TEST_CASE("the gradient of aggregation is added, for every window") {
+  Context context({.threads = 1});
+  for (const index_t grid : {1, 3, 5})
+    for (const index_t window : {1, 3, 5}) {
+      CAPTURE(grid);
+      CAPTURE(window);
+      Tensor<double> x = random_tensor<double>({grid * grid, 2}, "x"), d_x({grid * grid, 2});
+      const Tensor<double> weights = random_tensor<double>({grid * grid, 2}, "weights");
+      const auto loss = [&] {
+        Tensor<double> out(x.shape());
+        aggregate_patches<double>(context, grid, window, std::as_const(x).view<2>(), out.view<2>());
+        double sum = 0;
+        for (index_t i = 0; i < out.size(); ++i) sum += out[i] * weights[i] + x[i];
+        return sum;
+      };
+      d_x.fill(1);  // of the second term
+      aggregate_patches_backward<double>(context, grid, window, weights.view<2>(), d_x.view<2>());
+      expect_gradient(loss, {{"x", x, d_x}});
+    }
 }

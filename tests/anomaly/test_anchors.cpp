@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "expect_error.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -89,4 +90,26 @@ TEST_CASE("both states need sentences") {
       static_cast<void>(
           anchors_forward<float>(context, model.tower, model.adapter, {"gizmo", model.tokens.view<2>(), normal}));
     });
+}
+
+TEST_CASE("the gradient of the anchors in the text projection") {
+  Context context({.threads = 1});
+  for (const auto activation : {kernels::Activation::leaky_relu, kernels::Activation::none}) {
+    Adapter<double> adapter(AdapterConfig{}, 3, 5, 12);
+    adapter.text_activation = activation;
+    randomize(adapter.text.weight, "W_t");
+    Linear<double> gradient(5, 12, false);
+    zero_parameters(gradient);
+    const Tensor<double> u = random_tensor<double>({7, 12}, "u"), weights = random_tensor<double>({2, 5}, "weights");
+    Tensor<double> z({7, 5}), anchors({2, 5});
+    const auto loss = [&] {
+      anchors_of_sentences<double>(context, adapter, u.view<2>(), 3, z.view<2>(), anchors.view<2>());
+      double sum = 0;
+      for (index_t i = 0; i < 10; ++i) sum += anchors[i] * weights[i];
+      return sum;
+    };
+    loss();
+    anchors_backward<double>(context, adapter, {u.view<2>(), 3, z.view<2>(), weights.view<2>()}, gradient);
+    expect_gradient(loss, {{"W_t", adapter.text.weight, gradient.weight}});
+  }
 }

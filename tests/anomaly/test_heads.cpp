@@ -6,6 +6,7 @@
 #include <moeclip/tensor/visit.hpp>
 #include <vector>
 
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -122,5 +123,56 @@ TEST_CASE_TEMPLATE("the detection token equals its formula in a wider type", T, 
     CHECK(worst <= 10 * (10 + 3 + 10 + 6) * eps_of<T>());
     if (patches > 2) CHECK(length < 0.999);  // a mean of unit vectors, not renormalised
     if (patches == 1) CHECK(std::abs(length - 1) <= 20 * eps_of<T>());
+  }
+}
+
+TEST_CASE("the gradients of projection and unit length") {
+  Context context({.threads = 1});
+  for (const bool use_relu : {false, true}) {
+    CAPTURE(use_relu);
+    Adapter<double> adapter = random_adapter<double>(true, use_relu), gradient = random_adapter<double>(true, use_relu);
+    zero_parameters(gradient);
+    Tensor<double> tokens = random_tensor<double>({5, 10}, "tokens"), d_tokens({5, 10}), projected({5, 6});
+    const Tensor<double> weights = random_tensor<double>({5, 6}, "weights");
+    const auto loss = [&] {
+      project_tokens<double>(context, adapter, 4, std::as_const(tokens).view<2>(), projected.view<2>());
+      normalize_tokens<double>(context, projected.view<2>());
+      double sum = 0;
+      for (index_t i = 0; i < weights.size(); ++i) sum += projected[i] * weights[i];
+      return sum;
+    };
+    project_tokens<double>(context, adapter, 4, std::as_const(tokens).view<2>(), projected.view<2>());
+    Tensor<double> d_features = weights;
+    project_tokens_backward<double>(context, adapter, 4,
+                                    {tokens.view<2>(), projected.view<2>(), d_features.view<2>(), d_tokens.view<2>()},
+                                    &gradient);
+    expect_gradient(loss, {{"tokens", tokens, d_tokens}});
+    expect_gradient(loss, parameter_gradients(adapter, gradient));
+  }
+}
+
+TEST_CASE("the gradients of the detection head, added to what is there") {
+  Context context({.threads = 1});
+  for (const index_t patches : {1, 2, 9}) {
+    CAPTURE(patches);
+    DetectionHead<double> head(10, 6), gradient(10, 6);
+    visit_parameters(head, "head", [](const std::string& name, Tensor<double>& tensor) { randomize(tensor, name); });
+    zero_parameters(gradient);
+    Tensor<double> tokens = random_tensor<double>({patches, 10}, "tokens"), d_tokens({patches, 10}), embedding({6});
+    const Tensor<double> weights = random_tensor<double>({6}, "weights");
+    Arena::Scope scratch(context.arena());
+    const auto steps = DetectionSteps<double>::take(scratch, patches, 10, 6);
+    const auto loss = [&] {
+      detection_forward<double>(context, head, std::as_const(tokens).view<2>(), steps, embedding.data());
+      double sum = 0;
+      for (index_t c = 0; c < 6; ++c) sum += embedding[c] * weights[c];
+      for (const double value : tokens) sum += value;
+      return sum;
+    };
+    loss();
+    d_tokens.fill(1);  // of the second term
+    detection_backward<double>(context, head, {tokens.view<2>(), steps, weights.data(), d_tokens.view<2>()}, &gradient);
+    expect_gradient(loss, {{"tokens", tokens, d_tokens}});
+    expect_gradient(loss, parameter_gradients(head, gradient));
   }
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "expect_error.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -153,4 +154,22 @@ TEST_CASE("scores of class and image") {
   CHECK(class_score<double>(embedding, anchors) == doctest::Approx(0.3).epsilon(1e-15));  // normal does not count
   CHECK(image_score<double>(Domain::industrial, 0.8, 0.3) == doctest::Approx(0.55).epsilon(1e-15));
   CHECK(image_score<double>(Domain::medical, 0.8, 0.3) == 0.8);
+}
+
+TEST_CASE("the gradients of similarities; that of the anchors is added") {
+  Context context({.threads = 1});
+  Tensor<double> features = random_tensor<double>({9, 4}, "features"), d_features({9, 4}), s({2, 9}), d_anchors({2, 4});
+  TextAnchors<double> anchors{"x", random_tensor<double>({2, 4}, "anchors")};
+  const Tensor<double> weights = random_tensor<double>({2, 9}, "weights");
+  const auto loss = [&] {
+    similarities_forward<double>(context, std::as_const(features).view<2>(), anchors, s.view<2>());
+    double sum = 0;
+    for (index_t i = 0; i < 18; ++i) sum += s[i] * weights[i];
+    for (const double value : anchors.vectors) sum += value;
+    return sum;
+  };
+  d_anchors.fill(1);  // of the second term
+  similarities_backward<double>(context, features.view<2>(), anchors.vectors.view<2>(), weights.view<2>(),
+                                d_features.view<2>(), d_anchors.view<2>());
+  expect_gradient(loss, {{"features", features, d_features}, {"anchors", anchors.vectors, d_anchors}});
 }

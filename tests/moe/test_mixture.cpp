@@ -30,8 +30,8 @@ Outcome<T> run_both(Context& context, const Mixture<T>& mixture, const Routing<T
   const index_t tokens = x.extent(0), width = x.extent(1), experts = mixture.expert_count();
   Outcome<T> outcome{Tensor<T>({tokens, width}), Tensor<T>({tokens, width}), Tensor<T>({experts, tokens, width})};
   mixture_forward_sparse<T>(context, mixture, routing, x, outcome.sparse.template view<2>());
-  mixture_forward_dense<T>(context, mixture, routing, x, outcome.outputs.template view<3>(),
-                           outcome.dense.template view<2>());
+  mixture_forward_dense<T>(context, mixture, routing, x,
+                           {outcome.outputs.template view<3>(), outcome.dense.template view<2>()});
   return outcome;
 }
 

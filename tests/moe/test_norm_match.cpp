@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <moeclip/moe/norm_match.hpp>
+#include <utility>
 
 #include "expect_error.hpp"
 #include "golden_data.hpp"
+#include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
 using namespace moeclip;  // NOLINT
@@ -61,4 +63,52 @@ TEST_CASE("different shapes are told") {
   Tensor<float> x({2, 3}), m({3, 3});
   expect_error(ErrorCode::contract, {"3x3", "2x3"},
                [&] { norm_match_forward<float>(context, 0.1f, m.view<2>(), x.view<2>()); });
+}
+
+TEST_CASE_TEMPLATE("gradients of mixing equal the recorded ones, the row with m = 0 included", T, float, double) {
+  constexpr double kFactor = 8;  // of the distance between the official code's float and double runs
+  const GoldenData golden("components/norm_match.safetensors");
+  Context context({.threads = 2});
+  for (const double w : {0.1, 0.2}) {
+    const std::string name = concat("w", w, "/");
+    CAPTURE(name);
+    const Tensor<T> m = golden.file().read<T>(name + "m"), x = golden.file().read<T>(name + "x");
+    Tensor<T> d = golden.file().read<T>(name + "g"), d_m(m.shape());
+    norm_match_backward<T>(context, {w, 0}, m.template view<2>(), x.template view<2>(), d.template view<2>(),
+                           d_m.template view<2>());
+    CHECK(golden.distance(name + "grad_m", d_m.data(), d_m.size()) <= kFactor);
+    CHECK(golden.distance(name + "grad_x", d.data(), d.size()) <= kFactor);
+  }
+}
+
+TEST_CASE("the gradient of norm matching") {
+  Context context({.threads = 1});
+  Tensor<double> m = random_tensor<double>({5, 6}, "m"), x = random_tensor<double>({5, 6}, "x");
+  const Tensor<double> weights = random_tensor<double>({5, 6}, "weights");
+  const auto loss = [&] {
+    Tensor<double> y = x;
+    norm_match_forward<double>(context, 0.3, std::as_const(m).view<2>(), y.view<2>());
+    double sum = 0;
+    for (index_t i = 0; i < y.size(); ++i) sum += y[i] * weights[i];
+    return sum;
+  };
+  Tensor<double> d = weights, d_m({5, 6});
+  norm_match_backward<double>(context, {0.3, 0}, m.view<2>(), x.view<2>(), d.view<2>(), d_m.view<2>());
+  expect_gradient(loss, {{"m", m, d_m}, {"x", x, d}});
+}
+
+TEST_CASE("a floor bounds the gradient in m, and leaves long m alone") {
+  Context context({.threads = 1});
+  Tensor<double> m({2, 4}), x({2, 4}), d({2, 4}), d_m({2, 4}), exact({2, 4});
+  for (index_t c = 0; c < 4; ++c) x[c] = x[4 + c] = 1 + static_cast<double>(c), m[4 + c] = c == 0 ? 3 : 1;
+  const Tensor<double> weights = random_tensor<double>({2, 4}, "weights");
+  d = weights;
+  norm_match_backward<double>(context, {0.1, 0.01}, m.view<2>(), x.view<2>(), d.view<2>(), d_m.view<2>());
+  d = weights;
+  norm_match_backward<double>(context, {0.1, 0}, m.view<2>(), x.view<2>(), d.view<2>(), exact.view<2>());
+  for (index_t c = 0; c < 4; ++c) {
+    CHECK(std::abs(d_m[c]) <= 0.1 / 0.01 * std::abs(weights[c]));
+    CHECK(std::abs(d_m[c]) > 0.99 * 0.1 / 0.01 * std::abs(weights[c]));
+    CHECK(d_m[4 + c] == exact[4 + c]);
+  }
 }

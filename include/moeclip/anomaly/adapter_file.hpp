@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Reading adapters: the official checkpoints (moe_epoch_N.pth, moe_last.pth) and the same names in a safetensors file
-// (METHOD section 9). Switches are recognised from names and shapes; what those cannot tell is an option.
+// (METHOD section 9). Switches are recognised from names and shapes; what those cannot tell is recorded in the files
+// of this library (train/checkpoint.hpp), or is an option.
 
 #include <algorithm>
 #include <charconv>
@@ -11,11 +12,15 @@
 #include <vector>
 
 #include "../clip/checkpoint.hpp"
+#include "../io/json.hpp"
 #include "adapter.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
 
-/// What a checkpoint does not record. Unset: the released default, given in brackets.
+/// Entry of a safetensors file's __metadata__ that holds, as JSON, what this library records beside the tensors.
+inline constexpr std::string_view kRecordKey = "moeclip";
+
+/// What names and shapes do not tell. Unset: what the file records, else the released default, given in brackets.
 struct AdapterOptions {
   std::optional<index_t> chosen;        ///< experts per token [2, or all if there are fewer]
   std::optional<double> scale;          ///< alpha / r [2]; only matters against the 1e-6 of norm matching
@@ -122,11 +127,77 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
 }
 
+/// That record; null if there is none.
+inline Json recorded(const WeightFile& file) {
+  for (const auto& [key, text] : file.metadata())
+    if (key == kRecordKey) return parse_json(text, concat(file.path(), ": __metadata__ ", in_quotes(key)));
+  return nullptr;
+}
+
+/// Its member "adapter"; null if there is none.
+inline Json recorded_switches(const WeightFile& file) {
+  const Json record = recorded(file);
+  const Json* const adapter = record.is_object() ? record.find("adapter") : nullptr;
+  return adapter != nullptr && adapter->is_object() ? *adapter : Json();
+}
+
+/// `options` with what is unset taken from the record.
+inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions options) {
+  const Json record = recorded_switches(file);
+  if (record.is_null()) return options;
+  const auto blocks = [&](const char* name, std::vector<index_t>& list) {
+    if (!list.empty()) return;
+    for (const Json& block : record.at(name).items()) list.push_back(block.as_int64());
+  };
+  blocks("mixture_blocks", options.mixture_blocks);
+  blocks("level_blocks", options.level_blocks);
+  if (!options.chosen) options.chosen = record.at("chosen").as_int64();
+  if (!options.scale) options.scale = record.at("scale").as_number();
+  if (!options.mix_weight) options.mix_weight = record.at("mix_weight").as_number();
+  if (!options.use_aggregation) options.use_aggregation = record.at("use_aggregation").as_bool();
+  return options;
+}
+
 }  // namespace detail
 
+/// What `with_recorded` reads: the switches of an adapter and the activation of the CLIP's blocks in its training.
+inline Json adapter_record(const AdapterConfig& config, kernels::Activation activation) {
+  const auto list = [](const std::vector<index_t>& blocks) {
+    Json json = Json::array();
+    for (const index_t block : blocks) json.push_back(block);
+    return json;
+  };
+  return Json::object()
+      .set("mixture_blocks", list(config.mixture_blocks))
+      .set("level_blocks", list(config.level_blocks))
+      .set("use_aggregation", config.windows.size() > 1)
+      .set("chosen", config.chosen)
+      .set("scale", config.scale)
+      .set("mix_weight", config.mix_weight)
+      .set("activation", to_string(activation));
+}
+
+/// The activation that the CLIP's blocks had when this adapter was trained: as recorded, else the GELU of the released
+/// code.
+inline kernels::Activation trained_activation(const WeightFile& file) {
+  const Json record = detail::recorded_switches(file);
+  if (record.is_null() || record.at("activation").as_string() == "gelu") return kernels::Activation::gelu;
+  if (record.at("activation").as_string() == "quick_gelu") return kernels::Activation::quick_gelu;
+  fail(ErrorCode::unsupported, concat(file.path(), ": was trained with the unknown activation ",
+                                      in_quotes(record.at("activation").as_string())));
+}
+
+/// The side of the pictures that this adapter was trained on; 0 if it does not say.
+inline index_t trained_image_size(const WeightFile& file) {
+  const Json record = detail::recorded(file);
+  const Json* const size = record.is_object() ? record.find("image_size") : nullptr;
+  return size != nullptr ? size->as_int64() : 0;
+}
+
 /// The configuration of an adapter file for an image tower of `layers` blocks.
-inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& options) {
+inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted) {
   AdapterConfig config;
+  const AdapterOptions options = detail::with_recorded(adapter.file, wanted);
   detail::recognise_levels(adapter, options, config);
   const std::string& path = adapter.file.path();
   const index_t mixtures = std::ssize(config.mixture_blocks);
@@ -154,12 +225,12 @@ inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layer
   return config;
 }
 
-/// Reads the adapter at `path` for `clip` and packs it. Throws what WeightFile throws, and mismatch, with the shapes
-/// on both sides, if it was trained for another CLIP.
+/// Reads the adapter in a weight file for `clip`, plain (not packed). Throws what WeightFile throws, and mismatch, with
+/// the shapes on both sides, if it was trained for another CLIP.
 template <class T>
-Adapter<T> load_adapter(Context& context, const std::string& path, const ClipConfig& clip,
-                        const AdapterOptions& options = {}) {
-  const AdapterFile file = recognise_adapter_file(WeightFile::open(path));
+Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options = {}) {
+  const AdapterFile file = recognise_adapter_file(weights);
+  const std::string& path = weights.path();
   const AdapterConfig config = recognise_adapter(file, clip.vision.layers, options);
   const auto expect_shape = [&](const WeightEntry& entry, const Shape& wanted) {
     if (entry.shape.size() != wanted.size() || entry.shape.rank() == 0 || entry.shape[0] != wanted[0])
@@ -186,6 +257,14 @@ Adapter<T> load_adapter(Context& context, const std::string& path, const ClipCon
     tensor = file.file.read<T>(entry.name);
     tensor.reshape(wanted);
   });
+  return adapter;
+}
+
+/// The same from the file at `path`, packed for inference.
+template <class T>
+Adapter<T> load_adapter(Context& context, const std::string& path, const ClipConfig& clip,
+                        const AdapterOptions& options = {}) {
+  Adapter<T> adapter = read_adapter<T>(WeightFile::open(path), clip, options);
   pack(context, adapter);
   return adapter;
 }

@@ -42,4 +42,17 @@ void aggregate_patches(Context& context, index_t grid, index_t window, View<cons
   });
 }
 
+/// d_x (g * g, D) += backward of aggregate_patches for d_out (g * g, D). Who is in whose window is symmetric, so the
+/// operation is its own adjoint (PAA-1').
+template <class T>
+void aggregate_patches_backward(Context& context, index_t grid, index_t window, View<const T, 2> d_out,
+                                View<T, 2> d_x) {
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> spread(scratch.take<T>(d_out.size()), d_out.extents());
+  aggregate_patches<T>(context, grid, window, d_out, spread);
+  context.parallel_for(grid * grid, [&](index_t i, int) {
+    for (index_t c = 0; c < d_x.extent(1); ++c) d_x(i, c) += spread(i, c);
+  });
+}
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS

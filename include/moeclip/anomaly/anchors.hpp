@@ -45,7 +45,65 @@ void mean_direction(View<const T, 2> z, T* out) {
   for (index_t c = 0; c < embed; ++c) out[c] /= norm;
 }
 
+/// d_z (N, C) from d (C), the gradient of the mean direction of the rows of z (TXT-1').
+template <class T>
+void mean_direction_backward(Context& context, View<const T, 2> z, const T* d, View<T, 2> d_z) {
+  const index_t count = z.extent(0), embed = z.extent(1);
+  Arena::Scope scratch(context.arena());
+  double *mean = scratch.take<double>(embed), *d_mean = scratch.take<double>(embed);
+  std::fill_n(mean, embed, 0.0);
+  for (index_t n = 0; n < count; ++n) {
+    const double share = 1 / (static_cast<double>(length(&z(n, 0), embed)) * static_cast<double>(count));
+    for (index_t c = 0; c < embed; ++c) mean[c] += share * static_cast<double>(z(n, c));
+  }
+  const double mean_length = length(mean, embed);
+  double along = 0;  // of d on the mean direction
+  for (index_t c = 0; c < embed; ++c) along += static_cast<double>(d[c]) * mean[c] / (mean_length * mean_length);
+  for (index_t c = 0; c < embed; ++c) d_mean[c] = (static_cast<double>(d[c]) - along * mean[c]) / mean_length;
+  for (index_t n = 0; n < count; ++n) {
+    const double norm = static_cast<double>(length(&z(n, 0), embed)), share = 1 / (norm * static_cast<double>(count));
+    double part = 0;  // of d_mean on the row's direction, over the row's length
+    for (index_t c = 0; c < embed; ++c) part += d_mean[c] * static_cast<double>(z(n, c)) / (norm * norm);
+    for (index_t c = 0; c < embed; ++c)
+      d_z(n, c) = static_cast<T>(share * (d_mean[c] - part * static_cast<double>(z(n, c))));
+  }
+}
+
 }  // namespace detail
+
+/// From sentences u (N, Dt), encoded by the text tower, the first `normal_count` of the normal state, to
+/// z = act(W_t u) (N, C) and the anchors (2, C), one row per state.
+template <class T>
+void anchors_of_sentences(Context& context, const Adapter<T>& adapter, View<const T, 2> u, index_t normal_count,
+                          View<T, 2> z, View<T, 2> anchors) {
+  linear_forward<T>(context, adapter.text, u, z, {.activation = adapter.text_activation});  // (1)
+  detail::mean_direction<T>(z.rows(0, normal_count), &anchors(0, 0));                       // (2)
+  detail::mean_direction<T>(z.rows(normal_count, z.extent(0)), &anchors(1, 0));
+}
+
+/// Backward of anchors_of_sentences, with its u and z, for d_anchors (2, C): adds to the gradient of W_t.
+template <class T>
+struct AnchorsBackward {
+  View<const T, 2> u;  ///< (N, Dt)
+  index_t normal_count;
+  View<const T, 2> z;          ///< (N, C)
+  View<const T, 2> d_anchors;  ///< (2, C)
+};
+template <class T>
+void anchors_backward(Context& context, const Adapter<T>& adapter, const AnchorsBackward<T>& back,
+                      Linear<T>& gradient) {
+  Arena::Scope scratch(context.arena());
+  const index_t count = back.z.extent(0);
+  const View<T, 2> d_z(scratch.take<T>(back.z.size()), back.z.extents());
+  for (const index_t state : {0, 1}) {  // (2')
+    const index_t begin = state == 0 ? 0 : back.normal_count, end = state == 0 ? back.normal_count : count;
+    detail::mean_direction_backward<T>(context, back.z.rows(begin, end), &back.d_anchors(state, 0),
+                                       d_z.rows(begin, end));
+  }
+  if (adapter.text_activation == kernels::Activation::leaky_relu)  // its slope depends on the sign, which z still has
+    kernels::activate_backward<T>(context, adapter.text_activation, d_z.size(), back.z.data(), d_z.data(), d_z.data());
+  linear_backward<T>(context, adapter.text, back.u, d_z, {}, &gradient);  // (1')
+}
 
 /// Sentences of one class as token rows: the first `normal_count` describe the normal state, the others the abnormal.
 struct ClassTokens {
@@ -65,15 +123,13 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
   Arena::Scope scratch(context.arena());
   const View<T, 2> u(scratch.take<T>(count * width), {count, width});
   const View<T, 2> z(scratch.take<T>(count * embed), {count, embed});
-  text_forward<T>(context, tower, sentences.tokens, u, probe);                              // (1)
-  linear_forward<T>(context, adapter.text, u, z, {.activation = adapter.text_activation});  // (2)
+  TextAnchors<T> anchors{sentences.name, Tensor<T>({2, embed})};
+  text_forward<T>(context, tower, sentences.tokens, u, probe);
+  anchors_of_sentences<T>(context, adapter, u, sentences.normal_count, z, anchors.vectors.template view<2>());
   if (probe != nullptr) {
     probe->on_values("eot", {count, width}, u.data());
     probe->on_values("adapted", {count, embed}, z.data());
   }
-  TextAnchors<T> anchors{sentences.name, Tensor<T>({2, embed})};
-  detail::mean_direction<T>(z.rows(0, sentences.normal_count), anchors.vectors.data());              // (3)
-  detail::mean_direction<T>(z.rows(sentences.normal_count, count), anchors.vectors.data() + embed);  // (4)
   return anchors;
 }
 

@@ -25,10 +25,10 @@ namespace moeclip::inline MOECLIP_ABI_NS {
 enum class MapKind { probability, reference };
 
 struct DetectorOptions {
-  index_t image_size = 0;  ///< side of the square the model sees, pixels; 0: 518 with an adapter where the patch size
-                           ///< divides it, else the CLIP's own
-  std::optional<kernels::Activation> activation;  ///< of the CLIP's blocks; unset: GELU with an adapter, which is what
-                                                  ///< the released code trains them with, else the CLIP's own
+  index_t image_size = 0;  ///< side of the square the model sees, pixels; 0: that of the adapter's training if its file
+                           ///< says, else 518 with an adapter where the patch size divides it, else the CLIP's own
+  std::optional<kernels::Activation> activation;  ///< of the CLIP's blocks; unset: as the adapter was trained (GELU if
+                                                  ///< it does not say: the released code's), else the CLIP's own
   Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made
   MapKind map = MapKind::probability;
   float threshold = 0.5f;         ///< of the image score, and per pixel of the probability map
@@ -59,13 +59,17 @@ class BasicDetector {
  public:
   /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do.
   static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {}) {
-    ClipOptions clip_options{options.activation, options.vocabulary, options.threads};
-    if (!adapter.empty() && !options.activation) clip_options.activation = kernels::Activation::gelu;
+    DetectorOptions own = options;
+    if (!adapter.empty()) {
+      const WeightFile file = WeightFile::open(adapter);
+      if (!own.activation) own.activation = trained_activation(file);
+      if (own.image_size == 0) own.image_size = trained_image_size(file);
+    }
     Context context({.threads = options.threads});
-    Clip<T> model = Clip<T>::load(clip, clip_options);
+    Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
     Adapter<T> parts = adapter.empty() ? plain_adapter<T>(context, model.vision(), model.text())
                                        : load_adapter<T>(context, adapter, model.config(), options.adapter);
-    return BasicDetector(std::move(model), std::move(parts), options);
+    return BasicDetector(std::move(model), std::move(parts), own);
   }
 
   /// Joins what is already in memory.

@@ -41,7 +41,7 @@ void run_mixture(Context& context, const Mixture<T>& mixture, const Routing<T>& 
   Arena::Scope scratch(context.arena());
   const index_t experts = mixture.expert_count();
   const View<T, 3> outputs(scratch.take<T>(experts * x.size()), {experts, x.extent(0), x.extent(1)});
-  mixture_forward_dense<T>(context, mixture, routing, x, outputs, m);
+  mixture_forward_dense<T>(context, mixture, routing, x, {outputs, m});
 }
 
 /// Mixture j acts on all tokens x (B * T, D), class tokens too.

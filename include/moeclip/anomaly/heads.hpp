@@ -12,21 +12,56 @@ namespace moeclip::inline MOECLIP_ABI_NS {
 
 inline constexpr double kNormalizeEps = 1e-12;  // torch.nn.functional.normalize's floor of a norm
 
+namespace detail {
+
+/// Which of the projections serves map `map`.
+inline std::size_t projection_of_map(const AdapterConfig& config, index_t map) {
+  return static_cast<std::size_t>(config.use_separate_projections ? map : map / std::ssize(config.windows));
+}
+
+/// What follows a projection.
+inline kernels::Activation projection_activation(const AdapterConfig& config) {
+  return config.use_relu ? kernels::Activation::leaky_relu : kernels::Activation::none;
+}
+
+}  // namespace detail
+
 /// act(P t) for the tokens t (N, D) of map `map`; projected (N, C).
 template <class T>
 void project_tokens(Context& context, const Adapter<T>& adapter, index_t map, View<const T, 2> tokens,
                     View<T, 2> projected) {
-  const AdapterConfig& config = adapter.config;
-  const index_t which = config.use_separate_projections ? map : map / static_cast<index_t>(config.windows.size());
-  const auto activation = config.use_relu ? kernels::Activation::leaky_relu : kernels::Activation::none;
-  linear_forward<T>(context, adapter.projections[static_cast<std::size_t>(which)], tokens, projected,
-                    {.activation = activation});
+  linear_forward<T>(context, adapter.projections[detail::projection_of_map(adapter.config, map)], tokens, projected,
+                    {.activation = detail::projection_activation(adapter.config)});
 }
 
 /// Divides each row of x (N, C) by max(its length, 1e-12).
 template <class T>
 void normalize_tokens(Context& context, View<T, 2> x) {
   kernels::normalize_rows<T>(context, x.extent(0), x.extent(1), x.data(), x.stride(0), static_cast<T>(kNormalizeEps));
+}
+
+/// The way back from unit features to tokens.
+template <class T>
+struct ProjectionBackward {
+  View<const T, 2> tokens;     ///< (N, D), and
+  View<const T, 2> projected;  ///< (N, C), of project_tokens
+  View<T, 2> d_features;       ///< (N, C) in: gradient of normalise(projected); overwritten
+  View<T, 2> d_tokens;         ///< (N, D) out; without data: not wanted
+};
+
+/// Backward of project_tokens and normalize_tokens (SEG-1'). `gradient` may be null.
+template <class T>
+void project_tokens_backward(Context& context, const Adapter<T>& adapter, index_t map,
+                             const ProjectionBackward<T>& back, Adapter<T>* gradient) {
+  const std::size_t which = detail::projection_of_map(adapter.config, map);
+  T* const d = back.d_features.data();
+  kernels::normalize_rows_backward<T>(context, back.projected.extent(0), back.projected.extent(1),
+                                      back.projected.data(), static_cast<T>(kNormalizeEps), d, d);
+  if (adapter.config.use_relu)  // its slope depends on the sign, which LeakyReLU leaves as it is
+    kernels::activate_backward<T>(context, kernels::Activation::leaky_relu, back.projected.size(),
+                                  back.projected.data(), d, d);
+  linear_backward<T>(context, adapter.projections[which], back.tokens, back.d_features, back.d_tokens,
+                     gradient == nullptr ? nullptr : &gradient->projections[which]);
 }
 
 /// What the detection head makes on its way: (L, D), (L, D) and (L, C) per image.
@@ -65,6 +100,40 @@ void detection_forward(Context& context, const DetectionHead<T>& head, View<cons
   for (index_t i = 0; i < patches; ++i)
     for (index_t c = 0; c < embed; ++c) embedding[c] += unit(i, c);
   for (index_t c = 0; c < embed; ++c) embedding[c] /= static_cast<T>(patches);
+}
+
+/// The way back from an embedding to tokens.
+template <class T>
+struct DetectionBackward {
+  View<const T, 2> tokens;  ///< (L, D), and
+  DetectionSteps<T> steps;  ///< of detection_forward
+  const T* d_embedding;     ///< (C)
+  View<T, 2> d_tokens;      ///< (L, D), added to
+};
+
+/// Backward of detection_forward for one image (DET-1'). `gradient` may be null.
+template <class T>
+void detection_backward(Context& context, const DetectionHead<T>& head, const DetectionBackward<T>& back,
+                        DetectionHead<T>* gradient) {
+  const index_t patches = back.tokens.extent(0), embed = back.steps.projected.extent(1);
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> active(scratch.take<T>(back.tokens.size()), back.tokens.extents());
+  const View<T, 2> d_active(scratch.take<T>(back.tokens.size()), back.tokens.extents());
+  const View<T, 2> d_projected(scratch.take<T>(patches * embed), {patches, embed});
+  for (index_t i = 0; i < patches; ++i)  // (6')
+    for (index_t c = 0; c < embed; ++c) d_projected(i, c) = back.d_embedding[c] / static_cast<T>(patches);
+  kernels::normalize_rows_backward<T>(context, patches, embed, back.steps.projected.data(),
+                                      static_cast<T>(kNormalizeEps), d_projected.data(), d_projected.data());  // (5')
+  kernels::activate<T>(context, kernels::Activation::gelu, active.size(), back.steps.convolved.data(), active.data());
+  linear_backward<T>(context, head.pointwise, active, d_projected, d_active,
+                     gradient == nullptr ? nullptr : &gradient->pointwise);  // (4')
+  kernels::activate_backward<T>(context, kernels::Activation::gelu, active.size(), back.steps.convolved.data(),
+                                d_active.data(), d_active.data());  // (3')
+  const View<T, 2> d_normed = active;                               // GELU's result has served
+  depthwise_conv_backward<T>(context, head.depthwise, back.steps.normed, d_active, d_normed,
+                             gradient == nullptr ? nullptr : &gradient->depthwise);  // (2')
+  layer_norm_backward<T>(context, head.norm, back.tokens, d_normed, back.d_tokens,
+                         gradient == nullptr ? nullptr : &gradient->norm, true);  // (1')
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -41,6 +41,25 @@ void similarities_forward(Context& context, View<const T, 2> features, const Tex
     for (index_t side = 0; side < 2; ++side) s(side, i) = static_cast<T>(kSimilarityScale) * pairs[2 * i + side];
 }
 
+/// Backward of similarities_forward for d_s (2, L): d_features (L, C), contiguous, is overwritten, d_anchors (2, C) is
+/// added to (SIM-1').
+template <class T>
+void similarities_backward(Context& context, View<const T, 2> features, View<const T, 2> anchors, View<const T, 2> d_s,
+                           View<T, 2> d_features, View<T, 2> d_anchors) {
+  const index_t patches = features.extent(0), embed = features.extent(1);
+  Arena::Scope scratch(context.arena());
+  T* scaled = scratch.take<T>(2 * patches);
+  for (index_t side = 0; side < 2; ++side)
+    for (index_t i = 0; i < patches; ++i) scaled[side * patches + i] = static_cast<T>(kSimilarityScale) * d_s(side, i);
+  const auto d_pairs = kernels::row_major<T>(scaled, patches);
+  kernels::gemm<T>(context, {patches, embed, 2}, kernels::transposed(d_pairs),
+                   kernels::row_major<T>(anchors.data(), embed), d_features.data(), embed);
+  kernels::Epilogue<T> add;
+  add.accumulate = true;
+  kernels::gemm<T>(context, {2, embed, patches}, d_pairs, kernels::row_major<T>(features.data(), features.stride(0)),
+                   d_anchors.data(), embed, add);
+}
+
 /// a = (s_a + 1 - s_n) / 2 on the grid, from s (2, L); not a probability.
 template <class T>
 void raw_map(View<const T, 2> s, T* a) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "../base/arena.hpp"
 #include "../tensor/view.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
@@ -54,5 +55,75 @@ void upsample_bilinear(View<const std::type_identity_t<T>, 2> in, View<T, 2> out
     }
   }
 }
+
+/// The same interpolation row by row, and its adjoint, for losses that look at one row of a large map at a time
+/// (UPS-1' in this folder's README). Rows are blended first, then columns.
+template <class T>
+class BilinearRows {
+ public:
+  /// From maps `in` (h, w) to `out` (H, W); of the views only the extents count. Its tables live in `scratch`.
+  BilinearRows(Arena::Scope& scratch, View<const T, 2> in, View<const T, 2> out)
+      : h_(in.extent(0)), w_(in.extent(1)), out_h_(out.extent(0)), out_w_(out.extent(1)) {
+    MOECLIP_EXPECT(in.size() > 0 && out.size() > 0, "an empty map cannot be interpolated");
+    first_ = scratch.take<index_t>(w_ + 1);
+    east_ = scratch.take<T>(out_w_);
+    detail::AlignedCorners column(w_, out_w_);
+    index_t j = 0;
+    for (index_t x = 0; x < out_w_; ++x, column.advance()) {
+      while (j <= column.index()) first_[j++] = x;
+      east_[x] = static_cast<T>(column.fraction());
+    }
+    while (j <= w_) first_[j++] = out_w_;
+  }
+
+  /// Elements of scratch that row and add_adjoint want.
+  [[nodiscard]] index_t scratch_size() const { return w_; }
+
+  /// out (W) = row y of the interpolated `in` (h, w), contiguous.
+  void row(const T* in, index_t y, T* out, T* scratch) const {
+    const Blend blend = blend_of(y);
+    for (index_t j = 0; j < w_; ++j) scratch[j] = blend.up * in[blend.top + j] + blend.down * in[blend.bottom + j];
+    for (index_t j = 0; j < w_; ++j) {
+      const T left = scratch[j], right = scratch[std::min(j + 1, w_ - 1)];
+      for (index_t x = first_[j]; x < first_[j + 1]; ++x) out[x] = (T(1) - east_[x]) * left + east_[x] * right;
+    }
+  }
+
+  /// d_in (h, w) += what d_out (W), the gradient of row y, contributes.
+  void add_adjoint(const T* d_out, index_t y, T* d_in, T* scratch) const {
+    std::fill_n(scratch, w_, T(0));
+    for (index_t j = 0; j < w_; ++j) {
+      T all = 0, right = 0;
+      for (index_t x = first_[j]; x < first_[j + 1]; ++x) {
+        all += d_out[x];
+        right += east_[x] * d_out[x];
+      }
+      scratch[j] += all - right;
+      scratch[std::min(j + 1, w_ - 1)] += right;
+    }
+    const Blend blend = blend_of(y);
+    for (index_t j = 0; j < w_; ++j) {
+      d_in[blend.top + j] += blend.up * scratch[j];
+      d_in[blend.bottom + j] += blend.down * scratch[j];
+    }
+  }
+
+ private:
+  /// The two rows of `in`, as offsets, between which row y lies, and their weights.
+  struct Blend {
+    index_t top, bottom;
+    T up, down;
+  };
+  [[nodiscard]] Blend blend_of(index_t y) const {
+    const index_t steps = std::max<index_t>(out_h_ - 1, 1), place = out_h_ == 1 ? 0 : y * (h_ - 1);
+    const T down = static_cast<T>(static_cast<double>(place % steps) / static_cast<double>(steps));
+    const index_t top = place / steps;
+    return {top * w_, std::min(top + 1, h_ - 1) * w_, T(1) - down, down};
+  }
+
+  index_t h_, w_, out_h_, out_w_;
+  index_t* first_;  // (w + 1): outputs [first_[j], first_[j + 1]) lie between columns j and j + 1,
+  T* east_;         // (W): so far from j
+};
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

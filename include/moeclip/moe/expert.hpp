@@ -2,6 +2,7 @@
 #pragma once
 // One low-rank expert (EXP-1 in this folder's README):  o = (alpha / r) B A x.
 // A (r x D) is frozen and, with FOFS, sees only its own chunk of the channels; B (D x r) is trained.
+// Backward (EXP-1'):  d_h = (alpha / r) B^T d_o,  d_B = (alpha / r) d_o h^T,  d_x = A^T d_h,  d_A = d_h x^T,  h = A x.
 
 #include "../kernels/gemm.hpp"
 #include "../tensor/tensor.hpp"
@@ -37,6 +38,43 @@ void expert_forward(Context& context, const Expert<T>& expert, T scale, View<con
   for (index_t i = 0; i < tokens * rank; ++i) hidden[i] *= scale;
   kernels::gemm<T>(context, {tokens, width, rank}, kernels::row_major<T>(hidden, rank), kernels::transposed(b),
                    out.data(), width);  // (2) o = B h
+}
+
+/// Where the backward pass of an expert puts its results. All are added to what is there; null: not wanted.
+template <class T>
+struct ExpertGradient {
+  View<T, 2> d_x;       ///< (N, D) contiguous
+  T* lora_a = nullptr;  ///< (R, D)
+  T* lora_b = nullptr;  ///< (D, R)
+};
+
+/// For d_out (N, D), the gradient of the output at x (N, D), both contiguous. h is computed again rather than kept.
+template <class T>
+void expert_backward(Context& context, const Expert<T>& expert, T scale, View<const T, 2> x, View<const T, 2> d_out,
+                     const ExpertGradient<T>& gradient) {
+  const index_t tokens = x.extent(0), rank = expert.lora_a.extent(0), width = expert.lora_a.extent(1);
+  if (tokens == 0) return;
+  Arena::Scope scratch(context.arena());
+  T *hidden = scratch.take<T>(tokens * rank), *d_hidden = scratch.take<T>(tokens * rank);
+  const auto a = kernels::row_major<T>(expert.lora_a.data(), width);
+  const auto b = kernels::row_major<T>(expert.lora_b.data(), rank);
+  const auto x_rows = kernels::row_major<T>(x.data(), width), d_out_rows = kernels::row_major<T>(d_out.data(), width);
+  kernels::Epilogue<T> add;
+  add.accumulate = true;
+  kernels::gemm<T>(context, {tokens, rank, width}, d_out_rows, b, d_hidden, rank);  // (2')
+  for (index_t i = 0; i < tokens * rank; ++i) d_hidden[i] *= scale;
+  if (gradient.lora_b != nullptr) {
+    kernels::gemm<T>(context, {tokens, rank, width}, x_rows, kernels::transposed(a), hidden, rank);
+    for (index_t i = 0; i < tokens * rank; ++i) hidden[i] *= scale;
+    kernels::gemm<T>(context, {width, rank, tokens}, kernels::transposed(d_out_rows),
+                     kernels::row_major<T>(hidden, rank), gradient.lora_b, rank, add);
+  }
+  const auto d_hidden_rows = kernels::row_major<T>(d_hidden, rank);
+  if (gradient.d_x.data() != nullptr)
+    kernels::gemm<T>(context, {tokens, width, rank}, d_hidden_rows, a, gradient.d_x.data(), width, add);  // (1')
+  if (gradient.lora_a != nullptr)
+    kernels::gemm<T>(context, {rank, width, tokens}, kernels::transposed(d_hidden_rows), x_rows, gradient.lora_a, width,
+                     add);
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -2,6 +2,7 @@
 #pragma once
 // The router chooses, per token, which experts look at it (ROU-1 in this folder's README; METHOD section 2):
 //   p = softmax(G x),   T = the k largest p (equal values: lower index first),   q_e = p_e / sum_T p.
+// The choice itself has no derivative; the weights have (ROU-1').
 
 #include <algorithm>
 #include <cstdint>
@@ -86,6 +87,42 @@ void router_forward(Context& context, const Router<T>& router, View<const T, 2> 
                    kernels::transposed(kernels::row_major<T>(router.gate.data(), width)), routing.logits.data(),
                    experts);  // (1)
   route_logits<T>(context, routing);
+}
+
+/// Gradients at a router's results, and where its backward pass puts its own.
+template <class T>
+struct RouterGradient {
+  View<const T, 2> d_weights;   ///< (N, K)
+  View<T, 2> d_probabilities;   ///< (N, E) in: of p itself (a balance loss; else zeros), out: of the logits
+  View<T, 2> d_x;               ///< (N, D), added to
+  Router<T>* values = nullptr;  ///< added to; null: not wanted
+};
+
+/// Backward of router_forward at x (N, D) with its results in `routing`.
+template <class T>
+void router_backward(Context& context, const Router<T>& router, const Routing<T>& routing, View<const T, 2> x,
+                     const RouterGradient<T>& gradient) {
+  const index_t tokens = x.extent(0), experts = router.gate.extent(0), width = router.gate.extent(1);
+  const View<T, 2>& d_p = gradient.d_probabilities;
+  for (index_t n = 0; n < tokens; ++n) {  // (4')
+    T sum = 0, mean = 0;
+    for (index_t k = 0; k < routing.chosen.extent(1); ++k) {
+      sum += routing.probabilities(n, routing.chosen(n, k));
+      mean += routing.weights(n, k) * gradient.d_weights(n, k);
+    }
+    for (index_t k = 0; k < routing.chosen.extent(1); ++k)
+      d_p(n, routing.chosen(n, k)) += (gradient.d_weights(n, k) - mean) / sum;
+  }
+  kernels::softmax_rows_backward<T>(context, tokens, experts, routing.probabilities.data(), d_p.data(),
+                                    d_p.data());  // (2')
+  kernels::Epilogue<T> add;
+  add.accumulate = true;
+  const auto d_logits = kernels::row_major<T>(d_p.data(), experts);
+  if (gradient.values != nullptr)  // (1')
+    kernels::gemm<T>(context, {experts, width, tokens}, kernels::transposed(d_logits),
+                     {x.data(), x.stride(0), x.stride(1)}, gradient.values->gate.data(), width, add);
+  kernels::gemm<T>(context, {tokens, width, experts}, d_logits, kernels::row_major<T>(router.gate.data(), width),
+                   gradient.d_x.data(), gradient.d_x.stride(0), add);
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The ETF loss (ETF-1 in this folder's README; METHOD section 4): per token, the directions of the experts' outputs
+// should be as far apart as K directions can be, a simplex equiangular tight frame: u_e . u_f = -1 / (K - 1). With
+//   u_e = o_e / max(|o_e|, 1e-6),   G = (u_e . u_f),   G* = 1 on the diagonal, -1 / (K - 1) elsewhere,
+// L is the mean of (G - G*)^2 over all tokens and all K K entries, zero for K = 1.
+
+#include <algorithm>
+#include <cmath>
+
+#include "../base/context.hpp"
+#include "../tensor/view.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+inline constexpr double kEtfEps = 1e-6;
+
+namespace detail {
+
+/// One token's outputs o_e (K rows of D), `stride` apart, and scratch for gram (K, K), divisor (K) and factor (K).
+template <class T>
+struct EtfToken {
+  const T* outputs;
+  index_t stride, experts, width;
+  double *gram, *divisor, *factor;
+
+  [[nodiscard]] const T* output(index_t e) const { return outputs + e * stride; }
+  [[nodiscard]] double target(index_t e, index_t f) const {
+    return e == f ? 1.0 : -1.0 / static_cast<double>(experts - 1);
+  }
+
+  /// Fills divisor and gram; returns the sum of (G - G*)^2.
+  double measure() const {
+    for (index_t e = 0; e < experts; ++e)
+      for (index_t f = 0; f <= e; ++f) {
+        double dot = 0;
+        for (index_t c = 0; c < width; ++c)
+          dot += static_cast<double>(output(e)[c]) * static_cast<double>(output(f)[c]);
+        gram[e * experts + f] = dot;
+      }
+    for (index_t e = 0; e < experts; ++e) divisor[e] = std::max(std::sqrt(gram[e * experts + e]), kEtfEps);
+    double sum = 0;
+    for (index_t e = 0; e < experts; ++e)
+      for (index_t f = 0; f <= e; ++f) {
+        const double cosine = gram[e * experts + f] / (divisor[e] * divisor[f]), off = cosine - target(e, f);
+        gram[e * experts + f] = gram[f * experts + e] = cosine;
+        sum += (e == f ? 1 : 2) * off * off;
+      }
+    return sum;
+  }
+
+  /// d_o_e = weight * gradient of that sum, for the rows d_outputs + e * d_stride; measure() comes first. Sums in
+  /// double: equal outputs cancel.
+  void differentiate(double weight, T* d_outputs, index_t d_stride) const {
+    for (index_t e = 0; e < experts; ++e) {
+      double along = 0;  // the part along u_e, which does not turn an output longer than 1e-6
+      for (index_t f = 0; f < experts; ++f) along += (gram[e * experts + f] - target(e, f)) * gram[e * experts + f];
+      if (divisor[e] <= kEtfEps) along = 0;
+      for (index_t f = 0; f < experts; ++f) {
+        const double turn = (gram[e * experts + f] - target(e, f)) / divisor[f] - (f == e ? along / divisor[e] : 0);
+        factor[f] = 4 * weight * turn / divisor[e];
+      }
+      for (index_t c = 0; c < width; ++c) {
+        double sum = 0;
+        for (index_t f = 0; f < experts; ++f) sum += factor[f] * static_cast<double>(output(f)[c]);
+        d_outputs[e * d_stride + c] = static_cast<T>(sum);
+      }
+    }
+  }
+};
+
+}  // namespace detail
+
+/// L for the outputs o (K, N, D) of all experts on all tokens, rows contiguous. If d_outputs (K, N, D) has data,
+/// `weight` times the gradient is written there.
+template <class T>
+double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<T, 3> d_outputs) {
+  const index_t experts = outputs.extent(0), tokens = outputs.extent(1), width = outputs.extent(2);
+  if (experts == 1 || tokens == 0) {
+    if (d_outputs.data() != nullptr) std::fill_n(d_outputs.data(), d_outputs.size(), T(0));
+    return 0;
+  }
+  const double share = 1.0 / static_cast<double>(tokens * experts * experts);
+  Arena::Scope scratch(context.arena());
+  double* sums = scratch.take<double>(tokens);
+  const index_t room = experts * (experts + 2);
+  double* room_of_worker = scratch.take<double>(context.threads() * room);
+  context.parallel_for(tokens, [&](index_t n, int worker) {
+    double* own = room_of_worker + worker * room;
+    double *divisor = own + experts * experts, *factor = divisor + experts;
+    const detail::EtfToken<T> token{&outputs(0, n, 0), outputs.stride(0), experts, width, own, divisor, factor};
+    sums[n] = token.measure();
+    if (d_outputs.data() != nullptr) token.differentiate(weight * share, &d_outputs(0, n, 0), d_outputs.stride(0));
+  });
+  double sum = 0;
+  for (index_t n = 0; n < tokens; ++n) sum += sums[n];
+  return sum * share;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS
