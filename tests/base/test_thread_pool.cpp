@@ -102,3 +102,52 @@ TEST_CASE("a pool that never worked ends as well as one that did") {
     busy.run(3, nothing);
   }
 }
+
+TEST_CASE("a background worker runs its tasks one by one, and what they wrote is there after waiting") {
+  BackgroundWorker worker;
+  CHECK_FALSE(worker.has_task());
+  worker.wait();  // for nothing
+  index_t sum = 0;
+  for (index_t i = 1; i <= 2000; ++i) {
+    auto task = [&] { sum += i; };
+    worker.start(task);
+    CHECK(worker.has_task());
+    worker.wait();
+    REQUIRE(sum == i * (i + 1) / 2);
+  }
+}
+
+TEST_CASE("a background worker works beside its owner") {
+  BackgroundWorker worker;
+  std::atomic<bool> go{false};
+  auto task = [&] { go.wait(false); };
+  worker.start(task);
+  expect_error(ErrorCode::contract, {"waited for"}, [&] { worker.start(task); });
+  go = true;
+  go.notify_all();
+  worker.wait();
+  worker.start(task);
+  worker.wait();
+}
+
+TEST_CASE("the exception of a background task is rethrown once, and the worker goes on") {
+  BackgroundWorker worker;
+  auto failing = [] { fail(ErrorCode::io, "gone.png"); };
+  for (int round = 0; round < 3; ++round) {
+    worker.start(failing);
+    expect_error(ErrorCode::io, {"gone.png"}, [&] { worker.wait(); });
+    worker.wait();
+  }
+}
+
+TEST_CASE("a background worker ends in any state") {
+  std::atomic<int> runs{0};
+  auto task = [&] { ++runs; };
+  auto failing = [&] { ++runs, fail(ErrorCode::io, "nobody hears this"); };
+  for (int i = 0; i < 20; ++i) {
+    BackgroundWorker idle, busy, broken;
+    busy.start(task);
+    broken.start(failing);
+  }
+  CHECK(runs == 40);  // a task that was started is finished
+}

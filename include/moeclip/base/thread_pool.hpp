@@ -3,12 +3,15 @@
 // A fixed set of threads that run one loop at a time. The caller works too, so a pool of one has no threads at all.
 // Tasks are handed out by a counter: which thread runs which task is open, so a task must not depend on its worker
 // except for scratch memory. That is what makes results the same bits for any number of threads.
+//
+// And a thread of its own for work that goes on while the caller does something else: reading the next pictures.
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -109,6 +112,82 @@ class ThreadPool {
   std::exception_ptr error_;
   std::mutex error_mutex_;
 #endif
+};
+
+/// One thread that runs one task at a time beside its owner. The owner alone calls start() and wait(); everything the
+/// task wrote is visible when wait() returns.
+class BackgroundWorker {
+ public:
+  using Task = function_ref<void()>;
+
+  BackgroundWorker() : thread_([this] { serve(); }) {}
+
+  /// Lets a running task finish; its exception, if nobody waited for it, is dropped.
+  ~BackgroundWorker() {
+    join_task();
+    task_.reset();
+    state_.store(State::stopping, std::memory_order_release);
+    state_.notify_all();
+    thread_.join();
+  }
+
+  BackgroundWorker(const BackgroundWorker&) = delete;
+  BackgroundWorker& operator=(const BackgroundWorker&) = delete;
+
+  /// Begins `task`, which must live until wait() returns. The one before must have been waited for.
+  void start(Task task) {
+    MOECLIP_EXPECT(state_.load(std::memory_order_acquire) == State::idle && !task_,
+                   "a background worker was given a task before the last one was waited for");
+    task_.emplace(task);
+    state_.store(State::busy, std::memory_order_release);
+    state_.notify_all();
+  }
+
+  /// Was a task started that has not been waited for?
+  [[nodiscard]] bool has_task() const noexcept { return task_.has_value(); }
+
+  /// Returns when the task is done, at once if there is none. Rethrows its exception.
+  void wait() {
+    join_task();
+    task_.reset();
+#if MOECLIP_HAS_EXCEPTIONS
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+#endif
+  }
+
+ private:
+  enum class State : int { idle, busy, stopping };
+
+  void join_task() const { state_.wait(State::busy, std::memory_order_acquire); }
+
+  void serve() {
+    while (true) {
+      state_.wait(State::idle, std::memory_order_acquire);
+      if (state_.load(std::memory_order_acquire) == State::stopping) return;
+      run();
+      state_.store(State::idle, std::memory_order_release);
+      state_.notify_all();
+    }
+  }
+
+  void run() {
+#if MOECLIP_HAS_EXCEPTIONS
+    try {
+      (*task_)();
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+#else
+    (*task_)();
+#endif
+  }
+
+  std::optional<Task> task_;
+  std::atomic<State> state_{State::idle};
+#if MOECLIP_HAS_EXCEPTIONS
+  std::exception_ptr error_;
+#endif
+  std::thread thread_;  // last: it may use all of the above
 };
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Data sets as lists of files (METHOD section 7): one JSON object a line,
+//     {"image_path": "good/000.png", "label": 0, "class_name": "gear"}
+//     {"image_path": "bad/001.png", "label": 1, "class_name": "gear", "mask_path": "masks/001.png"}
+// The label may be written as a number with a point. Other members are ignored.
+
+#include <string>
+#include <vector>
+
+#include "../image/read_image.hpp"
+#include "../io/file.hpp"
+#include "../io/json.hpp"
+#include "../io/json_writer.hpp"
+#include "sample.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// One line of a data set.
+struct DatasetEntry {
+  std::string image_path;
+  int label = 0;  ///< 0 good, 1 defective
+  std::string class_name;
+  std::string mask_path;  ///< empty: none
+};
+
+namespace detail {
+
+inline constexpr std::uint64_t kDatasetBytes = std::uint64_t{1} << 30;  // of a list
+inline constexpr std::size_t kDatasetLine = std::size_t{1} << 20;       // bytes of a line
+
+[[noreturn]] inline void fail_dataset(ErrorCode code, std::string_view place, std::string_view what) {
+  fail(code, concat(place, ": ", what));
+}
+
+/// Text member `key` of a line; null if it is missing or null.
+inline const std::string* dataset_text(const Json& line, std::string_view key, std::string_view place) {
+  const Json* value = line.find(key);
+  if (value == nullptr || value->is_null()) return nullptr;
+  if (!value->is_string())
+    fail_dataset(ErrorCode::format, place,
+                 concat("\"", key, "\" is ", to_string(value->kind()), ", a string was wanted"));
+  return &value->as_string();
+}
+
+inline const std::string& needed_text(const Json& line, std::string_view key, std::string_view place) {
+  const std::string* text = dataset_text(line, key, place);
+  if (text == nullptr || text->empty()) fail_dataset(ErrorCode::missing, place, concat("there is no \"", key, "\""));
+  return *text;
+}
+
+inline int dataset_label(const Json& line, std::string_view place) {
+  const Json* label = line.find("label");
+  if (label == nullptr) fail_dataset(ErrorCode::missing, place, "there is no \"label\" (0 good, 1 defective)");
+  if (!label->is_number() || (label->as_number() != 0 && label->as_number() != 1))
+    fail_dataset(ErrorCode::format, place,
+                 concat("\"label\" is ", dump_json(*label), "; 0 (good) or 1 (defective) was wanted"));
+  return label->as_number() != 0 ? 1 : 0;
+}
+
+inline DatasetEntry parse_dataset_line(std::string_view text, const std::string& folder, std::string_view place) {
+  if (text.size() > kDatasetLine)
+    fail_dataset(ErrorCode::limit, place, concat("the line is longer than ", kDatasetLine, " bytes"));
+  const Json line = parse_json(text, place);
+  if (!line.is_object())
+    fail_dataset(ErrorCode::format, place, concat("the line is ", to_string(line.kind()), ", an object was wanted"));
+  DatasetEntry entry;
+  entry.image_path = join_path(folder, needed_text(line, "image_path", place));
+  entry.class_name = needed_text(line, "class_name", place);
+  entry.label = dataset_label(line, place);
+  const std::string* mask = dataset_text(line, "mask_path", place);
+  if (mask != nullptr && !mask->empty()) entry.mask_path = join_path(folder, *mask);
+  return entry;
+}
+
+}  // namespace detail
+
+/// Reads a list; empty lines are skipped, relative paths are relative to `root`, or to the list's folder without one.
+/// The files need not exist yet. Throws io, and with file and line: format, missing (a member that is needed), limit;
+/// missing for a list without entries.
+inline std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, const std::string& root = {}) {
+  const std::vector<std::byte> bytes = read_file(jsonl_path, detail::kDatasetBytes);
+  const std::string folder = root.empty() ? parent_directory(jsonl_path) : root;
+  std::vector<DatasetEntry> entries;
+  std::string_view rest = as_text(bytes);
+  for (index_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    entries.push_back(detail::parse_dataset_line(line, folder, concat(jsonl_path, ": line ", number)));
+  }
+  if (entries.empty()) fail(ErrorCode::missing, concat(jsonl_path, ": the data set has no entries"));
+  return entries;
+}
+
+/// An entry as a line of a list, with its end.
+inline std::string dataset_line(const DatasetEntry& entry) {
+  Json line = Json::object();
+  line.set("image_path", entry.image_path).set("label", entry.label).set("class_name", entry.class_name);
+  if (!entry.mask_path.empty()) line.set("mask_path", entry.mask_path);
+  return dump_json(line) + "\n";
+}
+
+/// Writes a list that read_dataset reads; paths are written as they are. Throws io.
+inline void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries) {
+  std::string text;
+  for (const DatasetEntry& entry : entries) text += dataset_line(entry);
+  write_file(jsonl_path, as_bytes(text));
+}
+
+/// Reads the picture and, of a defective one, the mask: gray as Pillow's convert('L'), everything but 0 becomes 255. It
+/// may have another size than the picture. Throws as read_image does.
+inline Sample load_sample(const DatasetEntry& entry) {
+  Sample sample;
+  sample.path = entry.image_path;
+  sample.class_name = entry.class_name;
+  sample.label = entry.label;
+  sample.picture = read_image(entry.image_path);
+  if (entry.label == 0 || entry.mask_path.empty()) return sample;
+  sample.mask = read_image(entry.mask_path, {.gray = true});
+  for (index_t i = 0; i < sample.mask.size(); ++i) sample.mask.data()[i] = sample.mask.data()[i] != 0 ? 255 : 0;
+  return sample;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

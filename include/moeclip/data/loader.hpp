@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Batches for training, prepared on other threads while the last one is computed on. Which samples a batch holds, and
+// every bit of it, follows from the source, the seed, the epoch and the number of the batch; how far ahead the loader
+// runs changes nothing.
+
+#include <memory>
+#include <numeric>
+
+#include "../tensor/tensor.hpp"
+#include "augment.hpp"
+#include "prepare.hpp"
+#include "source.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+struct LoaderOptions {
+  index_t batch = 2;
+  index_t size = 336;  ///< side of the prepared pictures
+  std::uint64_t seed = 0;
+  bool is_shuffled = true;
+  bool is_augmented = true;
+  bool revises_labels = false;  ///< a picture whose whole defect left the frame becomes a good one
+  AugmentOptions augment = {};
+  int ahead = 2;  ///< batches prepared at the same time, each on a thread of its own; 0: none, when they are asked for
+};
+
+/// Where in a training run a batch stands.
+struct LoaderPosition {
+  index_t epoch = 0;
+  index_t batch = 0;  ///< in the epoch
+};
+
+/// B samples, ready for a training step. All lists have B entries.
+template <class T>
+struct LoadedBatch {
+  Tensor<T> images;                ///< (B, 3, S, S), normalised
+  Tensor<T> masks;                 ///< (B, S, S), 0 or 1
+  std::vector<int> labels;         ///< 1: defective
+  std::vector<index_t> classes;    ///< index into SampleSource::classes()
+  std::vector<bool> has_mask;      ///< false: defective, but nobody marked where
+  std::vector<std::string> paths;  ///< where each came from, for messages
+  LoaderPosition position;
+  bool is_last = false;  ///< of its epoch
+};
+
+/// The order of `count` samples in an epoch: Fisher and Yates' shuffle, from the seed.
+inline std::vector<index_t> shuffled_order(index_t count, std::uint64_t seed, index_t epoch) {
+  std::vector<index_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), index_t{0});
+  const Rng rng(seed, concat("shuffle ", epoch));
+  for (index_t i = count - 1; i > 0; --i)
+    std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(rng.integer(i, 0, i + 1))]);
+  return order;
+}
+
+/// Fills `out` with the samples `members` of `source` as epoch `epoch` shows them.
+template <class T>
+void load_batch(const SampleSource& source, const LoaderOptions& options, index_t epoch,
+                std::span<const index_t> members, LoadedBatch<T>& out) {
+  const index_t size = options.size, pixels = size * size, count = std::ssize(members);
+  if (out.images.shape() != Shape{count, 3, size, size}) {
+    out.images = Tensor<T>::uninitialised({count, 3, size, size});
+    out.masks = Tensor<T>::uninitialised({count, size, size});
+  }
+  out.labels.clear(), out.classes.clear(), out.has_mask.clear(), out.paths.clear();
+  const Rng rng = augmentation_rng(options.seed, epoch);
+  Context context({.threads = 1});
+  for (index_t b = 0; b < count; ++b) {
+    const index_t member = members[static_cast<std::size_t>(b)];
+    const Sample sample = source.load(member);
+    T* image = out.images.data() + b * 3 * pixels;
+    T* mask = out.masks.data() + b * pixels;
+    prepare_sample(context, sample, size, image, mask);
+    bool is_defective = sample.label != 0;
+    if (options.is_augmented) {
+      augment(draw_augmentation(options.augment, rng, member, size, size), size, image, mask);
+      const bool is_gone = sample.has_mask() && std::all_of(mask, mask + pixels, [](T value) { return value == 0; });
+      if (options.revises_labels && is_gone) is_defective = false;
+    }
+    out.labels.push_back(is_defective ? 1 : 0);
+    out.classes.push_back(source.class_index(sample.class_name));
+    out.has_mask.push_back(sample.has_mask());
+    out.paths.push_back(sample.path);
+  }
+}
+
+/// Hands out the batches of one epoch after the other, without end; the last of an epoch may be smaller. The source
+/// must outlive it. Used by one thread.
+template <class T>
+class Loader {
+ public:
+  /// Starts at `start`, where a resumed run goes on. Throws contract for an empty source or options out of range.
+  Loader(const SampleSource& source, const LoaderOptions& options, LoaderPosition start = {})
+      : source_(source), options_(options), planned_(start) {
+    MOECLIP_EXPECT(source.size() > 0, "there are no samples to load");
+    MOECLIP_EXPECT(options.batch > 0 && options.size > 0, "batches of ", options.batch, " pictures of ", options.size,
+                   " pixels cannot be loaded");
+    MOECLIP_EXPECT(options.ahead >= 0 && options.ahead <= 64, options.ahead, " batches ahead are too many");
+    MOECLIP_EXPECT(start.epoch >= 0 && start.batch >= 0 && start.batch < batches(), "epoch ", start.epoch, " batch ",
+                   start.batch, " is not one of the ", batches(), " batches of an epoch");
+    for (int i = 0; i < std::max(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
+    if (options.ahead > 0)
+      for (const auto& slot : slots_) begin(*slot);
+  }
+
+  /// Batches of an epoch.
+  [[nodiscard]] index_t batches() const { return (source_.size() + options_.batch - 1) / options_.batch; }
+
+  /// The next batch, valid until the call after. Rethrows what went wrong while it was made (a file that is missing or
+  /// broken); the call after that goes on behind it.
+  const LoadedBatch<T>& next() {
+    if (options_.ahead == 0) {
+      Slot& slot = *slots_.front();
+      plan(slot);
+      slot.load();
+      return slot.batch;
+    }
+    if (is_lent_) begin(*slots_[oldest_ == 0 ? slots_.size() - 1 : oldest_ - 1]);
+    Slot& slot = *slots_[oldest_];
+    oldest_ = (oldest_ + 1) % slots_.size();
+    is_lent_ = true;
+    slot.worker->wait();
+    return slot.batch;
+  }
+
+ private:
+  /// A batch and the thread that makes it.
+  struct Slot {
+    LoadedBatch<T> batch;
+    std::vector<index_t> members;
+    const Loader* loader = nullptr;
+    std::unique_ptr<BackgroundWorker> worker;  // last: it stops before the rest goes
+
+    void load() { load_batch(loader->source_, loader->options_, batch.position.epoch, members, batch); }
+    void operator()() { load(); }
+  };
+
+  /// Sets what `slot` is to load next, and moves on.
+  void plan(Slot& slot) {
+    if (order_epoch_ != planned_.epoch) {
+      order_epoch_ = planned_.epoch;
+      order_ = shuffled_order(source_.size(), options_.seed, planned_.epoch);
+      if (!options_.is_shuffled) std::iota(order_.begin(), order_.end(), index_t{0});
+    }
+    const index_t first = planned_.batch * options_.batch;
+    const index_t count = std::min(options_.batch, source_.size() - first);
+    slot.loader = this;
+    slot.members.assign(order_.begin() + first, order_.begin() + first + count);
+    slot.batch.position = planned_;
+    slot.batch.is_last = planned_.batch + 1 == batches();
+    planned_ =
+        slot.batch.is_last ? LoaderPosition{planned_.epoch + 1, 0} : LoaderPosition{planned_.epoch, planned_.batch + 1};
+  }
+
+  void begin(Slot& slot) {
+    plan(slot);
+    if (slot.worker == nullptr) slot.worker = std::make_unique<BackgroundWorker>();
+    slot.worker->start(slot);
+  }
+
+  const SampleSource& source_;
+  LoaderOptions options_;
+  LoaderPosition planned_;  // of the next batch that is begun
+  index_t order_epoch_ = -1;
+  std::vector<index_t> order_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::size_t oldest_ = 0;  // slot of the next batch that is handed out
+  bool is_lent_ = false;    // the slot before it is in the caller's hands
+};
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS
