@@ -169,7 +169,7 @@ TEST_CASE("the gradients of similarities; that of the anchors is added") {
     return sum;
   };
   d_anchors.fill(1);  // of the second term
-  similarities_backward<double>(context, features.view<2>(), anchors.vectors.view<2>(), weights.view<2>(),
-                                d_features.view<2>(), d_anchors.view<2>());
+  similarities_backward<double>(context, features.view<2>(), anchors, weights.view<2>(), d_features.view<2>(),
+                                d_anchors.view<2>());
   expect_gradient(loss, {{"features", features, d_features}, {"anchors", anchors.vectors, d_anchors}});
 }

@@ -50,8 +50,8 @@ Pass<T> run(TransformerSaved<T>& saved, TokenLayout layout, int threads) {
   Pass<T> pass{random_tensor<T>({rows, 12}, "x"), random_tensor<T>({rows, 12}, "d_x")};
   Context context({.threads = threads});
   auto nothing = [](index_t, View<T, 2>) {};
-  transformer_forward<T>(context, transformer, kGelu, layout, pass.x.template view<2>(), nothing, saved);
-  transformer_backward<T>(context, transformer, kGelu, layout, saved, pass.d_x.template view<2>(), nothing,
+  transformer_forward<T>(context, {transformer, kGelu, layout}, pass.x.template view<2>(), nothing, &saved);
+  transformer_backward<T>(context, {transformer, kGelu, layout}, saved, pass.d_x.template view<2>(), nothing,
                           &pass.gradient);
   return pass;
 }
@@ -135,7 +135,7 @@ TEST_CASE("gradients agree with differences, hooks included, from the first bloc
     };
     const auto forward = [&] {
       x = start;
-      transformer_forward<double>(context, transformer, kGelu, layout, x.view<2>(), after_block, saved);
+      transformer_forward<double>(context, {transformer, kGelu, layout}, x.view<2>(), after_block, &saved);
       double loss = 0;
       for (index_t i = 0; i < x.size(); ++i) loss += weights[i] * x[i];
       return loss;
@@ -154,7 +154,7 @@ TEST_CASE("gradients agree with differences, hooks included, from the first bloc
     };
     Transformer<double> gradient = zero_transformer<double>();
     Tensor<double> d_x = weights;
-    transformer_backward<double>(context, transformer, kGelu, layout, saved, d_x.view<2>(), before_block, &gradient);
+    transformer_backward<double>(context, {transformer, kGelu, layout}, saved, d_x.view<2>(), before_block, &gradient);
 
     std::vector<index_t> wanted;
     for (index_t n = 4; n >= std::max<index_t>(1, plan.first_block - 1); --n) wanted.push_back(n);
@@ -185,15 +185,16 @@ TEST_CASE("a frozen stack passes the gradient on, and adds to gradients that are
   Context context({.threads = 1});
   auto nothing = [](index_t, View<float, 2>) {};
   Tensor<float> d_x = random_tensor<float>({12, 12}, "d_x");
-  transformer_backward<float>(context, transformer, kGelu, layout, saved, d_x.view<2>(), nothing, nullptr);
+  transformer_backward<float>(context, {transformer, kGelu, layout}, saved, d_x.view<2>(), nothing, nullptr);
   CHECK(same_bits(d_x, wanted.d_x));
   const Tensor<float> once = wanted.gradient.blocks[0].mlp.c_fc.bias;
   d_x = random_tensor<float>({12, 12}, "d_x");
-  transformer_backward<float>(context, transformer, kGelu, layout, saved, d_x.view<2>(), nothing, &wanted.gradient);
+  transformer_backward<float>(context, {transformer, kGelu, layout}, saved, d_x.view<2>(), nothing, &wanted.gradient);
   const Tensor<float>& twice = wanted.gradient.blocks[0].mlp.c_fc.bias;
-  const double rounding = 4 * 12 * eps_of<float>();  // of sums over 12 rows
+  const double rounding = 4 * 12 * eps_of<float>();  // of sums over 12 rows, the largest of which is 9.6
   for (index_t i = 0; i < once.size(); ++i)
-    CHECK(std::abs(static_cast<double>(twice[i]) / 2 - static_cast<double>(once[i])) <= rounding * 10);  // largest is 9.6
+    CHECK(std::abs(static_cast<double>(twice[i]) / 2 - static_cast<double>(once[i])) <=
+          rounding * 10);  // largest is 9.6
 }
 
 TEST_CASE("a plan that no transformer can follow is told") {

@@ -24,6 +24,7 @@ struct AdapterConfig {
   index_t rank = 8;                          ///< R
   double scale = 2;                          ///< alpha / r
   double mix_weight = 0.1;                   ///< w of norm matching
+  double similarity_scale = 100;             ///< factor of the cosines of patches and anchors; 100 as released
   bool use_separate_projections = false;     ///< one projection per map instead of one per level
   bool use_relu = false;                     ///< LeakyReLU after the projections
 

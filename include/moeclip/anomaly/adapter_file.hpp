@@ -22,12 +22,13 @@ inline constexpr std::string_view kRecordKey = "moeclip";
 
 /// What names and shapes do not tell. Unset: what the file records, else the released default, given in brackets.
 struct AdapterOptions {
-  std::optional<index_t> chosen;        ///< experts per token [2, or all if there are fewer]
-  std::optional<double> scale;          ///< alpha / r [2]; only matters against the 1e-6 of norm matching
-  std::optional<double> mix_weight;     ///< [0.1]
-  std::optional<bool> use_aggregation;  ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
-  std::vector<index_t> mixture_blocks;  ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
-  std::vector<index_t> level_blocks;    ///< 1-based [the same]
+  std::optional<index_t> chosen;           ///< experts per token [2, or all if there are fewer]
+  std::optional<double> scale;             ///< alpha / r [2]; only matters against the 1e-6 of norm matching
+  std::optional<double> mix_weight;        ///< [0.1]
+  std::optional<double> similarity_scale;  ///< of the cosines with the anchors [100]
+  std::optional<bool> use_aggregation;     ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
+  std::vector<index_t> mixture_blocks;     ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
+  std::vector<index_t> level_blocks;       ///< 1-based [the same]
 };
 
 /// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
@@ -154,6 +155,7 @@ inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions optio
   if (!options.chosen) options.chosen = record.at("chosen").as_int64();
   if (!options.scale) options.scale = record.at("scale").as_number();
   if (!options.mix_weight) options.mix_weight = record.at("mix_weight").as_number();
+  if (!options.similarity_scale) options.similarity_scale = record.at("similarity_scale").as_number();
   if (!options.use_aggregation) options.use_aggregation = record.at("use_aggregation").as_bool();
   return options;
 }
@@ -174,6 +176,7 @@ inline Json adapter_record(const AdapterConfig& config, kernels::Activation acti
       .set("chosen", config.chosen)
       .set("scale", config.scale)
       .set("mix_weight", config.mix_weight)
+      .set("similarity_scale", config.similarity_scale)
       .set("activation", to_string(activation));
 }
 
@@ -212,6 +215,7 @@ inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layer
          concat(path, ": ", config.chosen, " experts per token were asked for; it has ", config.experts));
   config.scale = options.scale.value_or(config.scale);
   config.mix_weight = options.mix_weight.value_or(config.mix_weight);
+  config.similarity_scale = options.similarity_scale.value_or(config.similarity_scale);
   const auto or_spread = [&](const std::vector<index_t>& given, index_t count) {
     if (given.empty() && count > layers)
       fail(ErrorCode::mismatch, concat(path, ": was trained for an image tower of at least ", count,

@@ -14,8 +14,9 @@ namespace moeclip::inline MOECLIP_ABI_NS {
 
 template <class T>
 struct TextAnchors {
-  std::string name;   ///< of the class
-  Tensor<T> vectors;  ///< (2, C) unit length: row 0 normal, row 1 abnormal
+  std::string name;             ///< of the class
+  Tensor<T> vectors;            ///< (2, C) unit length: row 0 normal, row 1 abnormal
+  T similarity_scale = T(100);  ///< AdapterConfig::similarity_scale
 
   [[nodiscard]] const T* normal() const { return vectors.data(); }
   [[nodiscard]] const T* abnormal() const { return vectors.data() + vectors.extent(1); }
@@ -123,7 +124,7 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
   Arena::Scope scratch(context.arena());
   const View<T, 2> u(scratch.take<T>(count * width), {count, width});
   const View<T, 2> z(scratch.take<T>(count * embed), {count, embed});
-  TextAnchors<T> anchors{sentences.name, Tensor<T>({2, embed})};
+  TextAnchors<T> anchors{sentences.name, Tensor<T>({2, embed}), static_cast<T>(adapter.config.similarity_scale)};
   text_forward<T>(context, tower, sentences.tokens, u, probe);
   anchors_of_sentences<T>(context, adapter, u, sentences.normal_count, z, anchors.vectors.template view<2>());
   if (probe != nullptr) {

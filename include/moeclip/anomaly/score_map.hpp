@@ -16,8 +16,6 @@
 
 namespace moeclip::inline MOECLIP_ABI_NS {
 
-inline constexpr double kSimilarityScale = 100;  // CLIP's logit scale as released, not the one in the weights
-
 /// The two kinds of pictures that the released code treats differently.
 enum class Domain { industrial, medical };
 
@@ -38,22 +36,22 @@ void similarities_forward(Context& context, View<const T, 2> features, const Tex
   kernels::gemm<T>(context, {patches, 2, embed}, kernels::row_major<T>(features.data(), features.stride(0)),
                    kernels::transposed(vectors), pairs, 2);
   for (index_t i = 0; i < patches; ++i)
-    for (index_t side = 0; side < 2; ++side) s(side, i) = static_cast<T>(kSimilarityScale) * pairs[2 * i + side];
+    for (index_t side = 0; side < 2; ++side) s(side, i) = anchors.similarity_scale * pairs[2 * i + side];
 }
 
 /// Backward of similarities_forward for d_s (2, L): d_features (L, C), contiguous, is overwritten, d_anchors (2, C) is
 /// added to (SIM-1').
 template <class T>
-void similarities_backward(Context& context, View<const T, 2> features, View<const T, 2> anchors, View<const T, 2> d_s,
-                           View<T, 2> d_features, View<T, 2> d_anchors) {
+void similarities_backward(Context& context, View<const T, 2> features, const TextAnchors<T>& anchors,
+                           View<const T, 2> d_s, View<T, 2> d_features, View<T, 2> d_anchors) {
   const index_t patches = features.extent(0), embed = features.extent(1);
   Arena::Scope scratch(context.arena());
   T* scaled = scratch.take<T>(2 * patches);
   for (index_t side = 0; side < 2; ++side)
-    for (index_t i = 0; i < patches; ++i) scaled[side * patches + i] = static_cast<T>(kSimilarityScale) * d_s(side, i);
+    for (index_t i = 0; i < patches; ++i) scaled[side * patches + i] = anchors.similarity_scale * d_s(side, i);
   const auto d_pairs = kernels::row_major<T>(scaled, patches);
   kernels::gemm<T>(context, {patches, embed, 2}, kernels::transposed(d_pairs),
-                   kernels::row_major<T>(anchors.data(), embed), d_features.data(), embed);
+                   kernels::row_major<T>(anchors.vectors.data(), embed), d_features.data(), embed);
   kernels::Epilogue<T> add;
   add.accumulate = true;
   kernels::gemm<T>(context, {2, embed, patches}, d_pairs, kernels::row_major<T>(features.data(), features.stride(0)),

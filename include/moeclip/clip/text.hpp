@@ -117,11 +117,8 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
     if (probe != nullptr)
       probe->on_values(concat("block_", two_digits(block - 1), "_prompt0"), {length, width}, rows.data());
   };
-  const TokenLayout layout{sentences, length, true};
-  if (saved == nullptr)
-    transformer_forward<T>(context, tower.transformer, tower.activation, layout, x, after_block);
-  else
-    transformer_forward<T>(context, tower.transformer, tower.activation, layout, x, after_block, saved->blocks);
+  transformer_forward<T>(context, {tower.transformer, tower.activation, {sentences, length, true}}, x, after_block,
+                         saved == nullptr ? nullptr : &saved->blocks);
 
   for (index_t n = 0; n < sentences; ++n) std::copy_n(&x(n * length + end_position(tokens[n]), 0), width, &out(n, 0));
   if (saved != nullptr) {
@@ -148,8 +145,8 @@ void text_backward(Context& context, const TextTower<T>& tower, View<const std::
   for (index_t n = 0; n < sentences; ++n)
     std::copy_n(&d_ends(n, 0), width, &d_x(n * length + end_position(tokens[n]), 0));
   auto nothing = [](index_t, View<T, 2>) {};
-  transformer_backward<T>(context, tower.transformer, tower.activation, {sentences, length, true}, saved.blocks, d_x,
-                          nothing, &gradient.transformer);
+  const TransformerPass<T> pass{tower.transformer, tower.activation, {sentences, length, true}};
+  transformer_backward<T>(context, pass, saved.blocks, d_x, nothing, &gradient.transformer);
   if (saved.blocks.plan.first_block == 1)
     detail::embed_tokens_backward<T>(tokens, View<T, 3>(d_x.data(), {sentences, length, width}), gradient);
 }

@@ -34,16 +34,13 @@ struct Transformer {
 template <class T>
 using BlockHook = function_ref<void(index_t block, View<T, 2> x)>;
 
-/// Runs all blocks on x (B * T, D) in place.
+/// A stack, how it is run and on what.
 template <class T>
-void transformer_forward(Context& context, const Transformer<T>& transformer, kernels::Activation activation,
-                         TokenLayout layout, View<T, 2> x, BlockHook<T> after_block) {
-  index_t number = 0;
-  for (const Block<T>& block : transformer.blocks) {
-    block_forward<T>(context, block, activation, layout, x);
-    after_block(++number, x);
-  }
-}
+struct TransformerPass {
+  const Transformer<T>& transformer;
+  kernels::Activation activation;
+  TokenLayout layout;
+};
 
 /// What a forward pass leaves for the backward pass: memory against time.
 struct SavePlan {
@@ -107,19 +104,22 @@ void keep_rows(View<const T, 2> x, Tensor<T>& tensor) {
 
 }  // namespace detail
 
-/// The same forward pass, bit for bit, which leaves in `saved` what saved.plan asks for.
+/// Runs all blocks on x (B * T, D) in place. `saved`, unless it is null, gets what saved->plan asks for; the bits are
+/// the same.
 template <class T>
-void transformer_forward(Context& context, const Transformer<T>& transformer, kernels::Activation activation,
-                         TokenLayout layout, View<T, 2> x, BlockHook<T> after_block, TransformerSaved<T>& saved) {
-  detail::follow_plan(transformer, saved);
-  const index_t layers = std::ssize(transformer.blocks), first = saved.plan.first_block;
+void transformer_forward(Context& context, const TransformerPass<T>& pass, View<T, 2> x, BlockHook<T> after_block,
+                         TransformerSaved<T>* saved = nullptr) {
+  if (saved != nullptr) detail::follow_plan(pass.transformer, *saved);
+  const index_t layers = std::ssize(pass.transformer.blocks),
+                first = saved == nullptr ? layers + 1 : saved->plan.first_block;
   for (index_t n = 1; n <= layers; ++n) {
-    BlockSaved<T>* block = n < first ? nullptr : &saved.blocks[static_cast<std::size_t>(n - first)];
-    if (block != nullptr && n <= layers - saved.plan.kept_blocks) {
+    BlockSaved<T>* block = n < first ? nullptr : &saved->blocks[static_cast<std::size_t>(n - first)];
+    if (block != nullptr && n <= layers - saved->plan.kept_blocks) {
       detail::keep_rows<T>(x, block->x);
       block = nullptr;
     }
-    block_forward<T>(context, transformer.blocks[static_cast<std::size_t>(n - 1)], activation, layout, x, block);
+    block_forward<T>(context, pass.transformer.blocks[static_cast<std::size_t>(n - 1)], pass.activation, pass.layout, x,
+                     block);
     after_block(n, x);
   }
 }
@@ -129,10 +129,9 @@ void transformer_forward(Context& context, const Transformer<T>& transformer, ke
 /// for the block before those, if there is one, whose backward pass is not run. Gradients of the parameters are added
 /// to `gradient`, which may be null.
 template <class T>
-void transformer_backward(Context& context, const Transformer<T>& transformer, kernels::Activation activation,
-                          TokenLayout layout, TransformerSaved<T>& saved, View<T, 2> d_x, BlockHook<T> before_block,
-                          Transformer<T>* gradient) {
-  const index_t layers = std::ssize(transformer.blocks), first = saved.plan.first_block;
+void transformer_backward(Context& context, const TransformerPass<T>& pass, TransformerSaved<T>& saved, View<T, 2> d_x,
+                          BlockHook<T> before_block, Transformer<T>* gradient) {
+  const index_t layers = std::ssize(pass.transformer.blocks), first = saved.plan.first_block;
   for (index_t n = layers; n >= first; --n) {
     before_block(n, d_x);
     const auto at = static_cast<std::size_t>(n - 1);
@@ -142,9 +141,9 @@ void transformer_backward(Context& context, const Transformer<T>& transformer, k
       const View<T, 2> x(scratch.take<T>(d_x.size()), d_x.extents());
       std::copy_n(block->x.data(), x.size(), x.data());
       block = &saved.replay;
-      block_forward<T>(context, transformer.blocks[at], activation, layout, x, block);
+      block_forward<T>(context, pass.transformer.blocks[at], pass.activation, pass.layout, x, block);
     }
-    block_backward<T>(context, transformer.blocks[at], activation, layout, *block, d_x,
+    block_backward<T>(context, pass.transformer.blocks[at], pass.activation, pass.layout, *block, d_x,
                       gradient == nullptr ? nullptr : &gradient->blocks[at]);
   }
   if (first > 1) before_block(first - 1, d_x);

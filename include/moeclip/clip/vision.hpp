@@ -111,10 +111,7 @@ void vision_forward(Context& context, const VisionTower<T>& tower, View<const T,
     options.after_block(block, x);
   };
   const TokenLayout layout{batch, count, false};  // (4)
-  if (options.saved == nullptr)
-    transformer_forward<T>(context, tower.transformer, tower.activation, layout, rows, after_block);
-  else
-    transformer_forward<T>(context, tower.transformer, tower.activation, layout, rows, after_block, *options.saved);
+  transformer_forward<T>(context, {tower.transformer, tower.activation, layout}, rows, after_block, options.saved);
 }
 
 /// The input of a forward pass, once more for the backward pass.
@@ -170,8 +167,8 @@ void vision_backward(Context& context, const VisionTower<T>& tower, const Vision
       "gradients of ", batch, " x ", count, " tokens for ", input.images.extent(0), " images of ",
       input.positions.extent(0), " tokens");
   const View<T, 2> d_rows(d_tokens.data(), {batch * count, d_tokens.extent(2)});
-  transformer_backward<T>(context, tower.transformer, tower.activation, {batch, count, false}, options.saved, d_rows,
-                          options.before_block,
+  const TransformerPass<T> pass{tower.transformer, tower.activation, {batch, count, false}};
+  transformer_backward<T>(context, pass, options.saved, d_rows, options.before_block,
                           options.gradient == nullptr ? nullptr : &options.gradient->transformer);  // (4')
   if (options.gradient != nullptr && options.saved.plan.first_block == 1)
     detail::vision_embedding_backward<T>(context, tower, input, d_tokens, *options.gradient);

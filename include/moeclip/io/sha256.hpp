@@ -95,17 +95,22 @@ class Sha256 {
   std::uint64_t length_ = 0;               // bytes so far
 };
 
-/// The hash of `bytes` as 64 lower-case hexadecimal digits.
-inline std::string sha256_hex(Bytes bytes) {
-  Sha256 sha;
-  sha.update(bytes);
+/// A hash as 64 lower-case hexadecimal digits.
+inline std::string to_hex(const std::array<std::uint8_t, 32>& hash) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
-  for (const std::uint8_t byte : sha.finish()) {
+  for (const std::uint8_t byte : hash) {
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];
   }
   return text;
+}
+
+/// The hash of `bytes` as 64 lower-case hexadecimal digits.
+inline std::string sha256_hex(Bytes bytes) {
+  Sha256 sha;
+  sha.update(bytes);
+  return to_hex(sha.finish());
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The folders and files below a folder, read once, for who has to look at them from several sides. Made for folders as
+// people have them: what a system hides (".DS_Store", "._a.png", "__MACOSX") is left out; a link to a folder elsewhere
+// is followed once, one that leads back into the tree is not; what cannot be read is told and passed over.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "file.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// A folder of the tree. Names are sorted by their bytes.
+struct FolderNode {
+  std::string name;  ///< of the top: its own name, also if it was given as "."
+  std::string path;  ///< below the top, with '/' between names; empty: the top itself
+  std::vector<std::string> files;
+  std::vector<FolderNode> folders;
+
+  /// Path of one of the files, below the top.
+  [[nodiscard]] std::string file_path(std::string_view file) const {
+    return path.empty() ? std::string(file) : concat(path, "/", file);
+  }
+};
+
+struct FolderTree {
+  std::string root;   ///< as it was given
+  std::string place;  ///< the same, absolute and without links
+  FolderNode top;
+  std::vector<std::string> troubles;  ///< what could not be read and what was not followed, a sentence each
+};
+
+namespace detail {
+
+class FolderReader {
+ public:
+  explicit FolderReader(FolderTree& tree) : tree_(tree) {}
+
+  void read(const std::filesystem::path& directory, FolderNode& folder, int depth) {
+    constexpr int kDeepest = 64;  // of honest data; a file system may have loops that are no links
+    if (depth > kDeepest) return add_trouble(folder.path, "is deeper than ", concat(kDeepest, " folders: left out"));
+    std::error_code error;
+    std::filesystem::directory_iterator entry(directory, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) add(*entry, folder, depth);
+    if (error) add_trouble(folder.path, "cannot be listed: ", error.message());
+    std::sort(folder.files.begin(), folder.files.end());
+    std::ranges::sort(folder.folders, {}, &FolderNode::name);
+  }
+
+ private:
+  void add(const std::filesystem::directory_entry& entry, FolderNode& folder, int depth) {
+    const std::string name = utf8_path(entry.path().filename());
+    if (name.starts_with(".") || name == "__MACOSX") return;
+    const std::string path = folder.file_path(name);
+    std::error_code error;
+    const bool is_link = entry.is_symlink(error);
+    const auto type = entry.status(error).type();
+    if (type == std::filesystem::file_type::regular) {
+      folder.files.push_back(name);
+    } else if (type == std::filesystem::file_type::directory) {
+      if (is_link && !may_follow(entry.path(), path)) return;
+      FolderNode inner{name, path, {}, {}};
+      read(entry.path(), inner, depth + 1);
+      folder.folders.push_back(std::move(inner));
+    } else if (is_link) {
+      add_trouble(path, "is a link to nothing", "");
+    }
+  }
+
+  /// A link to a folder is followed unless what it leads to is met anyway, or holds the tree itself.
+  bool may_follow(const std::filesystem::path& link, const std::string& path) {
+    std::error_code error;
+    const std::string target = utf8_path(std::filesystem::canonical(link, error));
+    if (error) {
+      add_trouble(path, "cannot be followed: ", error.message());
+      return false;
+    }
+    const auto is_inside = [](const std::string& inner, const std::string& outer) {
+      return inner == outer || (inner.starts_with(outer) && (outer.ends_with('/') || inner[outer.size()] == '/'));
+    };
+    const bool is_met = is_inside(target, tree_.place) || is_inside(tree_.place, target) ||
+                        std::ranges::any_of(followed_, [&](const std::string& other) {
+                          return is_inside(target, other) || is_inside(other, target);
+                        });
+    if (is_met) add_trouble(path, "is a link to a folder that is met elsewhere: not followed", "");
+    if (!is_met) followed_.push_back(target);
+    return !is_met;
+  }
+
+  void add_trouble(const std::string& path, std::string_view what, const std::string& reason) {
+    tree_.troubles.push_back(concat(join_path(tree_.root, path), ": ", what, reason));
+  }
+
+  FolderTree& tree_;
+  std::vector<std::string> followed_;  // targets of links, absolute
+};
+
+}  // namespace detail
+
+/// `path` absolute and without links, as far as it exists.
+inline std::string canonical_path(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::weakly_canonical(detail::native_path(path), error);
+  return error ? path : detail::utf8_path(absolute);
+}
+
+/// How `path` is reached from `directory`: without "..", or absolute if it does not lie below. The separator is '/'.
+inline std::string path_below(const std::string& path, const std::string& directory) {
+  const auto whole = detail::native_path(canonical_path(path));
+  const auto relative = whole.lexically_relative(detail::native_path(canonical_path(directory)));
+  const bool is_below = !relative.empty() && *relative.begin() != "..";
+  const std::u8string text = (is_below ? relative : whole).generic_u8string();
+  return std::string(text.begin(), text.end());
+}
+
+/// Reads the tree below `directory`. Throws io if that is no folder or cannot be listed.
+inline FolderTree read_folder_tree(const std::string& directory) {
+  if (!file_exists(directory) && !is_directory(directory)) fail(ErrorCode::io, concat(directory, ": no such folder"));
+  if (!is_directory(directory)) fail(ErrorCode::io, concat(directory, ": is a file, a folder is wanted"));
+  FolderTree tree;
+  tree.root = directory;
+  tree.place = canonical_path(directory);
+  tree.top.name = file_name(tree.place);
+  std::error_code error;
+  if (std::filesystem::directory_iterator(detail::native_path(directory), error); error)
+    detail::fail_io(directory, "listed", error);
+  detail::FolderReader(tree).read(detail::native_path(directory), tree.top, 0);
+  return tree;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A run on disk: one safetensors file with the adapter under its official names, Adam's moments as "adam.m.NAME" and
+// "adam.v.NAME", and in __metadata__ everything else, as JSON. It appears whole or not at all (io/file.hpp); detection
+// reads the same file (anomaly/adapter_file.hpp).
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "../io/safetensors_writer.hpp"
+#include "../io/weights.hpp"
+#include "../kernels/isa.hpp"
+#include "recipe.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// What decides the bits of a run. A resumed run must have the same.
+struct RunIdentity {
+  Recipe recipe;
+  std::uint64_t seed = 0;
+  index_t batch = 2;
+  index_t image_size = 0;
+  std::string clip, data;  ///< fingerprints
+
+  friend bool operator==(const RunIdentity& a, const RunIdentity& b) {
+    return recipe_differences(a.recipe, b.recipe).empty() && a.seed == b.seed && a.batch == b.batch &&
+           a.image_size == b.image_size && a.clip == b.clip && a.data == b.data;
+  }
+};
+
+/// How far a run has come.
+struct RunPosition {
+  index_t step = 0;            ///< updates so far
+  index_t epoch = 0;           ///< epochs finished
+  index_t batch = 0;           ///< batches of the current epoch that were used
+  index_t schedule_start = 0;  ///< step from which milestones are counted
+
+  friend bool operator==(const RunPosition&, const RunPosition&) = default;
+};
+
+struct CheckpointRecord {
+  RunIdentity identity;
+  RunPosition position;
+  AdapterConfig adapter;
+  kernels::Activation activation = kernels::Activation::gelu;  ///< of the CLIP's blocks
+  std::string isa, version;                                    ///< of the program that wrote it
+};
+
+template <class T>
+struct Checkpoint {
+  CheckpointRecord record;
+  Adapter<T> adapter;  ///< plain, memory of its own
+  typename Adam<T>::States moments;
+};
+
+namespace detail {
+
+inline constexpr std::string_view kFirstMoment = "adam.m.", kSecondMoment = "adam.v.";
+
+inline Json to_json(const CheckpointRecord& record) {
+  const RunIdentity& id = record.identity;
+  const RunPosition& at = record.position;
+  return Json::object()
+      .set("version", record.version)
+      .set("isa", record.isa)
+      .set("adapter", adapter_record(record.adapter, record.activation))
+      .set("recipe", moeclip::to_json(id.recipe))
+      .set("seed", id.seed)
+      .set("batch", id.batch)
+      .set("image_size", id.image_size)
+      .set("clip", id.clip)
+      .set("data", id.data)
+      .set("step", at.step)
+      .set("epoch", at.epoch)
+      .set("epoch_batch", at.batch)
+      .set("schedule_start", at.schedule_start);
+}
+
+inline CheckpointRecord record_from_json(const Json& json, const WeightFile& file) {
+  CheckpointRecord record;
+  RunIdentity& id = record.identity;
+  RunPosition& at = record.position;
+  record.version = json.at("version").as_string();
+  record.isa = json.at("isa").as_string();
+  record.activation = trained_activation(file);
+  id.recipe = recipe_from_json(json.at("recipe"), file.path());
+  id.seed = json.at("seed").as_uint64();
+  id.batch = json.at("batch").as_int64();
+  id.image_size = json.at("image_size").as_int64();
+  id.clip = json.at("clip").as_string();
+  id.data = json.at("data").as_string();
+  at.step = json.at("step").as_int64();
+  at.epoch = json.at("epoch").as_int64();
+  at.batch = json.at("epoch_batch").as_int64();
+  at.schedule_start = json.at("schedule_start").as_int64();
+  return record;
+}
+
+/// Writes an adapter and Adam's moments, with `record` and the moments' step counts as metadata.
+template <class T>
+void write_run(const std::string& path, Json record, const Adapter<T>& adapter,
+               const typename Adam<T>::States& moments) {
+  constexpr DType kType = std::is_same_v<T, float> ? DType::f32 : DType::f64;
+  std::map<std::string, const Tensor<T>*> tensors;
+  visit_parameters(adapter, "", [&](const std::string& name, const Tensor<T>& tensor) { tensors[name] = &tensor; });
+  Json steps = Json::object();
+  for (const auto& [name, state] : moments) {
+    tensors[concat(kFirstMoment, name)] = &state.m;
+    tensors[concat(kSecondMoment, name)] = &state.v;
+    steps.set(name, state.step);
+  }
+  SafetensorsWriter writer(path);
+  for (const auto& [name, tensor] : tensors) writer.announce(name, kType, tensor->shape());
+  writer.set_metadata("format", "pt");  // what other readers of safetensors expect to find
+  writer.set_metadata(std::string(kRecordKey), dump_json(record.set("adam_steps", std::move(steps))));
+  writer.begin();
+  for (const std::string& name : writer.order()) writer.write(tensors.at(name)->values());
+  writer.commit();
+}
+
+/// Adam's moments in a file that write_run wrote; none in others. Memory of their own.
+template <class T>
+typename Adam<T>::States read_moments(const WeightFile& file) {
+  typename Adam<T>::States moments;
+  const Json record = recorded(file), *steps = record.is_object() ? record.find("adam_steps") : nullptr;
+  if (steps == nullptr) return moments;
+  for (const auto& [name, step] : steps->members()) {
+    const Tensor<T> m = file.read<T>(concat(kFirstMoment, name)), v = file.read<T>(concat(kSecondMoment, name));
+    moments.insert_or_assign(name, AdamState<T>{Tensor<T>(m), Tensor<T>(v), step.as_int64()});
+  }
+  return moments;
+}
+
+}  // namespace detail
+
+/// Writes a checkpoint to `path`, replacing the one that was there only when the new one is whole. Throws io.
+template <class T>
+void write_checkpoint(const std::string& path, const CheckpointRecord& record, const Adapter<T>& adapter,
+                      const typename Adam<T>::States& moments) {
+  detail::write_run<T>(path, detail::to_json(record), adapter, moments);
+}
+
+/// The same for an adapter that comes from elsewhere, of whose run only the number of epochs is known.
+template <class T>
+void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& adapter,
+                   const typename Adam<T>::States& moments) {
+  detail::write_run<T>(path, Json::object().set("version", MOECLIP_VERSION_STRING).set("epoch", epoch), adapter,
+                       moments);
+}
+
+/// True if the file holds a run that can be resumed.
+inline bool holds_run(const WeightFile& file) {
+  const Json record = detail::recorded(file);
+  return record.is_object() && record.find("step") != nullptr;
+}
+
+/// What a checkpoint says about its run, without the tensors. Throws missing if it is none.
+inline CheckpointRecord read_record(const WeightFile& file) {
+  if (!holds_run(file))
+    fail(ErrorCode::missing, concat(file.path(),
+                                    ": holds no training run, so it cannot be resumed; start from its "
+                                    "weights (--start) instead"));
+  return detail::record_from_json(detail::recorded(file), file);
+}
+
+/// Reads a checkpoint that was written for a CLIP of the sizes `clip`. Throws missing if it is none, mismatch if it is
+/// for another CLIP, and what WeightFile throws.
+template <class T>
+Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip) {
+  Checkpoint<T> checkpoint{read_record(file), read_adapter<T>(file, clip), detail::read_moments<T>(file)};
+  checkpoint.record.adapter = checkpoint.adapter.config;
+  visit_parameters(checkpoint.adapter, "", [](const std::string&, Tensor<T>& tensor) {
+    tensor = Tensor<T>(std::as_const(tensor));  // a copy: the file will be replaced while the run goes on
+  });
+  return checkpoint;
+}
+
+/// Throws mismatch, saying in what, if a run of identity `wanted` cannot go on from the checkpoint at `path`.
+inline void expect_same_run(const std::string& path, const RunIdentity& found, const RunIdentity& wanted) {
+  const auto expect = [&](bool is_same, const auto&... pieces) {
+    if (!is_same) fail(ErrorCode::mismatch, concat(path, ": cannot be resumed: ", pieces...));
+  };
+  expect(found.clip == wanted.clip, "it was trained on another CLIP; give the one that it was started with");
+  expect(found.data == wanted.data, "it was trained on other data; give the same files in the same order");
+  const std::string differences = recipe_differences(found.recipe, wanted.recipe);
+  expect(differences.empty(), "its recipe differs (there, here): ", differences);
+  expect(found.seed == wanted.seed, "its seed is ", found.seed, ", not ", wanted.seed);
+  expect(found.batch == wanted.batch, "its batch size is ", found.batch, ", not ", wanted.batch);
+  expect(found.image_size == wanted.image_size, "its image size is ", found.image_size, ", not ", wanted.image_size);
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Short names for what a run was trained on, so that it is not resumed on something else: a hash of a CLIP's weights.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "../clip/text.hpp"
+#include "../clip/vision.hpp"
+#include "../io/sha256.hpp"
+#include "../nn/attention.hpp"
+#include "../tensor/visit.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+namespace detail {
+
+/// Walks the lists of a model, packed layers too, and hashes names, sizes and a part of the elements.
+template <class T>
+class ModelHasher {
+ public:
+  template <class Member>
+  void operator()(std::string_view name, const Member& member) {
+    sha_.update(as_bytes(name));
+    if constexpr (is_tensor<Member>) {
+      feed(member.size(), [&](index_t i) { return member[i]; });
+    } else if constexpr (std::is_same_v<Member, Linear<T>>) {
+      const index_t inputs = member.inputs();
+      feed(inputs * member.outputs(),
+           [&](index_t i) { return member.packed.empty() ? member.weight[i] : member.packed(i % inputs, i / inputs); });
+      feed(member.bias.size(), [&](index_t i) { return member.bias[i]; });
+    } else if constexpr (std::is_same_v<Member, SelfAttention<T>>) {  // lists its tensors, which a packed layer lacks
+      (*this)("in_proj", member.in_proj);
+      (*this)("out_proj", member.out_proj);
+    } else if constexpr (is_vector<Member>) {
+      for (const auto& item : member) (*this)("", item);
+    } else {
+      Member::visit(member, *this);
+    }
+  }
+
+  std::array<std::uint8_t, 32> finish() { return sha_.finish(); }
+
+ private:
+  static constexpr index_t kMostElements = 1024;  // of each tensor, evenly spread: a large model in milliseconds
+
+  template <class Element>
+  void feed(index_t size, const Element& element) {
+    number(static_cast<std::uint64_t>(size));
+    const index_t count = std::min(size, kMostElements);
+    for (index_t i = 0; i < count; ++i)
+      number(std::bit_cast<std::uint32_t>(static_cast<float>(element(i * size / count))));
+  }
+
+  void number(std::uint64_t value) {
+    std::array<std::byte, 8> bytes;
+    for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::byte>(value >> (8 * i) & 0xFF);
+    sha_.update(bytes);
+  }
+
+  Sha256 sha_;
+};
+
+}  // namespace detail
+
+/// 64 hexadecimal digits: SHA-256 over activation, names, sizes and up to 1024 elements of every tensor of both towers.
+/// The same for plain and packed weights, on any instruction set.
+template <class T>
+std::string clip_fingerprint(const VisionTower<T>& vision, const TextTower<T>& text) {
+  detail::ModelHasher<T> hasher;
+  hasher(concat("visual ", to_string(vision.activation)), vision);
+  hasher(concat("text ", to_string(text.activation)), text);
+  return to_hex(hasher.finish());
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The official .pth layout (METHOD section 9): adapters that the official code loads, and its optimiser's state, in
+// which parameters are numbers in the order of train/parameters.hpp.
+
+#include <array>
+#include <charconv>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../io/torch_writer.hpp"
+#include "checkpoint.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+namespace detail {
+
+/// A name without "text_adapter." or "image_adapter.": the official files nest the two.
+inline std::string_view below_adapter(std::string_view name) { return name.substr(name.find('.') + 1); }
+
+template <class T>
+class OfficialWriter {
+ public:
+  OfficialWriter(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments)
+      : writer_(path), out_(writer_.structure()), adapter_(adapter), moments_(moments) {}
+
+  void write(const Recipe& recipe, index_t epoch, index_t step) {
+    out_.begin_dict();
+    out_.text("epoch");
+    out_.integer(epoch);
+    out_.text("optimizer_state_dict");
+    write_optimizer(recipe, schedule_of(recipe).at(step));
+    write_adapter("text_adapter");
+    write_adapter("image_adapter");
+    out_.end();
+    writer_.commit();
+  }
+
+ private:
+  void write_optimizer(const Recipe& recipe, double lr) {
+    const std::vector<std::string> names = trained_names(recipe);
+    out_.begin_dict();
+    out_.text("state");
+    out_.begin_dict();
+    steps_.reserve(names.size());  // the writer remembers where they are
+    for (std::size_t id = 0; id < names.size(); ++id)
+      if (const auto known = moments_.find(names[id]); known != moments_.end()) write_state(id, *known);
+    out_.end();
+    out_.text("param_groups");
+    out_.begin_list();
+    write_group(recipe, lr, 0, 1);
+    write_group(recipe, lr, 1, names.size());
+    out_.end();
+    out_.end();
+  }
+
+  [[nodiscard]] std::vector<std::string> trained_names(const Recipe& recipe) const {
+    std::vector<std::string> names;
+    visit_parameters(adapter_, "", [&](const std::string& name, const Tensor<T>&) {
+      if (!recipe.use_fofs || !name.ends_with(kLoraA)) names.push_back(name);
+    });
+    return names;
+  }
+
+  void write_state(std::size_t id, const typename Adam<T>::States::value_type& item) {
+    const auto& [name, state] = item;
+    const Shape shape = official_shape(name, state.m.shape());
+    out_.integer(static_cast<std::int64_t>(id));
+    out_.begin_dict();
+    out_.text("step");
+    steps_.push_back(static_cast<float>(state.step));
+    writer_.template tensor<float>({}, std::span<const float>(&steps_.back(), 1));
+    out_.text("exp_avg");
+    writer_.template tensor<T>(shape, state.m.values());
+    out_.text("exp_avg_sq");
+    writer_.template tensor<T>(shape, state.v.values());
+    out_.end();
+  }
+
+  /// The parameters numbered [begin, end), with every setting that torch.optim.Adam may ask for.
+  void write_group(const Recipe& recipe, double lr, std::size_t begin, std::size_t end) {
+    out_.begin_dict();
+    const auto real = [&](const char* key, double value) {
+      out_.text(key);
+      out_.real(value);
+    };
+    const auto off = [&](std::initializer_list<const char*> keys) {
+      for (const char* key : keys) {
+        out_.text(key);
+        out_.boolean(false);
+      }
+    };
+    real("lr", lr);
+    out_.text("betas");
+    out_.begin_tuple();
+    out_.real(recipe.beta1);
+    out_.real(recipe.beta2);
+    out_.end();
+    real("eps", recipe.eps);
+    out_.text("weight_decay");
+    out_.integer(0);
+    off({"amsgrad", "maximize"});
+    out_.text("foreach");
+    out_.null();
+    off({"capturable", "differentiable"});
+    out_.text("fused");
+    out_.null();
+    real("initial_lr", recipe.lr);
+    out_.text("params");
+    out_.begin_list();
+    for (std::size_t id = begin; id < end; ++id) out_.integer(static_cast<std::int64_t>(id));
+    out_.end();
+    out_.end();
+  }
+
+  void write_adapter(std::string_view part) {
+    out_.text(part);
+    out_.begin_ordered_dict();
+    visit_parameters(adapter_, "", [&](const std::string& name, const Tensor<T>& tensor) {
+      if (!name.starts_with(part)) return;
+      out_.text(below_adapter(name));
+      writer_.template tensor<T>(official_shape(name, tensor.shape()), tensor.values());
+    });
+    out_.end();
+  }
+
+  /// The pointwise convolution is (C, D, 1) there, a plain matrix here.
+  static Shape official_shape(const std::string& name, const Shape& shape) {
+    return name.ends_with("det_proj.adapter.2.weight") ? Shape{shape[0], shape[1], 1} : shape;
+  }
+
+  static constexpr std::string_view kLoraA = ".lora_A.weight";
+
+  TorchWriter writer_;
+  PickleWriter& out_;
+  const Adapter<T>& adapter_;
+  const typename Adam<T>::States& moments_;
+  std::vector<float> steps_;
+};
+
+/// A number among the values of a checkpoint, or `otherwise`.
+inline double value_or(const WeightFile& file, std::string_view name, double otherwise) {
+  for (const WeightValue& value : file.values()) {
+    if (value.name != name) continue;
+    double number = 0;
+    const auto [end, error] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
+    if (error == std::errc()) return number;
+  }
+  return otherwise;
+}
+
+}  // namespace detail
+
+/// Writes adapter and optimiser state to `path` as the official code saves them after `epoch` epochs and `step` steps.
+/// Throws io.
+template <class T>
+void write_official(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments,
+                    const Recipe& recipe, const RunPosition& position) {
+  detail::OfficialWriter<T>(path, adapter, moments)
+      .write(recipe, position.epoch, position.step - position.schedule_start);
+}
+
+namespace detail {
+
+/// Adam's moments and steps in an official checkpoint, for the adapter that it holds.
+template <class T>
+typename Adam<T>::States read_official_moments(const WeightFile& file, const Adapter<T>& adapter) {
+  std::vector<std::pair<std::string, Shape>> trained, all;
+  visit_parameters(adapter, "", [&](const std::string& name, const Tensor<T>& tensor) {
+    all.emplace_back(name, tensor.shape());
+    if (!name.ends_with(".lora_A.weight")) trained.push_back(all.back());
+  });
+  const std::string last_of_all = concat("optimizer_state_dict/param_groups/1/params/", all.size() - 2);
+  const bool has_trained_a = value_or(file, last_of_all, -1) >= 0;
+  typename Adam<T>::States states;
+  std::size_t id = 0;
+  for (const auto& [name, shape] : has_trained_a ? all : trained) {
+    const std::string prefix = concat("optimizer_state_dict/state/", id++, "/");
+    if (file.find(prefix + "exp_avg") == nullptr) continue;
+    const bool is_tensor = file.find(prefix + "step") != nullptr;  // a plain number before torch 1.12
+    const double step = is_tensor ? file.read<double>(prefix + "step")[0] : value_or(file, prefix + "step", 0);
+    AdamState<T> state{Tensor<T>::uninitialised(shape), Tensor<T>::uninitialised(shape),
+                       static_cast<std::int64_t>(step)};
+    for (const auto& [key, tensor] : {std::pair{"exp_avg", &state.m}, std::pair{"exp_avg_sq", &state.v}}) {
+      const WeightEntry& entry = file.entry(prefix + key);
+      if (entry.shape.size() != shape.size())
+        fail(ErrorCode::mismatch,
+             concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
+                    ", but its parameter ", name, " is ", to_string(shape)));
+      file.read_into<T>(entry.name, std::span<T>(tensor->data(), static_cast<std::size_t>(tensor->size())));
+    }
+    states.insert_or_assign(name, std::move(state));
+  }
+  return states;
+}
+
+}  // namespace detail
+
+/// Adam's moments and steps in an adapter file of either kind; none if it has no optimiser. Throws mismatch if their
+/// shapes are not those of the `adapter` that it holds.
+template <class T>
+typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter) {
+  return file.kind() == WeightKind::safetensors ? detail::read_moments<T>(file)
+                                                : detail::read_official_moments<T>(file, adapter);
+}
+
+/// Epochs of training behind an adapter file of either kind; 0 if it does not say.
+inline index_t trained_epochs(const WeightFile& file) {
+  const Json record = detail::recorded(file), *epoch = record.is_object() ? record.find("epoch") : nullptr;
+  return epoch != nullptr ? epoch->as_int64() : static_cast<index_t>(detail::value_or(file, "epoch", 0));
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Training the adapters of a frozen CLIP: batches in, steps, checkpoints (this folder's README tells the way through).
+// The pieces are plain functions for a loop of one's own; the Trainer is the loop that survives being killed.
+
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../anomaly/prompts.hpp"
+#include "../clip/clip.hpp"
+#include "../data/loader.hpp"
+#include "../nn/position.hpp"
+#include "adapter_step.hpp"
+#include "checkpoint.hpp"
+#include "fingerprint.hpp"
+#include "official_checkpoint.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+struct TrainerOptions {
+  index_t batch = 2;
+  std::uint64_t seed = 111;  ///< of first values, order, augmentations and dropout
+  index_t image_size = 0;    ///< side of the square that the model sees; 0: 518 where the patch size divides it, else
+                             ///< the CLIP's own
+  index_t memory_bytes = 0;  ///< for saved activations: blocks beyond it are run twice, with the same bits; 0: no limit
+  int threads = 0;           ///< 0: one per core
+};
+
+/// What a step did. Valid until the next step.
+struct StepReport {
+  const LossReport& loss;
+  index_t step = 0;                ///< from 1
+  index_t epoch = 0, epochs = 0;   ///< from 1
+  index_t batch = 0, batches = 0;  ///< of the epoch, from 1
+  double gradient_norm = 0;        ///< Euclidean, before it was clipped
+  double lr = 0;
+  bool is_finite = true;                    ///< false: loss or gradient is no number, and nothing was changed
+  double images_per_second = 0;             ///< since fit() began
+  double seconds_left = 0;                  ///< at that rate
+  std::span<const std::string> pictures{};  ///< of the batch
+  index_t without_mask = 0;                 ///< defective pictures of the batch that nobody marked
+};
+
+struct FitOptions {
+  index_t epochs = 20;
+  std::string checkpoint = {};      ///< folder for moe_last.safetensors and moe_epoch_N.safetensors; "": none
+  index_t checkpoint_steps = 0;     ///< moe_last also every so many steps; 0: not
+  double checkpoint_seconds = 300;  ///< and whenever so much time has passed; 0: not
+  bool is_resumed = false;          ///< go on from the folder's moe_last, if there is one
+  int ahead = 2;                    ///< batches that are prepared in advance, on a thread each
+};
+
+/// The newest checkpoint in a run's folder.
+inline constexpr const char* kLastCheckpoint = "moe_last.safetensors";
+
+template <class T>
+class Trainer {
+ public:
+  /// A new adapter for `clip`, which must outlive the trainer. Throws contract for options or a recipe out of range.
+  explicit Trainer(const Clip<T>& clip, const Recipe& recipe = Recipe::moeclip(), const TrainerOptions& options = {})
+      : clip_(clip),
+        recipe_(recipe),
+        options_(options),
+        context_({.threads = options.threads}),
+        adam_(adam_options(recipe)) {
+    expect_sound(recipe);
+    const ClipConfig& config = clip.config();
+    constexpr index_t kReleasedSize = 518;
+    if (options_.image_size == 0)
+      options_.image_size = kReleasedSize % config.vision.patch_size == 0 ? kReleasedSize : config.vision.image_size;
+    MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % config.vision.patch_size == 0, "the image size ",
+                   options_.image_size, " is not a multiple of the patch size ", config.vision.patch_size);
+    MOECLIP_EXPECT(options_.batch > 0, "a batch of ", options_.batch, " pictures");
+    positions_ = resize_positions(clip.vision().positional_embedding, options_.image_size / config.vision.patch_size);
+    adapter_ =
+        Adapter<T>(adapter_config(recipe, config.vision.layers), config.vision.width, config.embed, config.text.width);
+    initialize_adapter(adapter_, adapter_start(recipe), options_.seed);
+    gradient_ = AdapterGradient<T>(adapter_);
+    parameters_ = trained_parameters(adapter_, gradient_.values, !recipe.use_fofs);
+  }
+
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }
+  [[nodiscard]] const Adam<T>& adam() const { return adam_; }
+  [[nodiscard]] const Recipe& recipe() const { return recipe_; }
+  [[nodiscard]] const TrainerOptions& options() const { return options_; }
+  [[nodiscard]] const RunPosition& position() const { return at_; }
+  [[nodiscard]] std::span<const TrainedParameter<T>> parameters() const { return parameters_; }
+  [[nodiscard]] Context& context() { return context_; }
+
+  /// Takes the weights of an adapter file, and Adam's moments if it has them, instead of the drawn ones. The run itself
+  /// starts at step 0. Throws as read_adapter does, and mismatch if the recipe builds another adapter.
+  void start_from(const std::string& path);
+
+  /// The classes that batches refer to by number. Their sentences are encoded when a batch first needs them.
+  void set_classes(std::span<const std::string> names) {
+    texts_.resize(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (texts_[i].name != names[i]) texts_[i] = {names[i], {}, 0};
+  }
+
+  /// The same from encodings made elsewhere.
+  void set_classes(std::vector<ClassText<T>> texts) { texts_ = std::move(texts); }
+
+  /// One update from `batch`. If a loss or the gradient is no number, nothing changes and the report says so.
+  StepReport step(const TrainingBatch<T>& batch) {
+    for (const index_t which : batch.classes) encode_class(which);
+    StepOptions options = step_options(recipe_);
+    options.seed = options_.seed;
+    options.step = at_.step;
+    options.memory_budget_bytes = options_.memory_bytes;
+    zero_parameters(gradient_.values);
+    const AdaptedModel<T> model{clip_.vision(), positions_, adapter_};
+    const LossReport& loss = adapter_forward_backward<T>(context_, model, {batch, texts_, options}, work_, &gradient_);
+    mark_experts(parameters_, adapter_, gradient_.expert_has_gradient);
+    StepReport report{loss};
+    report.step = at_.step + 1;
+    report.lr = schedule_of(recipe_).at(at_.step - at_.schedule_start);
+    report.gradient_norm = gradient_norm<T>(parameters_);
+    report.is_finite = std::isfinite(loss.total) && std::isfinite(report.gradient_norm);
+    if (!report.is_finite) return report;
+    if (recipe_.clip_norm > 0) clip_gradients<T>(parameters_, report.gradient_norm, recipe_.clip_norm);
+    adam_.step(context_, parameters_, report.lr);
+    ++at_.step;
+    return report;
+  }
+
+  /// Trains on `source` up to options.epochs epochs in all. `on_step(const StepReport&)` sees every step; if it returns
+  /// false, training ends behind that step, with a checkpoint. Returns whether all epochs are done. Throws what loading
+  /// pictures and writing checkpoints throw, mismatch if the checkpoint is of another run, and limit, naming the
+  /// pictures, when a loss is no number; then nothing was changed by that batch, and the last checkpoint stays.
+  template <class OnStep>
+  bool fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step);
+  bool fit(const SampleSource& source, const FitOptions& options = {}) {
+    return fit(source, options, [](const StepReport&) {});
+  }
+  /// The same on the pictures of a list (data/dataset.hpp).
+  template <class OnStep>
+  bool fit(std::vector<DatasetEntry> entries, const FitOptions& options, OnStep&& on_step) {
+    return fit(SampleSource(std::move(entries)), options, std::forward<OnStep>(on_step));
+  }
+
+  /// Writes a checkpoint; `data` is the fingerprint of the training data.
+  void save(const std::string& path, const std::string& data) {
+    write_checkpoint<T>(path,
+                        {identity(data), at_, adapter_.config, clip_.vision().activation,
+                         kernels::to_string(kernels::active_isa()), MOECLIP_VERSION_STRING},
+                        adapter_, adam_.states());
+  }
+
+  /// Goes back to a checkpoint of the same run, and returns what it says about itself. Throws mismatch if it is of
+  /// another run.
+  CheckpointRecord resume(const std::string& path, const std::string& data);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  [[nodiscard]] RunIdentity identity(const std::string& data) {
+    if (clip_hash_.empty()) clip_hash_ = clip_fingerprint<T>(clip_.vision(), clip_.text());
+    return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data};
+  }
+
+  void copy_weights(const Adapter<T>& from, const std::string& path);
+
+  /// What fit() keeps between steps.
+  struct FitRun {
+    const FitOptions& options;
+    std::string data;  // fingerprint
+    Clock::time_point start = Clock::now(), last_checkpoint = start;
+    index_t batches = 0;          // of an epoch
+    index_t total = 0, done = 0;  // batches of this call
+    index_t pictures = 0;
+  };
+
+  static double seconds_since(Clock::time_point then) {
+    return std::chrono::duration<double>(Clock::now() - then).count();
+  }
+
+  [[nodiscard]] LoaderOptions loader_options(int ahead) const;
+  void advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report);
+  void save_due(FitRun& run, bool is_epoch_done, bool is_stopped);
+  void encode_class(index_t which);
+  void take(const LoadedBatch<T>& loaded);
+  [[noreturn]] void fail_not_finite(const StepReport& report, std::span<const std::string> pictures) const;
+
+  const Clip<T>& clip_;
+  Recipe recipe_;
+  TrainerOptions options_;
+  Context context_;
+  Tensor<T> positions_;
+  Adapter<T> adapter_;
+  AdapterGradient<T> gradient_;
+  std::vector<TrainedParameter<T>> parameters_;
+  Adam<T> adam_;
+  AdapterWorkspace<T> work_;
+  std::vector<ClassText<T>> texts_;
+  TrainingBatch<T> batch_;
+  RunPosition at_;
+  std::string clip_hash_;
+};
+
+/// Sentences of class `which` through the frozen text tower, once.
+template <class T>
+void Trainer<T>::encode_class(index_t which) {
+  MOECLIP_EXPECT(which >= 0 && which < std::ssize(texts_), "a picture is of class ", which, "; there are ",
+                 texts_.size());
+  ClassText<T>& text = texts_[static_cast<std::size_t>(which)];
+  if (!text.encodings.empty()) return;
+  const Prompts prompts = make_prompts(text.name);
+  std::vector<std::string> sentences = prompts.normal;
+  sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
+  const Tensor<std::int32_t> tokens = clip_.tokenize(sentences);
+  text.encodings = Tensor<T>::uninitialised({std::ssize(sentences), clip_.config().text.width});
+  text.normal_count = std::ssize(prompts.normal);
+  text_forward<T>(context_, clip_.text(), tokens.view<2>(), text.encodings.template view<2>());
+}
+
+/// The loader's batch as the step wants it; memory is used again.
+template <class T>
+void Trainer<T>::take(const LoadedBatch<T>& loaded) {
+  const auto copy = [](const Tensor<T>& from, Tensor<T>& to) {
+    if (!(to.shape() == from.shape())) to = Tensor<T>::uninitialised(from.shape());
+    std::copy(from.begin(), from.end(), to.begin());
+  };
+  copy(loaded.images, batch_.images);
+  copy(loaded.masks, batch_.masks);
+  batch_.labels = loaded.labels;
+  batch_.classes = loaded.classes;
+  batch_.has_mask = loaded.has_mask;
+}
+
+template <class T>
+void Trainer<T>::fail_not_finite(const StepReport& report, std::span<const std::string> pictures) const {
+  std::string names;
+  for (const std::string& picture : pictures) names += concat(names.empty() ? "" : ", ", picture);
+  fail(ErrorCode::limit,
+       concat("step ", report.step, ": the loss is ", report.loss.total, " and the gradient's length ",
+              report.gradient_norm, ", so the step was not made; the pictures were ", names,
+              "; a smaller learning rate or a limit for the gradient (clip_norm) may help"));
+}
+
+/// Copies values into the adapter, whose tensors stay where they are: parameters_ points to them.
+template <class T>
+void Trainer<T>::copy_weights(const Adapter<T>& from, const std::string& path) {
+  std::map<std::string, const Tensor<T>*> found;
+  visit_parameters(from, "", [&](const std::string& name, const Tensor<T>& tensor) { found[name] = &tensor; });
+  visit_parameters(adapter_, "", [&](const std::string& name, Tensor<T>& tensor) {
+    const auto known = found.find(name);
+    if (known == found.end() || !(known->second->shape() == tensor.shape()))
+      fail(ErrorCode::mismatch,
+           concat(path, ": ", known == found.end() ? "has no " : "has another ", name, ", which the recipe makes ",
+                  to_string(tensor.shape()), "; train with the options that it was made with"));
+    std::copy(known->second->begin(), known->second->end(), tensor.begin());
+  });
+}
+
+template <class T>
+void Trainer<T>::start_from(const std::string& path) {
+  const WeightFile file = WeightFile::open(path);
+  const Adapter<T> found = read_adapter<T>(file, clip_.config());
+  copy_weights(found, path);
+  for (auto& [name, state] : read_moments<T>(file, found)) adam_.set_state(name, std::move(state));
+}
+
+template <class T>
+CheckpointRecord Trainer<T>::resume(const std::string& path, const std::string& data) {
+  Checkpoint<T> checkpoint = read_checkpoint<T>(WeightFile::open(path), clip_.config());
+  expect_same_run(path, checkpoint.record.identity, identity(data));
+  copy_weights(checkpoint.adapter, path);
+  adam_ = Adam<T>(adam_options(recipe_));
+  for (auto& [name, state] : checkpoint.moments) adam_.set_state(name, std::move(state));
+  at_ = checkpoint.record.position;
+  if (!recipe_.keeps_schedule) at_.schedule_start = at_.step;
+  return checkpoint.record;
+}
+
+template <class T>
+LoaderOptions Trainer<T>::loader_options(int ahead) const {
+  LoaderOptions options;
+  options.batch = options_.batch;
+  options.size = options_.image_size;
+  options.seed = options_.seed;
+  options.is_augmented = recipe_.is_augmented;
+  options.revises_labels = recipe_.revises_labels;
+  options.ahead = ahead;
+  return options;
+}
+
+/// Moves on behind the batch that was just used, and says where and how fast.
+template <class T>
+void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report) {
+  at_.epoch += loaded.is_last ? 1 : 0;
+  at_.batch = loaded.is_last ? 0 : at_.batch + 1;
+  run.pictures += std::ssize(loaded.labels);
+  ++run.done;
+  const double seconds = seconds_since(run.start);
+  report.epoch = loaded.position.epoch + 1;
+  report.epochs = run.options.epochs;
+  report.batch = loaded.position.batch + 1;
+  report.batches = run.batches;
+  report.images_per_second = static_cast<double>(run.pictures) / seconds;
+  report.seconds_left = seconds / static_cast<double>(run.done) * static_cast<double>(run.total - run.done);
+  report.pictures = loaded.paths;
+  report.without_mask = std::ranges::count(loaded.has_mask, false);
+}
+
+/// Writes the checkpoints that are due after a step.
+template <class T>
+void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
+  const FitOptions& options = run.options;
+  if (options.checkpoint.empty()) return;
+  const bool is_due =
+      (options.checkpoint_steps > 0 && at_.step % options.checkpoint_steps == 0) ||
+      (options.checkpoint_seconds > 0 && seconds_since(run.last_checkpoint) >= options.checkpoint_seconds);
+  if (!is_epoch_done && !is_due && !is_stopped) return;
+  if (is_epoch_done) save(join_path(options.checkpoint, concat("moe_epoch_", at_.epoch, ".safetensors")), run.data);
+  save(join_path(options.checkpoint, kLastCheckpoint), run.data);
+  run.last_checkpoint = Clock::now();
+}
+
+template <class T>
+template <class OnStep>
+bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step) {
+  FitRun run{options, source.fingerprint()};
+  if (!options.checkpoint.empty()) {
+    create_directories(options.checkpoint);
+    const std::string last = join_path(options.checkpoint, kLastCheckpoint);
+    if (options.is_resumed && file_exists(last)) resume(last, run.data);
+  }
+  if (at_.epoch >= options.epochs) return true;
+  set_classes(source.classes());
+  Loader<T> loader(source, loader_options(options.ahead), {at_.epoch, at_.batch});
+  run.batches = loader.batches();
+  run.total = run.batches * (options.epochs - at_.epoch) - at_.batch;
+  for (bool goes_on = true; goes_on && at_.epoch < options.epochs;) {
+    const LoadedBatch<T>& loaded = loader.next();
+    take(loaded);
+    StepReport report = step(batch_);
+    if (!report.is_finite) fail_not_finite(report, loaded.paths);
+    advance(loaded, run, report);
+    if constexpr (std::is_same_v<std::invoke_result_t<OnStep&, const StepReport&>, bool>)
+      goes_on = on_step(std::as_const(report));
+    else
+      on_step(std::as_const(report));
+    save_due(run, loaded.is_last, !goes_on);
+  }
+  return at_.epoch >= options.epochs;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <moeclip/train/checkpoint.hpp>
+#include <moeclip/train/fingerprint.hpp>
+#include <moeclip/train/official_checkpoint.hpp>
+
+#include "expect_error.hpp"
+#include "golden.hpp"
+#include "temporary_folder.hpp"
+#include "tiny_model.hpp"
+
+using namespace moeclip;
+
+namespace {
+
+template <class T>
+Checkpoint<T> make_checkpoint() {
+  Checkpoint<T> checkpoint;
+  CheckpointRecord& record = checkpoint.record;
+  record.identity.recipe = Recipe::moeclip();
+  record.identity.recipe.lr = 0.1 + 0.2;
+  record.identity.seed = ~std::uint64_t{0};
+  record.identity.batch = 3;
+  record.identity.image_size = 16;
+  record.identity.clip = "c";
+  record.identity.data = "d";
+  record.position = {1'000'000'000'000, 4, 5, 6};
+  record.activation = kernels::Activation::quick_gelu;
+  record.isa = "abacus";
+  record.version = "9";
+  record.adapter.mixture_blocks = record.adapter.level_blocks = {2, 4};
+  record.adapter.windows = {1};
+  record.adapter.chosen = 3;
+  record.adapter.mix_weight = 0.25;
+  checkpoint.adapter = Adapter<T>(record.adapter, 64, 24, 64);
+  initialize_adapter(checkpoint.adapter, {true, 0.1, 0.1}, 1);
+  checkpoint.moments["text_adapter.0.fc.0.weight"] = {random_tensor<T>({24, 64}, "m"), random_tensor<T>({24, 64}, "v"),
+                                                      7};
+  return checkpoint;
+}
+
+template <class T>
+bool same_weights(const Adapter<T>& a, const Adapter<T>& b) {
+  bool is_same = true;
+  std::vector<const Tensor<T>*> tensors;
+  visit_parameters(a, "", [&](const std::string&, const Tensor<T>& tensor) { tensors.push_back(&tensor); });
+  std::size_t i = 0;
+  visit_parameters(b, "",
+                   [&](const std::string&, const Tensor<T>& t) { is_same = is_same && same_bits(*tensors[i++], t); });
+  return is_same && i == tensors.size();
+}
+
+TEST_CASE_TEMPLATE("a checkpoint gives back everything to the last bit", T, float, double) {
+  const TemporaryFolder folder("checkpoint");
+  const std::string path = join_path(folder.path(), "a.safetensors");
+  const Checkpoint<T> written = make_checkpoint<T>();
+  write_checkpoint<T>(path, written.record, written.adapter, written.moments);
+  const WeightFile file = WeightFile::open(path);
+  CHECK(holds_run(file));
+  CHECK(trained_epochs(file) == 4);
+  CHECK(trained_activation(file) == kernels::Activation::quick_gelu);
+  const Checkpoint<T> read = read_checkpoint<T>(file, tiny_model::config());
+  CHECK(read.record.identity == written.record.identity);
+  CHECK(to_json(read.record.identity.recipe) == to_json(written.record.identity.recipe));
+  CHECK(read.record.position == written.record.position);
+  CHECK(read.record.isa == "abacus");
+  CHECK(read.record.version == "9");
+  CHECK(read.adapter.config.mixture_blocks == std::vector<index_t>{2, 4});
+  CHECK(read.adapter.config.windows == std::vector<index_t>{1});
+  CHECK(read.adapter.config.chosen == 3);
+  CHECK(read.adapter.config.mix_weight == 0.25);
+  CHECK(same_weights(read.adapter, written.adapter));
+  REQUIRE(read.moments.size() == 1);
+  const AdamState<T>& state = read.moments.at("text_adapter.0.fc.0.weight");
+  CHECK(state.step == 7);
+  CHECK(same_bits(state.m, written.moments.begin()->second.m));
+  CHECK(same_bits(state.v, written.moments.begin()->second.v));
+  // what the caller says goes before what is recorded
+  AdapterOptions wish;
+  wish.chosen = 1;
+  CHECK(read_adapter<T>(file, tiny_model::config(), wish).config.chosen == 1);
+}
+
+TEST_CASE("an adapter from elsewhere is no run") {
+  const TemporaryFolder folder("checkpoint_adapter");
+  const std::string path = join_path(folder.path(), "a.safetensors");
+  const Checkpoint<float> written = make_checkpoint<float>();
+  write_adapter<float>(path, 3, written.adapter, written.moments);
+  const WeightFile file = WeightFile::open(path);
+  CHECK_FALSE(holds_run(file));
+  CHECK(trained_epochs(file) == 3);
+  CHECK(read_moments<float>(file, written.adapter).size() == 1);
+  expect_error(ErrorCode::missing, {path, "cannot be resumed"}, [&] { read_record(file); });
+}
+
+TEST_CASE("another run is told apart, and how") {
+  const RunIdentity mine = make_checkpoint<float>().record.identity;
+  expect_same_run("a", mine, mine);
+  const auto refused = [&](std::string_view fact, auto change) {
+    RunIdentity other = mine;
+    change(other);
+    CHECK_FALSE(other == mine);
+    expect_error(ErrorCode::mismatch, {"a: cannot be resumed", fact}, [&] { expect_same_run("a", other, mine); });
+  };
+  refused("another CLIP", [](RunIdentity& id) { id.clip = "x"; });
+  refused("other data", [](RunIdentity& id) { id.data = "x"; });
+  refused("rank (4, 8)", [](RunIdentity& id) { id.recipe.rank = 4; });
+  refused("seed is 5", [](RunIdentity& id) { id.seed = 5; });
+  refused("batch size is 1", [](RunIdentity& id) { id.batch = 1; });
+  refused("image size is 32", [](RunIdentity& id) { id.image_size = 32; });
+}
+
+TEST_CASE("a CLIP's fingerprint is that of its values, plain or packed") {
+  auto vision = tiny_model::make_vision<float>();
+  const auto text = tiny_model::make_text<float>();
+  const std::string plain = clip_fingerprint(vision, text);
+  CHECK(plain.size() == 64);
+  CHECK(clip_fingerprint(tiny_model::make_vision<double>(), tiny_model::make_text<double>()) == plain);
+  CHECK(clip_fingerprint(tiny_model::make_vision<float>(2), text) != plain);
+  CHECK(clip_fingerprint(vision, tiny_model::make_text<float>(2)) != plain);
+  Context context({.threads = 1});
+  pack(context, vision.patch_embed);
+  for (Block<float>& block : vision.transformer.blocks) pack(context, block);
+  CHECK(clip_fingerprint(vision, text) == plain);
+  vision.activation = kernels::Activation::quick_gelu;
+  CHECK(clip_fingerprint(vision, text) != plain);
+}
+
+TEST_CASE("the official layout keeps weights and optimiser") {
+  const TemporaryFolder folder("official");
+  const ClipConfig sizes{{35, 7, 64, 4, 1, 256}, {16, 600, 64, 1, 1, 256}, 20, kernels::Activation::gelu};
+  const WeightFile official = WeightFile::open(golden_path("formats/moeclip/default.pth"));
+  const auto adapter = read_adapter<float>(official, sizes);
+  const auto moments = read_moments<float>(official, adapter);
+  CHECK(trained_epochs(official) == 1);
+  CHECK(moments.size() == 28);  // of 29: one expert never had a gradient
+  CHECK(moments.at("text_adapter.0.fc.0.weight").step == 2);
+  const std::string path = join_path(folder.path(), "a.pth");
+  write_official<float>(path, adapter, moments, Recipe::released(), {2, 1, 0, 0});
+  const WeightFile again = WeightFile::open(path);
+  CHECK(same_weights(read_adapter<float>(again, sizes), adapter));
+  CHECK(again.entry("image_adapter/det_proj.adapter.2.weight").shape == Shape{20, 64, 1});
+  const auto same = read_moments<float>(again, adapter);
+  REQUIRE(same.size() == moments.size());
+  for (const auto& [name, state] : moments) {
+    CHECK(same_bits(same.at(name).m, state.m));
+    CHECK(same_bits(same.at(name).v, state.v));
+    CHECK(same.at(name).step == state.step);
+  }
+}
+
+}  // namespace
