@@ -23,7 +23,8 @@ TEST_CASE("without a list the name is taken for words") {
 TEST_CASE("a list names classes, in groups or not, and what comes later counts") {
   const TemporaryFolder folder("class_words");
   ClassWords words;
-  words.add(folder.write("a.json", R"({"about": "x", "classes": {"MVTec": {"metal_nut": "nut", "grid": "wire"}, "01": "ring"}})"));
+  words.add(folder.write(
+      "a.json", R"({"about": "x", "classes": {"MVTec": {"metal_nut": "nut", "grid": "wire"}, "01": "ring"}})"));
   words.add(folder.write("b.json", R"({"classes": {"grid": "mesh", "bolt": {"words": "steel bolt"}}})"));
   CHECK(words.words("metal_nut") == "nut");
   CHECK(words.words("grid") == "mesh");

@@ -34,12 +34,12 @@ TEST_CASE("MVTec AD: defects with folders of their own, masks named _mask") {
   tree.text("mvtec_anomaly_detection/license.txt", "CC");
   tree.text("mvtec_anomaly_detection/bottle/readme.txt", "text");
   const std::string root = "mvtec_anomaly_detection";
-  CHECK(tree.scan(root) ==
-        Lines{root + "/bottle/test/broken_large/000.png 1 bottle " + root + "/bottle/ground_truth/broken_large/000_mask.png",
-              root + "/bottle/test/good/000.png 0 bottle",
-              root + "/metal_nut/test/broken_large/000.png 1 metal_nut " + root +
-                  "/metal_nut/ground_truth/broken_large/000_mask.png",
-              root + "/metal_nut/test/good/000.png 0 metal_nut"});
+  CHECK(tree.scan(root) == Lines{root + "/bottle/test/broken_large/000.png 1 bottle " + root +
+                                     "/bottle/ground_truth/broken_large/000_mask.png",
+                                 root + "/bottle/test/good/000.png 0 bottle",
+                                 root + "/metal_nut/test/broken_large/000.png 1 metal_nut " + root +
+                                     "/metal_nut/ground_truth/broken_large/000_mask.png",
+                                 root + "/metal_nut/test/good/000.png 0 metal_nut"});
   CHECK(tree.scan(root, {.split = Split::train}) ==
         Lines{root + "/bottle/train/good/000.png 0 bottle", root + "/metal_nut/train/good/000.png 0 metal_nut"});
   CHECK(tree.scan(root, {.split = std::nullopt}).size() == 6);
@@ -92,7 +92,8 @@ TEST_CASE("VisA as it comes: the table says what is for testing") {
   CHECK(tree.scan(root) ==
         Lines{root + "/pcb1/Data/Images/Anomaly/000.JPG 1 pcb1 " + root + "/pcb1/Data/Masks/Anomaly/000.png",
               root + "/pcb1/Data/Images/Normal/0001.JPG 0 pcb1",
-              root + "/pipe_fryum/Data/Images/Anomaly/000.JPG 1 pipe_fryum " + root + "/pipe_fryum/Data/Masks/Anomaly/000.png",
+              root + "/pipe_fryum/Data/Images/Anomaly/000.JPG 1 pipe_fryum " + root +
+                  "/pipe_fryum/Data/Masks/Anomaly/000.png",
               root + "/pipe_fryum/Data/Images/Normal/0001.JPG 0 pipe_fryum"});
   CHECK(scan_dataset(tree / root).classes[0].train == 1);
   CHECK(scan_dataset(tree / root).notes.empty());
@@ -132,10 +133,12 @@ TEST_CASE("BTAD: ok and ko, BMP and PNG side by side") {
   const DatasetListing listing = scan_dataset(tree / root);
   CHECK(listing.layout == "mvtec");
   CHECK(set_of(listing, 2) == "BTAD");
-  CHECK(tree.lines(listing) ==
-        Lines{root + "/01/test/ko/0000.bmp 1 01 " + root + "/01/ground_truth/ko/0000.png", root + "/01/test/ok/0000.bmp 0 01",
-              root + "/02/test/ko/0000.png 1 02 " + root + "/02/ground_truth/ko/0000.png", root + "/02/test/ok/0000.png 0 02",
-              root + "/03/test/ko/0000.bmp 1 03 " + root + "/03/ground_truth/ko/0000.bmp", root + "/03/test/ok/0000.bmp 0 03"});
+  CHECK(tree.lines(listing) == Lines{root + "/01/test/ko/0000.bmp 1 01 " + root + "/01/ground_truth/ko/0000.png",
+                                     root + "/01/test/ok/0000.bmp 0 01",
+                                     root + "/02/test/ko/0000.png 1 02 " + root + "/02/ground_truth/ko/0000.png",
+                                     root + "/02/test/ok/0000.png 0 02",
+                                     root + "/03/test/ko/0000.bmp 1 03 " + root + "/03/ground_truth/ko/0000.bmp",
+                                     root + "/03/test/ok/0000.bmp 0 03"});
 }
 
 TEST_CASE("DTD-Synthetic: each Woven is a class of its own") {
@@ -183,8 +186,9 @@ TEST_CASE("Brain MRI, Liver CT and Retina OCT in the form of BMAD") {
   CHECK(all.classes[0].train == 1);
   CHECK(all.classes[0].valid == 2);
   CHECK(set_of(all, 2) == "Retina");
-  CHECK(tree.scan("Liver_AD") == Lines{"Liver_AD/test/Ungood/img/00002_60.png 1 Liver Liver_AD/test/Ungood/label/00002_60.png",
-                                       "Liver_AD/test/good/img/00000_96.png 0 Liver"});
+  CHECK(tree.scan("Liver_AD") ==
+        Lines{"Liver_AD/test/Ungood/img/00002_60.png 1 Liver Liver_AD/test/Ungood/label/00002_60.png",
+              "Liver_AD/test/good/img/00000_96.png 0 Liver"});
   put("Retina_OCT2017_AD");  // not one of the fourteen
   CHECK(scan_dataset(tree / "Retina_OCT2017_AD").classes[0].set == nullptr);
 }
@@ -206,11 +210,13 @@ TEST_CASE("RSDD: two folders, one class; JPEG masks") {
 
 TEST_CASE("Head CT as it comes, with a table of numbers, and sorted into folders") {
   const Tree tree("layout_headct");
-  for (int i : {0, 7, 12, 100, 199}) tree.picture(concat("a/head_ct/head_ct/", std::string(i < 10 ? "00" : i < 100 ? "0" : ""), i, ".png"));
+  for (int i : {0, 7, 12, 100, 199})
+    tree.picture(concat("a/head_ct/head_ct/", std::string(i < 10 ? "00" : i < 100 ? "0" : ""), i, ".png"));
   tree.text("a/labels.csv", "id, hemorrhage\n0,1\n7,1\n12,1\n100,0\n199,0\n");
   CHECK(tree.scan("a", {.layout = "headct"}) ==
-        Lines{"a/head_ct/head_ct/000.png 1 headct", "a/head_ct/head_ct/007.png 1 headct", "a/head_ct/head_ct/012.png 1 headct",
-              "a/head_ct/head_ct/100.png 0 headct", "a/head_ct/head_ct/199.png 0 headct"});
+        Lines{"a/head_ct/head_ct/000.png 1 headct", "a/head_ct/head_ct/007.png 1 headct",
+              "a/head_ct/head_ct/012.png 1 headct", "a/head_ct/head_ct/100.png 0 headct",
+              "a/head_ct/head_ct/199.png 0 headct"});
   CHECK(scan_dataset(tree / "a").layout == "csv");
   tree.picture("headct/normal/001.png");
   tree.picture("headct/abnormal/002.png");

@@ -15,7 +15,8 @@ namespace {
 using Lines = std::vector<std::string>;
 
 bool has_note(const DatasetListing& listing, std::string_view part) {
-  return std::ranges::any_of(listing.notes, [&](const std::string& note) { return note.find(part) != std::string::npos; });
+  return std::ranges::any_of(listing.notes,
+                             [&](const std::string& note) { return note.find(part) != std::string::npos; });
 }
 
 }  // namespace
@@ -39,19 +40,20 @@ TEST_CASE("good and bad in folders, with masks in one folder or one for each kin
   tree.mask("parts/gear/ground_truth/dent/0_mask.png");
   tree.picture("parts/bolt/OK/1.png");
   tree.picture("parts/bolt/NG/2.png");
-  CHECK(tree.scan("parts") ==
-        Lines{"parts/bolt/NG/2.png 1 bolt", "parts/bolt/OK/1.png 0 bolt",
-              "parts/gear/dent/0.png 1 gear parts/gear/ground_truth/dent/0_mask.png", "parts/gear/normal/0.png 0 gear",
-              "parts/gear/scratch/0.png 1 gear parts/gear/ground_truth/scratch/0.png"});
+  CHECK(tree.scan("parts") == Lines{"parts/bolt/NG/2.png 1 bolt", "parts/bolt/OK/1.png 0 bolt",
+                                    "parts/gear/dent/0.png 1 gear parts/gear/ground_truth/dent/0_mask.png",
+                                    "parts/gear/normal/0.png 0 gear",
+                                    "parts/gear/scratch/0.png 1 gear parts/gear/ground_truth/scratch/0.png"});
   CHECK(tree.scan("parts/bolt", {.class_name = "steel bolt"}) ==
         Lines{"parts/bolt/NG/2.png 1 steel bolt", "parts/bolt/OK/1.png 0 steel bolt"});
 
   tree.picture("blades/images/normal/0.png");
   tree.picture("blades/images/nick/0.png");
   tree.mask("blades/masks/nick/0.png");
-  CHECK(tree.scan("blades") == Lines{"blades/images/nick/0.png 1 blades blades/masks/nick/0.png",
-                                     "blades/images/normal/0.png 0 blades"});
-  CHECK(tree.scan("blades/images") == Lines{"blades/images/nick/0.png 1 blades", "blades/images/normal/0.png 0 blades"});
+  CHECK(tree.scan("blades") ==
+        Lines{"blades/images/nick/0.png 1 blades blades/masks/nick/0.png", "blades/images/normal/0.png 0 blades"});
+  CHECK(tree.scan("blades/images") ==
+        Lines{"blades/images/nick/0.png 1 blades", "blades/images/normal/0.png 0 blades"});
 }
 
 TEST_CASE("train and test with good and bad in them") {
@@ -68,9 +70,8 @@ TEST_CASE("pictures and masks: what a mask leaves black is good") {
   for (const char* name : {"a", "b", "c"}) tree.picture(concat("tiles/img/", name, ".png"));
   tree.mask("tiles/mask/a_mask.png");
   tree.mask("tiles/mask/b_mask.png", 0);
-  CHECK(tree.scan("tiles") ==
-        Lines{"tiles/img/a.png 1 tiles tiles/mask/a_mask.png", "tiles/img/b.png 0 tiles tiles/mask/b_mask.png",
-              "tiles/img/c.png 0 tiles"});
+  CHECK(tree.scan("tiles") == Lines{"tiles/img/a.png 1 tiles tiles/mask/a_mask.png",
+                                    "tiles/img/b.png 0 tiles tiles/mask/b_mask.png", "tiles/img/c.png 0 tiles"});
   CHECK(tree.scan("tiles", {.trusts_masks = true})[1] == "tiles/img/b.png 1 tiles tiles/mask/b_mask.png");
   tree.text("tiles/mask/c.png", "not a picture");  // told by the check, and no reason to stop
   CHECK(tree.scan("tiles")[2] == "tiles/img/c.png 1 tiles tiles/mask/c.png");
@@ -127,7 +128,8 @@ TEST_CASE("what fits several layouts is an error that says how to choose, unless
   tree.text("s/labels.csv", "image,label\nimages/1.png,1\nimages/2.png,0\n");
   CHECK(tree.scan("s") == Lines{"s/images/1.png 1 s s/masks/1.png", "s/images/2.png 0 s"});
   tree.text("s/labels.csv", "image,label\nimages/1.png,1\nimages/2.png,1\n");
-  expect_error(ErrorCode::mismatch, {"--layout", "csv (2 pictures, 2 defective)", "image_mask (2 pictures, 1 defective)"},
+  expect_error(ErrorCode::mismatch,
+               {"--layout", "csv (2 pictures, 2 defective)", "image_mask (2 pictures, 1 defective)"},
                [&] { scan_dataset(tree / "s"); });
   CHECK(tree.scan("s", {.layout = "csv"})[1] == "s/images/2.png 1 s");
   CHECK(tree.scan("s", {.layout = "image_mask"})[1] == "s/images/2.png 0 s");
@@ -146,7 +148,8 @@ TEST_CASE("folders without pictures, without order, and that are none") {
   tree.text("docs/readme.txt", "text");
   expect_error(ErrorCode::missing, {"no pictures"}, [&] { scan_dataset(tree.path()); });
   tree.picture("photos of things/1.png");
-  expect_error(ErrorCode::missing, {"no layout", "good_bad", "mvtec", "image_path"}, [&] { scan_dataset(tree.path()); });
+  expect_error(ErrorCode::missing, {"no layout", "good_bad", "mvtec", "image_path"},
+               [&] { scan_dataset(tree.path()); });
   expect_error(ErrorCode::io, {"nowhere", "no such folder"}, [&] { scan_dataset(tree / "nowhere"); });
   expect_error(ErrorCode::io, {"readme.txt", "a file"}, [&] { scan_dataset(tree / "docs/readme.txt"); });
 }
@@ -194,12 +197,22 @@ TEST_CASE("lists made for the official code are read as they are, from anywhere"
   CHECK(list.classes[0].set->name == "Brain");
   std::string dtd;
   for (const char* name : {"Blotchy", "Fibrous", "Marbled", "Matted", "Mesh", "Perforated", "Stratified", "Woven"})
-    dtd += concat("{\"image_path\": \"", name, "_001/test/good/0.png\", \"label\": 0, \"class_name\": \"", name, "\"}\n");
+    dtd +=
+        concat("{\"image_path\": \"", name, "_001/test/good/0.png\", \"label\": 0, \"class_name\": \"", name, "\"}\n");
   tree.text("dtd.jsonl", dtd);
   for (const ClassCounts& count : open_dataset(tree / "dtd.jsonl").classes) {
     REQUIRE(count.set != nullptr);
     CHECK(count.set->name == "DTD-Synthetic");
   }
+}
+
+TEST_CASE("classes that are called like those of a known set do not make it that set") {
+  const Tree tree("own_alike");
+  for (const KnownClass& known : known_classes("MVTec").first(8))
+    tree.picture(concat("mine/", known.name, "/test/good/0.png"));
+  CHECK(scan_dataset(tree / "mine").classes[0].set == find_known_set("MVTec"));
+  for (int i = 0; i < 9; ++i) tree.picture(concat("mine/part", i, "/test/good/0.png"));
+  CHECK(scan_dataset(tree / "mine").classes[0].set == nullptr);
 }
 
 TEST_CASE("many files take time in proportion") {

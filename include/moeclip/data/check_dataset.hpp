@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Is a data set what it claims to be? Every picture and mask is looked at, and what is missing, unreadable or does not
+// fit together is named.
+
+#include <charconv>
+#include <map>
+
+#include "../base/context.hpp"
+#include "../base/function_ref.hpp"
+#include "dataset.hpp"
+#include "layout_names.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// What is wrong with, or worth knowing about, a picture.
+struct DatasetFinding {
+  std::string_view kind;  ///< one of kDatasetFindings
+  std::string path;
+  std::string what;  ///< the rest of the sentence that begins with the path; empty: the kind says it all
+};
+
+struct FindingKind {
+  std::string_view name, title;
+  bool is_problem;  ///< else a note
+};
+
+inline constexpr std::array<FindingKind, 13> kDatasetFindings{{
+    {"published", "counts that differ from what is published", true},
+    {"missing_image", "pictures that are not there", true},
+    {"unreadable_image", "pictures that cannot be read", true},
+    {"missing_mask", "masks that are not there", true},
+    {"unreadable_mask", "masks that cannot be read", true},
+    {"no_mask", "defective pictures without a mask, in a class that has masks", true},
+    {"empty_mask", "defective pictures whose mask marks nothing", true},
+    {"size", "masks of another size than their picture", true},
+    {"spare_mask", "masks without a picture", true},
+    {"listed_twice", "pictures that are listed more than once", true},
+    {"file_name", "names that are not UTF-8, which a list cannot hold", true},
+    {"soft_mask", "masks with gray edges (everything but black counts as defective)", false},
+    {"class_without_masks", "classes without any mask (only whole pictures can be judged)", false},
+}};
+
+inline const FindingKind& finding_kind(std::string_view name) {
+  const auto found = std::ranges::find(kDatasetFindings, name, &FindingKind::name);
+  MOECLIP_EXPECT(found != kDatasetFindings.end(), "there is no finding \"", name, "\"");
+  return *found;
+}
+
+/// True if `text` is UTF-8 throughout, as names in a list must be.
+inline bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+namespace detail {
+
+/// Gray levels of a mask.
+struct MaskLevels {
+  index_t width = 0, height = 0;
+  index_t marked = 0;  ///< pixels that are not 0
+  index_t strong = 0;  ///< pixels of at least half of the highest level
+  int levels = 0;      ///< different ones except 0
+  int highest = 0;
+
+  /// Small numbers are kinds of defects (VisA), not shades.
+  [[nodiscard]] bool is_soft() const { return levels > 1 && highest >= 64; }
+};
+
+inline MaskLevels measure_mask(const Image& mask) {
+  std::array<index_t, 256> count{};
+  for (index_t i = 0; i < mask.size(); ++i) ++count[mask.data()[i]];
+  MaskLevels result{.width = mask.width(), .height = mask.height()};
+  for (int level = 1; level < 256; ++level) {
+    const index_t pixels = count[static_cast<std::size_t>(level)];
+    if (pixels == 0) continue;
+    result.marked += pixels;
+    result.highest = level;
+    ++result.levels;
+  }
+  for (int level = std::max(1, (result.highest + 1) / 2); level < 256; ++level)
+    result.strong += count[static_cast<std::size_t>(level)];
+  return result;
+}
+
+/// Calls work(); what it throws becomes a finding.
+template <class Work>
+bool find_trouble(std::string_view kind, const std::string& path, std::vector<DatasetFinding>& out, const Work& work) {
+#if MOECLIP_HAS_EXCEPTIONS
+  try {
+    work();
+    return true;
+  } catch (const Error& error) {
+    std::string what = error.what();
+    if (what.starts_with(path + ": ")) what.erase(0, path.size() + 2);
+    out.push_back({kind, path, what});
+    return false;
+  }
+#else
+  static_cast<void>(kind), static_cast<void>(path), static_cast<void>(out);
+  work();
+  return true;
+#endif
+}
+
+inline void check_mask(const DatasetEntry& entry, index_t width, index_t height, std::vector<DatasetFinding>& out) {
+  if (!file_exists(entry.mask_path)) {
+    out.push_back({"missing_mask", entry.mask_path, concat("of ", entry.image_path)});
+    return;
+  }
+  MaskLevels levels;
+  const auto read = [&] { levels = measure_mask(read_image(entry.mask_path, {.gray = true})); };
+  if (!find_trouble("unreadable_mask", entry.mask_path, out, read)) return;
+  if (levels.marked == 0 && entry.label == 1) out.push_back({"empty_mask", entry.mask_path, ""});
+  if (width > 0 && (levels.width != width || levels.height != height))
+    out.push_back({"size", entry.mask_path,
+                   concat(levels.width, " x ", levels.height, ", the picture is ", width, " x ", height)});
+  if (levels.is_soft())
+    out.push_back({"soft_mask", entry.mask_path,
+                   concat(levels.levels, " levels; ", levels.marked, " pixels count, ", levels.strong,
+                          " of them are at least half as bright as the brightest")});
+}
+
+inline void check_entry(const DatasetEntry& entry, bool decodes, std::vector<DatasetFinding>& out) {
+  index_t width = 0, height = 0;
+  if (!file_exists(entry.image_path)) {
+    out.push_back({"missing_image", entry.image_path, ""});
+  } else {
+    find_trouble("unreadable_image", entry.image_path, out, [&] {
+      if (decodes) {
+        const Image image = read_image(entry.image_path);
+        width = image.width(), height = image.height();
+      } else {
+        const auto file = MappedFile::open(entry.image_path);
+        const ImageInfo info = describe_image(file->bytes(), entry.image_path);
+        width = info.width, height = info.height;
+      }
+    });
+  }
+  if (!entry.mask_path.empty()) check_mask(entry, width, height, out);
+}
+
+/// What the list alone shows.
+inline void check_list(const std::vector<DatasetEntry>& entries, std::vector<DatasetFinding>& out) {
+  struct Masks {
+    index_t defective = 0, masks = 0;
+  };
+  std::map<std::string, Masks> classes;
+  std::vector<std::string_view> paths;
+  for (const DatasetEntry& entry : entries) {
+    paths.push_back(entry.image_path);
+    if (!is_utf8(entry.image_path)) out.push_back({"file_name", entry.image_path, ""});
+    if (!is_utf8(entry.mask_path)) out.push_back({"file_name", entry.mask_path, ""});
+    if (entry.label == 0) continue;
+    Masks& masks = classes[entry.class_name];
+    ++masks.defective;
+    masks.masks += entry.mask_path.empty() ? 0 : 1;
+  }
+  for (const auto& [name, masks] : classes)
+    if (masks.masks == 0) out.push_back({"class_without_masks", name, concat(masks.defective, " defective pictures")});
+  for (const DatasetEntry& entry : entries)
+    if (entry.label == 1 && entry.mask_path.empty() && classes[entry.class_name].masks > 0)
+      out.push_back({"no_mask", entry.image_path, ""});
+  std::ranges::sort(paths);
+  for (std::size_t i = 1; i < paths.size(); ++i)
+    if (paths[i] == paths[i - 1] && (i < 2 || paths[i] != paths[i - 2]))
+      out.push_back({"listed_twice", std::string(paths[i]), ""});
+}
+
+}  // namespace detail
+
+/// Looks at the entries on the threads of `context`; `on_picture` is told each picture's path before, in order, from
+/// the calling thread. Without `decodes` only headers of pictures are read, and damage further on stays hidden.
+/// Findings come in the order of kDatasetFindings, within a kind in that of the entries.
+inline std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
+                                                 bool decodes, function_ref<void(const std::string& path)> on_picture) {
+  constexpr index_t kTogether = 64;  // between two signs of life
+  std::vector<DatasetFinding> findings;
+  detail::check_list(entries, findings);
+  for (index_t first = 0; first < std::ssize(entries); first += kTogether) {
+    const index_t count = std::min(kTogether, std::ssize(entries) - first);
+    const DatasetEntry* some = entries.data() + first;
+    for (index_t i = 0; i < count; ++i) on_picture(some[i].image_path);
+    std::vector<std::vector<DatasetFinding>> found(static_cast<std::size_t>(count));
+    context.parallel_for(
+        count, [&](index_t i, int) { detail::check_entry(some[i], decodes, found[static_cast<std::size_t>(i)]); });
+    for (auto& of_one : found) findings.insert(findings.end(), of_one.begin(), of_one.end());
+  }
+  std::ranges::stable_sort(findings, {}, [](const DatasetFinding& finding) { return &finding_kind(finding.kind); });
+  return findings;
+}
+inline std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
+                                                 bool decodes = true) {
+  return check_dataset(context, entries, decodes, [](const std::string&) {});
+}
+
+/// Paths that are not listed although the numbers around them are ("006.png" and "008.png" without "007.png"): where
+/// pictures are missing, these probably are. Folders with more gaps than pictures are passed over.
+inline std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries) {
+  using Number = std::pair<std::uint64_t, std::string_view>;  // and the name it was read from
+  std::map<std::string, std::vector<Number>> folders;
+  for (const DatasetEntry& entry : entries) {
+    const std::size_t start = entry.image_path.find_last_of("/\\") + 1;  // npos + 1 is 0
+    const std::string_view name = std::string_view(entry.image_path).substr(start), stem = detail::stem_of(name);
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(stem.data(), stem.data() + stem.size(), number);
+    if (error == std::errc{} && end == stem.data() + stem.size())
+      folders[entry.image_path.substr(0, start)].emplace_back(number, name);
+  }
+  std::vector<std::string> gaps;
+  for (auto& [folder, numbers] : folders) {
+    std::ranges::sort(numbers);
+    if (numbers.back().first - numbers.front().first >= 2 * numbers.size()) continue;
+    for (std::size_t i = 1; i < numbers.size(); ++i) {
+      const std::string_view name = numbers[i].second, stem = detail::stem_of(name);
+      for (std::uint64_t missing = numbers[i - 1].first + 1; missing < numbers[i].first; ++missing) {
+        std::string digits = concat(missing);
+        if (stem.starts_with('0') && digits.size() < stem.size()) digits.insert(0, stem.size() - digits.size(), '0');
+        gaps.push_back(concat(folder, digits, name.substr(stem.size())));
+      }
+    }
+  }
+  return gaps;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What classes are called in sentences: "metal_nut" is "metal nut", "01" of BTAD something that a text tower can know.
+// A word list is JSON; all members may be left out, and classes may lie in groups of any name:
+//     {"normal": ["{}", "a {}"], "abnormal": ["a damaged {}"], "templates": ["a photo of {}."],
+//      "classes": {"MVTec": {"metal_nut": "metal nut"},
+//                  "bolt": {"words": "steel bolt", "normal": ["a bolt."], "abnormal": ["a bent bolt."]}}}
+// States and templates have a `{}` each; sentences of a class of its own are taken as they are.
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../anomaly/prompts.hpp"
+#include "../io/file.hpp"
+#include "../io/json.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+inline constexpr std::string_view kClassWordsFile = "class_words.json";
+
+class ClassWords {
+ public:
+  /// No words of its own: names with spaces for underscores, states and templates of anomaly/prompts.hpp.
+  ClassWords() = default;
+
+  /// Adds what a list says, which counts before what is there. Throws io, and format with the place in the file.
+  void add(const std::string& path) {
+    constexpr std::uint64_t kMostBytes = std::uint64_t{16} << 20;
+    add(parse_json(as_text(read_file(path, kMostBytes)), path), path);
+  }
+  void add(const Json& list, std::string_view source) {
+    if (!list.is_object()) fail_list(source, "an object", list);
+    for (const auto& [key, value] : list.members()) {
+      if (key == "normal" || key == "abnormal")
+        (key == "normal" ? normal_ : abnormal_) = patterns(value, concat(source, ": \"", key, "\""));
+      else if (key == "templates")
+        templates_ = patterns(value, concat(source, ": \"templates\""));
+      else if (key == "classes")
+        add_classes(value, concat(source, ": \"classes\""), 0);
+      else if (key != "about")
+        fail(ErrorCode::format,
+             concat(source, ": \"", key, "\" is none of about, normal, abnormal, templates, classes"));
+    }
+  }
+
+  /// What a class is called in a sentence.
+  [[nodiscard]] std::string words(const std::string& class_name) const {
+    if (const auto found = classes_.find(class_name); found != classes_.end()) return found->second.words;
+    std::string words = class_name;
+    std::ranges::replace(words, '_', ' ');
+    return words;
+  }
+
+  [[nodiscard]] bool knows(const std::string& class_name) const { return classes_.contains(class_name); }
+
+  /// The sentences about a class.
+  [[nodiscard]] Prompts prompts(const std::string& class_name) const {
+    const auto found = classes_.find(class_name);
+    if (found != classes_.end() && !found->second.own.normal.empty()) return found->second.own;
+    const std::string name = words(class_name);
+    return {in_templates(normal_, name), in_templates(abnormal_, name)};
+  }
+
+  /// Names of the classes that have words, sorted.
+  [[nodiscard]] std::vector<std::string> classes() const {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : classes_) names.push_back(name);
+    return names;
+  }
+
+ private:
+  struct Entry {
+    std::string words;
+    Prompts own;  // empty: made from states and templates
+  };
+
+  [[noreturn]] static void fail_list(std::string_view place, std::string_view wanted, const Json& found) {
+    fail(ErrorCode::format, concat(place, ": ", wanted, " was wanted, found ", to_string(found.kind())));
+  }
+
+  static std::vector<std::string> sentences(const Json& list, std::string_view place) {
+    std::vector<std::string> all;
+    if (!list.is_array() || list.size() == 0) fail_list(place, "a list of sentences", list);
+    for (const Json& sentence : list.items()) {
+      if (!sentence.is_string()) fail_list(place, "a sentence", sentence);
+      all.push_back(sentence.as_string());
+    }
+    return all;
+  }
+
+  static std::vector<std::string> patterns(const Json& list, std::string_view place) {
+    std::vector<std::string> all = sentences(list, place);
+    for (const std::string& pattern : all)
+      if (pattern.find("{}") == std::string::npos)
+        fail(ErrorCode::format, concat(place, ": \"", pattern, "\" has no {} for what it is about"));
+    return all;
+  }
+
+  /// An object is a group of classes, or a class that has "words".
+  void add_classes(const Json& group, std::string_view place, int depth) {
+    constexpr int kDeepest = 8;
+    if (!group.is_object() || depth > kDeepest) fail_list(place, "an object of classes", group);
+    for (const auto& [name, value] : group.members()) {
+      const std::string inner = concat(place, ": \"", name, "\"");
+      if (value.is_string())
+        classes_[name] = {value.as_string(), {}};
+      else if (value.is_object() && value.find("words") == nullptr)
+        add_classes(value, inner, depth + 1);
+      else
+        classes_[name] = entry(value, inner);
+    }
+  }
+
+  static Entry entry(const Json& value, std::string_view place) {
+    if (!value.is_object()) fail_list(place, "words", value);
+    const Json *words = value.find("words"), *normal = value.find("normal"), *abnormal = value.find("abnormal");
+    if (!words->is_string()) fail_list(place, "\"words\" as a string", *words);
+    if ((normal == nullptr) != (abnormal == nullptr))
+      fail(ErrorCode::format, concat(place, ": sentences are wanted for both states, \"normal\" and \"abnormal\""));
+    if (normal == nullptr) return {words->as_string(), {}};
+    return {words->as_string(), {sentences(*normal, place), sentences(*abnormal, place)}};
+  }
+
+  [[nodiscard]] std::vector<std::string> in_templates(const std::vector<std::string>& states,
+                                                      std::string_view name) const {
+    std::vector<std::string> all;
+    for (const std::string& state : states)
+      for (const std::string& pattern : templates_)
+        all.push_back(detail::fill_in(pattern, detail::fill_in(state, name)));
+    return all;
+  }
+
+  std::vector<std::string> normal_{kNormalStates.begin(), kNormalStates.end()};
+  std::vector<std::string> abnormal_{kAbnormalStates.begin(), kAbnormalStates.end()};
+  std::vector<std::string> templates_{kTemplates.begin(), kTemplates.end()};
+  std::map<std::string, Entry> classes_;
+};
+
+/// Path of the installed word list: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
+/// /usr/share/moeclip. Empty if it is in none of them.
+inline std::string find_class_words() {
+  std::vector<std::string> folders{"/usr/local/share/moeclip", "/usr/share/moeclip"};
+  if (const std::string program = executable_directory(); !program.empty())
+    folders.insert(folders.begin(), {program, join_path(parent_directory(program), "share/moeclip")});
+  for (const std::string& folder : folders)
+    if (std::string path = join_path(folder, std::string(kClassWordsFile)); file_exists(path)) return path;
+  return "";
+}
+
+/// The installed words, if there are any, and before them those of `path`, if one is given.
+inline ClassWords load_class_words(const std::string& path = {}) {
+  ClassWords words;
+  if (const std::string installed = find_class_words(); !installed.empty()) words.add(installed);
+  if (!path.empty()) words.add(path);
+  return words;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS
