@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Detector against truth over a data set: metrics of each class and their mean. The default protocol takes scores and
+// probability maps as they are, so that no picture's score depends on another's; `released` is that of
+// eval/protocol.hpp and takes reference maps. Results of parts of a data set merge to those of the whole.
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../anomaly/detector.hpp"
+#include "../data/source.hpp"
+#include "protocol.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+struct EvaluationOptions {
+  bool is_released = false;  ///< the released protocol, not the default one
+  Domain domain = Domain::industrial;
+  double false_positive_limit = kFalsePositiveLimit;  ///< of AUPRO
+  ScoreTableOptions pixels;
+};
+
+/// What some detector says of one picture.
+struct Finding {
+  View<const float, 2> map;  ///< (H, W), contiguous; higher is more anomalous
+  float score = 0;           ///< of the picture
+  float class_score = 0;     ///< of the image embedding alone; the released protocol makes its own score of it
+};
+
+/// One row of the result: a class, or the mean of all.
+struct ClassResult {
+  std::string name;
+  index_t pictures = 0;
+  index_t anomalous = 0;
+  index_t unmarked = 0;  ///< anomalous pictures without a mask, which pixel metrics leave out
+  Metrics image;
+  Metrics pixel;
+  std::optional<ReleasedRow> released;  ///< as published, in the released protocol
+};
+
+namespace detail {
+
+/// Scores of one class under one of the protocols.
+class ClassScores {
+ public:
+  explicit ClassScores(const EvaluationOptions& options)
+      : options_(options), images_({.is_exact = true}), pixels_(options.pixels) {
+    if (options.is_released) released_.emplace(options.domain, options.pixels);
+  }
+
+  void add(Context& context, const Sample& truth, const Finding& found) {
+    const bool is_anomalous = truth.label != 0;
+    ++pictures_;
+    if (is_anomalous) ++anomalous_;
+    if (!truth.has_mask()) ++unmarked_;
+    Arena::Scope scratch(context.arena());
+    ImageView mask;
+    if (is_anomalous && !truth.mask.empty()) {
+      const index_t height = found.map.extent(0), width = found.map.extent(1);
+      auto* pixels = scratch.take<std::uint8_t>(height * width);
+      resize_nearest(context, truth.mask.view(), width, height, pixels);
+      mask = {pixels, width, height, 1, width};
+    }
+    if (released_) return released_->add(context, found.map, mask, found.class_score, is_anomalous);
+    images_.add_image(found.score, is_anomalous);
+    if (truth.has_mask()) pixels_.add_map(context, found.map, mask);
+  }
+
+  void merge(const ClassScores& other) {
+    pictures_ += other.pictures_;
+    anomalous_ += other.anomalous_;
+    unmarked_ += other.unmarked_;
+    images_.merge(other.images_);
+    pixels_.merge(other.pixels_);
+    if (released_) released_->merge(*other.released_);
+  }
+
+  [[nodiscard]] ClassResult result(const std::string& name) {
+    ClassResult result{name, pictures_, anomalous_, unmarked_, {}, {}, {}};
+    if (released_) {
+      result.image = released_->image_metrics();
+      result.pixel = released_->pixel_metrics(options_.false_positive_limit);
+      result.released = released_->row();
+      return result;
+    }
+    result.image = images_.metrics();
+    result.pixel = pixels_.metrics(options_.false_positive_limit);
+    if (unmarked_ > 0 && unmarked_ == anomalous_)
+      for (Metric* metric :
+           {&result.pixel.auroc, &result.pixel.average_precision, &result.pixel.f1_max, &result.pixel.aupro})
+        *metric = Metric::none("no anomalous picture has a mask");
+    return result;
+  }
+
+ private:
+  EvaluationOptions options_;
+  index_t pictures_ = 0, anomalous_ = 0, unmarked_ = 0;
+  ScoreTable images_, pixels_;
+  std::optional<ReleasedScores> released_;
+};
+
+}  // namespace detail
+
+/// Mean of the defined ones; undefined if all are, for the reason of the first.
+inline Metric mean_of(std::span<const Metric> metrics) {
+  double sum = 0, error = 0, count = 0;
+  for (const Metric& metric : metrics) {
+    if (!metric.is_defined()) continue;
+    sum += metric.value;
+    error += metric.error;
+    count += 1;
+  }
+  if (count > 0) return Metric(sum / count, error / count);
+  return metrics.empty() ? Metric() : metrics.front();
+}
+
+/// The row of means over classes, each class counting once. A class where a metric is undefined does not count in it.
+inline ClassResult mean_of(std::span<const ClassResult> classes) {
+  ClassResult mean;
+  mean.name = "mean";
+  const auto over = [&](auto&& get) {
+    std::vector<Metric> metrics;
+    for (const ClassResult& row : classes) metrics.push_back(get(row));
+    return mean_of(metrics);
+  };
+  for (const ClassResult& row : classes) {
+    mean.pictures += row.pictures;
+    mean.anomalous += row.anomalous;
+    mean.unmarked += row.unmarked;
+  }
+  for (Metrics ClassResult::*level : {&ClassResult::image, &ClassResult::pixel})
+    for (Metric Metrics::*metric : {&Metrics::auroc, &Metrics::average_precision, &Metrics::f1_max, &Metrics::aupro})
+      mean.*level.*metric = over([&](const ClassResult& row) { return row.*level.*metric; });
+  if (classes.empty() || !classes.front().released) return mean;
+  mean.released.emplace();
+  for (Metric ReleasedRow::*metric : {&ReleasedRow::pixel_auroc, &ReleasedRow::pixel_average_precision,
+                                      &ReleasedRow::image_auroc, &ReleasedRow::image_average_precision})
+    (*mean.released).*metric = over([&](const ClassResult& row) { return (*row.released).*metric; });
+  return mean;
+}
+
+/// Collects findings class by class.
+class Evaluation {
+ public:
+  explicit Evaluation(const EvaluationOptions& options = {}) : options_(options) {}
+
+  /// One picture; its mask is brought to the size of the map by the nearest pixel.
+  void add(Context& context, const Sample& truth, const Finding& found) {
+    scores_.try_emplace(truth.class_name, options_).first->second.add(context, truth, found);
+  }
+
+  /// Adds what `other`, made with the same options, has collected.
+  void merge(const Evaluation& other) {
+    for (const auto& [name, scores] : other.scores_) scores_.try_emplace(name, options_).first->second.merge(scores);
+  }
+
+  /// A row per class, by name.
+  [[nodiscard]] std::vector<ClassResult> classes() {
+    std::vector<ClassResult> rows;
+    for (auto& [name, scores] : scores_) rows.push_back(scores.result(name));
+    return rows;
+  }
+
+  [[nodiscard]] const EvaluationOptions& options() const { return options_; }
+
+ private:
+  EvaluationOptions options_;
+  std::map<std::string, detail::ClassScores> scores_;
+};
+
+/// Runs `detector` over all samples of `source`; `on_picture(i)` is called before each. The detector's kind of map must
+/// be that of the protocol. Throws what loading and detecting throw.
+template <class T>
+void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSource& source, Evaluation& evaluation,
+              function_ref<void(index_t)> on_picture) {
+  const MapKind wanted = evaluation.options().is_released ? MapKind::reference : MapKind::probability;
+  MOECLIP_EXPECT(detector.options().map == wanted, "the ", evaluation.options().is_released ? "released" : "default",
+                 " protocol needs the other kind of anomaly map");
+  Detection detection;
+  for (index_t i = 0; i < source.size(); ++i) {
+    on_picture(i);
+    const Sample sample = source.load(i);
+    detector.detect(context, sample.picture.view(), detector.anchors(sample.class_name), detection);
+    evaluation.add(context, sample,
+                   {std::as_const(detection.map).template view<2>(), detection.score, detection.class_score});
+  }
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

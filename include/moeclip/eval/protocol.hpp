@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The released scoring of a class (METHOD section 8), for figures that compare with published ones. Maps and class
+// scores that leave [0, 1] are stretched to it over all pictures of the class, so the score of a picture depends on the
+// others; the default protocol (eval/evaluate.hpp) does nothing of the kind.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../anomaly/score_map.hpp"
+#include "score_table.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// Percent, rounded as released.
+struct ReleasedRow {
+  Metric pixel_auroc, pixel_average_precision;
+  Metric image_auroc, image_average_precision;  ///< 0 where there is one label only, as released
+};
+
+/// The released code rounds to four decimals and then takes percent.
+inline Metric released_percent(Metric metric) {
+  metric.value = std::nearbyint(metric.value * 1e4) / 1e4 * 100;
+  metric.error *= 100;
+  return metric;
+}
+
+/// Under which name a picture of `path` is counted where a class has variants (DTD-Synthetic's Woven): the first part
+/// of the path.
+inline std::string variant_of_path(std::string_view path) {
+  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+  return std::string(path.substr(0, path.find('/')));
+}
+
+/// Smallest and largest of many numbers.
+struct ValueRange {
+  float lowest = std::numeric_limits<float>::infinity();
+  float highest = -std::numeric_limits<float>::infinity();
+
+  void widen(float low, float high) {
+    lowest = std::min(lowest, low);
+    highest = std::max(highest, high);
+  }
+
+  /// `value` as it is while all numbers lie in [0, 1], else stretched so that they do; 0 if all are equal.
+  [[nodiscard]] float unit(float value) const {
+    if (lowest >= 0 && highest <= 1) return value;
+    return highest > lowest ? (value - lowest) / (highest - lowest) : 0.0f;
+  }
+};
+
+/// Scores of all pictures of one class. The order of pixels survives the stretching, so their table holds what the maps
+/// hold; of each picture three numbers are kept.
+class ReleasedScores {
+ public:
+  explicit ReleasedScores(Domain domain, const ScoreTableOptions& options = {}) : domain_(domain), pixels_(options) {}
+
+  /// One picture: its reference map (H, W), the mask of add_map, its class score, its label.
+  void add(Context& context, View<const float, 2> map, ImageView mask, float class_score, bool is_anomalous) {
+    pixels_.add_map(context, map, mask);
+    const auto [low, high] = std::minmax_element(map.data(), map.data() + map.size());
+    pixel_range_.widen(*low, *high);
+    class_range_.widen(class_score, class_score);
+    images_.push_back({*high, class_score, is_anomalous});
+  }
+
+  void merge(const ReleasedScores& other) {
+    MOECLIP_EXPECT(domain_ == other.domain_, "scores of industrial and medical pictures cannot be merged");
+    pixels_.merge(other.pixels_);
+    pixel_range_.widen(other.pixel_range_.lowest, other.pixel_range_.highest);
+    class_range_.widen(other.class_range_.lowest, other.class_range_.highest);
+    images_.insert(images_.end(), other.images_.begin(), other.images_.end());
+  }
+
+  /// Of each picture, in the order they came.
+  [[nodiscard]] std::vector<float> image_scores() const {
+    std::vector<float> scores;
+    for (const Picture& image : images_)
+      scores.push_back(
+          image_score<float>(domain_, pixel_range_.unit(image.largest), class_range_.unit(image.class_score)));
+    return scores;
+  }
+
+  /// Metrics of the stretched scores, neither rounded nor in percent.
+  [[nodiscard]] Metrics image_metrics() const {
+    std::vector<std::uint8_t> labels;
+    for (const Picture& image : images_) labels.push_back(image.is_anomalous ? 1 : 0);
+    return measure(image_scores(), labels);
+  }
+  [[nodiscard]] Metrics pixel_metrics(double false_positive_limit = kFalsePositiveLimit) {
+    return pixels_.metrics(false_positive_limit);
+  }
+
+  [[nodiscard]] ReleasedRow row() {
+    const Metrics pixel = pixel_metrics(), image = image_metrics();
+    const bool has_both = image.auroc.is_defined();
+    return {released_percent(pixel.auroc), released_percent(pixel.average_precision),
+            has_both ? released_percent(image.auroc) : Metric(0),
+            has_both ? released_percent(image.average_precision) : Metric(0)};
+  }
+
+ private:
+  struct Picture {
+    float largest, class_score;
+    bool is_anomalous;
+  };
+
+  Domain domain_;
+  ScoreTable pixels_;
+  ValueRange pixel_range_, class_range_;
+  std::vector<Picture> images_;
+};
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

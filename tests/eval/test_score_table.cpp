@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <moeclip/eval/score_table_file.hpp>
+#include <moeclip/io/weights.hpp>
+#include <utility>
+
+#include "eval_test.hpp"
+#include "expect_error.hpp"
+#include "golden.hpp"
+
+using namespace moeclip;  // NOLINT
+
+namespace {
+
+constexpr double kClose = 1e-12;  // sums of at most 20,000 doubles below 1, and weights rounded down by 2^-64 each
+constexpr ScoreTableOptions kExact{.is_exact = true};
+
+/// Each metric of `binned` lies within its own error of the exact one, give or take rounding.
+void check_bounds(const Metrics& binned, const Metrics& exact, double most) {
+  const auto check = [&](const Metric& mine, const Metric& truth) {
+    REQUIRE(mine.is_defined() == truth.is_defined());
+    if (!truth.is_defined()) return;
+    CHECK(truth.error == 0);
+    CHECK(std::abs(mine.value - truth.value) <= mine.error + kClose);
+    CHECK(mine.error <= most);
+  };
+  check(binned.auroc, exact.auroc);
+  check(binned.average_precision, exact.average_precision);
+  check(binned.f1_max, exact.f1_max);
+  check(binned.aupro, exact.aupro);
+}
+
+/// A table of pictures [first, last).
+ScoreTable part_of(const Pictures& p, index_t first, index_t last, const ScoreTableOptions& options) {
+  Context context({.threads = 1});
+  ScoreTable table(options);
+  for (index_t i = first; i < last; ++i) table.add_map(context, p.map(i), p.mask(i));
+  return table;
+}
+
+}  // namespace
+
+TEST_CASE("metrics of maps equal their definitions, exact and binned") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    const Pictures p = random_pictures(seed, 4, 6 + static_cast<index_t>(seed));
+    Ranking ranking{p.maps, p.masks};
+    for (const ScoreTableOptions& options : {kExact, ScoreTableOptions{}}) {
+      ScoreTable table = table_of(p, options);
+      for (const double limit : {0.05, 0.3, 1.0}) {
+        const Metrics m = table.metrics(limit);
+        CHECK(m.auroc.value == doctest::Approx(slow_auroc(ranking)).epsilon(kClose));
+        CHECK(m.average_precision.value == doctest::Approx(slow_average_precision(ranking)).epsilon(kClose));
+        CHECK(m.f1_max.value == doctest::Approx(slow_f1_max(ranking).first).epsilon(kClose));
+        CHECK(m.f1_threshold == slow_f1_max(ranking).second);
+        CHECK(m.aupro.value == doctest::Approx(slow_aupro(p, limit)).epsilon(kClose));
+        CHECK(m.aupro.error == 0);  // every score still has its own bin
+      }
+    }
+  }
+}
+
+TEST_CASE("per-region overlap of recorded maps") {
+  const WeightFile file = WeightFile::open(golden_path("components/metrics_pro.safetensors"));
+  int cases = 0;
+  for (const auto& entry : file.entries()) {
+    const std::size_t place = entry.name.find("/result_");
+    if (place == std::string::npos) continue;
+    const std::string name = entry.name.substr(0, place);
+    const double limit = std::stod(entry.name.substr(place + 8));
+    const Tensor<float> maps = file.read<float>(name + "/map");
+    const Tensor<double> masks = file.read<double>(name + "/mask"), result = file.read<double>(entry.name);
+    Pictures p{maps.extent(0), maps.extent(1), maps.extent(2), {maps.begin(), maps.end()}, {}};
+    for (const double mask : masks) p.masks.push_back(mask != 0 ? 1 : 0);
+    CAPTURE(entry.name);
+    for (const ScoreTableOptions& options : {kExact, ScoreTableOptions{}}) {
+      ScoreTable table = table_of(p, options);
+      const Metric aupro = table.metrics(limit).aupro;
+      CHECK(static_cast<double>(table.totals().regions) == result[1]);
+      CHECK(aupro.is_defined() == !std::isnan(result[0]));
+      if (aupro.is_defined()) CHECK(std::abs(aupro.value - result[0]) <= aupro.error + kClose);
+      if (options.is_exact) CHECK(aupro.error == 0);
+    }
+    ++cases;
+  }
+  CHECK(cases == 12);
+}
+
+TEST_CASE("coarse bins stay within the error that they state") {
+  const Pictures p = random_pictures(3, 9, 60);
+  const Metrics exact = table_of(p, kExact).metrics();
+  double last = 2;
+  for (const index_t pages : {1, 2, 3, 5, 8, 16, 64, 4096}) {
+    ScoreTable table = table_of(p, {.is_exact = false, .max_pages = pages});
+    const Metrics binned = table.metrics();
+    check_bounds(binned, exact, 2.0);
+    CHECK(binned.auroc.error <= last);
+    last = binned.auroc.error;
+  }
+  CHECK(last <= 1e-4);
+}
+
+TEST_CASE("the default bins: within 1e-4 where scores spread over many powers of two") {
+  const Rng rng(5, "spread");
+  for (const double power : {1.0, 4.0, 12.0}) {
+    ScoreTable exact(kExact), binned;
+    for (index_t i = 0; i < 400000; ++i) {
+      const bool is_anomalous = rng.unit(2 * i) < 0.02;
+      const auto score = static_cast<float>(std::pow(0.85 * rng.unit(2 * i + 1) + (is_anomalous ? 0.15 : 0.0), power));
+      exact.add_image(score, is_anomalous);
+      binned.add_image(score, is_anomalous);
+    }
+    check_bounds(binned.metrics(), exact.metrics(), 1e-4);
+  }
+}
+
+TEST_CASE("a binned table of one score per bin has no error, however coarse") {
+  ScoreTable table({.is_exact = false, .max_pages = 1});
+  for (index_t i = 0; i < 100; ++i) table.add_image(i % 3 == 0 ? 1.0f : 1e-20f, i % 2 == 0);
+  CHECK(table.metrics().auroc.error == 0);
+}
+
+TEST_CASE("parts merge to the same bytes as the whole") {
+  const Pictures p = random_pictures(11, 8, 30);
+  for (const ScoreTableOptions& options :
+       {kExact, ScoreTableOptions{}, ScoreTableOptions{.is_exact = false, .max_pages = 3}}) {
+    ScoreTable whole = table_of(p, options);
+    const auto bytes = ScoreTableFile::encode(whole);
+    for (const index_t cut : {0, 1, 5, 8}) {
+      ScoreTable first = part_of(p, 0, cut, options), second = part_of(p, cut, p.n, options);
+      const auto carried = ScoreTableFile::encode(first);
+      second.merge(ScoreTableFile::decode(carried, "part"));  // the later part first
+      CHECK(ScoreTableFile::encode(second) == bytes);
+    }
+    ScoreTable read = ScoreTableFile::decode(bytes, "whole");
+    CHECK(ScoreTableFile::encode(read) == bytes);
+    CHECK(read.metrics().aupro.value == whole.metrics().aupro.value);
+  }
+}
+
+TEST_CASE("tables that do not fit are not merged") {
+  ScoreTable exact(kExact), binned, coarse({.is_exact = false, .max_pages = 2});
+  expect_error(ErrorCode::contract, {"exact", "binned"}, [&] { binned.merge(exact); });
+  expect_error(ErrorCode::contract, {"4096", "2 pages"}, [&] { binned.merge(coarse); });
+}
+
+TEST_CASE("bytes that are no table") {
+  ScoreTable table({.is_exact = false, .max_pages = 3});
+  for (index_t i = 0; i < 2000; ++i) table.add_image(static_cast<float>(i) * 0.37f, i % 2 == 0);
+  const auto good = ScoreTableFile::encode(table);
+  const auto decode = [](const std::vector<std::byte>& bytes) { return ScoreTableFile::decode(bytes, "a.scores"); };
+  for (std::size_t length = 0; length < good.size(); length += 7)
+    expect_error(ErrorCode::format, {"a.scores"}, [&] {
+      return decode({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)});
+    });
+  const auto with = [&](std::size_t at, int value) {
+    auto bytes = good;
+    bytes[at] = static_cast<std::byte>(value);
+    return bytes;
+  };
+  expect_error(ErrorCode::format, {"no table"}, [&] { return decode(with(0, 'X')); });
+  expect_error(ErrorCode::unsupported, {"version 9"}, [&] { return decode(with(8, 9)); });
+  expect_error(ErrorCode::format, {"bins"}, [&] { return decode(with(16, 99)); });
+  expect_error(ErrorCode::format, {"add up"}, [&] { return decode(with(20, 1)); });
+  auto nan = with(54, 0xC0);
+  nan[55] = static_cast<std::byte>(0x7F);
+  expect_error(ErrorCode::format, {"NaN"}, [&] { return decode(nan); });
+}
+
+TEST_CASE("a map and its mask") {
+  Context context({.threads = 1});
+  ScoreTable table;
+  std::vector<float> map(12, 0.25f);
+  const View<const float, 2> view(map.data(), {3, 4});
+  table.add_map(context, view, {});
+  CHECK(table.totals().negatives == 12);
+  CHECK(table.metrics().auroc.undefined == "nothing is anomalous");
+  const Image small(2, 2, 1);
+  expect_error(ErrorCode::contract, {"2x2", "4x3"}, [&] { table.add_map(context, view, small.view()); });
+  map[7] = std::numeric_limits<float>::quiet_NaN();
+  expect_error(ErrorCode::contract, {"1 of 12 scores are NaN"}, [&] { table.add_map(context, view, {}); });
+  CHECK(table.totals().negatives == 12);
+}
