@@ -40,7 +40,8 @@ bool parse(Words words, DetectSettings& s) {
   options.choice("domain", s.domain, {"industrial", "medical"}, "how the released code blurs and scores");
   options.choice("activation", s.activation, {"auto", "gelu", "quick_gelu"},
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
-  options.value("image-size", s.image_size, "S", "side of the square that the model sees; default 518 with an adapter");
+  options.value("image-size", s.image_size, "S",
+                "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("top-k", s.experts_per_token, "K", "experts per token; default 2");
   options.flag("no-paa", s.is_plain, "the adapter was trained without patch aggregation");
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // moeclip trace: every intermediate of the model on recorded inputs, for teaching, debugging and comparing.
 
+#include <algorithm>
+
 #include "commands.hpp"
 #include "trace.hpp"
 
@@ -15,13 +17,25 @@ TraceTest parse_test(const std::string& text) {
   return {text.substr(0, colon), domain == "medical" ? moeclip::Domain::medical : moeclip::Domain::industrial};
 }
 
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end == begin) throw UsageError("--train wants NAME,NAME, not '" + text + "'");
+    names.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
 }  // namespace
 
 int run_trace(Words words) {
   TraceTask task;
   std::string activation = "gelu", scalar = "f32", recipe = "released";
   std::vector<std::string> tests;
-  std::int64_t images = 0, threads = 0;
+  std::string train;
+  std::int64_t images = 0, threads = 0, steps = 1;
   bool is_plain = false, is_forced = false;
   Options options(
       "trace",
@@ -38,12 +52,18 @@ int run_trace(Words words) {
   options.choice("scalar", scalar, {"f32", "f64"}, "arithmetic: the fast kernels, or the double reference");
   options.value("images", images, "N", "intermediates of the first N images; default all");
   options.repeated("test", tests, "NAME:DOMAIN", "scores of all images as one class, DOMAIN industrial or medical");
+  options.value(
+      "train", train, "NAME,NAME",
+      "losses and gradients of a step on the first images, one class each, with inputs/mask and inputs/label");
+  options.value("steps", steps, "N", "steps of Adam after that, all on the same images; default 1");
   options.flag("no-paa", is_plain, "the adapter was trained without patch aggregation");
   options.value("threads", threads, "N", "default: one per core");
   options.flag("force", is_forced, "replace OUT if it exists");
   if (!options.parse(words)) return kOk;
   if (task.clip.empty() || task.input.empty() || task.output.empty())
     throw UsageError("--clip, --input and --out are needed");
+  if (steps < 0) throw UsageError("--steps is a count");
+  if (!train.empty() && task.adapter.empty()) throw UsageError("--train needs an --adapter");
   if (images < 0 || threads < 0 || threads > 4096) throw UsageError("--images and --threads are counts");
   for (const std::string& test : tests) task.tests.push_back(parse_test(test));
   for (std::size_t i = 1; i < task.tests.size(); ++i)
@@ -54,6 +74,8 @@ int run_trace(Words words) {
   task.activation =
       activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
   task.is_dense = recipe == "paper";
+  if (!train.empty()) task.train = split_names(train);
+  task.train_steps = steps;
   task.images = images;
   task.threads = static_cast<int>(threads);
   expect_writable(task.output, is_forced);

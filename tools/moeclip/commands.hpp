@@ -18,12 +18,20 @@ enum ExitCode {
   kFailed = 3,       ///< the command could not do its work: weights, vocabulary, memory, or an output
 };
 
+int run_ablate(Words words);
+int run_convert(Words words);
+int run_dataset(Words words);
 int run_decode(Words words);
+int run_demo(Words words);
 int run_detect(Words words);
 int run_doctor(Words words);
 int run_inspect(Words words);
+int run_pretrain(Words words);
+int run_prompts(Words words);
+int run_synthesize(Words words);
 int run_tokenize(Words words);
 int run_trace(Words words);
+int run_train(Words words);
 int run_version(Words words);
 
 /// Works on one input. If the input is to blame (the work throws moeclip::Error), says why and returns false.

@@ -27,8 +27,16 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
+    {"demo", "show the method on pictures that it draws, with a model that comes with it", run_demo},
+    {"train", "train an adapter on pictures with labels and masks", run_train},
+    {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset},
+    {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},
+    {"convert", "turn an adapter into the official .pth or back", run_convert},
     {"inspect", "say what a weight, tokenizer or image file holds", run_inspect},
     {"decode", "write the pixels of an image as the model would see them", run_decode},
+    {"pretrain", "train a tiny CLIP from nothing on synthetic pictures", run_pretrain},
+    {"ablate", "train variants of the method and say which parts carry it", run_ablate},
+    {"synthesize", "draw a data set of good and defective parts with exact masks", run_synthesize},
     {"tokenize", "print the token ids of texts", run_tokenize},
     {"trace", "write every intermediate of the model on recorded inputs", run_trace},
     {"doctor", "say what this machine and this installation can do", run_doctor},

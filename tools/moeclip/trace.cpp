@@ -5,61 +5,13 @@
 #include <map>
 #include <utility>
 
+#include "trace_recorder.hpp"
+#include "trace_train.hpp"
+
 namespace cli {
 namespace {
 
 using namespace moeclip;  // NOLINT: this file is about the library's types
-
-/// Keeps copies of values until they are written, sorted by name.
-template <class T>
-class Recorder {
- public:
-  explicit Recorder(std::string path) : writer_(std::move(path)) {}
-
-  void keep(const std::string& name, const Shape& shape, const T* values) {
-    auto copy = Tensor<T>::uninitialised(shape);
-    std::copy_n(values, shape.size(), copy.data());
-    values_.insert_or_assign(name, std::move(copy));
-  }
-  void keep(const std::string& name, Tensor<T> tensor) { values_.insert_or_assign(name, std::move(tensor)); }
-  void keep_indices(const std::string& name, const Shape& shape, const std::int32_t* values) {
-    auto copy = Tensor<std::int32_t>::uninitialised(shape);
-    std::copy_n(values, shape.size(), copy.data());
-    indices_.insert_or_assign(name, std::move(copy));
-  }
-
-  void write() {
-    constexpr DType kType = sizeof(T) == 8 ? DType::f64 : DType::f32;
-    for (const auto& [name, tensor] : values_) writer_.announce(name, kType, tensor.shape());
-    for (const auto& [name, tensor] : indices_) writer_.announce(name, DType::i32, tensor.shape());
-    writer_.begin();
-    for (const std::string& name : writer_.order()) {
-      const auto found = values_.find(name);
-      if (found != values_.end()) {
-        writer_.write(found->second.values());
-      } else {
-        writer_.write(indices_.at(name).values());
-      }
-    }
-    writer_.commit();
-  }
-
- private:
-  SafetensorsWriter writer_;
-  std::map<std::string, Tensor<T>> values_;
-  std::map<std::string, Tensor<std::int32_t>> indices_;
-};
-
-/// Everything that a trace computes with.
-template <class T>
-struct TraceModel {
-  VisionTower<T> vision;
-  TextTower<T> text;
-  Adapter<T> adapter;
-  Tensor<T> positions;  // for the size of the inputs
-  Tensor<T> images;     // (B, 3, S, S)
-  std::map<std::string, TextAnchors<T>> anchors;
-};
 
 template <class T>
 TraceModel<T> load_model(Context& context, const TraceTask& task, const WeightFile& input) {
@@ -98,20 +50,9 @@ std::vector<std::string> class_names(const WeightFile& input) {
   return names;
 }
 
-Tensor<std::int32_t> read_tokens(const WeightFile& input, const std::string& name) {
-  const Tensor<double> values = input.read<double>(name);
-  if (values.rank() != 2)
-    fail(ErrorCode::mismatch,
-         concat(input.path(), ": ", name, " is ", to_string(values.shape()), "; (rows, S) is wanted"));
-  auto tokens = Tensor<std::int32_t>::uninitialised(values.shape());
-  std::transform(values.begin(), values.end(), tokens.begin(), [](double id) { return static_cast<std::int32_t>(id); });
-  return tokens;
-}
-
 /// "text/NAME/...": blocks of the first sentence, eot, adapted, plain and features (C, 2).
 template <class T>
 void trace_text(Context& context, TraceModel<T>& model, const WeightFile& input, Recorder<T>& record) {
-  constexpr index_t kNormalSentences = 6;
   for (const std::string& name : class_names(input)) {
     const std::string folder = "text/" + name + "/";
     const Tensor<std::int32_t> tokens = read_tokens(input, folder + "tokens");
@@ -226,6 +167,16 @@ void trace_test(Context& context, const TraceModel<T>& model, const TraceTest& t
 
 }  // namespace
 
+Tensor<std::int32_t> read_tokens(const WeightFile& input, const std::string& name) {
+  const Tensor<double> values = input.read<double>(name);
+  if (values.rank() != 2)
+    fail(ErrorCode::mismatch,
+         concat(input.path(), ": ", name, " is ", to_string(values.shape()), "; (rows, S) is wanted"));
+  auto tokens = Tensor<std::int32_t>::uninitialised(values.shape());
+  std::transform(values.begin(), values.end(), tokens.begin(), [](double id) { return static_cast<std::int32_t>(id); });
+  return tokens;
+}
+
 template <class T>
 void trace(const TraceTask& task) {
   Context context({.threads = task.threads});
@@ -238,6 +189,7 @@ void trace(const TraceTask& task) {
     fail(ErrorCode::mismatch, concat(input.path(), ": holds ", available, " images, ", images, " were asked for"));
   trace_images(context, model, images, task.is_dense, record);
   for (const TraceTest& test : task.tests) trace_test(context, model, test, record);
+  if (!task.train.empty()) trace_training(context, task, input, model, record);
   record.write();
 }
 

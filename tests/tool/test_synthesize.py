@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""moeclip synthesize: data sets drawn from numbers."""
+import json
+import unittest
+
+from support import ToolTest
+
+
+class Synthesize(ToolTest):
+    def draw(self, name, *options):
+        folder = self.folder / name
+        self.run_tool("synthesize", "--out", folder, "--categories", "gear,circuit_board", "--defects", "missing part",
+                      "--count", "2", "--size", "40", *options)
+        return folder
+
+    def test_folders_and_lists(self):
+        folder = self.draw("set")
+        lines = [json.loads(line) for line in (folder / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+        self.assertEqual(len(lines), 8)
+        self.assertEqual({line["class_name"] for line in lines}, {"gear", "circuit board"})
+        for line in lines:
+            self.assertTrue((folder / line["image_path"]).exists())
+            self.assertEqual(line["label"] == 1, "mask_path" in line)
+            if line["label"]:
+                self.assertTrue((folder / line["mask_path"]).exists())
+        self.assertEqual(len((folder / "train.jsonl").read_text(encoding="utf-8").splitlines()), 4)
+        self.assertTrue((folder / "circuit_board/ground_truth/missing_part/001_mask.png").exists())
+
+    def test_the_seed_decides(self):
+        picture = "gear/test/missing_part/000.png"
+        first = (self.draw("a") / picture).read_bytes()
+        self.assertEqual(first, (self.draw("b", "--threads", "1") / picture).read_bytes())
+        self.assertNotEqual(first, (self.draw("c", "--seed", "1") / picture).read_bytes())
+
+    def test_nothing_is_overwritten_without_force(self):
+        folder = self.draw("set")
+        self.assertIn("--force", self.message(3, "synthesize", "--out", folder, "--categories", "gear", "--count", "1"))
+        self.draw("set", "--force")
+
+    def test_nonsense(self):
+        self.assertIn("--out", self.message(2, "synthesize"))
+        self.assertIn("gear", self.message(2, "synthesize", "--out", self.folder / "x", "--categories", "geer"))
+        self.assertIn("scratch", self.message(2, "synthesize", "--out", self.folder / "x", "--defects", "scratsh"))
+        self.assertIn("--size", self.message(2, "synthesize", "--out", self.folder / "x", "--size", "5"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""`moeclip train`: runs, resumes to the same bits, and leaves whole files whatever happens."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from support import GOLDEN, TOOL, ToolTest
+from train_survives_kill import survive_kills
+from training import micro_clip, train_words, write_data
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+
+def elements(file):
+    """The data of a safetensors file, without its header."""
+    return file[8 + int.from_bytes(file[:8], "little"):]
+
+
+class TrainTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.clip = self.write("clip.safetensors", micro_clip())
+        self.data = write_data(self.folder)
+
+    def train(self, out, *more, code=0, **environment):
+        return self.run_tool(*train_words(self.clip, self.data, self.folder / out, *more), code=code, **environment)
+
+    def weights(self, out, name="moe_last.safetensors"):
+        return (self.folder / out / name).read_bytes()
+
+    def test_help_shows_the_recipes(self):
+        text = self.output("train", "--help")
+        self.assertIn("--lambda-etf X", text)
+        self.assertIn("[5e-05 | 5e-05 | ", text)
+        self.assertIn("[off | on | on]", text)
+
+    def test_every_recipe_trains(self):
+        for recipe in ("moeclip", "paper", "released"):
+            out, _ = self.train(recipe, "--recipe", recipe, "--epochs", 2)
+            self.assertIn("6 steps, 2 of 2 epochs", out)
+            self.assertEqual(sorted(os.listdir(self.folder / recipe)),
+                             ["log.jsonl", "moe_epoch_1.safetensors", "moe_epoch_2.safetensors", "moe_last.safetensors"])
+            lines = [json.loads(line) for line in (self.folder / recipe / "log.jsonl").read_text().splitlines()]
+            self.assertEqual([line["step"] for line in lines], list(range(1, 7)))
+            self.assertEqual([line["batch"] for line in lines], [1, 2, 3] * 2)
+            self.assertEqual(len(lines[0]["focal"]), 12)
+            self.assertEqual([sum(layer) for layer in lines[0]["expert_tokens"]], [2 * 2 * 17] * 4)
+            if recipe == "released":
+                self.assertEqual(lines[0]["etf"], [0, 0, 0, 0])
+
+    def test_threads_and_memory_change_no_bit(self):
+        self.train("one", "--epochs", 1, "--threads", 1, "--ahead", 0)
+        self.train("two", "--epochs", 1, "--threads", 2, "--memory", 1, "--ahead", 3)
+        self.assertEqual(self.weights("one"), self.weights("two"))
+
+    def test_resume_gives_the_bits_of_the_whole_run(self):
+        self.train("whole", "--epochs", 3, "--recipe", "paper", "--lr", "1e-3", "--batch", 3)
+        self.train("parts", "--epochs", 1, "--recipe", "paper", "--lr", "1e-3", "--batch", 3)
+        _, message = self.train("parts", "--epochs", 3, "--resume", "--recipe", "paper", "--lr", "1e-3", "--batch", 3)
+        self.assertIn("going on behind step 2", message)
+        # the paper's schedule starts anew on resume, as the header records; every tensor is the same
+        self.assertEqual(elements(self.weights("whole")), elements(self.weights("parts")))
+        log = [json.loads(line)["loss"] for line in (self.folder / "parts" / "log.jsonl").read_text().splitlines()]
+        self.assertEqual(log, [json.loads(line)["loss"] for line in
+                               (self.folder / "whole" / "log.jsonl").read_text().splitlines()])
+
+    def test_resume_knows_the_recipe(self):
+        more = ("--recipe", "released", "--keeps-schedule", "on", "--lr", "1e-3", "--batch", 3, "--seed", 5)
+        self.train("whole", "--epochs", 2, *more)
+        self.train("parts", "--epochs", 1, *more)
+        self.train("parts", "--epochs", 2, "--resume")
+        self.assertEqual(self.weights("whole"), self.weights("parts"))
+
+    def test_another_run_is_not_resumed(self):
+        self.train("run", "--epochs", 1)
+        other = self.write("other.safetensors", micro_clip(seed=2))
+        data = write_data(self.folder, count=4, name="other.jsonl")
+
+        def refusal(clip, data, *more):
+            return self.message(3, *train_words(clip, data, self.folder / "run", "--resume", "--epochs", 2, *more))
+
+        before = self.weights("run")
+        self.assertIn("another CLIP", refusal(other, self.data))
+        self.assertIn("other data", refusal(self.clip, data))
+        self.assertIn("lr", refusal(self.clip, self.data, "--lr", "1e-3"))
+        self.assertIn("recipe differs", refusal(self.clip, self.data, "--recipe", "released"))
+        self.assertIn("seed", refusal(self.clip, self.data, "--seed", 1))
+        self.assertIn("batch size", refusal(self.clip, self.data, "--batch", 1))
+        self.assertIn("image size", refusal(self.clip, self.data, "--image-size", 35))
+        self.assertIn("--resume goes on", self.message(3, *train_words(self.clip, self.data, self.folder / "run")))
+        self.assertEqual(self.weights("run"), before)
+        self.train("run", "--epochs", 1, "--force")
+        self.assertEqual(self.weights("run"), before)
+
+    def test_what_makes_no_sense(self):
+        for words, fact in (((), "--clip and --data"), (("--clip", "x", "--data", "y", "--experts", "0"), "--experts"),
+                            (("--clip", "x", "--data", "y", "--lr", "fast"), "--lr"),
+                            (("--clip", "x", "--data", "y", "--is-training", "maybe"), "--is-training"),
+                            (("--clip", "x", "--data", "y", "--resume", "--force"), "--force")):
+            self.assertIn(fact, self.message(2, "train", *words))
+        self.assertIn("no such file", self.message(3, *train_words(self.clip, self.folder / "none", self.folder / "o")))
+
+    def test_missing_files(self):
+        write_data(self.folder, without_mask=(3,))
+        (self.folder / "5_mask.png").unlink()
+        _, message = self.train("masks", "--epochs", 1)
+        self.assertEqual(message.count("1 mask files are not there"), 1)
+        self.assertEqual(message.count("2 of 3 defective pictures have no mask"), 1)
+        (self.folder / "2.png").unlink()
+        self.assertIn("2.png", self.train("pictures", code=3)[1])
+        self.assertFalse((self.folder / "pictures").exists())
+
+    def test_detect_reads_a_checkpoint(self):
+        self.train("run", "--epochs", 1, "--use-aggregation", "off", "--chosen", 1, "--rank", 4,
+                   "--image-size", 35)
+        found, = self.objects("detect", "--clip", self.clip, "--adapter", self.folder / "run" / "moe_last.safetensors",
+                              "--vocab", GOLDEN / "tokenizer" / "bpe_micro.txt.gz",  "--out", self.folder / "maps",
+                              self.folder / "1.png")
+        self.assertGreater(found["score"], 0)
+        self.assertIn(b"(35, 35)", (self.folder / "maps" / "1.map.npy").read_bytes())  # as it was trained
+
+    def test_start_from_an_adapter(self):
+        self.train("first", "--epochs", 1)
+        self.train("second", "--epochs", 1, "--start", self.folder / "first" / "moe_last.safetensors")
+        self.assertNotEqual(self.weights("first"), self.weights("second"))
+
+    def test_losses_that_are_no_numbers(self):
+        self.train("run", "--epochs", 1)
+        before = self.weights("run")
+        message = self.train("run", "--epochs", 9, "--resume", "--recipe", "moeclip", code=0)[1]
+        self.assertNotEqual(before, self.weights("run"))
+        _, message = self.train("wild", "--epochs", 3, "--lr", "1e38", code=3)
+        self.assertIn("the step was not made", message)
+        self.assertIn(".png", message)
+        self.assertEqual(len((self.folder / "wild" / "log.jsonl").read_text().splitlines()), 1)
+
+    @unittest.skipUnless(hasattr(os, "geteuid") and os.geteuid() != 0, "root may write everywhere")
+    def test_read_only_folder(self):
+        (self.folder / "closed").mkdir(mode=0o500)
+        self.assertIn("cannot be", self.train("closed", code=3)[1])
+
+    @unittest.skipUnless(resource, "needs limits of resources")
+    def test_full_disk(self):
+        self.train("run", "--epochs", 1)
+        before = self.weights("run")
+        limit = len(before) // 2
+        done = subprocess.run([TOOL, *train_words(self.clip, self.data, self.folder / "run", "--resume", "--epochs", 2)],
+                              capture_output=True, timeout=100, preexec_fn=lambda: (
+                                  signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                                  resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"cannot be written", done.stderr)
+        self.assertEqual(self.weights("run"), before)
+        self.assertEqual([name for name in os.listdir(self.folder / "run") if name.startswith(".")], [])
+
+    def test_interrupt(self):
+        self.train("whole", "--epochs", 40)
+        tool = subprocess.Popen([TOOL, *train_words(self.clip, self.data, self.folder / "run", "--epochs", 40)],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not (self.folder / "run" / "moe_epoch_2.safetensors").exists():
+            time.sleep(0.01)
+        tool.send_signal(signal.SIGINT)
+        out, _ = tool.communicate(timeout=60)
+        if tool.returncode == 3:  # else it was done before the signal came
+            self.assertIn(b"stopped; --resume goes on", out)
+            self.train("run", "--epochs", 40, "--resume")
+        self.assertEqual(self.weights("whole"), self.weights("run"))
+
+    def test_kill(self):
+        survive_kills(self.folder / "kill", kills=4)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The model that comes with the tool: a tiny CLIP, trained from nothing on synthetic pictures, and an adapter for it.
+
+#include <moeclip/data/source.hpp>
+#include <moeclip/train/trainer.hpp>
+#include <string>
+#include <string_view>
+
+namespace cli {
+
+inline constexpr std::string_view kTinyClip = "tiny.safetensors";
+inline constexpr std::string_view kTinyAdapter = "tiny_adapter.safetensors";
+
+/// Path of such a file: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
+/// /usr/share/moeclip. Throws missing, listing the places.
+std::string find_tiny(std::string_view name);
+
+// How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
+inline constexpr moeclip::index_t kTinyBatch = 8;
+inline constexpr double kTinyRate = 1e-3;
+inline constexpr std::uint64_t kTinySeed = 1'000'000;
+
+/// `count` pictures of the categories and with the kinds of defects that adapters may be trained on.
+moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed);
+
+/// Writes what `trainer` has trained on `source`, and how, without the state of its optimiser.
+void save_adapter(const std::string& path, const moeclip::Trainer<float>& trainer, const moeclip::Clip<float>& clip,
+                  const moeclip::SampleSource& source);
+
+/// The adapter of a trainer for a detector of its own: a copy, packed.
+moeclip::Adapter<float> packed_copy(moeclip::Context& context, const moeclip::Adapter<float>& adapter);
+
+}  // namespace cli

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+#include <moeclip/io/json.hpp>
+#include <moeclip/io/json_writer.hpp>
+#include <numeric>
+#include <system_error>
+#include <type_traits>
+
+#include "terminal.hpp"
+#include "train.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::index_t;
+using moeclip::Json;
+
+namespace {
+
+Json list_json(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(value);
+  return list;
+}
+
+double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
+/// "25 25 30 20": percent of the tokens' choices.
+std::string load_of(const std::vector<index_t>& tokens) {
+  const auto all = static_cast<double>(std::max<index_t>(1, std::accumulate(tokens.begin(), tokens.end(), index_t{0})));
+  std::string text;
+  for (const index_t count : tokens)
+    text += concat(text.empty() ? "" : " ", moeclip::fixed(100 * static_cast<double>(count) / all, 0));
+  return text;
+}
+
+/// Lines of a log that a run at `step` keeps.
+std::string kept_lines(const std::string& path, index_t step) {
+  constexpr std::uint64_t kLargestLog = std::uint64_t{1} << 32;
+  const auto bytes = moeclip::read_file(path, kLargestLog);
+  std::string_view text = moeclip::as_text(bytes);
+  std::string kept;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const std::string_view line = text.substr(0, end + 1);
+    text.remove_prefix(end + 1);
+    try {
+      if (moeclip::parse_json(line, path).at("step").as_int64() <= step) kept += line;
+    } catch (const moeclip::Error&) {
+      continue;  // cut short when the run was killed
+    }
+  }
+  return kept;
+}
+
+/// The option as it is typed: "keeps_schedule" is --keeps-schedule.
+std::string typed(std::string name) {
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
+/// The value of option `name` in one of the recipes, as it is typed.
+std::string value_text(const moeclip::Recipe& recipe, std::string_view name) {
+  const Json value = to_json(recipe).at(name);
+  if (value.is_bool()) return value.as_bool() ? "on" : "off";
+  if (value.is_number()) return concat(value.as_number());
+  std::string text;
+  for (const Json& item : value.items()) text += concat(text.empty() ? "" : ",", item.as_int64());
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+void RecipeOptions::declare(Options& options) {
+  const moeclip::Recipe released = moeclip::Recipe::released(), paper = moeclip::Recipe::paper(),
+                        own = moeclip::Recipe::moeclip();
+  moeclip::Recipe::visit(released, [&]<class Value>(const char* name, const Value&, const char* help) {
+    const char* const placeholder = std::is_same_v<Value, bool>      ? "on|off"
+                                    : std::is_same_v<Value, double>  ? "X"
+                                    : std::is_same_v<Value, index_t> ? "N"
+                                                                     : "N,N";
+    texts_.emplace_back(name, "");
+    options.value(typed(name), texts_.back().second, placeholder,
+                  concat(help, " [", value_text(released, name), " | ", value_text(paper, name), " | ",
+                         value_text(own, name), "]"));
+  });
+}
+
+void RecipeOptions::apply(moeclip::Recipe& recipe) const {
+  for (const auto& [name, text] : texts_) {
+    if (text.empty()) continue;
+    try {
+      moeclip::set_option(recipe, name, text);
+      moeclip::expect_sound(recipe);
+    } catch (const moeclip::Error& error) {
+      throw UsageError(concat("--", typed(name), " ", text, ": ", error.what()));
+    }
+  }
+}
+
+TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
+  const std::string kept = step > 0 && moeclip::file_exists(path) ? kept_lines(path, step) : "";
+  moeclip::write_file(path, moeclip::as_bytes(kept));
+  file_.reset(std::fopen(path.c_str(), "ab"));
+  if (file_ == nullptr)
+    moeclip::fail(moeclip::ErrorCode::io,
+                  concat(path, ": cannot be written: ", std::error_code(errno, std::generic_category()).message()));
+}
+
+void TrainLog::write(const moeclip::StepReport& report) {
+  const moeclip::LossReport& loss = report.loss;
+  Json experts = Json::array();
+  for (const auto& tokens : loss.expert_tokens) {
+    Json layer = Json::array();
+    for (const index_t count : tokens) layer.push_back(count);
+    experts.push_back(std::move(layer));
+  }
+  const Json line = Json::object()
+                        .set("step", report.step)
+                        .set("epoch", report.epoch)
+                        .set("batch", report.batch)
+                        .set("loss", loss.total)
+                        .set("cross_entropy", loss.cross_entropy)
+                        .set("focal", list_json(loss.focal))
+                        .set("dice_normal", list_json(loss.dice_normal))
+                        .set("dice_abnormal", list_json(loss.dice_abnormal))
+                        .set("etf", list_json(loss.etf))
+                        .set("balance", list_json(loss.balance))
+                        .set("expert_tokens", std::move(experts))
+                        .set("gradient_norm", report.gradient_norm)
+                        .set("lr", report.lr)
+                        .set("images_per_second", report.images_per_second)
+                        .set("seconds_left", report.seconds_left);
+  const std::string text = dump_json(line) + "\n";
+  if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
+    moeclip::fail(moeclip::ErrorCode::io,
+                  concat(path_, ": cannot be written: ", std::error_code(errno, std::generic_category()).message()));
+}
+
+std::string describe_step(const moeclip::StepReport& report) {
+  const moeclip::LossReport& loss = report.loss;
+  const auto number = [](double value) { return moeclip::fixed(value, 3); };
+  std::string text =
+      concat("epoch ", report.epoch, "/", report.epochs, ", loss ", number(loss.total), " (class ",
+             number(loss.cross_entropy), ", focal ", number(sum(loss.focal)), ", dice ", number(sum(loss.dice_normal)),
+             " + ", number(sum(loss.dice_abnormal)), ", etf ", number(sum(loss.etf)), ", balance ",
+             number(sum(loss.balance)), "), gradient ", moeclip::fixed(report.gradient_norm, 2), ", ",
+             moeclip::fixed(report.images_per_second, 2), " images/s, experts %");
+  for (const auto& tokens : loss.expert_tokens) text += concat(" [", load_of(tokens), "]");
+  return text;
+}
+
+moeclip::SampleSource collect_training_data(const std::vector<std::string>& lists) {
+  moeclip::SampleSource source;
+  index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
+  std::string first_mask, first_picture;
+  for (const std::string& list : lists) {
+    std::vector<moeclip::DatasetEntry> entries = moeclip::read_dataset(list);
+    for (moeclip::DatasetEntry& entry : entries) {
+      if (!moeclip::file_exists(entry.image_path) && lost_pictures++ == 0) first_picture = entry.image_path;
+      if (entry.label == 0) continue;
+      ++defective;
+      const bool is_lost = !entry.mask_path.empty() && !moeclip::file_exists(entry.mask_path);
+      if (is_lost && lost_masks++ == 0) first_mask = entry.mask_path;
+      if (is_lost) entry.mask_path.clear();
+      unmarked += entry.mask_path.empty() ? 1 : 0;
+    }
+    source.add(std::move(entries));
+  }
+  if (lost_pictures > 0)
+    moeclip::fail(moeclip::ErrorCode::io, concat(lost_pictures, " of ", source.size(),
+                                                 " pictures are not there; the first is ", first_picture));
+  if (lost_masks > 0) say(concat(lost_masks, " mask files are not there; the first is ", first_mask));
+  if (unmarked > 0)
+    say(concat(unmarked, " of ", defective,
+               " defective pictures have no mask: only the loss of whole pictures learns "
+               "from them"));
+  return source;
+}
+
+}  // namespace cli
