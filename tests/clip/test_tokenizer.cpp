@@ -33,14 +33,14 @@ Ids ids_of(const moeclip::Json& list) {
 }
 
 /// A folder of the system's temporary one that goes with the test.
-struct TemporaryFolder {
+struct VocabularyFolder {
   std::string path = (std::filesystem::temp_directory_path() /
                       moeclip::concat("moeclip_test_tokenizer_", moeclip::detail::process_id()))
                          .string();
-  TemporaryFolder() { moeclip::create_directories(path); }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  VocabularyFolder() { moeclip::create_directories(path); }
+  ~VocabularyFolder() { std::filesystem::remove_all(path); }
+  VocabularyFolder(const VocabularyFolder&) = delete;
+  VocabularyFolder& operator=(const VocabularyFolder&) = delete;
 
   std::string write(const std::string& name, std::string_view text) const {
     moeclip::write_file(moeclip::join_path(path, name), moeclip::as_bytes(text));
@@ -178,7 +178,7 @@ TEST_CASE("tokenizer: every kind of file gives the same tokens") {
 }
 
 TEST_CASE("tokenizer: folders, plain and Windows text, files under other names") {
-  const TemporaryFolder folder;
+  const VocabularyFolder folder;
   CHECK_THROWS_WITH_AS(moeclip::Tokenizer::open(folder.path), doctest::Contains("no tokenizer in this folder"),
                        moeclip::Error);
   const std::string merges = text_of(tokenizer_file("merges.txt"));
@@ -324,7 +324,7 @@ TEST_CASE("byte-pair encoding: a very long word does not take time that grows wi
 
 #if !defined(_WIN32)
 TEST_CASE("vocabulary: the standard one is found where it is named, or the places are listed") {
-  const TemporaryFolder folder;
+  const VocabularyFolder folder;
   const std::string path = folder.write("bpe_simple_vocab_16e6.txt.gz", "x");
   const char* before = std::getenv("MOECLIP_VOCABULARY");
   const std::string kept = before != nullptr ? before : "";

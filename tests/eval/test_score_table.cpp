@@ -14,7 +14,7 @@ using namespace moeclip;  // NOLINT
 
 namespace {
 
-constexpr double kClose = 1e-12;  // sums of at most 20,000 doubles below 1, and weights rounded down by 2^-64 each
+constexpr double kTableClose = 1e-12;  // sums of at most 20,000 doubles below 1, and weights rounded down by 2^-64 each
 constexpr ScoreTableOptions kExact{.is_exact = true};
 
 /// Each metric of `binned` lies within its own error of the exact one, give or take rounding.
@@ -23,7 +23,7 @@ void check_bounds(const Metrics& binned, const Metrics& exact, double most) {
     REQUIRE(mine.is_defined() == truth.is_defined());
     if (!truth.is_defined()) return;
     CHECK(truth.error == 0);
-    CHECK(std::abs(mine.value - truth.value) <= mine.error + kClose);
+    CHECK(std::abs(mine.value - truth.value) <= mine.error + kTableClose);
     CHECK(mine.error <= most);
   };
   check(binned.auroc, exact.auroc);
@@ -50,11 +50,11 @@ TEST_CASE("metrics of maps equal their definitions, exact and binned") {
       ScoreTable table = table_of(p, options);
       for (const double limit : {0.05, 0.3, 1.0}) {
         const Metrics m = table.metrics(limit);
-        CHECK(m.auroc.value == doctest::Approx(slow_auroc(ranking)).epsilon(kClose));
-        CHECK(m.average_precision.value == doctest::Approx(slow_average_precision(ranking)).epsilon(kClose));
-        CHECK(m.f1_max.value == doctest::Approx(slow_f1_max(ranking).first).epsilon(kClose));
+        CHECK(m.auroc.value == doctest::Approx(slow_auroc(ranking)).epsilon(kTableClose));
+        CHECK(m.average_precision.value == doctest::Approx(slow_average_precision(ranking)).epsilon(kTableClose));
+        CHECK(m.f1_max.value == doctest::Approx(slow_f1_max(ranking).first).epsilon(kTableClose));
         CHECK(m.f1_threshold == slow_f1_max(ranking).second);
-        CHECK(m.aupro.value == doctest::Approx(slow_aupro(p, limit)).epsilon(kClose));
+        CHECK(m.aupro.value == doctest::Approx(slow_aupro(p, limit)).epsilon(kTableClose));
         CHECK(m.aupro.error == 0);  // every score still has its own bin
       }
     }
@@ -79,7 +79,7 @@ TEST_CASE("per-region overlap of recorded maps") {
       const Metric aupro = table.metrics(limit).aupro;
       CHECK(static_cast<double>(table.totals().regions) == result[1]);
       CHECK(aupro.is_defined() == !std::isnan(result[0]));
-      if (aupro.is_defined()) CHECK(std::abs(aupro.value - result[0]) <= aupro.error + kClose);
+      if (aupro.is_defined()) CHECK(std::abs(aupro.value - result[0]) <= aupro.error + kTableClose);
       if (options.is_exact) CHECK(aupro.error == 0);
     }
     ++cases;

@@ -8,19 +8,19 @@ using namespace moeclip;
 
 namespace {
 
-struct Case {
+struct UpsampleCase {
   index_t height, width, out_height, out_width;
   double noise;  // of the reference's float run, from upsample_bilinear.json; the slices' for the large ones
 };
 
-const Case kCases[] = {{37, 37, 518, 518, 1.7e-5}, {5, 5, 70, 70, 1.4e-6}, {8, 8, 112, 112, 1.9e-6},
-                       {16, 16, 224, 224, 9.5e-6}, {1, 1, 4, 4, 1e-7},     {2, 3, 7, 5, 7.9e-7},
-                       {3, 3, 3, 3, 1e-7},         {6, 4, 3, 2, 1e-7},     {4, 4, 1, 1, 1e-7}};
+const UpsampleCase kUpsampleCases[] = {{37, 37, 518, 518, 1.7e-5}, {5, 5, 70, 70, 1.4e-6}, {8, 8, 112, 112, 1.9e-6},
+                                       {16, 16, 224, 224, 9.5e-6}, {1, 1, 4, 4, 1e-7},     {2, 3, 7, 5, 7.9e-7},
+                                       {3, 3, 3, 3, 1e-7},         {6, 4, 3, 2, 1e-7},     {4, 4, 1, 1, 1e-7}};
 
 template <class T>
 void check_golden() {
   const image_test::Golden golden("upsample_bilinear");
-  for (const auto& [height, width, out_height, out_width, noise] : kCases) {
+  for (const auto& [height, width, out_height, out_width, noise] : kUpsampleCases) {
     const std::string name = concat(height, "x", width, "_to_", out_height, "x", out_width);
     const auto floats = golden.get<float>(name + "/in");
     const std::vector<T> in(floats.begin(), floats.end());
@@ -63,7 +63,7 @@ TEST_CASE("grid points are hit exactly, and rows may have gaps") {
 }
 
 TEST_CASE("row by row gives the same map, and the adjoint is the transpose") {
-  for (const auto& [height, width, out_height, out_width, noise] : kCases) {
+  for (const auto& [height, width, out_height, out_width, noise] : kUpsampleCases) {
     const std::string label = concat(height, "x", width, " to ", out_height, "x", out_width);
     CAPTURE(label);
     const Rng rng(1, "map");

@@ -13,7 +13,7 @@ using namespace moeclip;  // NOLINT
 namespace {
 
 template <class T>
-Mixture<T> random_mixture(index_t width, index_t experts, index_t rank, index_t chosen) {
+Mixture<T> small_mixture(index_t width, index_t experts, index_t rank, index_t chosen) {
   Mixture<T> mixture(width, experts, rank);
   mixture.chosen = chosen;
   visit_parameters(mixture, "mixture", [](const std::string& name, Tensor<T>& tensor) { randomize(tensor, name); });
@@ -44,7 +44,7 @@ TEST_CASE_TEMPLATE("sparse and dense mixtures give the weighted sum of the chose
     const std::string label = concat(tokens, " tokens, ", chosen, " of ", experts);
     CAPTURE(label);
     const index_t width = 29;
-    const Mixture<T> mixture = random_mixture<T>(width, experts, rank, chosen);
+    const Mixture<T> mixture = small_mixture<T>(width, experts, rank, chosen);
     const Tensor<T> x = random_tensor<T>({tokens, width}, "mixture x");
     Arena::Scope scratch(context.arena());
     const auto routing = Routing<T>::take(scratch, tokens, experts, chosen);
@@ -72,7 +72,7 @@ TEST_CASE_TEMPLATE("sparse and dense mixtures give the weighted sum of the chose
 TEST_CASE("experts that nobody chose are left out, wherever they stand") {
   Context context({.threads = 1});
   const index_t tokens = 6, experts = 4, width = 9;
-  Mixture<float> mixture = random_mixture<float>(width, experts, 2, 1);
+  Mixture<float> mixture = small_mixture<float>(width, experts, 2, 1);
   const Tensor<float> x = random_tensor<float>({tokens, width}, "x");
   Arena::Scope scratch(context.arena());
   const auto routing = Routing<float>::take(scratch, tokens, experts, 1);
@@ -92,7 +92,7 @@ TEST_CASE("experts that nobody chose are left out, wherever they stand") {
 
 TEST_CASE("tokens do not influence each other, whatever their number") {
   Context context({.threads = 2});
-  const Mixture<float> mixture = random_mixture<float>(16, 4, 4, 2);
+  const Mixture<float> mixture = small_mixture<float>(16, 4, 4, 2);
   const Tensor<float> x = random_tensor<float>({11, 16}, "x");
   Tensor<float> together({11, 16}), alone({11, 16});
   Arena::Scope scratch(context.arena());

@@ -43,7 +43,7 @@ bool parse(Words words, AblateSettings& s) {
   options.repeated("variant", s.only, "NAME", "only this one (and those of further --variant)");
   options.flag("list", s.is_listed, "say which variants there are, and stop");
   options.value("clip", e.clip, "FILE", "CLIP weights; default: the built-in model");
-  options.value("pictures", e.pictures, "N", "to train on; default 3200");
+  options.value("pictures", e.pictures, "N", "to train on; default 1600");
   options.value("epochs", e.epochs, "N", "default 1");
   options.value("batch", e.batch, "N", "pictures per step; default 8");
   options.value("lr", e.lr, "X", "learning rate of all recipes; default 0.001");

@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 struct DemoSettings {
   std::string out = "moeclip-demo", clip, adapter;
   std::int64_t pictures = 12, seed = 1, threads = 0;
-  std::int64_t train_pictures = 2400, epochs = 1, pretrain_steps = 300;
+  std::int64_t train_pictures = 1600, epochs = 1, pretrain_steps = 300;
   bool is_trained = false, is_from_scratch = false, is_json = false, is_forced = false;
 
   [[nodiscard]] std::string file(const std::string& name) const { return moeclip::join_path(out, name); }
@@ -44,7 +44,7 @@ bool parse(Words words, DemoSettings& s) {
   options.flag("train", s.is_trained,
                "train the adapters first, on pictures of other categories; takes a minute or so");
   options.flag("from-scratch", s.is_from_scratch, "train the tiny CLIP first, too, though for a short time only");
-  options.value("train-pictures", s.train_pictures, "N", "to train adapters on; default 2400");
+  options.value("train-pictures", s.train_pictures, "N", "to train adapters on; default 1600");
   options.value("epochs", s.epochs, "N", "passes over them; default 1");
   options.value("pretrain-steps", s.pretrain_steps, "N", "of the tiny CLIP; default 300");
   options.value("clip", s.clip, "FILE", "another CLIP than the built-in one");
@@ -129,7 +129,7 @@ moeclip::Detector make_detector(moeclip::Context& context, const DemoSettings& s
 /// Thresholds at the best F1 on pictures of the categories that adapters are trained on, which are not those judged.
 DemoThresholds find_thresholds(moeclip::Context& context, const moeclip::Detector& detector) {
   constexpr index_t kPictures = 80;
-  const moeclip::SampleSource source = adapter_pictures(kPictures, detector.options().image_size, kTinySeed + 1);
+  const moeclip::SampleSource source = adapter_pictures(kPictures, detector.options().image_size, kTinySeed + 1, 0.5);
   moeclip::ScoreTable images({.is_exact = true, .max_pages = 1}), pixels;
   moeclip::Detection found;
   for (index_t i = 0; i < source.size(); ++i) {

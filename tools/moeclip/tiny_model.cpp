@@ -26,12 +26,14 @@ std::string find_tiny(std::string_view name) {
   moeclip::fail(moeclip::ErrorCode::missing, concat("the built-in model's ", name, " was not found in ", tried));
 }
 
-moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed) {
+moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,
+                                       double defective_share) {
   moeclip::SyntheticPlan plan;
   plan.categories.assign(moeclip::adapter_categories().begin(), moeclip::adapter_categories().end());
   plan.count = count;
   plan.size = size;
   plan.seed = seed;
+  plan.defective_share = defective_share;
   return moeclip::SampleSource(moeclip::plan_synthetic(plan));
 }
 

@@ -21,8 +21,15 @@ inline constexpr moeclip::index_t kTinyBatch = 8;
 inline constexpr double kTinyRate = 1e-3;
 inline constexpr std::uint64_t kTinySeed = 1'000'000;
 
-/// `count` pictures of the categories and with the kinds of defects that adapters may be trained on.
-moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed);
+/// Most pictures to train on have a defect: of a good one, the dice loss of the abnormal channel (1 - 1/(sum P + 1))
+/// wants every P to be 0 with a slope of 1 per pixel, of a defective one it wants its P to be 1 with a slope of one by
+/// the size of the defect; with as many good ones, a weak model learns to find nothing anywhere.
+inline constexpr double kTinyDefective = 0.9;
+
+/// `count` pictures of the categories and with the kinds of defects that adapters may be trained on, a share of them
+/// defective.
+moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,
+                                       double defective_share = kTinyDefective);
 
 /// Writes what `trainer` has trained on `source`, and how, without the state of its optimiser.
 void save_adapter(const std::string& path, const moeclip::Trainer<float>& trainer, const moeclip::Clip<float>& clip,
