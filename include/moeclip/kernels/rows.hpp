@@ -116,7 +116,7 @@ void normalize_rows_backward(Context& context, index_t rows, index_t width, cons
 /// result has the same bits for any number of threads.
 template <class T>
 void column_sums(Context& context, index_t rows, index_t width, const T* x, index_t stride, T* sums) {
-  if (rows == 0) return;  // x may be null then
+  if (rows == 0) return;           // x may be null then
   constexpr index_t kStrip = 128;  // columns per task: 512 bytes of float are worth a visit to a row
   detail::share(context, (width + kStrip - 1) / kStrip, static_cast<double>(rows * width), [&](index_t strip, int) {
     const index_t begin = strip * kStrip, count = std::min(kStrip, width - begin);
