@@ -41,6 +41,7 @@
 
 #include "io/bytes.hpp"
 #include "io/checksum.hpp"
+#include "io/data_directories.hpp"
 #include "io/deflate.hpp"
 #include "io/deflate_format.hpp"
 #include "io/dtype.hpp"

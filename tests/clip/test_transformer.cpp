@@ -197,6 +197,22 @@ TEST_CASE("a frozen stack passes the gradient on, and adds to gradients that are
           rounding * 10);  // largest is 9.6
 }
 
+TEST_CASE("a backward pass without its forward pass is told") {
+  const Transformer<double> transformer = random_transformer<double>();
+  Context context({.threads = 1});
+  auto nothing = [](index_t, View<double, 2>) {};
+  const TokenLayout layout{1, 5, false};
+  Tensor<double> x = random_tensor<double>({5, 12}, "x"), d_x({5, 12}), other({7, 12});
+  const auto back = [&](TransformerSaved<double>& saved, TokenLayout shape, Tensor<double>& d) {
+    transformer_backward<double>(context, {transformer, kGelu, shape}, saved, d.view<2>(), nothing, nullptr);
+  };
+  TransformerSaved<double> empty, saved;
+  expect_error(ErrorCode::contract, {"0 saved blocks"}, [&] { back(empty, layout, d_x); });
+  saved.plan = {1, 0};  // inputs only
+  transformer_forward<double>(context, {transformer, kGelu, layout}, x.view<2>(), nothing, &saved);
+  expect_error(ErrorCode::contract, {"kept (5,12)"}, [&] { back(saved, {1, 7, false}, other); });
+}
+
 TEST_CASE("a plan that no transformer can follow is told") {
   TransformerSaved<float> saved;
   saved.plan.first_block = 6;

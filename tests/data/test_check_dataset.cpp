@@ -134,6 +134,7 @@ TEST_CASE("gaps in numbers") {
   };
   CHECK(gaps({"a/000.png", "a/003.png", "a/001.png", "b/7.png"}) == Lines{"a/002.png"});
   CHECK(gaps({"a/9.png", "a/11.png", "a/12.png"}) == Lines{"a/10.png"});
+  CHECK(gaps({"a/18446744073709551615.png", "a/18446744073709551615.jpg"}).empty());
   CHECK(gaps({"a/1.png", "a/100000.png"}).empty());  // these are no numbers of a row
   CHECK(gaps({"a/1.png", "a/1.jpg", "a/x.png"}).empty());
   CHECK(gaps({}).empty());

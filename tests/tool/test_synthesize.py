@@ -36,6 +36,9 @@ class Synthesize(ToolTest):
         folder = self.draw("set")
         self.assertIn("--force", self.message(3, "synthesize", "--out", folder, "--categories", "gear", "--count", "1"))
         self.draw("set", "--force")
+        for name in ("train.jsonl", "test.jsonl"):  # pictures of one's own, without a list
+            (folder / name).unlink()
+        self.assertIn("--force", self.message(3, "synthesize", "--out", folder, "--categories", "gear", "--count", "1"))
 
     def test_nonsense(self):
         self.assertIn("--out", self.message(2, "synthesize"))

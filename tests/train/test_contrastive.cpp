@@ -93,6 +93,9 @@ TEST_CASE("cosines are never scaled by more than 100") {
   CHECK(at_limit.logit_scale != 0);
   CHECK(above.logit_scale == 0);
   CHECK(same_bits(above.images, at_limit.images));
+  // float rounds the limit up; a scale that was set to it must be free to come down again
+  const auto images32 = random_tensor<float>({4, 5}, "images"), texts32 = random_tensor<float>({4, 5}, "texts");
+  CHECK(run<float>(images32, texts32, static_cast<float>(kMaxLogitScale), {}, 1).logit_scale != 0);
 }
 
 TEST_CASE("vectors of any length count alike, and perfect pairs cost next to nothing") {

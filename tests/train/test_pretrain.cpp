@@ -114,12 +114,11 @@ TEST_CASE("gradients that are too long are scaled down together, others left alo
   Tensor<double> value({3}), first({2}), second({1});
   first[0] = 3, first[1] = 4, second[0] = 12;
   const std::vector<TrainedParameter<double>> parameters = {{"a", &value, &first}, {"b", &value, &second}};
-  const double norm = detail::gradient_norm(parameters);
+  const double norm = gradient_norm<double>(parameters);
   CHECK(norm == 13);
-  Context context({.threads = 2});
-  detail::limit_gradient(context, parameters, norm, 20);
+  clip_gradients<double>(parameters, norm, 20);
   CHECK(first[1] == 4);
-  detail::limit_gradient(context, parameters, norm, 6.5);
+  clip_gradients<double>(parameters, norm, 6.5);
   CHECK(first[0] == 1.5);
   CHECK(second[0] == 6);
 }

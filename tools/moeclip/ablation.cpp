@@ -35,7 +35,7 @@ std::vector<AblationVariant> unmended_variants(const AblationSettings& settings)
   const Json before = moeclip::to_json(base_recipe(settings, "paper")), after = moeclip::to_json(mended);
   std::vector<AblationVariant> variants;
   for (const auto& [option, value] : after.members()) {
-    if (option == "name" || before.at(option) == value) continue;
+    if (option == "name" || option == "keeps_schedule" || before.at(option) == value) continue;  // nothing is resumed
     Json json = after;
     json.set(option, before.at(option));
     variants.push_back(
@@ -166,11 +166,9 @@ std::vector<AblationVariant> ablation_variants(const AblationSettings& settings)
 }
 
 std::string ablation_key(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed) {
-  constexpr std::uint64_t kLargestClip = std::uint64_t{1} << 33;
   constexpr std::size_t kDigits = 16;
-  std::string text =
-      concat(static_cast<int>(variant.kind), " ", seed, " ", settings.test_pictures, " ", settings.categories, " ",
-             settings.defects, " ", moeclip::sha256_hex(moeclip::read_file(settings.clip, kLargestClip)));
+  std::string text = concat(static_cast<int>(variant.kind), " ", seed, " ", settings.test_pictures, " ",
+                            settings.categories, " ", settings.defects, " ", settings.clip_hash);
   if (variant.kind == AblationKind::trained)
     text += concat(" ", settings.pictures, " ", settings.epochs, " ", settings.batch, " ",
                    moeclip::dump_json(moeclip::to_json(variant.recipe)));

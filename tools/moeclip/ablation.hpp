@@ -17,6 +17,7 @@ namespace cli {
 
 struct AblationSettings {
   std::string clip;                             ///< weights
+  std::string clip_hash;                        ///< SHA-256 of that file
   std::int64_t pictures = 1600;                 ///< to train on
   std::int64_t test_pictures = 240;             ///< to judge on
   std::int64_t epochs = 1, batch = kTinyBatch;  ///< of training

@@ -8,6 +8,7 @@
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/json_writer.hpp>
+#include <moeclip/io/sha256.hpp>
 #include <mutex>
 
 #include "ablation.hpp"
@@ -262,6 +263,8 @@ int run_ablate(Words words) {
     return kOk;
   }
   if (s.experiment.clip.empty()) s.experiment.clip = find_tiny(kTinyClip);
+  constexpr std::uint64_t kLargestClip = std::uint64_t{1} << 33;
+  s.experiment.clip_hash = moeclip::sha256_hex(moeclip::read_file(s.experiment.clip, kLargestClip));
   std::vector<Run> runs;
   for (std::int64_t seed = s.first_seed; seed < s.first_seed + s.seeds; ++seed)
     for (const AblationVariant& variant : variants)

@@ -167,7 +167,10 @@ int run_scan(Words words) {
     else
       moeclip::write_dataset(s.out, entries);
   }
-  if (is_piped) return dropped == 0 ? kOk : kInputFailed;
+  if (is_piped) {
+    for (const std::string& note : listing.notes) say(note);
+    return dropped == 0 ? kOk : kInputFailed;
+  }
   JsonLine json(s.is_json);
   describe_json(s.path, listing, json);
   json.member("spare_masks", static_cast<index_t>(listing.spare_masks.size()));

@@ -66,13 +66,12 @@ bool parse(Words words, DemoSettings& s) {
 
 /// Trains a tiny CLIP and writes it to `path`. Throws mismatch if the loss stops being a number.
 void pretrain_tiny(moeclip::Context& context, const DemoSettings& s, const std::string& path) {
-  constexpr index_t kShare = 12;  // of windows to whole pictures, as the built-in model has them
+  constexpr index_t kShare = 12;  // steps on windows for each on whole pictures
   moeclip::TinyClipOptions options;
   options.window_steps = s.pretrain_steps;
   options.whole_steps = (s.pretrain_steps + kShare - 1) / kShare;
   const index_t steps = options.window_steps + options.whole_steps;
-  say(concat("training a tiny CLIP: ", steps, " steps (the built-in one had ",
-             moeclip::TinyClipOptions().window_steps + moeclip::TinyClipOptions().whole_steps, ")"));
+  say(concat("training a tiny CLIP: ", steps, " steps (the built-in one had 2550)"));
   Progress progress(static_cast<std::size_t>(steps));
   const auto on_step = [&](const moeclip::PretrainReport& report) {
     progress.step(concat("loss ", fixed(report.loss.total(), 3)));
@@ -103,7 +102,7 @@ void train_adapters(const DemoSettings& s, const moeclip::Clip<float>& clip, con
   trainer.fit(source, fit, [&](const moeclip::StepReport& report) {
     progress.step(concat("epoch ", report.epoch, ", loss ", fixed(report.loss.total, 3)));
   });
-  save_adapter(path, trainer, clip, source);
+  moeclip::write_checkpoint<float>(path, trainer.record(source.fingerprint()), trainer.adapter(), {});
 }
 
 /// The detector that is shown: built in, given, or trained now.

@@ -2,6 +2,7 @@
 // moeclip train: pictures with labels and masks in, a trained adapter out.
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <optional>
 
@@ -150,7 +151,7 @@ int run_train(Words words) {
   const moeclip::index_t batches = (source.size() + plan.trainer.batch - 1) / plan.trainer.batch;
   Progress progress(static_cast<std::size_t>(
       std::max<moeclip::index_t>(0, batches * (s.epochs - trainer.position().epoch) - trainer.position().batch)));
-  double loss = 0;
+  double loss = std::nan("");  // if no step is left to make
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
   const moeclip::FitOptions fit{

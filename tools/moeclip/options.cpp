@@ -80,6 +80,16 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   return best;
 }
 
+namespace {
+
+/// The help with the default behind it, unless it speaks of the default in words of its own.
+template <class Value>
+std::string with_default(std::string_view help, const Value& value) {
+  return help.find("default") == std::string_view::npos ? concat(help, " (default: ", value, ")") : std::string(help);
+}
+
+}  // namespace
+
 void Options::add(std::string_view name, Target target, std::string_view placeholder, std::string_view help) {
   options_.push_back({std::string(name), std::string(placeholder), std::string(help), target, {}});
 }
@@ -87,15 +97,15 @@ void Options::add(std::string_view name, Target target, std::string_view placeho
 void Options::flag(std::string_view name, bool& value, std::string_view help) { add(name, &value, "", help); }
 
 void Options::value(std::string_view name, std::string& value, std::string_view placeholder, std::string_view help) {
-  add(name, &value, placeholder, value.empty() ? std::string(help) : concat(help, " (default: ", value, ")"));
+  add(name, &value, placeholder, value.empty() ? std::string(help) : with_default(help, value));
 }
 
 void Options::value(std::string_view name, std::int64_t& value, std::string_view placeholder, std::string_view help) {
-  add(name, &value, placeholder, concat(help, " (default: ", value, ")"));
+  add(name, &value, placeholder, with_default(help, value));
 }
 
 void Options::value(std::string_view name, double& value, std::string_view placeholder, std::string_view help) {
-  add(name, &value, placeholder, concat(help, " (default: ", value, ")"));
+  add(name, &value, placeholder, with_default(help, value));
 }
 
 void Options::value(std::string_view name, std::optional<std::int64_t>& value, std::string_view placeholder,

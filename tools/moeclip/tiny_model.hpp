@@ -31,10 +31,6 @@ inline constexpr double kTinyDefective = 0.9;
 moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,
                                        double defective_share = kTinyDefective);
 
-/// Writes what `trainer` has trained on `source`, and how, without the state of its optimiser.
-void save_adapter(const std::string& path, const moeclip::Trainer<float>& trainer, const moeclip::Clip<float>& clip,
-                  const moeclip::SampleSource& source);
-
 /// The adapter of a trainer for a detector of its own: a copy, packed.
 moeclip::Adapter<float> packed_copy(moeclip::Context& context, const moeclip::Adapter<float>& adapter);
 

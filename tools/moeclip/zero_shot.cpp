@@ -132,7 +132,7 @@ class Examiner {
     std::vector<std::string> sentences;
     for (const std::string_view phrase : phrases)
       for (const std::string_view pattern : moeclip::kTemplates)
-        sentences.push_back(moeclip::synthetic::put_name(pattern, moeclip::synthetic::put_name(phrase, name)));
+        sentences.push_back(moeclip::detail::fill_in(pattern, moeclip::detail::fill_in(phrase, name)));
     return sentences;
   }
 

@@ -130,9 +130,8 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
 
 /// That record; null if there is none.
 inline Json recorded(const WeightFile& file) {
-  for (const auto& [key, text] : file.metadata())
-    if (key == kRecordKey) return parse_json(text, concat(file.path(), ": __metadata__ ", in_quotes(key)));
-  return nullptr;
+  const std::string* const text = find_metadata(file.metadata(), kRecordKey);
+  return text != nullptr ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey))) : Json();
 }
 
 /// Its member "adapter"; null if there is none.
@@ -194,7 +193,12 @@ inline kernels::Activation trained_activation(const WeightFile& file) {
 inline index_t trained_image_size(const WeightFile& file) {
   const Json record = detail::recorded(file);
   const Json* const size = record.is_object() ? record.find("image_size") : nullptr;
-  return size != nullptr ? size->as_int64() : 0;
+  const index_t side = size != nullptr ? size->as_int64() : 0;
+  constexpr index_t kMost = 8192;  // pixels; beyond it the tokens alone fill a machine
+  if (side < 0 || side > kMost)
+    fail(ErrorCode::format, concat(file.path(), ": its record says pictures of ", side, " pixels a side; at most ",
+                                   index_t{kMost}, " were wanted"));
+  return side;
 }
 
 /// The configuration of an adapter file for an image tower of `layers` blocks.
@@ -264,13 +268,20 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
   return adapter;
 }
 
-/// The same from the file at `path`, packed for inference.
+/// The same, packed for inference.
+template <class T>
+Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConfig& clip,
+                        const AdapterOptions& options = {}) {
+  Adapter<T> adapter = read_adapter<T>(file, clip, options);
+  pack(context, adapter);
+  return adapter;
+}
+
+/// The same from the file at `path`.
 template <class T>
 Adapter<T> load_adapter(Context& context, const std::string& path, const ClipConfig& clip,
                         const AdapterOptions& options = {}) {
-  Adapter<T> adapter = read_adapter<T>(WeightFile::open(path), clip, options);
-  pack(context, adapter);
-  return adapter;
+  return load_adapter<T>(context, WeightFile::open(path), clip, options);
 }
 
 /// No adapter: CLIP's own projections, patch tokens of the last block, the class token for the whole image. `vision`

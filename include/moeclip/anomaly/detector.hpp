@@ -60,15 +60,16 @@ class BasicDetector {
   /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do.
   static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {}) {
     DetectorOptions own = options;
+    std::optional<WeightFile> file;  // opened once: training may put a new one in its place
     if (!adapter.empty()) {
-      const WeightFile file = WeightFile::open(adapter);
-      if (!own.activation) own.activation = trained_activation(file);
-      if (own.image_size == 0) own.image_size = trained_image_size(file);
+      file = WeightFile::open(adapter);
+      if (!own.activation) own.activation = trained_activation(*file);
+      if (own.image_size == 0) own.image_size = trained_image_size(*file);
     }
     Context context({.threads = options.threads});
     Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
-    Adapter<T> parts = adapter.empty() ? plain_adapter<T>(context, model.vision(), model.text())
-                                       : load_adapter<T>(context, adapter, model.config(), options.adapter);
+    Adapter<T> parts = file ? load_adapter<T>(context, *file, model.config(), options.adapter)
+                            : plain_adapter<T>(context, model.vision(), model.text());
     return BasicDetector(std::move(model), std::move(parts), own);
   }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../clip/projection.hpp"
 #include "../clip/vision.hpp"
 #include "../moe/norm_match.hpp"
 #include "aggregate.hpp"
@@ -121,13 +122,12 @@ void emit_level(Context& context, const VisionTower<T>& tower, const Adapter<T>&
 /// Without a detection head: the unit class embedding of CLIP itself, from the last block's tokens x (B, T, D).
 template <class T>
 void embed_class_tokens(Context& context, const VisionTower<T>& tower, View<const T, 3> x, View<T, 2> embedding) {
-  const index_t batch = x.extent(0), width = x.extent(2), embed = embedding.extent(1);
+  const index_t batch = x.extent(0), width = x.extent(2);
   Arena::Scope scratch(context.arena());
   const View<T, 2> classes(scratch.take<T>(batch * width), {batch, width});
   for (index_t b = 0; b < batch; ++b) std::copy_n(&x(b, 0, 0), width, &classes(b, 0));
   layer_norm_forward<T>(context, tower.ln_post, classes, classes);
-  kernels::gemm<T>(context, {batch, embed, width}, kernels::row_major<T>(classes.data(), width),
-                   kernels::row_major<T>(tower.projection.data(), embed), embedding.data(), embedding.stride(0));
+  project_forward<T>(context, tower.projection, classes, embedding);
   normalize_tokens<T>(context, embedding);
 }
 

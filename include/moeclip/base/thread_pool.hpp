@@ -143,9 +143,6 @@ class BackgroundWorker {
     state_.notify_all();
   }
 
-  /// Was a task started that has not been waited for?
-  [[nodiscard]] bool has_task() const noexcept { return task_.has_value(); }
-
   /// Returns when the task is done, at once if there is none. Rethrows its exception.
   void wait() {
     join_task();

@@ -37,6 +37,7 @@ class Clip {
     Clip clip(config, std::move(vision), std::move(text),
               options.vocabulary.empty() ? own_vocabulary(file, path) : options.vocabulary);
     clip.logit_scale_ = read_logit_scale(file);
+    clip.has_own_merges_ = options.vocabulary.empty() && find_metadata(file.file.metadata(), kMergesKey) != nullptr;
     return clip;
   }
 
@@ -52,7 +53,9 @@ class Clip {
   /// Opened when it is first asked for. Throws missing, with the places where it was looked for, if there is none.
   [[nodiscard]] const Tokenizer& tokenizer() const {
     std::call_once(lazy_->once, [this] {
-      lazy_->tokenizer.emplace(Tokenizer::open(vocabulary_.empty() ? find_vocabulary() : vocabulary_));
+      lazy_->tokenizer.emplace(has_own_merges_
+                                   ? Tokenizer(detail::read_inner_vocabulary(vocabulary_))
+                                   : Tokenizer::open(vocabulary_.empty() ? find_vocabulary() : vocabulary_));
     });
     return *lazy_->tokenizer;
   }
@@ -123,6 +126,7 @@ class Clip {
   TextTower<T> text_;
   double logit_scale_ = 100;
   std::string vocabulary_;
+  bool has_own_merges_ = false;  // vocabulary_ is the weight file itself
   std::unique_ptr<LazyTokenizer> lazy_ = std::make_unique<LazyTokenizer>();
 };
 

@@ -134,8 +134,9 @@ template <class T>
 void text_backward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens, TextSaved<T>& saved,
                    View<const T, 2> d_out, TextTower<T>& gradient) {
   const index_t sentences = tokens.extent(0), width = tower.config.width, length = saved.length;
-  MOECLIP_EXPECT(d_out.extent(0) == sentences && saved.ends.extent(0) == sentences, "gradients of ", d_out.extent(0),
-                 " sentences for ", sentences, ", of which ", saved.ends.extent(0), " were saved");
+  MOECLIP_EXPECT(d_out.extent(0) == sentences && saved.ends.extent(0) == sentences && length <= tokens.extent(1),
+                 "gradients of ", d_out.extent(0), " sentences for ", sentences, ", of which ", saved.ends.extent(0),
+                 " were saved");
   Arena::Scope scratch(context.arena());
   const View<T, 2> d_ends(scratch.take<T>(sentences * width), {sentences, width});
   const View<T, 2> d_x(scratch.take<T>(sentences * length * width), {sentences * length, width});

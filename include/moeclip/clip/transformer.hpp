@@ -97,9 +97,8 @@ void follow_plan(const Transformer<T>& transformer, TransformerSaved<T>& saved) 
 /// Copies the rows x, at any stride, into `tensor`, which takes memory only if it has another shape.
 template <class T>
 void keep_rows(View<const T, 2> x, Tensor<T>& tensor) {
-  const Shape shape{x.extent(0), x.extent(1)};
-  if (tensor.shape() != shape) tensor = Tensor<T>::uninitialised(shape);
-  for (index_t i = 0; i < x.extent(0); ++i) std::copy_n(&x(i, 0), x.extent(1), tensor.data() + i * x.extent(1));
+  T* const to = fit(tensor, {x.extent(0), x.extent(1)}).data();
+  for (index_t i = 0; i < x.extent(0); ++i) std::copy_n(&x(i, 0), x.extent(1), to + i * x.extent(1));
 }
 
 }  // namespace detail
@@ -132,10 +131,14 @@ template <class T>
 void transformer_backward(Context& context, const TransformerPass<T>& pass, TransformerSaved<T>& saved, View<T, 2> d_x,
                           BlockHook<T> before_block, Transformer<T>* gradient) {
   const index_t layers = std::ssize(pass.transformer.blocks), first = saved.plan.first_block;
+  MOECLIP_EXPECT(first >= 1 && std::ssize(saved.blocks) == layers + 1 - first, "backward of a transformer of ", layers,
+                 " blocks from block ", first, " on was given ", saved.blocks.size(), " saved blocks");
   for (index_t n = layers; n >= first; --n) {
     before_block(n, d_x);
     const auto at = static_cast<std::size_t>(n - 1);
     BlockSaved<T>* block = &saved.blocks[static_cast<std::size_t>(n - first)];
+    MOECLIP_EXPECT(block->x.shape() == Shape({d_x.extent(0), d_x.extent(1)}), "block ", n, " kept ",
+                   to_string(block->x.shape()), " for a gradient (", d_x.extent(0), ",", d_x.extent(1), ")");
     if (n <= layers - saved.plan.kept_blocks) {  // forward once more, on a copy of its input
       Arena::Scope scratch(context.arena());
       const View<T, 2> x(scratch.take<T>(d_x.size()), d_x.extents());

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../io/data_directories.hpp"
 #include "../io/file.hpp"
 #include "../io/inflate.hpp"
 #include "../io/weights.hpp"
@@ -59,10 +60,10 @@ inline Vocabulary read_inner_vocabulary(const std::string& path) {
 
 /// Reads the vocabulary at `path`: OpenAI's list (.txt, .txt.gz), tokenizer.json, vocab.json (merges.txt lies beside
 /// it), the .safetensors of a CLIP with its merges inside (save.hpp), or a folder with one of the others. The kind is
-/// told by content. Throws io, format, unsupported, missing or limit.
+/// told by content, weights by their name. Throws io, format, unsupported, missing or limit.
 inline Vocabulary open_vocabulary(const std::string& path) {
   if (is_directory(path)) return open_vocabulary(detail::find_vocabulary_in(path));
-  if (path.ends_with(".safetensors")) return detail::read_inner_vocabulary(path);
+  if (file_extension(path) == ".safetensors") return detail::read_inner_vocabulary(path);
   const std::string folder = parent_directory(path);
   if (const std::string vocab = join_path(folder, "vocab.json"); file_name(path) == "merges.txt" && file_exists(vocab))
     return open_vocabulary(vocab);  // its ids are the ones that the model was trained with
@@ -89,13 +90,8 @@ inline std::string find_vocabulary(const std::string& extra_directory = {}) {
     if (file_exists(named) || is_directory(named)) return named;
     fail(ErrorCode::missing, concat("MOECLIP_VOCABULARY is set to \"", named, "\", where nothing is"));
   }
-  std::vector<std::string> directories;
-  if (const std::string program = executable_directory(); !program.empty()) {
-    directories.push_back(program);
-    directories.push_back(join_path(parent_directory(program), "share/moeclip"));
-  }
-  if (!extra_directory.empty()) directories.push_back(extra_directory);
-  directories.insert(directories.end(), {"/usr/local/share/moeclip", "/usr/share/moeclip"});
+  std::vector<std::string> directories = data_directories();
+  if (!extra_directory.empty()) directories.insert(directories.end() - 2, extra_directory);  // before the system's
   std::string tried;
   for (const auto& directory : directories) {
     std::string path = join_path(directory, std::string(kStandardVocabulary));

@@ -217,8 +217,8 @@ inline std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& 
     if (numbers.back().first - numbers.front().first >= 2 * numbers.size()) continue;
     for (std::size_t i = 1; i < numbers.size(); ++i) {
       const std::string_view name = numbers[i].second, stem = detail::stem_of(name);
-      for (std::uint64_t missing = numbers[i - 1].first + 1; missing < numbers[i].first; ++missing) {
-        std::string digits = concat(missing);
+      for (std::uint64_t missing = numbers[i - 1].first; numbers[i].first - missing > 1;) {
+        std::string digits = concat(++missing);
         if (stem.starts_with('0') && digits.size() < stem.size()) digits.insert(0, stem.size() - digits.size(), '0');
         gaps.push_back(concat(folder, digits, name.substr(stem.size())));
       }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../anomaly/prompts.hpp"
+#include "../io/data_directories.hpp"
 #include "../io/file.hpp"
 #include "../io/json.hpp"
 
@@ -142,10 +143,7 @@ class ClassWords {
 /// Path of the installed word list: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
 /// /usr/share/moeclip. Empty if it is in none of them.
 inline std::string find_class_words() {
-  std::vector<std::string> folders{"/usr/local/share/moeclip", "/usr/share/moeclip"};
-  if (const std::string program = executable_directory(); !program.empty())
-    folders.insert(folders.begin(), {program, join_path(parent_directory(program), "share/moeclip")});
-  for (const std::string& folder : folders)
+  for (const std::string& folder : data_directories())
     if (std::string path = join_path(folder, std::string(kClassWordsFile)); file_exists(path)) return path;
   return "";
 }

@@ -38,7 +38,9 @@ inline std::span<const DatasetLayout> dataset_layouts() {
        [](Tree, In folder, Name name, Listing& out) { return detail::list_bmad(folder, name, out); }},
       {"image_mask", "[CLASS/]images/0.jpg with masks/0.png, also {train,test}/images; Original and Ground Truth; ...",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_image_mask(folder, name, out); }},
-      {"csv", "label.csv or labels.csv with a column for the picture and one for the label",
+      {"csv",
+       "label.csv, labels.csv, annotations.csv, metadata.csv, dataset.csv or label.tsv with a column for the picture "
+       "and one for the label",
        [](Tree tree, In folder, Name name, Listing& out) { return detail::list_csv(tree, folder, name, out); }},
       {"good_bad", "[CLASS/]{good,bad}/0.png, {normal,abnormal}, {ok,ko}, {good,DEFECT,...}, with masks/ or without",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_good_bad(folder, name, out); }},

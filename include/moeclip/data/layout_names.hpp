@@ -17,10 +17,6 @@ namespace moeclip::inline MOECLIP_ABI_NS {
 /// Part of a data set that a picture belongs to.
 enum class Split { train, valid, test };
 
-inline const char* to_string(Split split) {
-  return split == Split::train ? "train" : split == Split::valid ? "valid" : "test";
-}
-
 namespace detail {
 
 /// `name` in lower case, letters and digits of ASCII and all other characters beyond it.

@@ -64,7 +64,7 @@ inline std::string forward_slashes(std::string_view path) {
 
 /// `path`, which is below `folder`, as it is below the top.
 inline std::string below(const FolderNode& folder, const std::string& path) {
-  return path.empty() ? "" : folder.file_path(path);
+  return path.empty() || path.starts_with('/') ? path : folder.file_path(path);
 }
 
 // VisA.

@@ -74,9 +74,10 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
     prepare_sample(context, sample, size, image, mask);
     bool is_defective = sample.label != 0;
     if (options.is_augmented) {
+      const auto is_marked = [&] { return std::any_of(mask, mask + pixels, [](T value) { return value != 0; }); };
+      const bool may_leave = options.revises_labels && is_marked();
       augment(draw_augmentation(options.augment, rng, member, size, size), size, image, mask);
-      const bool is_gone = sample.has_mask() && std::all_of(mask, mask + pixels, [](T value) { return value == 0; });
-      if (options.revises_labels && is_gone) is_defective = false;
+      if (may_leave && !is_marked()) is_defective = false;
     }
     out.labels.push_back(is_defective ? 1 : 0);
     out.classes.push_back(source.class_index(sample.class_name));

@@ -187,8 +187,11 @@ inline std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entr
   std::string base = path_below(directory, list_folder);
   if (base == ".") base.clear();
   const auto move = [&](std::string& path) {
-    if (path.empty()) return;
-    std::string_view below = std::string_view(path).substr(std::min(path.size(), directory.size()));
+    const std::size_t root = directory.size();
+    const bool is_inside = path.starts_with(directory) &&
+                           (directory.find_last_of("/\\") + 1 == root || path.find_first_of("/\\", root) == root);
+    if (!is_inside) return;  // none, or elsewhere: a table may name files in full
+    std::string_view below = std::string_view(path).substr(root);
     below.remove_prefix(std::min(below.find_first_not_of("/\\"), below.size()));
     path = base.empty() ? std::string(below) : concat(base, "/", below);
   };

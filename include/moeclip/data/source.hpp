@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -91,20 +92,38 @@ class SampleSource {
     return synthesize(std::get<SyntheticSpec>(item));
   }
 
-  /// SHA-256 of what the list says (paths, labels, classes; not the contents of files), to tell that a resumed run has
-  /// the same data.
+  /// SHA-256 of what the list says (paths below the folder that all share, labels, classes; not the contents of
+  /// files), to tell that a resumed run has the same data.
   [[nodiscard]] std::string fingerprint() const {
+    const std::size_t common = common_directory();
     std::string text;
-    for (const Item& item : items_) text += description(item) + "\n";
+    for (const Item& item : items_) text += description(item, common) + "\n";
     return sha256_hex(as_bytes(text));
   }
 
  private:
   using Item = std::variant<DatasetEntry, SyntheticSpec>;
 
-  static std::string description(const Item& item) {
+  /// Length of what all paths begin with, up to a '/': where the data lie, which may change.
+  [[nodiscard]] std::size_t common_directory() const {
+    std::optional<std::string_view> common;
+    for (const Item& item : items_) {
+      const auto* entry = std::get_if<DatasetEntry>(&item);
+      if (entry == nullptr) continue;
+      for (const std::string_view path : {std::string_view(entry->image_path), std::string_view(entry->mask_path)}) {
+        if (path.empty()) continue;
+        if (!common) common = path;
+        const auto [end, other] = std::ranges::mismatch(*common, path);
+        common = common->substr(0, static_cast<std::size_t>(end - common->begin()));
+      }
+    }
+    return common ? common->rfind('/') + 1 : 0;  // npos + 1 is 0
+  }
+
+  static std::string description(const Item& item, std::size_t common) {
     if (const auto* e = std::get_if<DatasetEntry>(&item))
-      return concat(file_name(e->image_path), " ", e->label, " ", e->class_name, " ", file_name(e->mask_path));
+      return concat(e->image_path.substr(common), " ", e->label, " ", e->class_name, " ",
+                    e->mask_path.empty() ? "" : e->mask_path.substr(common));
     const auto& s = std::get<SyntheticSpec>(item);
     return concat(s.category, "+", s.defect, " ", s.seed, " ", s.index, " ", s.size, " ", s.severity);
   }

@@ -5,15 +5,13 @@
 
 #include <string>
 
+#include "../anomaly/prompts.hpp"
 #include "synthetic_kinds.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS::synthetic {
 
 inline constexpr std::array<std::string_view, 8> kGoodPhrases{
     "{}", "a {}", "the {}", "a flawless {}", "a perfect {}", "a good {}", "a {} without defect", "a {} without damage"};
-inline constexpr std::array<std::string_view, 5> kBadPhrases{"a damaged {}", "a broken {}", "a {} with flaw",
-                                                             "a {} with defect", "a {} with damage"};
-
 /// Phrases that name the defect, in the order of DefectKind.
 struct DefectWords {
   std::string_view with;       // "a gear with a scratch"
@@ -33,11 +31,6 @@ inline constexpr std::array<DefectWords, kDefectNames.size()> kDefectWords{
      {"a {} with a dent", "a dented {}"},
      {"a {} with a burn", "a burnt {}"}}};
 
-inline std::string put_name(std::string_view phrase, std::string_view name) {
-  const std::size_t place = phrase.find("{}");
-  return std::string(phrase.substr(0, place)).append(name).append(phrase.substr(place + 2));
-}
-
 /// "a photo of a flawless weave.", "a broken gear.", "a photo of a gear with a scratch.": `name` with a phrase drawn
 /// from those for good ones, or for bad ones in general and this kind.
 inline std::string draw_caption(std::string_view name, std::optional<DefectKind> kind, Dice& dice) {
@@ -45,12 +38,12 @@ inline std::string draw_caption(std::string_view name, std::optional<DefectKind>
   if (!kind) {
     phrase = kGoodPhrases[static_cast<std::size_t>(dice.integer(0, static_cast<int>(kGoodPhrases.size())))];
   } else if (dice.chance(0.5f)) {
-    phrase = kBadPhrases[static_cast<std::size_t>(dice.integer(0, static_cast<int>(kBadPhrases.size())))];
+    phrase = kAbnormalStates[static_cast<std::size_t>(dice.integer(0, static_cast<int>(kAbnormalStates.size())))];
   } else {
     const DefectWords& words = kDefectWords[static_cast<std::size_t>(*kind)];
     phrase = dice.chance(0.65f) ? words.with : words.adjective;
   }
-  return put_name(dice.chance(0.5f) ? "a photo of {}." : "{}.", put_name(phrase, name));
+  return moeclip::detail::fill_in(dice.chance(0.5f) ? "a photo of {}." : "{}.", moeclip::detail::fill_in(phrase, name));
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS::synthetic

@@ -125,8 +125,8 @@ class Tile {
   /// A corner of a tile has broken off.
   void remove_part(Dice& dice, float severity) {
     const auto corner = [&] { return static_cast<float>(floor_int(dice.range(-0.25f, 0.25f) * count_)); };
-    const float side = 0.06f * dice.sign();
-    chip_ = {corner() + side, corner() + 0.06f * dice.sign()};
+    const float side = 0.06f * dice.sign(), column = corner(), row = corner();
+    chip_ = {column + side, row + 0.06f * dice.sign()};
     chip_radius_ = mix(0.14f, 0.42f, severity);
   }
 

@@ -41,7 +41,7 @@ class BinnedScores {
   static constexpr int kMaxLevel = 25;  ///< one page holds all ranks, which are below 2^33
 
   explicit BinnedScores(index_t max_pages = kDefaultPages) : max_pages_(max_pages) {
-    MOECLIP_EXPECT(max_pages >= 1 && max_pages <= (index_t{1} << 24), "a table of ", max_pages, " pages");
+    MOECLIP_EXPECT(max_pages >= 1 && max_pages <= (index_t{1} << 20), "a table of ", max_pages, " pages");
     slots_.assign(std::bit_ceil(static_cast<std::size_t>(max_pages) + 1) * 2, kFree);
   }
 

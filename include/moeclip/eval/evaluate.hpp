@@ -83,7 +83,7 @@ class ClassScores {
     if (released_) {
       result.image = released_->image_metrics();
       result.pixel = released_->pixel_metrics(options_.false_positive_limit);
-      result.released = released_->row();
+      result.released = ReleasedScores::row_of(result.image, result.pixel);
       return result;
     }
     result.image = images_.metrics();

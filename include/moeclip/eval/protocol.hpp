@@ -96,8 +96,10 @@ class ReleasedScores {
     return pixels_.metrics(false_positive_limit);
   }
 
-  [[nodiscard]] ReleasedRow row() {
-    const Metrics pixel = pixel_metrics(), image = image_metrics();
+  [[nodiscard]] ReleasedRow row() { return row_of(image_metrics(), pixel_metrics()); }
+
+  /// The same from metrics that were taken already.
+  static ReleasedRow row_of(const Metrics& image, const Metrics& pixel) {
     const bool has_both = image.auroc.is_defined();
     return {released_percent(pixel.auroc), released_percent(pixel.average_precision),
             has_both ? released_percent(image.auroc) : Metric(0),

@@ -45,7 +45,7 @@ class ScoreTableFile {
       fail(ErrorCode::unsupported,
            concat(source, ": is a table of scores of version ", version, "; ", std::uint32_t{kVersion}, " is known"));
     const std::uint32_t pages = in.u32le(), level = in.u32le();
-    if (pages > 1u << 24 || level > BinnedScores::kMaxLevel)
+    if (pages > 1u << 20 || level > BinnedScores::kMaxLevel)
       fail(ErrorCode::format, concat(source, ": its number of bins is impossible"));
     ScoreTable table({.is_exact = pages == 0, .max_pages = pages == 0 ? 1 : static_cast<index_t>(pages)});
     table.totals_ = {in.u64le(), in.u64le(), in.u64le()};

@@ -18,8 +18,12 @@ namespace detail {
 /// Walks the output positions of one axis; the source position is index() + fraction().
 class AlignedCorners {
  public:
-  AlignedCorners(index_t in, index_t out)
-      : last_(in - 1), steps_(std::max<index_t>(out - 1, 1)), stride_(out == 1 ? 0 : in - 1) {}
+  AlignedCorners(index_t in, index_t out, index_t at = 0)
+      : last_(in - 1),
+        steps_(std::max<index_t>(out - 1, 1)),
+        stride_(out == 1 ? 0 : in - 1),
+        index_(at * stride_ / steps_),
+        remainder_(at * stride_ % steps_) {}
 
   [[nodiscard]] index_t index() const { return index_; }
   [[nodiscard]] index_t next_index() const { return std::min(index_ + 1, last_); }
@@ -31,7 +35,7 @@ class AlignedCorners {
  private:
   index_t last_, steps_, stride_;
   double inverse_ = 1.0 / static_cast<double>(steps_);
-  index_t index_ = 0, remainder_ = 0;
+  index_t index_, remainder_;
 };
 
 }  // namespace detail
@@ -115,10 +119,9 @@ class BilinearRows {
     T up, down;
   };
   [[nodiscard]] Blend blend_of(index_t y) const {
-    const index_t steps = std::max<index_t>(out_h_ - 1, 1), place = out_h_ == 1 ? 0 : y * (h_ - 1);
-    const T down = static_cast<T>(static_cast<double>(place % steps) / static_cast<double>(steps));
-    const index_t top = place / steps;
-    return {top * w_, std::min(top + 1, h_ - 1) * w_, T(1) - down, down};
+    const detail::AlignedCorners row(h_, out_h_, y);
+    const T down = static_cast<T>(row.fraction());
+    return {row.index() * w_, row.next_index() * w_, T(1) - down, down};
   }
 
   index_t h_, w_, out_h_, out_w_;

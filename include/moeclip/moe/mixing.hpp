@@ -23,7 +23,7 @@ struct MixingOptions {
 };
 
 /// What the backward pass needs: the input, the routing and m. The outputs of the experts, E times as much, are
-/// computed again: at rank 8 that costs less than a thousandth of a block.
+/// computed again: at rank 8 that costs less than a hundredth of a block.
 template <class T>
 struct MixingSaved {
   Tensor<T> x, m;                            // (N, D)
@@ -31,15 +31,10 @@ struct MixingSaved {
   Tensor<std::int32_t> chosen;               // (N, K)
 
   void fit(index_t tokens, index_t width, index_t experts, index_t per_token) {
-    if (x.shape() == Shape{tokens, width} && probabilities.shape() == Shape{tokens, experts} &&
-        weights.shape() == Shape{tokens, per_token})
-      return;
-    x = Tensor<T>::uninitialised({tokens, width});
-    m = Tensor<T>::uninitialised({tokens, width});
-    logits = Tensor<T>::uninitialised({tokens, experts});
-    probabilities = Tensor<T>::uninitialised({tokens, experts});
-    weights = Tensor<T>::uninitialised({tokens, per_token});
-    chosen = Tensor<std::int32_t>::uninitialised({tokens, per_token});
+    for (Tensor<T>* tensor : {&x, &m}) detail::fit(*tensor, {tokens, width});
+    for (Tensor<T>* tensor : {&logits, &probabilities}) detail::fit(*tensor, {tokens, experts});
+    detail::fit(weights, {tokens, per_token});
+    detail::fit(chosen, {tokens, per_token});
   }
   [[nodiscard]] Routing<T> routing() {
     return {logits.template view<2>(), probabilities.template view<2>(), chosen.view<2>(), weights.template view<2>()};
@@ -86,6 +81,10 @@ template <class T>
 void mixing_backward(Context& context, const Mixture<T>& mixture, const MixingOptions& options, MixingSaved<T>& saved,
                      View<T, 2> d, const MixingGradient<T>& gradient) {
   const index_t tokens = d.extent(0), width = d.extent(1), experts = mixture.expert_count();
+  MOECLIP_EXPECT(saved.x.shape() == Shape({tokens, width}) && saved.probabilities.shape() == Shape({tokens, experts}) &&
+                     saved.weights.shape() == Shape({tokens, mixture.chosen}),
+                 "backward of a mixture over (", tokens, ",", width, ") was given what was kept of ",
+                 to_string(saved.x.shape()));
   const Routing<T> routing = saved.routing();
   const View<const T, 2> x = saved.x.template view<2>(), m = saved.m.template view<2>();
   Arena::Scope scratch(context.arena());

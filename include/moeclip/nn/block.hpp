@@ -66,8 +66,7 @@ namespace detail {
 /// `tensor` as (rows, columns), its memory kept if the shape fits.
 template <class T>
 View<T, 2> room(Tensor<T>& tensor, index_t rows, index_t columns) {
-  if (tensor.shape() != Shape{rows, columns}) tensor = Tensor<T>::uninitialised({rows, columns});
-  return tensor.template view<2>();
+  return fit(tensor, {rows, columns}).template view<2>();
 }
 
 /// Copies x, contiguous, into `tensor`.

@@ -62,8 +62,9 @@ template <class T>
 void depthwise_conv_backward(Context& context, const DepthwiseConv<T>& conv, View<const T, 2> x, View<const T, 2> d_y,
                              View<T, 2> d_x, DepthwiseConv<T>* gradient) {
   const index_t tokens = d_y.extent(0), width = d_y.extent(1);
-  MOECLIP_EXPECT(conv.weight.size() == 3 * width, "depthwise convolution over ", conv.weight.size() / 3,
-                 " channels was given a gradient of ", width);
+  MOECLIP_EXPECT(conv.weight.size() == 3 * width && (d_x.data() == nullptr || d_x.extents() == d_y.extents()) &&
+                     (gradient == nullptr || (x.extents() == d_y.extents() && gradient->weight.size() == 3 * width)),
+                 "depthwise convolution over ", conv.weight.size() / 3, " channels was given a gradient of ", width);
   if (d_x.data() != nullptr) {
     Arena::Scope scratch(context.arena());
     const View<T, 2> taps(scratch.take<T>(3 * width), {3, width});

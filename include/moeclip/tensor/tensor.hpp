@@ -106,4 +106,15 @@ class Tensor {
   std::shared_ptr<void> owner_;
 };
 
+namespace detail {
+
+/// Takes memory for `shape` unless the tensor has it already.
+template <class T>
+Tensor<T>& fit(Tensor<T>& tensor, const Shape& shape) {
+  if (!(tensor.shape() == shape)) tensor = Tensor<T>::uninitialised(shape);
+  return tensor;
+}
+
+}  // namespace detail
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -35,8 +35,6 @@ class Adam {
 
   explicit Adam(const AdamOptions& options = {}) : options_(options) {}
 
-  [[nodiscard]] const AdamOptions& options() const { return options_; }
-
   /// The states by name; only parameters that ever had a gradient have one.
   [[nodiscard]] const States& states() const { return states_; }
 
@@ -89,8 +87,10 @@ class Adam {
           .emplace(parameter.name,
                    AdamState<T>{Tensor<T>(parameter.value->shape()), Tensor<T>(parameter.value->shape()), 0})
           .first->second;
-    MOECLIP_EXPECT(known->second.m.size() == parameter.value->size(), parameter.name, ": its moments are ",
-                   to_string(known->second.m.shape()), ", the parameter is ", to_string(parameter.value->shape()));
+    MOECLIP_EXPECT(
+        known->second.m.size() == parameter.value->size() && known->second.v.size() == parameter.value->size(),
+        parameter.name, ": its moments are ", to_string(known->second.m.shape()), ", the parameter is ",
+        to_string(parameter.value->shape()));
     return known->second;
   }
 

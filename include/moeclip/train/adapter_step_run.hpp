@@ -45,13 +45,6 @@ struct AdapterWorkspace {
 
 namespace detail {
 
-/// Takes memory for `shape` unless the tensor has it already.
-template <class T>
-Tensor<T>& fit(Tensor<T>& tensor, const Shape& shape) {
-  if (!(tensor.shape() == shape)) tensor = Tensor<T>::uninitialised(shape);
-  return tensor;
-}
-
 /// What every part of a step needs.
 template <class T>
 struct StepRun {

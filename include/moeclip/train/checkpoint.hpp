@@ -24,11 +24,6 @@ struct RunIdentity {
   index_t batch = 2;
   index_t image_size = 0;
   std::string clip, data;  ///< fingerprints
-
-  friend bool operator==(const RunIdentity& a, const RunIdentity& b) {
-    return recipe_differences(a.recipe, b.recipe).empty() && a.seed == b.seed && a.batch == b.batch &&
-           a.image_size == b.image_size && a.clip == b.clip && a.data == b.data;
-  }
 };
 
 /// How far a run has come.
@@ -79,6 +74,13 @@ inline Json to_json(const CheckpointRecord& record) {
       .set("schedule_start", at.schedule_start);
 }
 
+/// Throws format unless `count`, which `file` calls `name`, is one.
+inline std::int64_t checked_count(const WeightFile& file, std::string_view name, double count) {
+  if (!(count >= 0 && count <= 0x1p53))
+    fail(ErrorCode::format, concat(file.path(), ": the count of ", in_quotes(name), " is ", count));
+  return static_cast<std::int64_t>(count);
+}
+
 inline CheckpointRecord record_from_json(const Json& json, const WeightFile& file) {
   CheckpointRecord record;
   RunIdentity& id = record.identity;
@@ -89,13 +91,14 @@ inline CheckpointRecord record_from_json(const Json& json, const WeightFile& fil
   id.recipe = recipe_from_json(json.at("recipe"), file.path());
   id.seed = json.at("seed").as_uint64();
   id.batch = json.at("batch").as_int64();
-  id.image_size = json.at("image_size").as_int64();
+  id.image_size = trained_image_size(file);
   id.clip = json.at("clip").as_string();
   id.data = json.at("data").as_string();
-  at.step = json.at("step").as_int64();
-  at.epoch = json.at("epoch").as_int64();
-  at.batch = json.at("epoch_batch").as_int64();
-  at.schedule_start = json.at("schedule_start").as_int64();
+  const auto count = [&](const char* name) { return checked_count(file, name, json.at(name).as_number()); };
+  at.step = count("step");
+  at.epoch = count("epoch");
+  at.batch = count("epoch_batch");
+  at.schedule_start = count("schedule_start");
   return record;
 }
 
@@ -121,16 +124,30 @@ void write_run(const std::string& path, Json record, const Adapter<T>& adapter,
   writer.commit();
 }
 
-/// Adam's moments in a file that write_run wrote; none in others. Memory of their own.
+/// Adam's moments in a file that write_run wrote, for the `adapter` that it holds; none in others. Memory of their own.
+/// Throws mismatch if they are not of the adapter's shapes or names.
 template <class T>
-typename Adam<T>::States read_moments(const WeightFile& file) {
+typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter) {
   typename Adam<T>::States moments;
   const Json record = recorded(file), *steps = record.is_object() ? record.find("adam_steps") : nullptr;
   if (steps == nullptr) return moments;
-  for (const auto& [name, step] : steps->members()) {
-    const Tensor<T> m = file.read<T>(concat(kFirstMoment, name)), v = file.read<T>(concat(kSecondMoment, name));
-    moments.insert_or_assign(name, AdamState<T>{Tensor<T>(m), Tensor<T>(v), step.as_int64()});
-  }
+  visit_parameters(adapter, "", [&](const std::string& name, const Tensor<T>& value) {
+    const Json* const step = steps->find(name);
+    if (step == nullptr) return;
+    const auto moment = [&](std::string_view prefix) {
+      const Tensor<T> stored = file.read<T>(concat(prefix, name));
+      if (!(stored.shape() == value.shape()))
+        fail(ErrorCode::mismatch,
+             concat(file.path(), ": tensor ", in_quotes(concat(prefix, name)), " is ", to_string(stored.shape()),
+                    ", but its parameter is ", to_string(value.shape())));
+      return Tensor<T>(stored);
+    };
+    moments.insert_or_assign(
+        name, AdamState<T>{moment(kFirstMoment), moment(kSecondMoment), checked_count(file, name, step->as_number())});
+  });
+  if (moments.size() != steps->size())
+    fail(ErrorCode::mismatch, concat(file.path(), ": has the optimiser's states of ", steps->size(),
+                                     " tensors, of which its adapter has ", moments.size()));
   return moments;
 }
 
@@ -170,7 +187,8 @@ inline CheckpointRecord read_record(const WeightFile& file) {
 /// for another CLIP, and what WeightFile throws.
 template <class T>
 Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip) {
-  Checkpoint<T> checkpoint{read_record(file), read_adapter<T>(file, clip), detail::read_moments<T>(file)};
+  Checkpoint<T> checkpoint{read_record(file), read_adapter<T>(file, clip), {}};
+  checkpoint.moments = detail::read_moments<T>(file, checkpoint.adapter);
   checkpoint.record.adapter = checkpoint.adapter.config;
   visit_parameters(checkpoint.adapter, "", [](const std::string&, Tensor<T>& tensor) {
     tensor = Tensor<T>(std::as_const(tensor));  // a copy: the file will be replaced while the run goes on

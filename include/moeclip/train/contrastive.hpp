@@ -111,7 +111,7 @@ ContrastiveLoss contrastive_loss(Context& context, const ContrastiveInput<T>& in
   Arena::Scope scratch(context.arena());
   const View<T, 2> u = detail::unit_rows<T>(context, scratch, input.images);  // (1)
   const View<T, 2> v = detail::unit_rows<T>(context, scratch, input.texts);
-  const bool is_clamped = static_cast<double>(input.logit_scale) > kMaxLogitScale;
+  const bool is_clamped = input.logit_scale > static_cast<T>(kMaxLogitScale);
   const T scale = std::exp(is_clamped ? static_cast<T>(kMaxLogitScale) : input.logit_scale);
 
   const View<T, 2> logits(scratch.take<T>(size * size), {size, size});  // (2)

@@ -181,9 +181,13 @@ typename Adam<T>::States read_official_moments(const WeightFile& file, const Ada
     const std::string prefix = concat("optimizer_state_dict/state/", id++, "/");
     if (file.find(prefix + "exp_avg") == nullptr) continue;
     const bool is_tensor = file.find(prefix + "step") != nullptr;  // a plain number before torch 1.12
-    const double step = is_tensor ? file.read<double>(prefix + "step")[0] : value_or(file, prefix + "step", 0);
+    double step = 0;
+    if (is_tensor)
+      file.read_into<double>(prefix + "step", std::span<double>(&step, 1));  // exactly one element
+    else
+      step = value_or(file, prefix + "step", 0);
     AdamState<T> state{Tensor<T>::uninitialised(shape), Tensor<T>::uninitialised(shape),
-                       static_cast<std::int64_t>(step)};
+                       checked_count(file, prefix + "step", step)};
     for (const auto& [key, tensor] : {std::pair{"exp_avg", &state.m}, std::pair{"exp_avg_sq", &state.v}}) {
       const WeightEntry& entry = file.entry(prefix + key);
       if (entry.shape.size() != shape.size())
@@ -203,14 +207,15 @@ typename Adam<T>::States read_official_moments(const WeightFile& file, const Ada
 /// shapes are not those of the `adapter` that it holds.
 template <class T>
 typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter) {
-  return file.kind() == WeightKind::safetensors ? detail::read_moments<T>(file)
+  return file.kind() == WeightKind::safetensors ? detail::read_moments<T>(file, adapter)
                                                 : detail::read_official_moments<T>(file, adapter);
 }
 
 /// Epochs of training behind an adapter file of either kind; 0 if it does not say.
 inline index_t trained_epochs(const WeightFile& file) {
   const Json record = detail::recorded(file), *epoch = record.is_object() ? record.find("epoch") : nullptr;
-  return epoch != nullptr ? epoch->as_int64() : static_cast<index_t>(detail::value_or(file, "epoch", 0));
+  return epoch != nullptr ? detail::checked_count(file, "epoch", epoch->as_number())
+                          : detail::checked_count(file, "epoch", detail::value_or(file, "epoch", 0));
 }
 
 }  // namespace moeclip::inline MOECLIP_ABI_NS

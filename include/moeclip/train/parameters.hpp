@@ -81,7 +81,7 @@ double gradient_norm(std::span<const TrainedParameter<T>> parameters) {
 /// Scales gradients of length `norm` down to `longest`, all by one factor, if they are longer.
 template <class T>
 void clip_gradients(std::span<const TrainedParameter<T>> parameters, double norm, double longest) {
-  if (norm <= longest) return;
+  if (!(norm > longest)) return;  // NaN changes nothing
   const auto factor = static_cast<T>(longest / norm);
   for (const TrainedParameter<T>& parameter : parameters)
     for (T& value : *parameter.gradient) value *= factor;

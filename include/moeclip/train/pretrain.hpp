@@ -79,28 +79,6 @@ ContrastiveLoss clip_forward_backward(Context& context, const ClipWeights<T>& cl
 
 namespace detail {
 
-/// Euclidean length of all gradients together, in their order.
-template <class T>
-double gradient_norm(const std::vector<TrainedParameter<T>>& parameters) {
-  double square = 0;
-  for (const TrainedParameter<T>& parameter : parameters)
-    for (const T& value : *parameter.gradient) square += static_cast<double>(value) * static_cast<double>(value);
-  return std::sqrt(square);
-}
-
-/// Scales all gradients from length `norm` down to `longest`.
-template <class T>
-void limit_gradient(Context& context, const std::vector<TrainedParameter<T>>& parameters, double norm, double longest) {
-  if (!(norm > longest)) return;
-  const T factor = static_cast<T>(longest / norm);
-  for (const TrainedParameter<T>& parameter : parameters) {
-    T* g = parameter.gradient->data();
-    kernels::detail::for_pieces(context, parameter.gradient->size(), 1, [&](index_t begin, index_t end) {
-      for (index_t i = begin; i < end; ++i) g[i] *= factor;
-    });
-  }
-}
-
 /// The plan of a tower within the budget, for `rows` sequences of `tokens`.
 template <class T>
 SavePlan plan_within(index_t budget, const TransformerConfig& config, TokenLayout layout) {
@@ -131,9 +109,9 @@ void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& opt
     zero_parameters(gradient);
     PretrainReport report{step + 1, {}, std::exp(static_cast<double>(clip.logit_scale[0])), schedule.at(step), 0};
     report.loss = clip_forward_backward<T>(context, clip, batch, saved, gradient);
-    report.gradient_norm = detail::gradient_norm(parameters);
+    report.gradient_norm = gradient_norm<T>(parameters);
     if (!on_step(report)) return;
-    detail::limit_gradient(context, parameters, report.gradient_norm, options.longest_gradient);
+    clip_gradients<T>(parameters, report.gradient_norm, options.longest_gradient);
     adam.step(context, parameters, report.lr);
     clip.logit_scale[0] = std::min(clip.logit_scale[0], static_cast<T>(kMaxLogitScale));
   }

@@ -149,19 +149,16 @@ inline Json to_json(const Recipe& recipe) {
 /// Throws format for a value of the wrong kind, unsupported for an option that this version does not know.
 inline Recipe recipe_from_json(const Json& json, std::string_view source) {
   Recipe recipe;
-  std::size_t known = 0;
-  if (const Json* name = json.find("name"); name != nullptr) {
-    recipe.name = name->as_string();
-    ++known;
-  }
+  if (const Json* name = json.find("name"); name != nullptr) recipe.name = name->as_string();
   Recipe::visit(recipe, [&](const char* name, auto& value, const char*) {
     const Json* found = json.find(name);
-    if (found == nullptr) return;
-    detail::read_option(*found, value);
-    ++known;
+    if (found != nullptr) detail::read_option(*found, value);
   });
-  if (known != json.size())
-    fail(ErrorCode::unsupported, concat(source, ": its recipe has options that this version does not know"));
+  const Json own = to_json(recipe);
+  for (const auto& [name, value] : json.members())
+    if (own.find(name) == nullptr)
+      fail(ErrorCode::unsupported,
+           concat(source, ": its recipe has the option ", in_quotes(name), ", which this version does not know"));
   return recipe;
 }
 

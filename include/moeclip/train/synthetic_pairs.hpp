@@ -82,13 +82,13 @@ inline Caption draw_pair_caption(index_t category, std::optional<synthetic::Defe
   caption.is_good = !kind;
   std::string_view phrase = draw_from(synthetic::kGoodPhrases, dice);
   if (kind && dice.chance(0.5f)) {
-    phrase = draw_from(synthetic::kBadPhrases, dice);
+    phrase = draw_from(kAbnormalStates, dice);
   } else if (kind) {
     caption.defect = kind;
     const synthetic::DefectWords& words = synthetic::kDefectWords[static_cast<std::size_t>(*kind)];
     phrase = dice.chance(0.5f) ? words.with : words.adjective;
   }
-  caption.text = synthetic::put_name(draw_from(kTemplates, dice), synthetic::put_name(phrase, name));
+  caption.text = detail::fill_in(draw_from(kTemplates, dice), detail::fill_in(phrase, name));
   return caption;
 }
 
@@ -99,14 +99,14 @@ inline std::vector<std::string> pretraining_captions() {
   std::vector<std::string_view> names(pretraining_categories().begin(), pretraining_categories().end()), phrases;
   names.push_back(detail::kAnyObject);
   phrases.insert(phrases.end(), synthetic::kGoodPhrases.begin(), synthetic::kGoodPhrases.end());
-  phrases.insert(phrases.end(), synthetic::kBadPhrases.begin(), synthetic::kBadPhrases.end());
+  phrases.insert(phrases.end(), kAbnormalStates.begin(), kAbnormalStates.end());
   for (const synthetic::DefectWords& words : synthetic::kDefectWords)
     phrases.insert(phrases.end(), {words.with, words.adjective});
   std::vector<std::string> captions;
   for (const std::string_view name : names)
     for (const std::string_view phrase : phrases)
       for (const std::string_view pattern : kTemplates)
-        captions.push_back(synthetic::put_name(pattern, synthetic::put_name(phrase, name)));
+        captions.push_back(detail::fill_in(pattern, detail::fill_in(phrase, name)));
   return captions;
 }
 

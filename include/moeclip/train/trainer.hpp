@@ -77,6 +77,9 @@ class Trainer {
     MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % config.vision.patch_size == 0, "the image size ",
                    options_.image_size, " is not a multiple of the patch size ", config.vision.patch_size);
     MOECLIP_EXPECT(options_.batch > 0, "a batch of ", options_.batch, " pictures");
+    MOECLIP_EXPECT(recipe.keeps_activation || clip.vision().activation == kernels::Activation::gelu,
+                   "the recipe trains with gelu, but this CLIP's blocks have ", to_string(clip.vision().activation),
+                   "; load it with ClipOptions::activation, or set keeps_activation");
     positions_ = resize_positions(clip.vision().positional_embedding, options_.image_size / config.vision.patch_size);
     adapter_ =
         Adapter<T>(adapter_config(recipe, config.vision.layers), config.vision.width, config.embed, config.text.width);
@@ -148,12 +151,19 @@ class Trainer {
     return fit(SampleSource(std::move(entries)), options, std::forward<OnStep>(on_step));
   }
 
-  /// Writes a checkpoint; `data` is the fingerprint of the training data.
+  /// What a checkpoint says about the run as it is now; `data` is the fingerprint of the training data.
+  [[nodiscard]] CheckpointRecord record(const std::string& data) {
+    return {identity(data),
+            at_,
+            adapter_.config,
+            clip_.vision().activation,
+            kernels::to_string(kernels::active_isa()),
+            MOECLIP_VERSION_STRING};
+  }
+
+  /// Writes a checkpoint; `data` as for record.
   void save(const std::string& path, const std::string& data) {
-    write_checkpoint<T>(path,
-                        {identity(data), at_, adapter_.config, clip_.vision().activation,
-                         kernels::to_string(kernels::active_isa()), MOECLIP_VERSION_STRING},
-                        adapter_, adam_.states());
+    write_checkpoint<T>(path, record(data), adapter_, adam_.states());
   }
 
   /// Goes back to a checkpoint of the same run, and returns what it says about itself. Throws mismatch if it is of
@@ -227,8 +237,7 @@ void Trainer<T>::encode_class(index_t which) {
 template <class T>
 void Trainer<T>::take(const LoadedBatch<T>& loaded) {
   const auto copy = [](const Tensor<T>& from, Tensor<T>& to) {
-    if (!(to.shape() == from.shape())) to = Tensor<T>::uninitialised(from.shape());
-    std::copy(from.begin(), from.end(), to.begin());
+    std::copy(from.begin(), from.end(), detail::fit(to, from.shape()).begin());
   };
   copy(loaded.images, batch_.images);
   copy(loaded.masks, batch_.masks);
