@@ -22,7 +22,7 @@ inline constexpr std::string_view kGlyphs =
     "PPPPPP_" "Q[UUQQQ" "QYYUSSQ" "NQQQQQN" "^QQ^PPP" "NQQQURM" "^QQ^TRQ" "OPPNAA^" "_DDDDDD" "QQQQQQN" "QQQJJJD"
     "QQQUU[Q" "QQJDJQQ" "QQJJDDD" "_ABDHP_" "NHHHHHN" "PPHDBAA" "NBBBBBN" "DJQ@@@@" "@@@@@@_" "HD@@@@@" "@@NAOQO"
     "PP^QQQ^" "@@OPPPO" "AAOQQQO" "@@NQ_PO" "CDNDDDD" "@OQQOA^" "PP^QQQQ" "D@LDDDN" "B@FBBRL" "PPRTXTR" "LDDDDDN"
-    "@@^UUUU" "@@^QQQQ" "@@NQQQN" "@^QQ^PP" "@OQQOAA" "@@KLHHH" "@@OPNA^" "DDNDDDC" "@@QQQQO" "@@QQJJD" "@@QUUUJ"
+    "@@^UUUU" "@@^QQQQ" "@@NQQQN" "@@^Q^PP" "@@OQOAA" "@@KLHHH" "@@OPNA^" "DDNDDDC" "@@QQQQO" "@@QQJJD" "@@QUUUJ"
     "@@QJDJQ" "@QQQOA^" "@@_BDH_" "CDDHDDC" "DDDDDDD" "XDDBDDX" "@@HUB@@";
 // clang-format on
 static_assert(kGlyphs.size() == 95 * kGlyphHeight);
