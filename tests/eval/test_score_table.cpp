@@ -139,6 +139,22 @@ TEST_CASE("parts merge to the same bytes as the whole") {
   }
 }
 
+TEST_CASE("every score has a number, and every number of a score is its own") {
+  const Rng rng(1, "ranks");
+  for (index_t i = 0; i < 100000; ++i) {
+    const auto score = std::bit_cast<float>(static_cast<std::uint32_t>(rng.integer(i, 0, std::int64_t{1} << 32)));
+    if (score != score) continue;
+    CHECK(score_of_rank(score_rank(score)) == score);
+  }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float score : {0.0f, -0.0f, 0.5f, 1.0f, -1.0f, std::nextafter(0.5f, 1.0f), std::nextafter(1.0f, 0.0f),
+                            std::nextafter(1.0f, 2.0f), 1e-45f, -1e-45f, kInfinity, -kInfinity})
+    CHECK(score_of_rank(score_rank(score)) == score);
+  CHECK(std::isnan(score_of_rank(score_rank(kInfinity) + 1)));
+  CHECK(std::isnan(score_of_rank(score_rank(-kInfinity) - 1)));
+  CHECK(std::isnan(score_of_rank(~std::uint64_t{0})));
+}
+
 TEST_CASE("tables that do not fit are not merged") {
   ScoreTable exact(kExact), binned, coarse({.is_exact = false, .max_pages = 2});
   expect_error(ErrorCode::contract, {"exact", "binned"}, [&] { binned.merge(exact); });
@@ -163,9 +179,11 @@ TEST_CASE("bytes that are no table") {
   expect_error(ErrorCode::unsupported, {"version 9"}, [&] { return decode(with(8, 9)); });
   expect_error(ErrorCode::format, {"bins"}, [&] { return decode(with(16, 99)); });
   expect_error(ErrorCode::format, {"add up"}, [&] { return decode(with(20, 1)); });
-  auto nan = with(54, 0xC0);
-  nan[55] = static_cast<std::byte>(0x7F);
-  expect_error(ErrorCode::format, {"NaN"}, [&] { return decode(nan); });
+  const std::size_t rows = 8 + 3 * 4 + 3 * 8;  // two bytes of their count, then the first row's rank: five bytes
+  expect_error(ErrorCode::format, {"one bin"}, [&] { return decode(with(rows + 6, 0x7F)); });
+  auto endless = good;
+  std::fill_n(endless.begin() + rows, 10, std::byte{0xFF});
+  expect_error(ErrorCode::format, {"64 bits"}, [&] { return decode(endless); });
 }
 
 TEST_CASE("a map and its mask") {

@@ -13,8 +13,11 @@ class DemoTest(ToolTest):
         text, _ = self.run_tool("demo", "--out", out, *QUICK)
         self.assertIn("of 3 verdicts are right", text)
         names = sorted(path.name for path in out.iterdir())
-        self.assertEqual(names[-2:], ["adapter.safetensors", "all.png"])
-        self.assertEqual(len(names), 5)
+        self.assertEqual(names[-3:], ["adapter.safetensors", "all.png", "report.html"])
+        self.assertEqual(len(names), 6)
+        report = (out / "report.html").read_text()
+        self.assertIn("of 3 verdicts are right", report)
+        self.assertIn("Grad-CAM", report)
         self.assertTrue(all((out / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith("png")))
         self.assertIn("--force", self.message(3, "demo", "--out", out, *QUICK))
 

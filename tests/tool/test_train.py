@@ -77,6 +77,31 @@ class TrainTest(ToolTest):
         self.train("parts", "--epochs", 2, "--resume")
         self.assertEqual(self.weights("whole"), self.weights("parts"))
 
+    def test_a_folder_trains_as_its_list_does(self):
+        good, bad, truth = (self.folder / "cap" / "test" / kind for kind in ("good", "hole", "../ground_truth/hole"))
+        for folder in (good, bad, truth):
+            folder.mkdir(parents=True)
+        for i in range(4):
+            os.rename(self.folder / f"{i}.png", (bad if i % 2 else good) / f"{i}.png")
+            if i % 2:
+                os.rename(self.folder / f"{i}_mask.png", truth / f"{i}_mask.png")
+        self.data = self.folder / "cap"
+        self.train("folder", "--epochs", 1)
+        self.data = self.folder / "cap.jsonl"
+        self.run_tool("dataset", "scan", self.folder / "cap", "--out", self.data)
+        self.train("list", "--epochs", 1)
+        self.assertEqual(self.weights("folder"), self.weights("list"))
+        self.data = self.folder / "cap"
+        self.assertIn("no pictures in that part", self.message(3, *train_words(self.clip, self.data, self.folder / "x", "--split", "train")))
+
+    def test_words_are_part_of_the_run(self):
+        words = self.write("words.json", b'{"classes": {"cap": {"words": "lid", "normal": ["a b."], "abnormal": ["c d."]}}}')
+        self.train("plain", "--epochs", 1)
+        self.train("words", "--epochs", 1, "--words", words)
+        self.assertNotEqual(elements(self.weights("plain")), elements(self.weights("words")))
+        self.train("words", "--epochs", 2, "--words", words, "--resume")
+        self.assertIn("other data", self.train("plain", "--epochs", 2, "--words", words, "--resume", code=3)[1])
+
     def test_another_run_is_not_resumed(self):
         self.train("run", "--epochs", 1)
         other = self.write("other.safetensors", micro_clip(seed=2))

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <moeclip/image/write_image.hpp>
 #include <moeclip/train/trainer.hpp>
 
 #include "expect_error.hpp"
@@ -202,6 +203,36 @@ TEST_CASE("weights and moments of another adapter to start from") {
   other.rank = 4;
   Trainer third(shared_clip(), other, small());
   expect_error(ErrorCode::mismatch, {path, "lora_A.weight", "(4,64)"}, [&] { third.start_from(path); });
+}
+
+TEST_CASE("a checkpoint says which files its adapter has seen, in this run and before") {
+  const TemporaryFolder folder("trainer_seen");
+  const auto picture = [&](const std::string& name, std::uint8_t shade) {
+    Image image(16, 16, 3);
+    std::fill_n(image.data(), image.size(), shade);
+    const std::string path = join_path(folder.path(), name);
+    write_png(path, image);
+    return DatasetEntry{path, 0, "nut", ""};
+  };
+  const DatasetEntry a = picture("a.png", 1), b = picture("b.png", 2), c = picture("c.png", 3);
+  const auto train = [&](const std::string& start, const std::string& out, std::vector<DatasetEntry> entries) {
+    Trainer trainer(shared_clip(), Recipe::moeclip(), small());
+    if (!start.empty()) trainer.start_from(start);
+    trainer.set_classes(tiny_model::make_classes<float>(std::vector<std::string>{"nut"}));
+    trainer.fit(std::move(entries), {.epochs = 1, .checkpoint = out}, [](const StepReport&) {});
+    return join_path(out, kLastCheckpoint);
+  };
+  const std::string first = train("", join_path(folder.path(), "first"), {a, b});
+  const auto seen = trained_on(WeightFile::open(first));
+  REQUIRE(seen.has_value());
+  CHECK(seen->hashes.size() == 2);
+  CHECK(seen->has_picture(picture_hash(b.image_path)));
+  CHECK(seen->classes == std::vector<std::string>{"nut"});
+  const std::string second = train(first, join_path(folder.path(), "second"), {c});
+  CHECK(trained_on(WeightFile::open(second))->hashes.size() == 3);
+  Trainer drawn(shared_clip(), Recipe::moeclip(), small());
+  run(drawn, {.epochs = 1, .checkpoint = join_path(folder.path(), "drawn")});
+  CHECK_FALSE(trained_on(WeightFile::open(join_path(folder.path(), "drawn/moe_last.safetensors"))).has_value());
 }
 
 TEST_CASE("a list of files is a data set too; one that is missing is named") {

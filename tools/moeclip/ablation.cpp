@@ -46,6 +46,24 @@ std::vector<AblationVariant> unmended_variants(const AblationSettings& settings)
   return variants;
 }
 
+/// The recipe `moeclip` with one more option that could mend something, which it has not because it does not help here.
+std::vector<AblationVariant> further_variants(const AblationSettings& settings) {
+  constexpr std::array<std::array<std::string_view, 2>, 7> kOptions{{{"gate_init", "0.01"},
+                                                                     {"revises_labels", "on"},
+                                                                     {"class_logit_scale", "100"},
+                                                                     {"averages_maps", "on"},
+                                                                     {"norm_match_floor", "0.1"},
+                                                                     {"clip_norm", "1"},
+                                                                     {"is_training", "off"}}};
+  std::vector<AblationVariant> variants;
+  for (const auto& [option, value] : kOptions) {
+    variants.push_back(
+        {concat("with-", option), concat(option, " ", value), AblationKind::trained, base_recipe(settings, "moeclip")});
+    moeclip::set_option(variants.back().recipe, option, value);
+  }
+  return variants;
+}
+
 /// The same pictures for all variants.
 moeclip::SampleSource test_source(const AblationSettings& settings, index_t size, std::int64_t seed) {
   moeclip::SyntheticPlan plan;
@@ -158,6 +176,7 @@ std::vector<AblationVariant> ablation_variants(const AblationSettings& settings)
     variants.push_back(
         {concat("recipe-", name), concat("recipe ", name), AblationKind::trained, base_recipe(settings, name)});
   for (AblationVariant& variant : unmended_variants(settings)) variants.push_back(std::move(variant));
+  for (AblationVariant& variant : further_variants(settings)) variants.push_back(std::move(variant));
   variants.push_back({"zero-shot", "the CLIP without adapter", AblationKind::zero_shot, {}});
   variants.push_back({"median-pixels", "distance from the picture's median patch, colours", AblationKind::pixels, {}});
   variants.push_back(

@@ -41,8 +41,8 @@ struct AblationVariant {
   moeclip::Recipe recipe;
 };
 
-/// The method, its ablations, the other recipes, every mend alone left out, and what does without training. The first
-/// one is what the others are compared with. Throws contract for options that a recipe has not.
+/// The method, its ablations, the other recipes, every mend alone left out, options alone added, and what does without
+/// training. The first one is what the others are compared with. Throws contract for options that a recipe has not.
 std::vector<AblationVariant> ablation_variants(const AblationSettings& settings);
 
 inline constexpr std::array<std::string_view, 5> kAblationMetrics{"image_auroc", "image_ap", "pixel_auroc", "pixel_ap",

@@ -11,6 +11,7 @@
 
 #include "commands.hpp"
 #include "demo_pictures.hpp"
+#include "picture_report.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -23,6 +24,8 @@ using moeclip::Json;
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr const char* kReportFile = "report.html";
 
 struct DemoSettings {
   std::string out = "moeclip-demo", clip, adapter;
@@ -102,7 +105,7 @@ void train_adapters(const DemoSettings& s, const moeclip::Clip<float>& clip, con
   trainer.fit(source, fit, [&](const moeclip::StepReport& report) {
     progress.step(concat("epoch ", report.epoch, ", loss ", fixed(report.loss.total, 3)));
   });
-  moeclip::write_checkpoint<float>(path, trainer.record(source.fingerprint()), trainer.adapter(), {});
+  moeclip::write_checkpoint<float>(path, trainer.record(trainer.fingerprint(source)), trainer.adapter(), {});
 }
 
 /// The detector that is shown: built in, given, or trained now.
@@ -169,16 +172,17 @@ std::vector<moeclip::SyntheticSpec> demo_specs(const DemoSettings& s) {
   return specs;
 }
 
-DemoPicture judge(moeclip::Context& context, const moeclip::Detector& detector, const moeclip::SyntheticSpec& spec,
-                  const DemoThresholds& thresholds) {
+DemoPicture judge(moeclip::Context& context, const moeclip::Detector& detector, const moeclip::SyntheticSpec& spec) {
   DemoPicture picture;
   picture.sample = moeclip::synthesize(spec);
-  const moeclip::Detection found =
-      detector.detect(context, picture.sample.picture.view(), detector.anchors(picture.sample.class_name));
+  const auto anchors = detector.anchors(picture.sample.class_name);
+  const auto start = Clock::now();
+  const moeclip::Detection found = detector.detect(context, picture.sample.picture.view(), anchors);
+  picture.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   picture.map = found.map;
   picture.score = found.score;
-  picture.is_anomalous = found.score >= thresholds.image;
-  if (picture.sample.label != 0) picture.overlap = overlap_of(found.map, picture.sample.mask, thresholds.pixel);
+  picture.is_anomalous = found.is_anomalous;
+  if (picture.sample.label != 0) picture.overlap = overlap_of(found.map, picture.sample.mask, found.pixel_threshold);
   return picture;
 }
 
@@ -197,17 +201,58 @@ void write_pictures(const DemoSettings& s, const std::vector<DemoPicture>& pictu
   moeclip::write_png(s.file("all.png"), contact_sheet(strips, "picture | anomaly map | truth"));
 }
 
-/// Metrics of what is shown, all pictures as one class.
-moeclip::ClassResult measure(moeclip::Context& context, const std::vector<DemoPicture>& pictures) {
-  moeclip::Evaluation evaluation;
+/// What is known of all pictures together.
+struct DemoResult {
+  DemoThresholds thresholds;
+  moeclip::Evaluation evaluation;  // all pictures as the class "demo"
+  moeclip::ClassResult measured;   // of it
+  std::int64_t right = 0;          // verdicts
+  double seconds = 0;
+};
+
+void measure(moeclip::Context& context, const std::vector<DemoPicture>& pictures, DemoResult& result) {
   for (const DemoPicture& picture : pictures) {
     moeclip::Sample sample;
     sample.class_name = "demo";
     sample.label = picture.sample.label;
     sample.mask = picture.sample.mask;
-    evaluation.add(context, sample, {picture.map.view<2>(), picture.score, 0});
+    result.evaluation.add(context, sample, {picture.map.view<2>(), picture.score, 0});
+    result.right += picture.is_right() ? 1 : 0;
   }
-  return evaluation.classes().at(0);
+  result.measured = result.evaluation.classes().at(0);
+}
+
+/// All that is known, for a browser; `evaluation` has the scores of all pictures as the class "demo".
+void write_demo_report(moeclip::Context& context, const moeclip::Detector& detector, const DemoSettings& s,
+                       const std::vector<DemoPicture>& pictures, DemoResult& result, Words words) {
+  moeclip::Report report;
+  report.title = "Demo: pictures of things that the model has never seen";
+  report.summary = concat(result.right, " of ", pictures.size(), " verdicts are right. AUROC of the pictures ",
+                          metric_percent(result.measured.image.auroc), ", of the pixels ",
+                          metric_percent(result.measured.pixel.auroc), ".");
+  report.threshold = static_cast<double>(result.thresholds.image);
+  report.mean = result.measured;
+  report.classes.push_back(
+      report_class(result.measured, result.evaluation.image_table("demo"), result.evaluation.pixel_table("demo")));
+  CloseLooks looks(context, detector);
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const DemoPicture& picture = pictures[i];
+    const std::string& name = picture.sample.class_name;
+    report.pictures.push_back({picture_name(i, picture),
+                               name,
+                               picture.sample.label != 0,
+                               static_cast<double>(picture.score),
+                               picture.is_anomalous,
+                               picture.seconds,
+                               {},
+                               {}});
+    const auto anchors = detector.anchors(name);
+    looks.look({picture.sample, name, anchors, result.thresholds.pixel}, report.pictures.back());
+    report.pictures.back().sentences.push_back(concat("In truth: ", picture.truth(), "."));
+  }
+  looks.add_section(report, "What the experts did on these pictures.");
+  add_provenance(report, "demo", words, result.seconds);
+  moeclip::write_report(s.file(kReportFile), report);
 }
 
 std::string cell(std::string text, std::size_t width) {
@@ -219,29 +264,27 @@ std::string metric_text(const moeclip::Metric& metric) {
   return metric.is_defined() ? fixed(100 * metric.value, 1) : concat("- (", metric.undefined, ")");
 }
 
-void print_table(const DemoSettings& s, const std::vector<DemoPicture>& pictures, const moeclip::ClassResult& result,
-                 double seconds) {
+void print_table(const DemoSettings& s, const std::vector<DemoPicture>& pictures, const DemoResult& result) {
   print(concat(cell("picture", 16), cell("truth", 18), cell("score", 8), cell("verdict", 16), "overlap\n"));
-  std::int64_t right = 0;
   for (const DemoPicture& picture : pictures) {
-    right += picture.is_right() ? 1 : 0;
     print(concat(cell(picture.sample.class_name, 16), cell(picture.truth(), 18),
                  cell(fixed(static_cast<double>(picture.score), 3), 8),
                  cell(concat(picture.is_anomalous ? "defect" : "good", picture.is_right() ? "" : "  (wrong)"), 16),
                  picture.sample.label == 0 ? "-" : fixed(picture.overlap, 2), "\n"));
   }
-  print(concat("\n", right, " of ", pictures.size(), " verdicts are right; AUROC of the pictures ",
-               metric_text(result.image.auroc), ", of the pixels ", metric_text(result.pixel.auroc), "\n",
-               printable(s.file("all.png")), " shows them all (", fixed(seconds, 1), " s)\n"));
+  print(concat("\n", result.right, " of ", pictures.size(), " verdicts are right; AUROC of the pictures ",
+               metric_text(result.measured.image.auroc), ", of the pixels ", metric_text(result.measured.pixel.auroc),
+               "\n", printable(s.file("all.png")), " shows them all (", fixed(result.seconds, 1),
+               " s); why the model says so, in a browser:\n", printable(s.file(kReportFile)), "\n"));
 }
 
-void print_json(const DemoSettings& s, const std::vector<DemoPicture>& pictures, const DemoThresholds& thresholds,
-                double seconds) {
+void print_json(const DemoSettings& s, const std::vector<DemoPicture>& pictures, const DemoResult& result) {
   JsonLine json(true);
   json.member("out", s.out);
-  json.member("threshold", thresholds.image);
-  json.member("pixel_threshold", thresholds.pixel);
-  json.member("seconds", seconds);
+  json.member("report", s.file(kReportFile));
+  json.member("threshold", result.thresholds.image);
+  json.member("pixel_threshold", result.thresholds.pixel);
+  json.member("seconds", result.seconds);
   json.begin_array("pictures");
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const DemoPicture& picture = pictures[i];
@@ -264,21 +307,27 @@ int run_demo(Words words) {
   DemoSettings s;
   if (!parse(words, s)) return kOk;
   const auto start = Clock::now();
-  for (const char* name : {"all.png", "clip.safetensors", "adapter.safetensors"})
+  for (const char* name : {"all.png", kReportFile, "clip.safetensors", "adapter.safetensors"})
     expect_writable(s.file(name), s.is_forced);
   moeclip::create_directories(s.out);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
-  const moeclip::Detector detector = make_detector(context, s);
-  const DemoThresholds thresholds = find_thresholds(context, detector);
+  moeclip::Detector loaded = make_detector(context, s);
+  DemoResult result;
+  result.thresholds = find_thresholds(context, loaded);
+  const moeclip::Detector detector =
+      std::move(loaded).with_thresholds(result.thresholds.image, result.thresholds.pixel);
   std::vector<DemoPicture> pictures;
-  for (const moeclip::SyntheticSpec& spec : demo_specs(s))
-    pictures.push_back(judge(context, detector, spec, thresholds));
-  write_pictures(s, pictures, thresholds);
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  for (const moeclip::SyntheticSpec& spec : demo_specs(s)) pictures.push_back(judge(context, detector, spec));
+  measure(context, pictures, result);
+  write_pictures(s, pictures, result.thresholds);
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  result.seconds = seconds();
+  write_demo_report(context, detector, s, pictures, result, words);
+  result.seconds = seconds();
   if (s.is_json) {
-    print_json(s, pictures, thresholds, seconds);
+    print_json(s, pictures, result);
   } else {
-    print_table(s, pictures, measure(context, pictures), seconds);
+    print_table(s, pictures, result);
   }
   return kOk;
 }

@@ -3,10 +3,13 @@
 
 #include <chrono>
 #include <moeclip/anomaly/seeded.hpp>
+#include <moeclip/data/class_words.hpp>
+#include <moeclip/eval/calibrate.hpp>
 #include <moeclip/io/json.hpp>
 
 #include "commands.hpp"
 #include "detect.hpp"
+#include "eval.hpp"
 
 namespace cli {
 namespace {
@@ -14,10 +17,12 @@ namespace {
 struct DetectSettings {
   std::vector<std::string> arguments;
   std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
-  std::string activation = "auto", vocabulary, out;
+  std::string activation = "auto", vocabulary, out, calibration;
   std::optional<double> threshold;
+  std::optional<moeclip::CalibrationFile> calibrated;  // what --calibration holds
   std::int64_t image_size = 0, experts_per_token = 0, threads = 0;
   bool is_plain = false, is_truncated = false, use_exif = false, is_json = false, is_forced = false;
+  bool trusts_calibration = false;
 
   [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty(); }
 };
@@ -32,11 +37,14 @@ bool parse(Words words, DetectSettings& s) {
   options.value("adapter", s.adapter, "FILE",
                 "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
   options.value("class", s.class_name, "NAME",
-                "what is in the pictures, in words, such as \"metal nut\"; default object");
+                "what is in the pictures, in words or as data sets call it: \"metal nut\", metal_nut; default object");
   options.value("prompts", s.prompts, "FILE",
                 "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
   options.choice("map", s.map, {"probability", "reference"}, "mean probability in [0,1], or the released sum of maps");
   options.value("threshold", s.threshold, "T", "score and pixel probability from which it is a defect; default 0.5");
+  options.value("calibration", s.calibration, "FILE",
+                "thresholds from `moeclip calibrate`, made with the same weights");
+  options.flag("trust-calibration", s.trusts_calibration, "use it although it was made with other weights or settings");
   options.choice("domain", s.domain, {"industrial", "medical"}, "how the released code blurs and scores");
   options.choice("activation", s.activation, {"auto", "gelu", "quick_gelu"},
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
@@ -55,6 +63,8 @@ bool parse(Words words, DetectSettings& s) {
   if (s.arguments.empty() != s.clip.empty()) throw UsageError("pictures and --clip are needed together");
   if (s.image_size < 0 || s.experts_per_token < 0 || s.threads < 0 || s.threads > 4096)
     throw UsageError("--image-size, --top-k and --threads are counts");
+  if (s.threshold && !s.calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
+  if (!s.calibration.empty() && s.clip.empty()) throw UsageError("--calibration belongs to a model: give --clip");
   if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
   return true;
 }
@@ -67,6 +77,10 @@ moeclip::DetectorOptions detector_options(const DetectSettings& s) {
   if (s.domain == "medical") options.domain = moeclip::Domain::medical;
   if (s.map == "reference") options.map = moeclip::MapKind::reference;
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
+  if (s.calibrated) {
+    options.threshold = s.calibrated->calibration.threshold;
+    options.pixel_threshold = s.calibrated->pixel_threshold;
+  }
   options.vocabulary = s.vocabulary;
   options.truncate_prompts = s.is_truncated;
   options.threads = static_cast<int>(s.threads);
@@ -96,11 +110,35 @@ moeclip::Prompts read_prompts(const std::string& path) {
   return {sentences("normal"), sentences("abnormal")};
 }
 
+moeclip::CalibrationFile read_calibration(const std::string& path) {
+  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
+  return moeclip::calibration_from_json(moeclip::parse_json(moeclip::as_text(bytes), path), path);
+}
+
+/// Throws mismatch if scores of `detector` are not those that the calibration was made from.
+void expect_calibrated(const DetectSettings& s, const moeclip::Detector& detector) {
+  if (!s.calibrated || s.trusts_calibration) return;
+  const moeclip::CalibrationFile& wanted = *s.calibrated;
+  const ModelHashes hashes = model_hashes(detector);
+  const auto expect = [&](bool is_same, const auto&... what) {
+    if (!is_same)
+      moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.calibration, ": was made with ", what...,
+                                                                  "; calibrate anew, or give --trust-calibration"));
+  };
+  expect(!wanted.clip.empty(), "scores that do not say which weights gave them");
+  expect(hashes.clip == wanted.clip, "another CLIP");
+  expect(hashes.adapter == wanted.adapter, "another adapter");
+  expect(detector.options().image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ",
+         detector.options().image_size);
+  expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
+}
+
 /// Looks at every input; returns how many could not be used.
 std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnchors<float>& anchors,
                        const std::vector<DetectInput>& inputs, const DetectSettings& s) {
   using Clock = std::chrono::steady_clock;
-  const DetectReport report{s.class_name, s.threshold ? "--threshold" : "default", s.out, s.is_json, s.is_forced};
+  const char* source = s.calibrated ? "calibration" : s.threshold ? "--threshold" : "default";
+  const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced};
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   moeclip::Detection detection;
   Progress progress(inputs.size());
@@ -138,11 +176,13 @@ int run_detect(Words words) {
     say("It shows that everything runs; the verdict means nothing.");
   }
   constexpr std::uint64_t kSeed = 1;
+  if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
   const moeclip::DetectorOptions options = detector_options(s);
   const moeclip::Detector detector = s.is_demonstration() ? moeclip::make_seeded_detector(kSeed, options)
                                                           : moeclip::Detector::load(s.clip, s.adapter, options);
-  const auto anchors =
-      s.prompts.empty() ? detector.anchors(s.class_name) : detector.anchors(s.class_name, read_prompts(s.prompts));
+  expect_calibrated(s, detector);
+  const auto anchors = detector.anchors(
+      s.class_name, s.prompts.empty() ? moeclip::load_class_words().prompts(s.class_name) : read_prompts(s.prompts));
   return detect_all(detector, anchors, inputs, s) == 0 ? kOk : kInputFailed;
 }
 

@@ -28,9 +28,7 @@ bool parse(Words words, PromptSettings& s) {
                   "Show the sentences that describe classes, normal and abnormal, and their tokens; with --clip also "
                   "the cosine between the two anchors that become of them. Without --class, lists the classes that "
                   "have words.");
-  options.note(
-      "train and detect take class names as they are: give them the words that are shown here, not the "
-      "names of data sets.");
+  options.note("train, eval and detect use these words too.");
   options.repeated("class", s.classes, "NAME", "a class as data sets name it (metal_nut, 01, Brain), or any words");
   options.value("words", s.words, "FILE", "JSON with one's own words, states, templates or sentences");
   options.value("clip", s.clip, "FILE", "CLIP weights; adds the cosine of the anchors");

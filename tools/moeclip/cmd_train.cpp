@@ -24,7 +24,7 @@ void request_stop(int signal) {
 }
 
 struct TrainSettings {
-  std::string clip, recipe, vocabulary, out = "moeclip-run", start;
+  std::string clip, recipe, vocabulary, out = "moeclip-run", start, split, words;
   std::vector<std::string> data, more_data;
   std::optional<std::int64_t> batch, seed, image_size;
   std::int64_t epochs = 20, threads = 0, memory = 0, checkpoint_every = 0, checkpoint_seconds = 300, ahead = 2;
@@ -37,11 +37,15 @@ struct TrainSettings {
 bool parse(Words words, TrainSettings& s) {
   Options options("train",
                   "Train a MoECLIP adapter on pictures with labels and masks.\n"
-                  "A data set is a file of JSON lines: image_path, label (0 good, 1 defective), class_name and, where "
-                  "there is one, mask_path; paths are relative to the file.");
+                  "A data set is a folder as it was downloaded (`moeclip dataset scan` shows what is found in it), or "
+                  "a file of JSON lines: image_path, label (0 good, 1 defective), class_name and, where there is one, "
+                  "mask_path; paths are relative to the file.");
   options.value("clip", s.clip, "FILE", "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder");
-  options.repeated("data", s.data, "FILE", "data set (.jsonl)");
+  options.repeated("data", s.data, "DATA", "data set: a folder, or a list (.jsonl)");
   options.positionals("DATA", s.more_data, 0, "more data sets; all are mixed");
+  options.choice("split", s.split, {"test", "train", "valid", "all"},
+                 "what is taken of folders that have parts; default test, where defects and masks are");
+  options.value("words", s.words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("recipe", s.recipe, {"moeclip", "paper", "released"}, "how to train; default moeclip");
   options.value("epochs", s.epochs, "N", "passes over the data");
   options.value("batch", s.batch, "N", "pictures per step; default 2");
@@ -64,7 +68,8 @@ bool parse(Words words, TrainSettings& s) {
   options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
   if (!options.parse(words)) return false;
   s.data.insert(s.data.end(), s.more_data.begin(), s.more_data.end());
-  if (s.clip.empty() || s.data.empty()) throw UsageError("--clip and --data are needed");
+  if (s.clip.empty() || s.data.empty())
+    throw UsageError("--clip and --data are needed; `moeclip demo --train` needs neither");
   if (s.is_resumed && s.is_forced) throw UsageError("--resume goes on, --force begins anew; choose one");
   const std::int64_t counts[] = {s.epochs,
                                  s.threads,
@@ -106,6 +111,7 @@ Plan make_plan(const TrainSettings& s) {
   plan.trainer.image_size = s.image_size.value_or(plan.trainer.image_size);
   plan.trainer.memory_bytes = s.memory << 20;
   plan.trainer.threads = static_cast<int>(s.threads);
+  plan.trainer.words = moeclip::load_class_words(s.words);
   return plan;
 }
 
@@ -138,12 +144,13 @@ int run_train(Words words) {
         moeclip::ErrorCode::io,
         concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
   const Plan plan = make_plan(s);
-  const moeclip::SampleSource source = collect_training_data(s.data);
+  const moeclip::SampleSource source =
+      collect_training_data(s.data, moeclip::split_of_name(s.split.empty() ? "test" : s.split));
   moeclip::create_directories(s.out);
   const moeclip::Clip<float> clip = load_clip(s, plan.recipe);
   moeclip::Trainer trainer(clip, plan.recipe, plan.trainer);
   if (plan.first_step > 0) {
-    trainer.resume(s.last_checkpoint(), source.fingerprint());
+    trainer.resume(s.last_checkpoint(), trainer.fingerprint(source));
   } else if (!s.start.empty()) {
     trainer.start_from(s.start);
   }

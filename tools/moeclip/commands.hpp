@@ -19,13 +19,17 @@ enum ExitCode {
 };
 
 int run_ablate(Words words);
+int run_calibrate(Words words);
 int run_convert(Words words);
 int run_dataset(Words words);
 int run_decode(Words words);
 int run_demo(Words words);
 int run_detect(Words words);
 int run_doctor(Words words);
+int run_eval(Words words);
+int run_explain(Words words);
 int run_inspect(Words words);
+int run_merge(Words words);
 int run_pretrain(Words words);
 int run_prompts(Words words);
 int run_synthesize(Words words);

@@ -20,6 +20,7 @@ struct DemoPicture {
   moeclip::Sample sample;
   moeclip::Tensor<float> map;  // (S, S)
   float score = 0;
+  double seconds = 0;  ///< that detecting took
   bool is_anomalous = false;
   double overlap = 0;  ///< intersection over union of the found area and the true one; good pictures have none
 

@@ -33,7 +33,7 @@ moeclip::Image draw_picture(std::uint64_t seed);
 /// What is said about a detection besides what it holds.
 struct DetectReport {
   std::string class_name;
-  std::string threshold_source;  ///< "default" or "--threshold"
+  std::string threshold_source;  ///< "default", "--threshold" or "calibration"
   std::string out;               ///< folder for files, "": none
   bool is_json = false;
   bool is_forced = false;

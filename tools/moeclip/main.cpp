@@ -27,7 +27,11 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
+    {"explain", "say and draw why the model says so", run_explain},
     {"demo", "show the method on pictures that it draws, with a model that comes with it", run_demo},
+    {"eval", "judge data sets and print the metrics of every class", run_eval},
+    {"merge", "put the shards of an evaluation together", run_merge},
+    {"calibrate", "find the threshold that gives as few false alarms as you like", run_calibrate},
     {"train", "train an adapter on pictures with labels and masks", run_train},
     {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset},
     {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},

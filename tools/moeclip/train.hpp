@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <deque>
 #include <memory>
+#include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/train/trainer.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,9 +29,10 @@ class RecipeOptions {
   std::deque<std::pair<std::string, std::string>> texts_;  // name in the recipe, what was given
 };
 
-/// The entries of all lists, one after the other. Says once what is missing: masks that nobody gave, mask files that
-/// are not there (such pictures are used without). Throws io, with the first of them, if pictures are not there.
-moeclip::SampleSource collect_training_data(const std::vector<std::string>& lists);
+/// The pictures of all lists and folders, one after the other; of folders those of `split`, or all. Says once what is
+/// missing: masks that nobody gave, mask files that are not there (such pictures are used without). Throws io, with the
+/// first of them, if pictures are not there, and as open_dataset does.
+moeclip::SampleSource collect_training_data(const std::vector<std::string>& data, std::optional<moeclip::Split> split);
 
 /// log.jsonl of a run: a line per step.
 class TrainLog {

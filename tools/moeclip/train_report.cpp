@@ -150,12 +150,18 @@ std::string describe_step(const moeclip::StepReport& report) {
   return text;
 }
 
-moeclip::SampleSource collect_training_data(const std::vector<std::string>& lists) {
+moeclip::SampleSource collect_training_data(const std::vector<std::string>& data, std::optional<moeclip::Split> split) {
   moeclip::SampleSource source;
   index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
   std::string first_mask, first_picture;
-  for (const std::string& list : lists) {
-    std::vector<moeclip::DatasetEntry> entries = moeclip::read_dataset(list);
+  moeclip::LayoutOptions layout;
+  layout.split = split;
+  for (const std::string& path : data) {
+    moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
+    for (const std::string& note : listing.notes) say(note);
+    std::vector<moeclip::DatasetEntry>& entries = listing.entries;
+    if (entries.empty())
+      moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": there are no pictures in that part; see --split"));
     for (moeclip::DatasetEntry& entry : entries) {
       if (!moeclip::file_exists(entry.image_path) && lost_pictures++ == 0) first_picture = entry.image_path;
       if (entry.label == 0) continue;

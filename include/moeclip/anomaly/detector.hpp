@@ -31,11 +31,13 @@ struct DetectorOptions {
                                                   ///< it does not say: the released code's), else the CLIP's own
   Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made
   MapKind map = MapKind::probability;
-  float threshold = 0.5f;         ///< of the image score, and per pixel of the probability map
-  index_t smallest_region = 1;    ///< pixels of the map
-  std::string vocabulary;         ///< tokenizer file; "": see ClipOptions
-  bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
-  int threads = 0;                ///< for loading; 0: one per core
+  bool makes_both_maps = false;          ///< fill Detection::reference too, from the same run of the model
+  float threshold = 0.5f;                ///< of the image score
+  std::optional<float> pixel_threshold;  ///< of the probability map; unset: `threshold`
+  index_t smallest_region = 1;           ///< pixels of the map
+  std::string vocabulary;                ///< tokenizer file; "": see ClipOptions
+  bool truncate_prompts = false;         ///< cut sentences that are too long for the text tower instead of throwing
+  int threads = 0;                       ///< for loading; 0: one per core
   AdapterOptions adapter;
 };
 
@@ -48,9 +50,19 @@ struct Detection {
   MapKind map_kind = MapKind::probability;
   float pixel_threshold = 0;      ///< of `map`, that regions were cut at
   Tensor<float> map;              ///< (S, S)
+  Tensor<float> reference;        ///< (S, S), the reference map, if both were asked for
   Image picture;                  ///< (S, S) RGB, what the model saw
   std::vector<Region> regions;    ///< in pixels of the original picture, highest peak first
   index_t width = 0, height = 0;  ///< of the original picture
+};
+
+/// What a pass keeps for those who ask why (explain/); memory is taken by the first one only.
+template <class T>
+struct DetectionTrace {
+  Tensor<T> pixels;          // (1, 3, S, S), normalised
+  Tensor<T> similarities;    // (M, 2, L)
+  Tensor<T> embedding;       // (1, C)
+  FeatureSaved<T> features;  // as features.blocks.plan says, which is set before the pass
 };
 
 /// Immutable after loading: any number of threads may call `detect`, each with its own Context.
@@ -89,6 +101,14 @@ class BasicDetector {
   [[nodiscard]] const Clip<T>& clip() const { return clip_; }
   [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }
   [[nodiscard]] const DetectorOptions& options() const { return options_; }
+  [[nodiscard]] const Tensor<T>& positions() const { return positions_; }  ///< (1 + g g, D) for the image size
+
+  /// This detector with other thresholds, of scores and of pixels of the probability map.
+  [[nodiscard]] BasicDetector with_thresholds(float image, float pixel) && {
+    options_.threshold = image;
+    options_.pixel_threshold = pixel;
+    return std::move(*this);
+  }
 
   /// Anchors of the class called `name` ("metal nut"), made once and kept.
   [[nodiscard]] TextAnchors<T> anchors(const std::string& name) const {
@@ -119,8 +139,10 @@ class BasicDetector {
   }
 
   /// The same into `result`, whose memory is used again: with one context and one result, the second picture of a size
-  /// allocates nothing (but for more regions than there ever were).
-  void detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result) const {
+  /// allocates nothing (but for more regions than there ever were). `trace`, unless it is null, gets the intermediates;
+  /// the bits of the result are the same.
+  void detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
+              DetectionTrace<T>* trace = nullptr) const {
     MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
     const index_t size = options_.image_size, patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
     prepare(image, result);
@@ -134,7 +156,14 @@ class BasicDetector {
     const auto on_map = [&](index_t map, View<const T, 2> features) {
       similarities_forward<T>(context, features, anchors, similarities[map]);
     };
-    features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, {on_map, embedding});
+    FeatureSink<T> sink{on_map, embedding};
+    if (trace != nullptr) sink.saved = &trace->features;
+    features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, sink);
+    if (trace != nullptr) {
+      keep(pixels, trace->pixels);
+      keep(similarities, trace->similarities);
+      keep(embedding, trace->embedding);
+    }
     judge(context, similarities, class_score<T>(embedding.data(), anchors), result);
   }
 
@@ -149,10 +178,17 @@ class BasicDetector {
     const index_t size = options_.image_size;
     if (result.picture.width() != size || result.picture.height() != size) result.picture = Image(size, size, 3);
     if (!(result.map.shape() == Shape{size, size})) result.map = Tensor<float>({size, size});
+    if (options_.makes_both_maps && !(result.reference.shape() == Shape{size, size}))
+      result.reference = Tensor<float>({size, size});
     result.width = image.width;
     result.height = image.height;
     result.map_kind = options_.map;
     result.threshold = options_.threshold;
+  }
+
+  template <int Rank>
+  static void keep(View<T, Rank> values, Tensor<T>& tensor) {
+    std::copy_n(values.data(), values.size(), detail::fit(tensor, Shape(values.extents())).data());
   }
 
   /// Squeezes the picture to the model's square, as the official code does; gray becomes RGB.
@@ -186,7 +222,13 @@ class BasicDetector {
     result.class_score = static_cast<float>(class_value);
     result.score = static_cast<float>(image_score<T>(options_.domain, largest, class_value));
     result.is_anomalous = result.score >= result.threshold;
-    result.pixel_threshold = options_.threshold;
+    result.pixel_threshold = options_.pixel_threshold.value_or(options_.threshold);
+    if (options_.makes_both_maps) {
+      const View<T, 2> other(scratch.take<T>(size * size), {size, size});
+      reference_map<T>(context, similarities, options_.domain, other);
+      std::transform(other.data(), other.data() + other.size(), result.reference.begin(),
+                     [](T value) { return static_cast<float>(value); });
+    }
     if (options_.map == MapKind::reference) {
       reference_map<T>(context, similarities, options_.domain, map);
       // each of its maps is 1/2 where both anchors are equally near
@@ -197,21 +239,6 @@ class BasicDetector {
     find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
                         options_.smallest_region, result.regions);
     for (Region& region : result.regions) region = scaled_region(region, size, result.width, result.height);
-  }
-
-  /// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
-  static Region scaled_region(const Region& region, index_t size, index_t width, index_t height) {
-    Region scaled = region;
-    const auto right = [&](index_t x) { return (x * width + size - 1) / size; };
-    const auto bottom = [&](index_t y) { return (y * height + size - 1) / size; };
-    scaled.x = region.x * width / size;
-    scaled.y = region.y * height / size;
-    scaled.width = right(region.x + region.width) - scaled.x;
-    scaled.height = bottom(region.y + region.height) - scaled.y;
-    scaled.area = std::max<index_t>(1, region.area * (width * height) / (size * size));
-    scaled.peak_x = (2 * region.peak_x + 1) * width / (2 * size);
-    scaled.peak_y = (2 * region.peak_y + 1) * height / (2 * size);
-    return scaled;
   }
 
   Clip<T> clip_;

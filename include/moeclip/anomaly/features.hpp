@@ -9,20 +9,29 @@
 
 #include "../clip/projection.hpp"
 #include "../clip/vision.hpp"
-#include "../moe/norm_match.hpp"
+#include "../moe/mixing.hpp"
 #include "aggregate.hpp"
 #include "heads.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// What an image pass leaves for its backward pass (features_backward.hpp). Memory is taken by the first pass only.
+template <class T>
+struct FeatureSaved {
+  TransformerSaved<T> blocks;            // as blocks.plan says, which is set before the pass
+  std::vector<MixingSaved<T>> mixtures;  // of each: input, routing, m
+  std::vector<Tensor<T>> levels;         // (B, T, D) each: the tokens that its maps are made of
+};
 
 /// Who receives the results of an image pass.
 template <class T>
 struct FeatureSink {
   /// Unit features f (B * L, C) of map m; valid during the call.
   function_ref<void(index_t map, View<const T, 2> features)> on_map;
-  View<T, 2> embedding;             ///< (B, C) out: one vector per image
-  const Probe<T>* probe = nullptr;  ///< sees every intermediate
-  bool is_dense = false;            ///< evaluate all experts on all tokens, as training does: the same numbers
+  View<T, 2> embedding;              ///< (B, C) out: one vector per image
+  const Probe<T>* probe = nullptr;   ///< sees every intermediate
+  bool is_dense = false;             ///< evaluate all experts on all tokens, as training does: the same numbers
+  FeatureSaved<T>* saved = nullptr;  ///< keeps what a backward pass needs: the same bits
 };
 
 namespace detail {
@@ -53,8 +62,18 @@ void apply_mixture(Context& context, const Adapter<T>& adapter, std::size_t j, i
   const Mixture<T>& mixture = adapter.mixtures[j];
   const index_t rows = x.extent(0), width = x.extent(1), tokens = rows / batch, experts = mixture.expert_count();
   Arena::Scope scratch(context.arena());
-  const auto routing = Routing<T>::take(scratch, rows, experts, mixture.chosen);
-  const View<T, 2> m(scratch.take<T>(rows * width), {rows, width});
+  Routing<T> routing;
+  View<T, 2> m;
+  if (sink.saved == nullptr) {
+    routing = Routing<T>::take(scratch, rows, experts, mixture.chosen);
+    m = View<T, 2>(scratch.take<T>(rows * width), {rows, width});
+  } else {
+    MixingSaved<T>& saved = sink.saved->mixtures[j];
+    saved.fit(rows, width, experts, mixture.chosen);
+    std::copy_n(x.data(), x.size(), saved.x.data());
+    routing = saved.routing();
+    m = saved.m.template view<2>();
+  }
   router_forward<T>(context, mixture.router, x, routing);
   run_mixture<T>(context, mixture, routing, x, sink.is_dense, m);
   if (probe != nullptr) {
@@ -144,11 +163,20 @@ void features_forward(Context& context, const VisionTower<T>& tower, const Adapt
   auto after_block = [&](index_t block, View<T, 2> x) {
     for (std::size_t j = 0; j < config.mixture_blocks.size(); ++j)
       if (config.mixture_blocks[j] == block) detail::apply_mixture<T>(context, adapter, j, batch, x, sink);
-    for (std::size_t l = 0; l < config.level_blocks.size(); ++l)
-      if (config.level_blocks[l] == block)
-        detail::emit_level<T>(context, tower, adapter, static_cast<index_t>(l), tokens, sink);
+    for (std::size_t l = 0; l < config.level_blocks.size(); ++l) {
+      if (config.level_blocks[l] != block) continue;
+      if (sink.saved != nullptr)
+        std::copy_n(tokens.data(), tokens.size(), detail::fit(sink.saved->levels[l], {batch, count, width}).data());
+      detail::emit_level<T>(context, tower, adapter, static_cast<index_t>(l), tokens, sink);
+    }
   };
-  vision_forward<T>(context, tower, images, positions, tokens, {after_block, sink.probe});
+  TransformerSaved<T>* blocks = nullptr;
+  if (sink.saved != nullptr) {
+    sink.saved->mixtures.resize(config.mixture_blocks.size());
+    sink.saved->levels.resize(config.level_blocks.size());
+    blocks = &sink.saved->blocks;
+  }
+  vision_forward<T>(context, tower, images, positions, tokens, {after_block, sink.probe, blocks});
   if (!adapter.detection) detail::embed_class_tokens<T>(context, tower, tokens, sink.embedding);
 }
 

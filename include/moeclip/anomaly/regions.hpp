@@ -85,4 +85,19 @@ void find_regions(Context& context, View<const T, 2> map, T threshold, index_t s
   });
 }
 
+/// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
+inline Region scaled_region(const Region& region, index_t size, index_t width, index_t height) {
+  Region scaled = region;
+  const auto right = [&](index_t x) { return (x * width + size - 1) / size; };
+  const auto bottom = [&](index_t y) { return (y * height + size - 1) / size; };
+  scaled.x = region.x * width / size;
+  scaled.y = region.y * height / size;
+  scaled.width = right(region.x + region.width) - scaled.x;
+  scaled.height = bottom(region.y + region.height) - scaled.y;
+  scaled.area = std::max<index_t>(1, region.area * (width * height) / (size * size));
+  scaled.peak_x = (2 * region.peak_x + 1) * width / (2 * size);
+  scaled.peak_y = (2 * region.peak_y + 1) * height / (2 * size);
+  return scaled;
+}
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS

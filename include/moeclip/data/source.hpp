@@ -84,6 +84,12 @@ class SampleSource {
     return found - classes_.begin();
   }
 
+  /// The file behind sample i; null if it is drawn.
+  [[nodiscard]] const DatasetEntry* entry(index_t i) const {
+    MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
+    return std::get_if<DatasetEntry>(&items_[static_cast<std::size_t>(i)]);
+  }
+
   /// Reads or draws sample i. Throws as load_sample and synthesize do, with the file's name.
   [[nodiscard]] Sample load(index_t i) const {
     MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");

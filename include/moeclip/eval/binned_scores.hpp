@@ -33,6 +33,24 @@ inline std::uint64_t score_rank(float score) {
   return kNegative + 2 * half + (bits(score) - bits(1.0f));
 }
 
+/// The score with that number; NaN if there is none.
+inline float score_of_rank(std::uint64_t rank) {
+  constexpr std::uint64_t kNegative = std::uint64_t{1} << 31;
+  const auto score = [](std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); };
+  const std::uint64_t half = std::bit_cast<std::uint32_t>(0.5f), one = std::bit_cast<std::uint32_t>(1.0f);
+  float found = std::numeric_limits<float>::quiet_NaN();
+  if (rank <= kNegative) {
+    found = 0.0f - score(kNegative - rank);  // 0 and not -0
+  } else if (rank <= kNegative + half) {
+    found = score(rank - kNegative);
+  } else if (rank <= kNegative + 2 * half) {
+    found = 1 - score(kNegative + 2 * half - rank);
+  } else if (rank < 2 * kNegative + 2 * half - one) {
+    found = score(rank - kNegative - 2 * half + one);
+  }
+  return found == found && score_rank(found) == rank ? found : std::numeric_limits<float>::quiet_NaN();
+}
+
 class BinnedScores {
  public:
   /// Bins come in pages of 256 neighbours. 4096 pages, 40 MiB, hold about 50,000 bins for each power of two between

@@ -30,6 +30,17 @@ struct Finding {
   float class_score = 0;     ///< of the image embedding alone; the released protocol makes its own score of it
 };
 
+/// What is kept of one picture besides its pixels.
+struct PictureScores {
+  bool is_anomalous = false;
+  bool has_mask = true;   ///< false: anomalous, but nobody marked where
+  float score = 0;        ///< of the picture
+  float class_score = 0;  ///< of the image embedding alone
+  ValueRange map = {};    ///< of its anomaly map
+
+  friend bool operator==(const PictureScores&, const PictureScores&) = default;
+};
+
 /// One row of the result: a class, or the mean of all.
 struct ClassResult {
   std::string name;
@@ -51,22 +62,28 @@ class ClassScores {
     if (options.is_released) released_.emplace(options.domain, options.pixels);
   }
 
-  void add(Context& context, const Sample& truth, const Finding& found) {
-    const bool is_anomalous = truth.label != 0;
+  PictureScores add(Context& context, const Sample& truth, const Finding& found) {
+    const auto [low, high] = std::minmax_element(found.map.data(), found.map.data() + found.map.size());
+    const PictureScores picture{truth.label != 0, truth.has_mask(), found.score, found.class_score, {*low, *high}};
+    add_pixels(context, truth, found);  // first: it throws if a score is NaN
+    add(picture);
+    return picture;
+  }
+
+  void add(const PictureScores& picture) {
     ++pictures_;
-    if (is_anomalous) ++anomalous_;
-    if (!truth.has_mask()) ++unmarked_;
-    Arena::Scope scratch(context.arena());
-    ImageView mask;
-    if (is_anomalous && !truth.mask.empty()) {
-      const index_t height = found.map.extent(0), width = found.map.extent(1);
-      auto* pixels = scratch.take<std::uint8_t>(height * width);
-      resize_nearest(context, truth.mask.view(), width, height, pixels);
-      mask = {pixels, width, height, 1, width};
-    }
-    if (released_) return released_->add(context, found.map, mask, found.class_score, is_anomalous);
-    images_.add_image(found.score, is_anomalous);
-    if (truth.has_mask()) pixels_.add_map(context, found.map, mask);
+    if (picture.is_anomalous) ++anomalous_;
+    if (!picture.has_mask) ++unmarked_;
+    if (released_) return released_->add_picture(picture.map, picture.class_score, picture.is_anomalous);
+    images_.add_image(picture.score, picture.is_anomalous);
+  }
+
+  [[nodiscard]] ScoreTable& pixels() { return released_ ? released_->pixel_table() : pixels_; }
+  [[nodiscard]] ScoreTable images() const {
+    if (released_) return released_->image_table();
+    ScoreTable copy({.is_exact = true});
+    copy.merge(images_);
+    return copy;
   }
 
   void merge(const ClassScores& other) {
@@ -96,6 +113,20 @@ class ClassScores {
   }
 
  private:
+  /// Counts the pixels of a map; the mask is brought to its size. The default protocol leaves a picture out of which
+  /// nobody marked the defect.
+  void add_pixels(Context& context, const Sample& truth, const Finding& found) {
+    Arena::Scope scratch(context.arena());
+    ImageView mask;
+    if (truth.label != 0 && !truth.mask.empty()) {
+      const index_t height = found.map.extent(0), width = found.map.extent(1);
+      auto* pixels = scratch.take<std::uint8_t>(height * width);
+      resize_nearest(context, truth.mask.view(), width, height, pixels);
+      mask = {pixels, width, height, 1, width};
+    }
+    if (released_ || truth.has_mask()) pixels().add_map(context, found.map, mask);
+  }
+
   EvaluationOptions options_;
   index_t pictures_ = 0, anomalous_ = 0, unmarked_ = 0;
   ScoreTable images_, pixels_;
@@ -148,13 +179,26 @@ class Evaluation {
   explicit Evaluation(const EvaluationOptions& options = {}) : options_(options) {}
 
   /// One picture; its mask is brought to the size of the map by the nearest pixel.
-  void add(Context& context, const Sample& truth, const Finding& found) {
-    scores_.try_emplace(truth.class_name, options_).first->second.add(context, truth, found);
+  PictureScores add(Context& context, const Sample& truth, const Finding& found) {
+    return add(context, truth.class_name, truth, found);
   }
+
+  /// The same, counted under another name than that of its class.
+  PictureScores add(Context& context, const std::string& row, const Sample& truth, const Finding& found) {
+    return of(row).add(context, truth, found);
+  }
+
+  /// The same of a picture whose pixels are in the class' table already.
+  void add(const std::string& class_name, const PictureScores& picture) { of(class_name).add(picture); }
+
+  /// The scores of all pixels of a class, and of its pictures: those that the metrics are made of. A class that was
+  /// not there is made.
+  [[nodiscard]] ScoreTable& pixel_table(const std::string& class_name) { return of(class_name).pixels(); }
+  [[nodiscard]] ScoreTable image_table(const std::string& class_name) { return of(class_name).images(); }
 
   /// Adds what `other`, made with the same options, has collected.
   void merge(const Evaluation& other) {
-    for (const auto& [name, scores] : other.scores_) scores_.try_emplace(name, options_).first->second.merge(scores);
+    for (const auto& [name, scores] : other.scores_) of(name).merge(scores);
   }
 
   /// A row per class, by name.
@@ -163,10 +207,13 @@ class Evaluation {
     for (auto& [name, scores] : scores_) rows.push_back(scores.result(name));
     return rows;
   }
+  [[nodiscard]] ClassResult result(const std::string& class_name) { return of(class_name).result(class_name); }
 
   [[nodiscard]] const EvaluationOptions& options() const { return options_; }
 
  private:
+  detail::ClassScores& of(const std::string& name) { return scores_.try_emplace(name, options_).first->second; }
+
   EvaluationOptions options_;
   std::map<std::string, detail::ClassScores> scores_;
 };

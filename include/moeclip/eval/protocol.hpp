@@ -52,6 +52,8 @@ struct ValueRange {
     if (lowest >= 0 && highest <= 1) return value;
     return highest > lowest ? (value - lowest) / (highest - lowest) : 0.0f;
   }
+
+  friend bool operator==(const ValueRange&, const ValueRange&) = default;
 };
 
 /// Scores of all pictures of one class. The order of pixels survives the stretching, so their table holds what the maps
@@ -64,9 +66,14 @@ class ReleasedScores {
   void add(Context& context, View<const float, 2> map, ImageView mask, float class_score, bool is_anomalous) {
     pixels_.add_map(context, map, mask);
     const auto [low, high] = std::minmax_element(map.data(), map.data() + map.size());
-    pixel_range_.widen(*low, *high);
+    add_picture({*low, *high}, class_score, is_anomalous);
+  }
+
+  /// The same of a picture whose pixels are in the table already: its map's range is enough.
+  void add_picture(const ValueRange& map, float class_score, bool is_anomalous) {
+    pixel_range_.widen(map.lowest, map.highest);
     class_range_.widen(class_score, class_score);
-    images_.push_back({*high, class_score, is_anomalous});
+    images_.push_back({map.highest, class_score, is_anomalous});
   }
 
   void merge(const ReleasedScores& other) {
@@ -86,12 +93,19 @@ class ReleasedScores {
     return scores;
   }
 
-  /// Metrics of the stretched scores, neither rounded nor in percent.
-  [[nodiscard]] Metrics image_metrics() const {
-    std::vector<std::uint8_t> labels;
-    for (const Picture& image : images_) labels.push_back(image.is_anomalous ? 1 : 0);
-    return measure(image_scores(), labels);
+  /// The stretched scores of all pictures.
+  [[nodiscard]] ScoreTable image_table() const {
+    ScoreTable table({.is_exact = true});
+    const std::vector<float> scores = image_scores();
+    for (std::size_t i = 0; i < scores.size(); ++i) table.add_image(scores[i], images_[i].is_anomalous);
+    return table;
   }
+
+  /// The scores of all pixels, as they are.
+  [[nodiscard]] ScoreTable& pixel_table() { return pixels_; }
+
+  /// Metrics of the stretched scores, neither rounded nor in percent.
+  [[nodiscard]] Metrics image_metrics() const { return image_table().metrics(); }
   [[nodiscard]] Metrics pixel_metrics(double false_positive_limit = kFalsePositiveLimit) {
     return pixels_.metrics(false_positive_limit);
   }

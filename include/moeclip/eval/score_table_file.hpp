@@ -3,10 +3,15 @@
 // A table of scores as bytes, so that shards of a data set can be evaluated on many machines and merged on one. The
 // same scores give the same bytes, whatever the order and however they were divided. All numbers are little-endian:
 //
-//   "MOESCORE", u32 version 1, u32 pages (0: exact), u32 level, u64 positives, negatives, regions, rows
-//   binned: per row, ascending, f32 lowest, highest; u64 positives, negatives, weight before and after the point
-//   exact:  f32 per negative; f32 score and u32 region size per positive; both descending
+//   "MOESCORE", u32 version 2, u32 pages (0: exact), u32 level, u64 positives, negatives, regions
+//   binned: count of rows; per row, ascending: rank of its lowest score less that of the highest score of the row
+//   before,
+//           rank of its highest less that of its lowest, positives, negatives; if there are positives the whole part
+//           of their weight, u64 its fraction. All but the fraction are variable: seven bits a byte, the lowest first,
+//           the top bit set if more follow. A table of a million rows has some six megabytes.
+//   exact:  u64 rows; f32 per negative; f32 score and u32 region size per positive; both descending
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <string_view>
@@ -59,7 +64,7 @@ class ScoreTableFile {
 
  private:
   static constexpr std::string_view kMagic = "MOESCORE";
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
 
   template <class Integer>
   static void append(std::vector<std::byte>& out, Integer value) {
@@ -67,15 +72,35 @@ class ScoreTableFile {
   }
   static void append(std::vector<std::byte>& out, float value) { append(out, std::bit_cast<std::uint32_t>(value)); }
 
+  static void append_variable(std::vector<std::byte>& out, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::byte>((value & 0x7F) | 0x80));
+    out.push_back(static_cast<std::byte>(value));
+  }
+
+  static std::uint64_t read_variable(ByteReader& in) {
+    std::uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const std::uint64_t byte = in.u8();
+      if (shift == 63 && byte > 1) break;
+      value |= (byte & 0x7F) << shift;
+      if (byte < 0x80) return value;
+    }
+    fail(ErrorCode::format, concat(in.source(), ": a number has more than 64 bits"));
+  }
+
   static void encode_rows(const BinnedScores& binned, std::vector<std::byte>& out) {
     std::vector<ScoreRow> rows;
     binned.for_each_row([&](const ScoreRow& row) { rows.push_back(row); });
-    append(out, static_cast<std::uint64_t>(rows.size()));
+    append_variable(out, rows.size());
+    std::uint64_t last = 0;
     for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-      append(out, row->lowest);
-      append(out, row->highest);
-      for (const std::uint64_t count : {row->positives, row->negatives, row->weight.whole, row->weight.fraction})
-        append(out, count);
+      const std::uint64_t lowest = score_rank(row->lowest), highest = score_rank(row->highest);
+      for (const std::uint64_t number : {lowest - last, highest - lowest, row->positives, row->negatives})
+        append_variable(out, number);
+      last = highest;
+      if (row->positives == 0) continue;
+      append_variable(out, row->weight.whole);
+      append(out, row->weight.fraction);
     }
   }
 
@@ -97,21 +122,25 @@ class ScoreTableFile {
   }
 
   static ScoreTotals decode_rows(ByteReader& in, BinnedScores& binned, int level) {
+    constexpr std::uint64_t kRanks = std::uint64_t{1} << 33;  // more than there are; sums of two do not overflow
     binned.raise(level);
     ScoreTotals found;
-    for (std::uint64_t rows = in.u64le(); rows > 0; --rows) {
-      ScoreRow row;
-      row.lowest = read_score(in);
-      row.highest = read_score(in);
-      row.positives = in.u64le();
-      row.negatives = in.u64le();
-      row.weight = {in.u64le(), in.u64le()};
-      if (row.lowest > row.highest || score_rank(row.lowest) >> level != score_rank(row.highest) >> level ||
-          (row.positives | row.negatives) == 0)
+    std::uint64_t last = 0;
+    for (std::uint64_t rows = read_variable(in); rows > 0; --rows) {
+      const std::uint64_t lowest = last + std::min(read_variable(in), kRanks);
+      const std::uint64_t highest = lowest + std::min(read_variable(in), kRanks);
+      ScoreRow row{score_of_rank(lowest), score_of_rank(highest), 0, 0, {}};
+      row.positives = read_variable(in);
+      row.negatives = read_variable(in);
+      if (row.positives > 0) row.weight.whole = read_variable(in);
+      if (row.positives > 0) row.weight.fraction = in.u64le();
+      if (!(row.lowest <= row.highest) || lowest >> level != highest >> level ||
+          (last > 0 && lowest >> level == last >> level) || (row.positives | row.negatives) == 0)
         fail(ErrorCode::format, concat(in.source(), ": a row is not one bin"));
       binned.add_row(row);
       found.positives += row.positives;
       found.negatives += row.negatives;
+      last = highest;
     }
     return found;
   }

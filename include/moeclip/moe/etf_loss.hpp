@@ -97,4 +97,30 @@ double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<
   return sum * share;
 }
 
+/// What the loss compares, averaged: mean over the tokens of G for the outputs o (K, N, D). `cosines` (K, K) is
+/// overwritten; returns L, which for K = 1 is 0.
+template <class T>
+double mean_gram(Context& context, View<const T, 3> outputs, View<double, 2> cosines) {
+  const index_t experts = outputs.extent(0), tokens = outputs.extent(1), width = outputs.extent(2);
+  const index_t entries = experts * experts;
+  Arena::Scope scratch(context.arena());
+  double *grams = scratch.take<double>(tokens * entries), *sums = scratch.take<double>(tokens);
+  double* room = scratch.take<double>(context.threads() * 2 * experts);
+  context.parallel_for(tokens, [&](index_t n, int worker) {
+    double* own = room + worker * 2 * experts;
+    const detail::EtfToken<T> token{&outputs(0, n, 0), outputs.stride(0), experts, width, grams + n * entries, own,
+                                    own + experts};
+    sums[n] = token.measure();
+  });
+  double loss = 0;
+  std::fill_n(cosines.data(), entries, 0.0);
+  for (index_t n = 0; n < tokens; ++n) {
+    loss += sums[n];
+    for (index_t i = 0; i < entries; ++i) cosines.data()[i] += grams[n * entries + i];
+  }
+  const double count = static_cast<double>(std::max<index_t>(1, tokens));
+  for (index_t i = 0; i < entries; ++i) cosines.data()[i] /= count;
+  return experts == 1 ? 0 : loss / (count * static_cast<double>(entries));
+}
+
 }  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -74,6 +74,7 @@ template <class T>
 struct MixingGradient {
   Mixture<T>* values = nullptr;
   std::vector<bool>* was_used = nullptr;  ///< (E), set where an expert got any token, or all if dense
+  View<T, 2> d_m = {};                    ///< (N, D) out: gradient of the mixture's m; without data: not wanted
 };
 
 /// d (N, D): in the gradient of what the forward pass left in x, out that of what it found there.
@@ -88,7 +89,8 @@ void mixing_backward(Context& context, const Mixture<T>& mixture, const MixingOp
   const Routing<T> routing = saved.routing();
   const View<const T, 2> x = saved.x.template view<2>(), m = saved.m.template view<2>();
   Arena::Scope scratch(context.arena());
-  const View<T, 2> d_m(scratch.take<T>(d.size()), d.extents());
+  const View<T, 2> d_m =
+      gradient.d_m.data() != nullptr ? gradient.d_m : View<T, 2>(scratch.take<T>(d.size()), d.extents());
   const View<T, 2> d_weights(scratch.take<T>(tokens * mixture.chosen), {tokens, mixture.chosen});
   const View<T, 2> d_probabilities(scratch.take<T>(tokens * experts), {tokens, experts});
   std::fill_n(d_probabilities.data(), d_probabilities.size(), T(0));

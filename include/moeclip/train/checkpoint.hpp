@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "../data/training_pictures.hpp"
 #include "../io/safetensors_writer.hpp"
 #include "../io/weights.hpp"
 #include "../kernels/isa.hpp"
@@ -42,6 +43,7 @@ struct CheckpointRecord {
   AdapterConfig adapter;
   kernels::Activation activation = kernels::Activation::gelu;  ///< of the CLIP's blocks
   std::string isa, version;                                    ///< of the program that wrote it
+  TrainingPictures trained_on = {};  ///< files that this adapter has seen; drawn ones are none
 };
 
 template <class T>
@@ -58,8 +60,8 @@ inline constexpr std::string_view kFirstMoment = "adam.m.", kSecondMoment = "ada
 inline Json to_json(const CheckpointRecord& record) {
   const RunIdentity& id = record.identity;
   const RunPosition& at = record.position;
-  return Json::object()
-      .set("version", record.version)
+  Json json = Json::object();
+  json.set("version", record.version)
       .set("isa", record.isa)
       .set("adapter", adapter_record(record.adapter, record.activation))
       .set("recipe", moeclip::to_json(id.recipe))
@@ -72,6 +74,8 @@ inline Json to_json(const CheckpointRecord& record) {
       .set("epoch", at.epoch)
       .set("epoch_batch", at.batch)
       .set("schedule_start", at.schedule_start);
+  if (!record.trained_on.empty()) json.set(std::string(kTrainedOnKey), moeclip::to_json(record.trained_on));
+  return json;
 }
 
 /// Throws format unless `count`, which `file` calls `name`, is one.
@@ -99,6 +103,7 @@ inline CheckpointRecord record_from_json(const Json& json, const WeightFile& fil
   at.epoch = count("epoch");
   at.batch = count("epoch_batch");
   at.schedule_start = count("schedule_start");
+  record.trained_on = trained_on(file).value_or(TrainingPictures());
   return record;
 }
 

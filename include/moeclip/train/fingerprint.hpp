@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Short names for what a run was trained on, so that it is not resumed on something else: a hash of a CLIP's weights.
+// Short names for weights, so that a run is not resumed, merged or judged with others: a hash of a CLIP, one of an
+// adapter.
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,10 @@
 #include <string_view>
 #include <type_traits>
 
+#include "../anomaly/adapter_file.hpp"
 #include "../clip/text.hpp"
 #include "../clip/vision.hpp"
+#include "../io/json_writer.hpp"
 #include "../io/sha256.hpp"
 #include "../nn/attention.hpp"
 #include "../tensor/visit.hpp"
@@ -75,6 +78,14 @@ std::string clip_fingerprint(const VisionTower<T>& vision, const TextTower<T>& t
   detail::ModelHasher<T> hasher;
   hasher(concat("visual ", to_string(vision.activation)), vision);
   hasher(concat("text ", to_string(text.activation)), text);
+  return to_hex(hasher.finish());
+}
+
+/// The same of an adapter: its switches and up to 1024 elements of every tensor, plain or packed.
+template <class T>
+std::string adapter_fingerprint(const Adapter<T>& adapter) {
+  detail::ModelHasher<T> hasher;
+  hasher(dump_json(adapter_record(adapter.config, adapter.text_activation)), adapter);
   return to_hex(hasher.finish());
 }
 

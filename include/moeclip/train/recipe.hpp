@@ -101,9 +101,8 @@ struct Recipe {
   static Recipe moeclip() {
     Recipe recipe = paper();
     recipe.name = "moeclip";
-    recipe.keeps_schedule = recipe.revises_labels = true;
+    recipe.keeps_schedule = true;
     recipe.expert_init = 1e-3;
-    recipe.gate_init = 1e-2;
     recipe.similarity_scale = 10;
     return recipe;
   }

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "../anomaly/prompts.hpp"
 #include "../clip/clip.hpp"
+#include "../data/class_words.hpp"
 #include "../data/loader.hpp"
 #include "../nn/position.hpp"
 #include "adapter_step.hpp"
@@ -30,6 +30,7 @@ struct TrainerOptions {
                              ///< the CLIP's own
   index_t memory_bytes = 0;  ///< for saved activations: blocks beyond it are run twice, with the same bits; 0: no limit
   int threads = 0;           ///< 0: one per core
+  ClassWords words = {};     ///< what classes are called in sentences
 };
 
 /// What a step did. Valid until the next step.
@@ -151,6 +152,10 @@ class Trainer {
     return fit(SampleSource(std::move(entries)), options, std::forward<OnStep>(on_step));
   }
 
+  /// What tells training data apart: the fingerprint of `source` and, where its classes have words of their own, the
+  /// sentences.
+  [[nodiscard]] std::string fingerprint(const SampleSource& source) const;
+
   /// What a checkpoint says about the run as it is now; `data` is the fingerprint of the training data.
   [[nodiscard]] CheckpointRecord record(const std::string& data) {
     return {identity(data),
@@ -158,7 +163,8 @@ class Trainer {
             adapter_.config,
             clip_.vision().activation,
             kernels::to_string(kernels::active_isa()),
-            MOECLIP_VERSION_STRING};
+            MOECLIP_VERSION_STRING,
+            trained_on_};
   }
 
   /// Writes a checkpoint; `data` as for record.
@@ -215,6 +221,7 @@ class Trainer {
   TrainingBatch<T> batch_;
   RunPosition at_;
   std::string clip_hash_;
+  TrainingPictures trained_on_;  // also before this run, by the weights that it started from
 };
 
 /// Sentences of class `which` through the frozen text tower, once.
@@ -224,13 +231,26 @@ void Trainer<T>::encode_class(index_t which) {
                  texts_.size());
   ClassText<T>& text = texts_[static_cast<std::size_t>(which)];
   if (!text.encodings.empty()) return;
-  const Prompts prompts = make_prompts(text.name);
+  const Prompts prompts = options_.words.prompts(text.name);
   std::vector<std::string> sentences = prompts.normal;
   sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
   const Tensor<std::int32_t> tokens = clip_.tokenize(sentences);
   text.encodings = Tensor<T>::uninitialised({std::ssize(sentences), clip_.config().text.width});
   text.normal_count = std::ssize(prompts.normal);
   text_forward<T>(context_, clip_.text(), tokens.view<2>(), text.encodings.template view<2>());
+}
+
+template <class T>
+std::string Trainer<T>::fingerprint(const SampleSource& source) const {
+  std::string sentences;
+  for (const std::string& name : source.classes()) {
+    const Prompts own = options_.words.prompts(name), plain = ClassWords().prompts(name);
+    if (own.normal == plain.normal && own.abnormal == plain.abnormal) continue;
+    for (const auto* list : {&own.normal, &own.abnormal})
+      for (const std::string& sentence : *list) sentences += concat(name, ": ", sentence, "\n");
+  }
+  const std::string pictures = source.fingerprint();
+  return sentences.empty() ? pictures : sha256_hex(as_bytes(pictures + sentences));
 }
 
 /// The loader's batch as the step wants it; memory is used again.
@@ -275,6 +295,7 @@ template <class T>
 void Trainer<T>::start_from(const std::string& path) {
   const WeightFile file = WeightFile::open(path);
   const Adapter<T> found = read_adapter<T>(file, clip_.config());
+  trained_on_.add(trained_on(file).value_or(TrainingPictures()));
   copy_weights(found, path);
   for (auto& [name, state] : read_moments<T>(file, found)) adam_.set_state(name, std::move(state));
 }
@@ -287,6 +308,7 @@ CheckpointRecord Trainer<T>::resume(const std::string& path, const std::string& 
   adam_ = Adam<T>(adam_options(recipe_));
   for (auto& [name, state] : checkpoint.moments) adam_.set_state(name, std::move(state));
   at_ = checkpoint.record.position;
+  trained_on_ = checkpoint.record.trained_on;
   if (!recipe_.keeps_schedule) at_.schedule_start = at_.step;
   return checkpoint.record;
 }
@@ -338,7 +360,7 @@ void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
 template <class T>
 template <class OnStep>
 bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step) {
-  FitRun run{options, source.fingerprint()};
+  FitRun run{options, fingerprint(source)};
   if (!options.checkpoint.empty()) {
     create_directories(options.checkpoint);
     const std::string last = join_path(options.checkpoint, kLastCheckpoint);
@@ -346,6 +368,7 @@ bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnSt
   }
   if (at_.epoch >= options.epochs) return true;
   set_classes(source.classes());
+  trained_on_.add(training_pictures(context_, source));
   Loader<T> loader(source, loader_options(options.ahead), {at_.epoch, at_.batch});
   run.batches = loader.batches();
   run.total = run.batches * (options.epochs - at_.epoch) - at_.batch;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What an adapter was trained on, as short as it can be said and still be recognised: a hash of each picture's file and
+// the names of the classes. Training writes it into the checkpoint; whoever measures the adapter compares, so that it
+// is not tested on what it learned by heart (LEAK-1 in this folder's README).
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../anomaly/adapter_file.hpp"
+#include "../base/context.hpp"
+#include "../io/file.hpp"
+#include "../io/json.hpp"
+#include "../io/sha256.hpp"
+#include "source.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// The first 64 bits of SHA-256 over the bytes of a file: the same picture under another name or in another folder has
+/// the same one. Throws io.
+inline std::uint64_t picture_hash(const std::string& path) {
+  Sha256 sha;
+  sha.update(MappedFile::open(path)->bytes());
+  const auto hash = sha.finish();
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < 8; ++i) first = first << 8 | hash[i];
+  return first;
+}
+
+/// That of every path, in their order, on all threads of `context`.
+inline std::vector<std::uint64_t> picture_hashes(Context& context, std::span<const std::string> paths) {
+  std::vector<std::uint64_t> hashes(paths.size());
+  context.parallel_for(std::ssize(paths), [&](index_t i, int) {
+    hashes[static_cast<std::size_t>(i)] = picture_hash(paths[static_cast<std::size_t>(i)]);
+  });
+  return hashes;
+}
+
+/// 16 hexadecimal digits.
+inline std::string hash_text(std::uint64_t hash) {
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[hash >> shift & 15];
+  return text;
+}
+
+/// Reads such digits from the front of `text`; nothing else. Throws format, naming `source`.
+inline std::uint64_t parse_hash(std::string_view text, std::string_view source) {
+  std::uint64_t hash = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + std::min<std::size_t>(16, text.size()), hash, 16);
+  if (error != std::errc{} || text.size() < 16 || end != text.data() + 16)
+    fail(ErrorCode::format, concat(source, ": \"", text.substr(0, 16), "\" is no hash of a picture"));
+  return hash;
+}
+
+/// Pictures and classes that were trained on. Both lists are sorted, without repetitions.
+struct TrainingPictures {
+  std::vector<std::uint64_t> hashes;
+  std::vector<std::string> classes;
+
+  [[nodiscard]] bool empty() const { return hashes.empty(); }
+  [[nodiscard]] bool has_picture(std::uint64_t hash) const { return std::ranges::binary_search(hashes, hash); }
+  [[nodiscard]] bool has_class(const std::string& name) const { return std::ranges::binary_search(classes, name); }
+
+  /// Adds another list: weights that training started from had seen theirs.
+  void add(const TrainingPictures& other) {
+    hashes.insert(hashes.end(), other.hashes.begin(), other.hashes.end());
+    classes.insert(classes.end(), other.classes.begin(), other.classes.end());
+    tidy();
+  }
+
+  void tidy() {
+    const auto make_set = [](auto& list) {
+      std::ranges::sort(list);
+      list.erase(std::unique(list.begin(), list.end()), list.end());
+    };
+    make_set(hashes);
+    make_set(classes);
+  }
+};
+
+/// The files of a source; pictures that are drawn have no file and are not listed. Reads every file once. Throws io.
+inline TrainingPictures training_pictures(Context& context, const SampleSource& source) {
+  TrainingPictures pictures;
+  std::vector<std::string> paths;
+  for (index_t i = 0; i < source.size(); ++i) {
+    const DatasetEntry* const entry = source.entry(i);
+    if (entry == nullptr) continue;
+    paths.push_back(entry->image_path);
+    pictures.classes.push_back(entry->class_name);
+  }
+  pictures.hashes = picture_hashes(context, paths);
+  pictures.tidy();
+  return pictures;
+}
+
+/// {"pictures": "16 digits each, one after the other", "classes": [...]}
+inline Json to_json(const TrainingPictures& pictures) {
+  std::string hashes;
+  for (const std::uint64_t hash : pictures.hashes) hashes += hash_text(hash);
+  Json classes = Json::array();
+  for (const std::string& name : pictures.classes) classes.push_back(name);
+  return Json::object().set("pictures", std::move(hashes)).set("classes", std::move(classes));
+}
+
+/// What to_json made. `source` names the file in messages. Throws format, missing.
+inline TrainingPictures training_pictures_from_json(const Json& json, std::string_view source) {
+  TrainingPictures pictures;
+  std::string_view text = json.at("pictures").as_string();
+  for (; !text.empty(); text.remove_prefix(16)) pictures.hashes.push_back(parse_hash(text, source));
+  for (const Json& name : json.at("classes").items()) pictures.classes.push_back(name.as_string());
+  pictures.tidy();  // a file may say anything
+  return pictures;
+}
+
+inline constexpr std::string_view kTrainedOnKey = "trained_on";  ///< in the record of an adapter file
+
+/// What the record of an adapter file says of the pictures that the adapter has seen; nothing if it does not say, as
+/// those of the official code and those trained on drawn pictures do.
+inline std::optional<TrainingPictures> trained_on(const WeightFile& file) {
+  const Json record = detail::recorded(file), *found = record.is_object() ? record.find(kTrainedOnKey) : nullptr;
+  if (found == nullptr) return std::nullopt;
+  return training_pictures_from_json(*found, file.path());
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From scores to the threshold that detection uses: as few false alarms as were asked for, from pictures that are known
+// to be good (CAL-1), or the best F1 from labelled ones; and what so many pictures can tell about the rate of false
+// alarms (CAL-2 in this folder's README).
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../io/json.hpp"
+#include "exact_scores.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// A rate, and the interval that holds the true one with the confidence that was asked for.
+struct RateInterval {
+  double estimate = 0, low = 0, high = 1;
+};
+
+namespace detail {
+
+/// P(X <= k) of a binomial distribution, for 0 < p < 1 and 0 <= k < n. The sum starts at its largest term.
+inline double binomial_at_most(index_t k, index_t n, double p) {
+  const auto choose = [](index_t total, index_t taken) {
+    return std::lgamma(static_cast<double>(total) + 1) - std::lgamma(static_cast<double>(taken) + 1) -
+           std::lgamma(static_cast<double>(total - taken) + 1);
+  };
+  const auto mode = static_cast<index_t>(static_cast<double>(n + 1) * p);
+  const index_t start = std::min(k, mode);
+  const double odds = p / (1 - p), largest = std::exp(choose(n, start) + static_cast<double>(start) * std::log(p) +
+                                                      static_cast<double>(n - start) * std::log1p(-p));
+  double sum = largest, term = largest;
+  for (index_t i = start; i > 0 && term > 0; --i)
+    sum += term *= static_cast<double>(i) / (static_cast<double>(n - i + 1) * odds);
+  term = largest;
+  for (index_t i = start; i < k && term > 0; ++i)
+    sum += term *= static_cast<double>(n - i) / static_cast<double>(i + 1) * odds;
+  return std::min(1.0, sum);
+}
+
+/// The p where P(X <= k) falls to `tail`: it falls from 1 to 0 as p grows.
+inline double binomial_rate(index_t k, index_t n, double tail) {
+  double low = 0, high = 1;
+  constexpr int kHalvings = 60;  // beyond the precision of a double
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (binomial_at_most(k, n, middle) > tail ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+}  // namespace detail
+
+/// Clopper and Pearson's interval for a rate of which k of n were seen (CAL-2). Throws contract.
+inline RateInterval rate_interval(index_t k, index_t n, double confidence = 0.95) {
+  MOECLIP_EXPECT(n > 0 && k >= 0 && k <= n, k, " of ", n, " is no rate");
+  MOECLIP_EXPECT(confidence > 0 && confidence < 1, "a confidence of ", confidence, " is not between 0 and 1");
+  const double tail = (1 - confidence) / 2;
+  RateInterval interval{static_cast<double>(k) / static_cast<double>(n), 0, 1};
+  if (k > 0) interval.low = detail::binomial_rate(k - 1, n, 1 - tail);
+  if (k < n) interval.high = detail::binomial_rate(k, n, tail);
+  return interval;
+}
+
+struct Calibration {
+  std::string how;                  ///< "false positives" or "f1"
+  float threshold = 0;              ///< a score from which on a picture is defective
+  index_t good = 0, defective = 0;  ///< pictures that it comes from
+  index_t false_positives = 0;      ///< good ones at or above it
+  index_t found = 0;                ///< defective ones at or above it
+  double target = 0;                ///< "false positives": the rate that was asked for
+  double confidence = 0.95;         ///< of the interval
+  RateInterval false_positive_rate;
+  bool is_reached = true;  ///< "false positives": so many pictures can show a rate that small
+};
+
+/// The smallest number of good pictures from which a rate of false alarms of `target` can follow.
+inline index_t pictures_for(double target) { return static_cast<index_t>(std::ceil(1 / target - 1e-9)) - 1; }
+
+namespace detail {
+
+/// Fills in what is known of `calibration` once its threshold is.
+inline void count_verdicts(Calibration& calibration, std::span<const float> scores,
+                           std::span<const std::uint8_t> labels) {
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const bool is_flagged = scores[i] >= calibration.threshold;
+    (labels[i] != 0 ? calibration.defective : calibration.good) += 1;
+    if (is_flagged) (labels[i] != 0 ? calibration.found : calibration.false_positives) += 1;
+  }
+  if (calibration.good > 0)
+    calibration.false_positive_rate =
+        rate_interval(calibration.false_positives, calibration.good, calibration.confidence);
+}
+
+}  // namespace detail
+
+/// The lowest threshold that lets a new good picture be called defective with a probability of at most `target`
+/// (CAL-1). If there are too few pictures for that, it lies just above all of them. Throws contract without pictures,
+/// or for a target out of (0, 1).
+inline Calibration calibrate_on_good(std::vector<float> scores, double target, double confidence = 0.95) {
+  MOECLIP_EXPECT(!scores.empty(), "a threshold cannot be taken from no pictures");
+  MOECLIP_EXPECT(target > 0 && target < 1, "a rate of false alarms of ", target, " is not between 0 and 1");
+  expect_ordered(scores);
+  std::ranges::sort(scores, [](float a, float b) { return a > b; });
+  const auto n = std::ssize(scores);
+  const auto allowed = static_cast<index_t>(std::floor(target * static_cast<double>(n + 1) + 1e-9)) - 1;
+  Calibration calibration;
+  calibration.how = "false positives";
+  calibration.target = target;
+  calibration.confidence = confidence;
+  calibration.is_reached = allowed >= 0;
+  const float bound = scores[static_cast<std::size_t>(std::max<index_t>(0, allowed))];
+  calibration.threshold = std::nextafter(bound, std::numeric_limits<float>::infinity());
+  detail::count_verdicts(calibration, scores, std::vector<std::uint8_t>(scores.size(), 0));
+  return calibration;
+}
+
+/// The threshold of the best F1 (EVA-3). Throws contract unless there are good and defective pictures.
+inline Calibration calibrate_on_labelled(std::span<const float> scores, std::span<const std::uint8_t> labels,
+                                         double confidence = 0.95) {
+  const Metrics metrics = measure(scores, labels);
+  MOECLIP_EXPECT(metrics.auroc.is_defined(),
+                 "the best F1 needs good and defective pictures: ", metrics.auroc.undefined);
+  Calibration calibration;
+  calibration.how = "f1";
+  calibration.confidence = confidence;
+  calibration.threshold = static_cast<float>(metrics.f1_threshold);
+  detail::count_verdicts(calibration, scores, labels);
+  return calibration;
+}
+
+/// What a calibration is valid for, and where it came from.
+struct CalibrationFile {
+  Calibration calibration;
+  std::optional<float> pixel_threshold;  ///< of the probability map
+  std::string clip, adapter;             ///< hashes of the weights
+  std::string words;                     ///< hash of the sentences; for those who want to know
+  std::string domain;                    ///< "industrial" or "medical": decides how scores are made
+  index_t image_size = 0;
+};
+
+inline Json to_json(const CalibrationFile& file) {
+  const Calibration& c = file.calibration;
+  Json json = Json::object();
+  json.set("format", "moeclip calibration 1").set("threshold", c.threshold);
+  json.set("pixel_threshold", file.pixel_threshold ? Json(*file.pixel_threshold) : Json());
+  json.set("how", c.how);
+  if (c.target > 0) json.set("target_false_positive_rate", c.target).set("is_target_reached", c.is_reached);
+  json.set("good", c.good).set("false_positives", c.false_positives);
+  json.set("defective", c.defective).set("found", c.found);
+  json.set("false_positive_rate", Json::object()
+                                      .set("estimate", c.false_positive_rate.estimate)
+                                      .set("low", c.false_positive_rate.low)
+                                      .set("high", c.false_positive_rate.high)
+                                      .set("confidence", c.confidence));
+  return json.set("clip", file.clip)
+      .set("adapter", file.adapter)
+      .set("words", file.words)
+      .set("domain", file.domain)
+      .set("image_size", file.image_size);
+}
+
+/// What of a calibration detection needs. Throws format or missing, naming `source`.
+inline CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
+  if (!json.is_object() || json.find("format") == nullptr || json.at("format") != Json("moeclip calibration 1"))
+    fail(ErrorCode::format, concat(source, ": is no calibration; `moeclip calibrate` writes one"));
+  CalibrationFile file;
+  file.calibration.how = json.at("how").as_string();
+  const auto threshold = [&](const Json& value) {
+    const auto number = static_cast<float>(value.as_number());
+    if (!std::isfinite(number)) fail(ErrorCode::format, concat(source, ": a threshold is no number"));
+    return number;
+  };
+  file.calibration.threshold = threshold(json.at("threshold"));
+  if (const Json& pixel = json.at("pixel_threshold"); !pixel.is_null()) file.pixel_threshold = threshold(pixel);
+  file.clip = json.at("clip").as_string();
+  file.adapter = json.at("adapter").as_string();
+  file.words = json.at("words").as_string();
+  file.domain = json.at("domain").as_string();
+  file.image_size = json.at("image_size").as_int64();
+  return file;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

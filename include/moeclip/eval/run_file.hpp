@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// An evaluation on disk: a safetensors file, whole or not there. Its metadata say what was evaluated and how (JSON),
+// "pictures" holds a line of JSON per picture, "pixels.default.000000" and so on the table of each row
+// (eval/score_table_file.hpp), rows by name. The same pictures give the same bytes.
+
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../io/safetensors_writer.hpp"
+#include "../io/weights.hpp"
+#include "evaluation_run.hpp"
+#include "score_table_file.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+namespace detail {
+
+inline constexpr std::string_view kRunKey = "moeclip.evaluation", kPicturesTensor = "pictures";
+inline constexpr index_t kRunFormat = 1;
+
+inline Json to_json(const PictureRecord& p, const RunSettings& settings) {
+  Json json = Json::object();
+  json.set("set", p.set).set("path", p.path).set("class", p.class_name).set("row", p.row);
+  json.set("label", p.label).set("has_mask", p.has_mask).set("hash", hash_text(p.hash));
+  json.set("was_trained_on", p.was_trained_on);
+  if (!p.is_judged()) return json.set("error", p.error);
+  const auto range = [](const ValueRange& map) { return Json::array().push_back(map.lowest).push_back(map.highest); };
+  if (settings.has_default) json.set("score", p.score);
+  json.set("class_score", p.class_score);
+  if (settings.has_default) json.set("map", range(p.probability));
+  if (settings.has_released) json.set("reference_map", range(p.reference));
+  return json;
+}
+
+/// A number that fits a float. Throws format.
+inline float stated_float(const Json& value, std::string_view source) {
+  const auto number = static_cast<float>(value.as_number());
+  if (!std::isfinite(number)) fail(ErrorCode::format, concat(source, ": a score is no number"));
+  return number;
+}
+
+inline PictureRecord picture_from_json(const Json& json, const RunSettings& settings, std::string_view source) {
+  PictureRecord p;
+  p.set = json.at("set").as_string();
+  p.path = json.at("path").as_string();
+  p.class_name = json.at("class").as_string();
+  p.row = json.at("row").as_string();
+  p.label = json.at("label").as_int64() != 0 ? 1 : 0;
+  p.has_mask = json.at("has_mask").as_bool();
+  p.hash = parse_hash(json.at("hash").as_string(), source);
+  p.was_trained_on = json.at("was_trained_on").as_bool();
+  if (const Json* const error = json.find("error")) {
+    p.error = error->as_string();
+    if (p.error.empty()) fail(ErrorCode::format, concat(source, ": an error without a name"));
+    return p;
+  }
+  const auto range = [&](const char* name) {
+    return ValueRange{stated_float(json.at(name).at(0), source), stated_float(json.at(name).at(1), source)};
+  };
+  p.class_score = stated_float(json.at("class_score"), source);
+  if (settings.has_default) p.score = stated_float(json.at("score"), source);
+  if (settings.has_default) p.probability = range("map");
+  if (settings.has_released) p.reference = range("reference_map");
+  return p;
+}
+
+/// The rows of all judged pictures, sorted.
+inline std::vector<std::string> row_keys(const EvaluationRun& run) {
+  std::set<std::string> keys;
+  for (const auto& [key, record] : run.pictures)
+    if (record.is_judged()) keys.insert(record.row_key());
+  return {keys.begin(), keys.end()};
+}
+
+/// The tables of a run with the names of their tensors.
+inline std::vector<std::pair<std::string, ScoreTable*>> named_tables(EvaluationRun& run) {
+  std::vector<std::pair<std::string, ScoreTable*>> tables;
+  const std::vector<std::string> rows = row_keys(run);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string number = concat(1'000'000 + i).substr(1);
+    if (run.standard) tables.emplace_back("pixels.default." + number, &run.standard->pixel_table(rows[i]));
+    if (run.released) tables.emplace_back("pixels.released." + number, &run.released->pixel_table(rows[i]));
+  }
+  return tables;
+}
+
+/// The bytes of a tensor of bytes.
+inline std::vector<std::byte> byte_tensor(const WeightFile& file, const std::string& name) {
+  if (file.entry(name).dtype != DType::u8)
+    fail(ErrorCode::format, concat(file.path(), ": tensor ", in_quotes(name), " is no string of bytes"));
+  std::vector<std::byte> bytes;
+  file.stored_bytes(name, [&](Bytes piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
+  return bytes;
+}
+
+/// Throws format unless the table of a row holds as many pixels as its pictures have.
+inline void expect_pixels(const ScoreTable& table, std::uint64_t wanted, const std::string& place) {
+  const ScoreTotals& totals = table.totals();
+  if (totals.positives > wanted || totals.negatives != wanted - totals.positives)
+    fail(ErrorCode::format, concat(place, ": the table has ", totals.positives, " + ", totals.negatives,
+                                   " pixels, its pictures have ", wanted));
+}
+
+/// Reads the tables of a run whose pictures are there, and gives the pictures to the evaluations.
+inline void read_tables(const WeightFile& file, EvaluationRun& run) {
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> pixels;  // of a row: marked pictures, all pictures
+  const auto each = static_cast<std::uint64_t>(run.settings.image_size * run.settings.image_size);
+  for (const auto& [key, record] : run.pictures) {
+    if (!record.is_judged()) continue;
+    auto& [marked, all] = pixels[record.row_key()];
+    marked += record.has_mask ? each : 0;
+    all += each;
+    if (run.standard) run.standard->add(record.row_key(), scores_of(record, false));
+    if (run.released) run.released->add(record.row_key(), scores_of(record, true));
+  }
+  auto row = pixels.begin();
+  for (const auto& [name, table] : named_tables(run)) {  // one or two per row, in the order of `pixels`
+    const std::string place = concat(file.path(), ": ", name);
+    const bool is_released = name.starts_with("pixels.released");
+    const std::vector<std::byte> bytes = byte_tensor(file, name);
+    table->merge(ScoreTableFile::decode(bytes, place));
+    expect_pixels(*table, is_released ? row->second.second : row->second.first, place);
+    if (is_released || !run.released) ++row;
+  }
+}
+
+}  // namespace detail
+
+/// A line of JSON for each picture, in order: "pictures" of the file, and pictures.jsonl.
+inline std::string picture_lines(const EvaluationRun& run) {
+  std::string lines;
+  for (const auto& [key, record] : run.pictures) lines += dump_json(detail::to_json(record, run.settings)) + "\n";
+  return lines;
+}
+
+/// Writes the state of `run`. Throws io.
+inline void write_run(const std::string& path, EvaluationRun& run) {
+  const std::string lines = picture_lines(run);
+  const auto tables = detail::named_tables(run);
+  SafetensorsWriter writer(path);
+  writer.set_metadata(std::string(detail::kRunKey), dump_json(Json::object()
+                                                                  .set("format", index_t{detail::kRunFormat})
+                                                                  .set("settings", to_json(run.settings))
+                                                                  .set("isa", run.isa)
+                                                                  .set("shard", run.shard.number)
+                                                                  .set("shards", run.shard.count)
+                                                                  .set("assigned", run.assigned)
+                                                                  .set("done", std::ssize(run.pictures))));
+  writer.announce(std::string(detail::kPicturesTensor), DType::u8, {std::ssize(lines)});
+  for (const auto& [name, table] : tables)
+    writer.announce(name, DType::u8, {static_cast<index_t>(ScoreTableFile::encode(*table).size())});
+  writer.begin();
+  writer.write_raw(as_bytes(lines));  // sorts before "pixels"
+  std::map<std::string, ScoreTable*> sorted(tables.begin(), tables.end());
+  for (const auto& [name, table] : sorted) writer.write_raw(ScoreTableFile::encode(*table));
+  writer.commit();
+}
+
+/// What a state file says about itself.
+struct RunManifest {
+  RunSettings settings;
+  Shard shard;
+  index_t assigned = 0, done = 0;
+  std::string isa;
+};
+
+/// Reads that, without pictures and tables. Throws format, missing, unsupported.
+inline RunManifest read_manifest(const WeightFile& file) {
+  const std::string* const text = find_metadata(file.metadata(), detail::kRunKey);
+  if (text == nullptr) fail(ErrorCode::format, concat(file.path(), ": is no state of an evaluation"));
+  const Json json = parse_json(*text, file.path());
+  if (const index_t format = json.at("format").as_int64(); format != detail::kRunFormat)
+    fail(ErrorCode::unsupported,
+         concat(file.path(), ": is a state of format ", format, "; ", index_t{detail::kRunFormat}, " is known"));
+  RunManifest manifest;
+  manifest.settings = run_settings_from_json(json.at("settings"), file.path());
+  manifest.isa = json.at("isa").as_string();
+  manifest.shard.count = detail::stated_count(json, "shards", kMostShards, file.path());
+  manifest.shard.number = detail::stated_count(json, "shard", manifest.shard.count, file.path());
+  manifest.assigned = detail::stated_count(json, "assigned", detail::kMostPictures, file.path());
+  manifest.done = detail::stated_count(json, "done", manifest.assigned, file.path());
+  if (manifest.shard.number < 1) fail(ErrorCode::format, concat(file.path(), ": is of shard 0"));
+  return manifest;
+}
+
+/// Reads a state. Throws as read_manifest does, and format if its parts do not fit together.
+inline EvaluationRun read_run(const WeightFile& file) {
+  const RunManifest manifest = read_manifest(file);
+  EvaluationRun run(manifest.settings, manifest.shard, manifest.assigned);
+  run.isa = manifest.isa;
+  const std::vector<std::byte> bytes = detail::byte_tensor(file, std::string(detail::kPicturesTensor));
+  std::string_view rest = as_text(bytes);
+  for (index_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string place = concat(file.path(), ": picture ", number);
+    PictureRecord record = detail::picture_from_json(parse_json(rest.substr(0, end), place), manifest.settings, place);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (!run.pictures.emplace(record.key(), record).second) fail(ErrorCode::format, concat(place, ": is named twice"));
+  }
+  if (std::ssize(run.pictures) != manifest.done)
+    fail(ErrorCode::format,
+         concat(file.path(), ": holds ", run.pictures.size(), " pictures, but says ", manifest.done));
+  detail::read_tables(file, run);
+  return run;
+}
+
+inline EvaluationRun read_run(const std::string& path) { return read_run(WeightFile::open(path)); }
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

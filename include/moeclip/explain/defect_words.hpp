@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The words that an explanation may use for a defect, and their directions in CLIP's space, from sentences such as
+// "a photo of a gear with a scratch." and "a scratched gear.". A vocabulary of one's own is JSON, `{}` for the object:
+//
+//     {"normal": ["{}", "a flawless {}"], "words": {"scratch": ["a {} with a scratch", "a scratched {}"]}}
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../anomaly/detector.hpp"
+#include "../data/synthetic_captions.hpp"
+#include "../io/file.hpp"
+#include "../io/json.hpp"
+
+namespace moeclip::inline MOECLIP_ABI_NS {
+
+/// One kind of defect and the phrases for it; each has one {}.
+struct DefectWord {
+  std::string word;
+  std::vector<std::string> phrases;
+};
+
+struct DefectVocabulary {
+  std::vector<std::string> normal;  ///< phrases for an object without defect
+  std::vector<DefectWord> words;
+};
+
+/// The twelve kinds that synthetic pictures have (data/synthetic_captions.hpp), in the words of their captions.
+inline DefectVocabulary default_vocabulary() {
+  DefectVocabulary vocabulary;
+  vocabulary.normal.assign(synthetic::kGoodPhrases.begin(), synthetic::kGoodPhrases.end());
+  for (std::size_t i = 0; i < synthetic::kDefectNames.size(); ++i)
+    vocabulary.words.push_back(
+        {std::string(synthetic::kDefectNames[i]),
+         {std::string(synthetic::kDefectWords[i].with), std::string(synthetic::kDefectWords[i].adjective)}});
+  return vocabulary;
+}
+
+namespace detail {
+
+/// A list of phrases with one {} each. Throws format.
+inline std::vector<std::string> read_phrases(const Json& list, const std::string& place) {
+  std::vector<std::string> phrases;
+  const bool is_list = list.is_array() && list.size() > 0;
+  if (!is_list) fail(ErrorCode::format, concat(place, ": a list of phrases is wanted, such as [\"a {} with a hole\"]"));
+  for (const Json& phrase : list.items()) {
+    const std::string text = phrase.is_string() ? phrase.as_string() : "";
+    if (text.find("{}") == std::string::npos || text.find("{}") != text.rfind("{}"))
+      fail(ErrorCode::format, concat(place, ": a phrase has one {} in the place of the object"));
+    phrases.push_back(text);
+  }
+  return phrases;
+}
+
+}  // namespace detail
+
+/// A vocabulary from JSON; without "normal" the default phrases. Throws format, with the place.
+inline DefectVocabulary parse_vocabulary(const Json& json, const std::string& source) {
+  DefectVocabulary vocabulary = default_vocabulary();
+  vocabulary.words.clear();
+  if (!json.is_object()) fail(ErrorCode::format, concat(source, ": an object with \"words\" is wanted"));
+  for (const auto& [key, value] : json.members()) {
+    if (key == "normal") {
+      vocabulary.normal = detail::read_phrases(value, concat(source, ": \"normal\""));
+    } else if (key == "words" && value.is_object()) {
+      for (const auto& [word, phrases] : value.members())
+        vocabulary.words.push_back({word, detail::read_phrases(phrases, concat(source, ": \"", word, "\""))});
+    } else {
+      fail(ErrorCode::format, concat(source, ": \"", key, "\" is not \"normal\" (a list) or \"words\" (an object)"));
+    }
+  }
+  if (vocabulary.words.size() < 2)
+    fail(ErrorCode::format, concat(source, ": at least two words are wanted, to choose between"));
+  return vocabulary;
+}
+
+/// The same from a file. Throws io too.
+inline DefectVocabulary read_vocabulary(const std::string& path) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 20;
+  return parse_vocabulary(parse_json(as_text(read_file(path, kMostBytes)), path), path);
+}
+
+/// A vocabulary about one class of objects, in CLIP's space.
+template <class T>
+struct DefectWords {
+  std::string class_name;
+  std::vector<std::string> words;  ///< W of them
+  Tensor<T> directions;            ///< (1 + W, C) unit length: row 0 without defect, then word by word
+};
+
+/// Encodes a vocabulary with `class_name`, a readable noun, in the place of the object.
+template <class T>
+DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::string& class_name,
+                            const DefectVocabulary& vocabulary = default_vocabulary()) {
+  DefectWords<T> words{class_name, {}, Tensor<T>({1 + std::ssize(vocabulary.words), clip.config().embed})};
+  const auto encode = [&](const std::vector<std::string>& phrases, index_t row) {
+    std::vector<std::string> sentences;
+    for (const std::string& phrase : phrases)
+      for (const std::string_view pattern : kTemplates)
+        sentences.push_back(detail::fill_in(pattern, detail::fill_in(phrase, class_name)));
+    const Tensor<T> vectors = clip.encode_text(context, sentences);
+    detail::mean_direction<T>(vectors.template view<2>(), words.directions.data() + row * clip.config().embed);
+  };
+  encode(vocabulary.normal, 0);
+  for (const DefectWord& word : vocabulary.words) {
+    words.words.push_back(word.word);
+    encode(word.phrases, std::ssize(words.words));
+  }
+  return words;
+}
+
+}  // namespace moeclip::inline MOECLIP_ABI_NS

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""moeclip explain: sentences with their evidence, figures, a vocabulary of one's own, and the measurement."""
+import json
+import struct
+import unittest
+
+from support import ToolTest, png
+
+
+def size_of(path):
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    return struct.unpack(">II", data[16:24])
+
+
+class ExplainTest(ToolTest):
+    def test_drawn_picture(self):
+        out = self.folder / "figures"
+        (result,) = self.objects("explain", "--out", out)
+        found = result["explanation"]
+        self.assertEqual(result["class"], "gear")
+        self.assertIn(found["place"], found["sentence"])
+        self.assertEqual(found["is_anomalous"], found["score"] >= found["threshold"])
+        words = found["words"]
+        self.assertEqual(len(words), 12)
+        self.assertEqual(words, sorted(words, key=lambda word: -word["score"]))
+        self.assertAlmostEqual(found["lead"], words[0]["score"] - words[1]["score"], places=6)
+        self.assertGreater(found["noise"], 0)
+        self.assertEqual("Not certain" in found["sentence"], found["is_anomalous"] and not found["is_certain"])
+        self.assertTrue(0 <= found["carrier"]["cam_share"] <= 1)
+        self.assertEqual([block["block"] for block in result["blocks"]], [1, 2, 3, 4])
+        for block in result["blocks"]:
+            self.assertAlmostEqual(sum(block["load"]), 1, places=6)
+            self.assertAlmostEqual(block["etf_target"], -1 / 3, places=6)
+            for e in range(4):
+                self.assertAlmostEqual(block["cosines"][e][e], 1, places=5)
+        self.assertEqual(len(result["figures"]), 8)  # map, four blocks, cosines, load, what each expert sees
+        for figure in result["figures"]:
+            width, height = size_of(out / figure["path"].split("/")[-1])
+            self.assertTrue(200 < width <= 560 and height > 100)
+            self.assertTrue(figure["title"] and figure["description"].endswith("."))
+        self.assertIn("--force", self.message(1, "explain", "--out", out))
+        text = self.output("explain", "--out", out, "--force", "--threads", 1)
+        self.assertIn(found["sentence"], text)
+
+    def test_own_picture_and_vocabulary(self):
+        gray = bytes([120, 122, 125] * 64 * 48)
+        picture, mask = self.write("plate.png", png(64, 48, gray)), self.write("mask.png", png(64, 48, bytes(64 * 48 * 3)))
+        words = self.write("words.json", json.dumps(
+            {"words": {"hole": ["a {} with a hole"], "stain": ["a stained {}"], "dent": ["a dented {}"]}}).encode())
+        (result,) = self.objects("explain", picture, "--mask", mask, "--class", "plate", "--vocabulary", words,
+                                 "--threshold", 1)
+        found = result["explanation"]
+        self.assertFalse(found["is_anomalous"] or found["is_certain"])
+        self.assertIn("Nothing counts as abnormal", found["sentence"])
+        self.assertEqual({word["word"] for word in found["words"]}, {"hole", "stain", "dent"})
+        self.assertEqual(result["figures"], [])
+
+    def test_measurement(self):
+        (result,) = self.objects("explain", "--benchmark", 12)
+        self.assertAlmostEqual(result["chance"], 1 / 12)
+        ways = {row["way"]: row for row in result["rows"] if row["group"] == "all kinds"}
+        self.assertEqual(ways["explain"]["answers"], 12)
+        self.assertEqual(ways["plain CLIP, whole picture"]["answers"], 12)
+        certain = ways.get("explain, certain", {"answers": 0})["answers"]
+        self.assertEqual(certain + ways["explain, not certain"]["answers"], 12)
+        for row in result["rows"]:
+            self.assertTrue(0 <= row["low"] <= row["right"] / row["answers"] <= row["high"] <= 1)
+        self.assertIn("95 %", self.run_tool("explain", "--benchmark", 3, "--categories", "seen")[0])
+
+    def test_command_line(self):
+        for words, part in [(["--adapter", "x"], "--clip"), (["--mask", "x"], "--mask"), (["x", "--benchmark", 3], "draws"),
+                            (["--benchmark", 0], "--benchmark"), (["--threshold", 2], "--threshold")]:
+            self.assertIn(part, self.message(2, "explain", *words))
+        bad = self.write("bad.json", b'{"words": {"hole": ["no place"], "dent": ["a dented {}"]}}')
+        self.assertIn("{}", self.message(3, "explain", "--vocabulary", bad))
+        self.run_tool("explain", self.folder / "missing.png", code=1)
+
+
+if __name__ == "__main__":
+    unittest.main()

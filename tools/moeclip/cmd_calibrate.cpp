@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// moeclip calibrate: scores of pictures that are known to be good, or good and defective, in; the threshold for
+// `moeclip detect` out.
+
+#include <algorithm>
+#include <moeclip/eval/calibrate.hpp>
+#include <moeclip/io/json_writer.hpp>
+#include <set>
+
+#include "commands.hpp"
+#include "eval.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::fixed;
+
+namespace {
+
+struct CalibrateSettings {
+  EvalSettings eval;
+  std::string from, out = "calibration.json";
+  std::vector<std::string> classes;
+  std::optional<double> false_positives, quantile;
+  double confidence = 0.95;
+  bool is_best_f1 = false, is_json = false, is_forced = false;
+
+  [[nodiscard]] double target() const { return quantile ? 1 - *quantile : false_positives.value_or(0.01); }
+  [[nodiscard]] bool is_wanted(const std::string& class_name) const {
+    return classes.empty() || std::ranges::find(classes, class_name) != classes.end();
+  }
+};
+
+bool parse(Words words, CalibrateSettings& s) {
+  Options options("calibrate",
+                  "Find the score from which a picture is to be called defective: from good pictures alone, so that at "
+                  "most a given share of new good ones is called so, or from labelled ones, for the best F1. "
+                  "`moeclip detect --calibration FILE` uses it.");
+  s.eval.declare(options);
+  options.value("from", s.from, "RUN", "instead of DATA: a folder, state or pictures.jsonl of `moeclip eval`");
+  options.value("false-positives", s.false_positives, "RATE",
+                "share of good pictures that may be called defective; default 0.01");
+  options.value("quantile", s.quantile, "Q", "the same as --false-positives 1-Q");
+  options.flag("best-f1", s.is_best_f1, "the threshold of the best F1, from good and defective pictures");
+  options.repeated("class", s.classes, "NAME", "only pictures of this class");
+  options.value("confidence", s.confidence, "C", "of the interval of the rate of false alarms");
+  options.value("out", s.out, "FILE", "to write; default calibration.json");
+  options.flag("json", s.is_json, "print what is written, on one line");
+  options.flag("force", s.is_forced, "replace FILE");
+  if (!options.parse(words)) return false;
+  s.eval.protocol = "default";
+  s.eval.finish();
+  if (s.from.empty() == s.eval.data.empty()) throw UsageError("give data sets, or --from RUN; not both");
+  if (!s.from.empty() && !s.eval.clip.empty()) throw UsageError("--from RUN holds scores already; it takes no --clip");
+  if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
+  if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
+  if (!(s.target() > 0 && s.target() < 1)) throw UsageError("--false-positives and --quantile lie between 0 and 1");
+  if (!(s.confidence > 0 && s.confidence < 1)) throw UsageError("--confidence lies between 0 and 1");
+  return true;
+}
+
+/// Pictures with scores, and what is known about the model that gave them.
+struct Scored {
+  std::vector<moeclip::PictureRecord> pictures;
+  std::optional<moeclip::RunSettings> settings;
+  std::optional<float> best_pixel_threshold;
+};
+
+/// The pixel threshold of the best F1 over all pictures.
+std::optional<float> best_pixel_threshold(const CalibrateSettings& s, moeclip::EvaluationRun& run) {
+  moeclip::ScoreTable all(run.settings.pixels);
+  std::set<std::string> rows;
+  for (const auto& [key, record] : run.pictures)
+    if (record.is_judged() && s.is_wanted(record.class_name)) rows.insert(record.row_key());
+  for (const std::string& row : rows) all.merge(run.standard->pixel_table(row));
+  const moeclip::Metrics metrics = all.metrics();
+  if (!metrics.auroc.is_defined()) return std::nullopt;
+  return static_cast<float>(metrics.f1_threshold);
+}
+
+Scored scored_of(const CalibrateSettings& s, moeclip::EvaluationRun& run) {
+  Scored scored;
+  scored.settings = run.settings;
+  for (const auto& [key, record] : run.pictures) scored.pictures.push_back(record);
+  if (s.is_best_f1) scored.best_pixel_threshold = best_pixel_threshold(s, run);
+  return scored;
+}
+
+/// Runs the model; of data sets, only the pictures that are needed.
+Scored judge(const CalibrateSettings& s) {
+  EvalData data = collect_pictures(s.eval);
+  std::erase_if(data.pictures, [&](const EvalPicture& picture) {
+    return !s.is_wanted(picture.record.class_name) || (!s.is_best_f1 && picture.record.label != 0);
+  });
+  if (data.pictures.empty())
+    moeclip::fail(moeclip::ErrorCode::missing, "there is no good picture to take a threshold from");
+  const EvalModel model = load_model(s.eval, data);
+  for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) say(note);
+  moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
+  if (!judge_pictures(s.eval, model, data, "", run))
+    moeclip::fail(moeclip::ErrorCode::contract, "stopped; nothing was written");
+  return scored_of(s, run);
+}
+
+/// The pictures of a pictures.jsonl, which does not say what model gave the scores.
+Scored read_lines(const std::string& path) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
+  moeclip::RunSettings settings;
+  settings.has_released = false;
+  Scored scored;
+  const std::vector<std::byte> bytes = moeclip::read_file(path, kMostBytes);
+  std::string_view rest = moeclip::as_text(bytes);
+  for (int number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string place = concat(path, ": line ", number);
+    scored.pictures.push_back(
+        moeclip::detail::picture_from_json(moeclip::parse_json(rest.substr(0, end), place), settings, place));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return scored;
+}
+
+Scored collect(const CalibrateSettings& s) {
+  if (s.from.empty()) return judge(s);
+  if (s.from.ends_with(".jsonl")) return read_lines(s.from);
+  const std::string path = moeclip::is_directory(s.from) ? moeclip::join_path(s.from, state_name({})) : s.from;
+  moeclip::EvaluationRun run = moeclip::read_run(path);
+  if (!run.is_complete() || run.shard.count > 1)
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  concat(path, ": is not a whole evaluation; finish it, or put its shards together first"));
+  if (!run.standard)
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  concat(path, ": has no scores of the default protocol, which detection uses"));
+  return scored_of(s, run);
+}
+
+moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& scored) {
+  std::vector<float> scores, good, good_peaks;
+  std::vector<std::uint8_t> labels;
+  for (const moeclip::PictureRecord& record : scored.pictures) {
+    if (!record.is_judged() || !s.is_wanted(record.class_name)) continue;
+    scores.push_back(record.score);
+    labels.push_back(record.label != 0 ? 1 : 0);
+    if (record.label != 0) continue;
+    good.push_back(record.score);
+    good_peaks.push_back(record.probability.highest);
+  }
+  if (good.empty()) moeclip::fail(moeclip::ErrorCode::missing, "there is no good picture to take a threshold from");
+  moeclip::CalibrationFile file;
+  if (s.is_best_f1) {
+    file.calibration = moeclip::calibrate_on_labelled(scores, labels, s.confidence);
+    file.pixel_threshold = scored.best_pixel_threshold;
+  } else {
+    file.calibration = moeclip::calibrate_on_good(good, s.target(), s.confidence);
+    file.pixel_threshold = moeclip::calibrate_on_good(good_peaks, s.target(), s.confidence).threshold;
+  }
+  if (!scored.settings) return file;
+  file.clip = scored.settings->clip;
+  file.adapter = scored.settings->adapter;
+  file.words = scored.settings->words;
+  file.domain = scored.settings->domain == moeclip::Domain::medical ? "medical" : "industrial";
+  file.image_size = scored.settings->image_size;
+  return file;
+}
+
+std::string percent(double rate) { return fixed(100 * rate, 2) + " %"; }
+
+std::string text_of(const CalibrateSettings& s, const moeclip::CalibrationFile& file) {
+  const moeclip::Calibration& c = file.calibration;
+  std::string text = concat("threshold ", c.threshold, " (", s.is_best_f1 ? "best F1" : "false alarms at most ",
+                            s.is_best_f1 ? "" : percent(c.target), ")\n");
+  if (file.pixel_threshold) text += concat("pixel threshold ", *file.pixel_threshold, "\n");
+  text += concat(c.false_positives, " of ", c.good, " good pictures are called defective");
+  if (c.defective > 0) text += concat(", ", c.found, " of ", c.defective, " defective ones are found");
+  text += concat("\nrate of false alarms: between ", percent(c.false_positive_rate.low), " and ",
+                 percent(c.false_positive_rate.high), " with ", percent(c.confidence), " confidence\n");
+  if (!c.is_reached)
+    text += concat(c.good, " good pictures cannot show a rate of ", percent(c.target), ": ",
+                   moeclip::pictures_for(c.target), " are needed; the threshold lies above all of them\n");
+  return text + concat(printable(s.out), "\n");
+}
+
+}  // namespace
+
+int run_calibrate(Words words) {
+  CalibrateSettings s;
+  if (!parse(words, s)) return kOk;
+  expect_writable(s.out, s.is_forced);
+  const moeclip::CalibrationFile file = calibrate(s, collect(s));
+  const moeclip::Json json = to_json(file);
+  moeclip::write_file(s.out, moeclip::as_bytes(moeclip::dump_json(json, 1) + "\n"));
+  print(s.is_json ? moeclip::dump_json(json) + "\n" : text_of(s, file));
+  return kOk;
+}
+
+}  // namespace cli

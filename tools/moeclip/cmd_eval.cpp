@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// moeclip eval: data sets as they were downloaded in, the table of metrics out.
+
+#include <chrono>
+#include <cstdlib>
+
+#include "commands.hpp"
+#include "eval.hpp"
+#include "eval_report.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+
+void EvalSettings::declare(Options& options) {
+  options.value("clip", clip, "FILE", "CLIP weights; default: the built-in tiny model with its adapter");
+  options.value("adapter", adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
+  options.positionals("DATA", more_data, 0, "data sets: folders as they were downloaded, or lists (.jsonl)");
+  options.repeated("data", data, "DATA", "the same as an option");
+  options.choice("split", split, {"test", "train", "valid", "all"}, "what is taken of folders that have parts");
+  options.value("words", words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
+  options.choice("domain", domain, {"auto", "industrial", "medical"},
+                 "how pictures are scored; auto: medical for the known medical sets");
+  options.value("image-size", image_size, "S",
+                "side of the square that the model sees; default: that of the adapter's training, else 518");
+  options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
+  options.flag("allow-training-pictures", allows_training_pictures,
+               "judge pictures too that the adapter was trained on; the figures say nothing about new ones then");
+  options.value("threads", threads, "N", "default: one per core");
+}
+
+void EvalSettings::finish() {
+  data.insert(data.end(), more_data.begin(), more_data.end());
+  if (clip.empty() && !adapter.empty()) throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
+  if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
+    throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
+  if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
+  Options options("eval",
+                  "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
+                  "and F1-max of pictures, these and AUPRO of pixels.");
+  s.declare(options);
+  options.choice("protocol", s.protocol, {"both", "default", "released"},
+                 "scores as they are, or stretched over all pictures of a class as the official code does");
+  options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
+  options.value("threshold", s.threshold, "T",
+                "picture score from which verdicts are counted as defective; default 0.5");
+  options.value("out", s.out, "DIR", "write results.json, pictures.jsonl and the state there");
+  options.value("shard", s.shard, "I/N",
+                "judge only part I of N, and write its state; auto: as the array of Slurm or an indexed job says");
+  options.flag("resume", s.is_resumed, "go on with the state in DIR: pictures that are in it are not judged again");
+  options.value("checkpoint-seconds", s.checkpoint_seconds, "S", "write the state whenever S seconds have passed");
+  report.declare(options);
+  options.flag("json", s.is_json, "one JSON object");
+  options.flag("force", s.is_forced, "begin anew although DIR holds an evaluation");
+  options.note(
+      "--shard auto reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _STEP, or JOB_COMPLETION_INDEX (from 0) and "
+      "JOB_COMPLETIONS; auto/N gives the number of parts. `moeclip merge` puts them together.");
+  options.note("Ctrl-C lets the picture end, writes the state and stops with exit code 3; --resume goes on.");
+  if (!options.parse(words)) return false;
+  s.finish();
+  if (s.data.empty()) throw UsageError("a data set is missing: a folder or a list of pictures");
+  if (s.is_resumed && s.is_forced) throw UsageError("--resume goes on, --force begins anew; choose one");
+  if (s.out.empty() && (s.is_resumed || !s.shard.empty())) throw UsageError("--shard and --resume need --out DIR");
+  if (!s.shard.empty() && !report.path.empty())
+    throw UsageError("a shard has no report; `moeclip merge --report` writes that of all shards");
+  report.finish(s.is_forced);
+  return true;
+}
+
+moeclip::Shard shard_of(const EvalSettings& s) {
+  if (s.shard.empty()) return {};
+  try {
+    return moeclip::parse_shard(s.shard, [](const char* name) -> const char* { return std::getenv(name); });
+  } catch (const moeclip::Error& error) {
+    throw UsageError(concat("--shard: ", error.what()));
+  }
+}
+
+/// Throws io if files are there that may not be replaced.
+void expect_free(const EvalSettings& s, const moeclip::Shard& shard) {
+  if (s.out.empty() || s.is_resumed) return;
+  const std::string state = s.file(state_name(shard));
+  if (!s.is_forced && moeclip::file_exists(state))
+    moeclip::fail(moeclip::ErrorCode::io,
+                  concat(state, ": an evaluation is there already; --resume goes on with it, --force begins anew"));
+  if (shard.count > 1) return;
+  for (const char* name : {kPicturesFile, kResultsFile}) expect_writable(s.file(name), s.is_forced);
+}
+
+/// The state of an earlier process, or a new one.
+moeclip::EvaluationRun start(const EvalSettings& s, const EvalModel& model, const EvalData& data,
+                             const moeclip::Shard& shard) {
+  const auto assigned = std::ranges::count_if(
+      data.pictures, [&](const EvalPicture& picture) { return shard.holds(picture.record.path); });
+  moeclip::EvaluationRun run(model.settings, shard, assigned);
+  const std::string path = s.out.empty() ? "" : s.file(state_name(shard));
+  if (!s.is_resumed || !moeclip::file_exists(path)) return run;
+  const moeclip::WeightFile file = moeclip::WeightFile::open(path);
+  const moeclip::RunManifest found = moeclip::read_manifest(file);
+  const std::string differences = moeclip::settings_differences(found.settings, model.settings);
+  if (!differences.empty() || !(found.shard == shard) || found.assigned != assigned)
+    moeclip::fail(moeclip::ErrorCode::mismatch, concat(path, ": cannot be resumed, it is of another evaluation: ",
+                                                       differences.empty() ? "the shard" : differences));
+  if (found.isa != run.isa)
+    say(concat("it ran with ", found.isa, " instructions, this machine uses ", run.isa, ": last bits may differ"));
+  run = moeclip::read_run(file);
+  say(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ", assigned,
+             " pictures"));
+  return run;
+}
+
+void report_shard(const EvalSettings& s, const moeclip::EvaluationRun& run) {
+  const std::string path = s.file(state_name(run.shard));
+  JsonLine json(s.is_json);
+  json.member("state", path);
+  json.member("shard", run.shard.number);
+  json.member("shards", run.shard.count);
+  json.member("pictures", std::ssize(run.pictures));
+  json.member("failed", run.failures());
+  json.finish();
+  if (!s.is_json)
+    print(concat(printable(path), ": shard ", run.shard.number, " of ", run.shard.count, ", ", run.pictures.size(),
+                 " of ", run.settings.pictures, " pictures; `moeclip merge` puts the shards together\n"));
+}
+
+}  // namespace
+
+int run_eval(Words words) {
+  EvalSettings s;
+  EvalReportSettings report;
+  if (!parse(words, s, report)) return kOk;
+  const auto begin = Clock::now();
+  const moeclip::Shard shard = shard_of(s);
+  expect_free(s, shard);
+  const EvalData data = collect_pictures(s);
+  const EvalModel model = load_model(s, data);
+  const std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  moeclip::EvaluationRun run = start(s, model, data, shard);
+  if (!s.out.empty()) moeclip::create_directories(s.out);
+  const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
+  if (!judge_pictures(s, model, data, state, run)) {
+    say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
+    return kFailed;
+  }
+  const int code = run.failures() == 0 ? kOk : kInputFailed;
+  if (shard.count > 1) {
+    report_shard(s, run);
+    return code;
+  }
+  const moeclip::RunResults results = moeclip::results_of(run);
+  FinishedEval finished{&s, &model, &data, run, results, s.threshold.value_or(0.5)};
+  finished.notes = notes;
+  if (!s.out.empty()) write_evaluation(s.out, finished);
+  finished.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  if (!report.path.empty()) write_eval_report(report, finished, words);
+  print_evaluation(finished, s.out, s.is_json);
+  if (!report.path.empty() && !s.is_json) print(concat(printable(report.path), "\n"));
+  return code;
+}
+
+}  // namespace cli

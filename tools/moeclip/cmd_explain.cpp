@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// moeclip explain: why the model says so, in sentences and pictures.
+
+#include <moeclip/data/synthetic.hpp>
+#include <moeclip/image/write_image.hpp>
+#include <moeclip/io/json.hpp>
+#include <moeclip/io/json_writer.hpp>
+
+#include "commands.hpp"
+#include "explain.hpp"
+#include "tiny_model.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::fixed;
+using moeclip::Json;
+
+namespace {
+
+struct ExplainSettings {
+  std::vector<std::string> arguments;
+  std::string clip, adapter, class_name, vocabulary, out, mask, domain = "industrial", categories = "unseen";
+  std::optional<double> threshold;
+  std::optional<std::int64_t> benchmark;
+  std::int64_t image_size = 0, threads = 0, seed = 1;
+  bool use_exif = false, is_json = false, is_forced = false;
+};
+
+bool parse(Words words, ExplainSettings& s) {
+  Options options(
+      "explain",
+      "Say where a picture looks abnormal, which word for a defect the place resembles and how certain that\n"
+      "is, and which expert carried the verdict; draw what each expert did. Without IMAGE a picture is drawn.");
+  options.positionals("IMAGE|FOLDER|-", s.arguments, 0, "pictures, folders of pictures, standard input");
+  options.value("clip", s.clip, "FILE", "CLIP weights; default: the built-in tiny model");
+  options.value("adapter", s.adapter, "FILE", "MoECLIP adapter; with --clip alone, plain CLIP without experts");
+  options.value("class", s.class_name, "NAME",
+                "what is in the pictures, in words, such as \"metal nut\"; default object");
+  options.value("vocabulary", s.vocabulary, "FILE",
+                "JSON with words of one's own: {\"words\": {\"scratch\": [\"a {} with a scratch\"], ...}}");
+  options.value("threshold", s.threshold, "T", "score from which it is a defect; default 0.5");
+  options.choice("domain", s.domain, {"industrial", "medical"}, "how the score is made");
+  options.value("image-size", s.image_size, "S",
+                "side of the square that the model sees; default: that of the training");
+  options.value("mask", s.mask, "FILE", "the true mask of the one picture, for its outline");
+  options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
+  options.value("out", s.out, "DIR", "write the figures there, as NAME.1-map.png and so on");
+  options.value("benchmark", s.benchmark, "N",
+                "instead: name the defects of N drawn pictures, and say how often rightly");
+  options.choice("categories", s.categories, {"unseen", "seen"}, "of the benchmark; default unseen");
+  options.value("seed", s.seed, "N", "of the benchmark's pictures; default 1");
+  options.flag("json", s.is_json, "one JSON object a line");
+  options.flag("force", s.is_forced, "replace files in DIR");
+  options.value("threads", s.threads, "N", "default: one per core");
+  if (!options.parse(words)) return false;
+  if (!s.adapter.empty() && s.clip.empty())
+    throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
+  if (!s.mask.empty() && s.arguments.size() != 1) throw UsageError("--mask belongs to one picture");
+  if (s.benchmark && !s.arguments.empty()) throw UsageError("--benchmark draws its own pictures");
+  if (s.benchmark && (*s.benchmark < 1 || *s.benchmark > 100000)) throw UsageError("--benchmark is from 1 to 100000");
+  if (s.image_size < 0 || s.threads < 0 || s.threads > 4096 || s.seed < 0)
+    throw UsageError("--image-size, --threads and --seed are counts");
+  if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
+  return true;
+}
+
+moeclip::Detector load_detector(const ExplainSettings& s) {
+  moeclip::DetectorOptions options;
+  options.image_size = s.image_size;
+  options.threads = static_cast<int>(s.threads);
+  if (s.domain == "medical") options.domain = moeclip::Domain::medical;
+  if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
+  if (!s.clip.empty()) return moeclip::Detector::load(s.clip, s.adapter, options);
+  return moeclip::Detector::load(find_tiny(kTinyClip), find_tiny(kTinyAdapter), options);
+}
+
+/// A picture with what is known about it.
+struct ExplainInput {
+  DetectInput input;
+  moeclip::Image picture, mask;
+  std::string class_name;
+};
+
+/// A gear with a scratch: a part and a picture that the built-in model has never seen.
+ExplainInput drawn_input(const ExplainSettings& s) {
+  moeclip::SyntheticSpec spec;
+  spec.category = "gear";
+  spec.defect = "scratch";
+  spec.seed = 42;
+  spec.index = 3;
+  spec.size = 288;
+  moeclip::Sample sample = moeclip::synthesize(spec);
+  return {{std::string(kDrawnPicture), "drawn"},
+          std::move(sample.picture),
+          std::move(sample.mask),
+          s.class_name.empty() ? sample.class_name : s.class_name};
+}
+
+ExplainInput read_explained(const ExplainSettings& s, const DetectInput& input) {
+  if (input.path == kDrawnPicture) return drawn_input(s);
+  ExplainInput read{input,
+                    read_input(input, {.apply_exif_orientation = s.use_exif}),
+                    {},
+                    s.class_name.empty() ? "object" : s.class_name};
+  if (!s.mask.empty()) {
+    read.mask = moeclip::read_image(s.mask, {.gray = true});
+  }
+  return read;
+}
+
+/// Part of a file's name: letters, digits and dashes.
+std::string slug(const std::string& title) {
+  std::string name;
+  for (const char letter : title) {
+    const bool is_plain = (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9');
+    const char small = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+    if (is_plain || small != letter)
+      name += small;
+    else if (!name.empty() && name.back() != '-')
+      name += '-';
+  }
+  return name;
+}
+
+std::vector<std::string> write_figures(const ExplainSettings& s, const DetectInput& input,
+                                       const std::vector<moeclip::Figure>& figures) {
+  std::vector<std::string> paths;
+  for (const moeclip::Figure& figure : figures) {
+    paths.push_back(
+        concat(moeclip::join_path(s.out, input.stem), ".", paths.size() + 1, "-", slug(figure.title), ".png"));
+    expect_writable(paths.back(), s.is_forced);
+  }
+  moeclip::create_directories(moeclip::parent_directory(paths.front()));
+  for (std::size_t i = 0; i < figures.size(); ++i) moeclip::write_png(paths[i], figures[i].picture);
+  return paths;
+}
+
+Json block_json(const moeclip::MixtureStatistics& block) {
+  Json load = Json::array(), cosines = Json::array();
+  for (moeclip::index_t e = 0; e < block.experts(); ++e) {
+    Json row = Json::array();
+    for (moeclip::index_t f = 0; f < block.experts(); ++f) row.push_back(block.cosine(e, f));
+    load.push_back(block.load(e));
+    cosines.push_back(std::move(row));
+  }
+  return Json::object()
+      .set("block", block.block)
+      .set("load", std::move(load))
+      .set("cosines", std::move(cosines))
+      .set("mean_cosine", block.mean_cosine())
+      .set("etf_target", block.target())
+      .set("etf_loss", block.etf_loss());
+}
+
+void print_explanation(const ExplainSettings& s, const ExplainInput& input, const moeclip::Explanation& e,
+                       const moeclip::ExpertStatistics& statistics,
+                       const std::vector<std::pair<moeclip::Figure, std::string>>& figures) {
+  if (!s.is_json) {
+    print(concat(printable(input.input.path), ": ", e.sentence, "\n"));
+    for (const auto& [figure, path] : figures) print(concat("  ", printable(path), ": ", figure.description, "\n"));
+    return;
+  }
+  Json files = Json::array(), blocks = Json::array();
+  for (const auto& [figure, path] : figures)
+    files.push_back(Json::object().set("path", path).set("title", figure.title).set("description", figure.description));
+  for (const moeclip::MixtureStatistics& block : statistics.blocks()) blocks.push_back(block_json(block));
+  JsonLine json(true);
+  json.member("image", input.input.path);
+  json.member("class", input.class_name);
+  json.member("explanation", explanation_json(e));
+  json.member("blocks", blocks);
+  json.member("figures", files);
+  json.finish();
+}
+
+/// All that is said and drawn of one picture.
+void explain_one(moeclip::Context& context, const moeclip::Detector& detector, const ExplainInput& input,
+                 const moeclip::DefectWords<float>& words, const ExplainSettings& s) {
+  const auto seen = inspect(context, detector, input.picture.view(), detector.anchors(input.class_name));
+  const moeclip::Explanation explanation = explain(context, detector, seen, words);
+  moeclip::ExpertStatistics statistics;
+  statistics.add(seen);
+  std::vector<std::pair<moeclip::Figure, std::string>> figures;
+  if (!s.out.empty()) {
+    moeclip::InspectionFigureOptions options;
+    if (!input.mask.empty()) options.truth = input.mask.view();
+    std::vector<moeclip::Figure> drawn = inspection_figures(seen, options);
+    if (!seen.blocks.empty()) {
+      drawn.push_back(load_figure(statistics.blocks()));
+      drawn.push_back(fofs_figure(detector.adapter()));
+    }
+    const std::vector<std::string> paths = write_figures(s, input.input, drawn);
+    for (std::size_t i = 0; i < drawn.size(); ++i) figures.emplace_back(std::move(drawn[i]), paths[i]);
+  }
+  print_explanation(s, input, explanation, statistics, figures);
+}
+
+int explain_all(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
+                const moeclip::DefectVocabulary& vocabulary) {
+  std::vector<DetectInput> inputs = collect_inputs(s.arguments);
+  if (s.arguments.empty()) inputs.push_back({std::string(kDrawnPicture), "drawn"});
+  std::optional<moeclip::DefectWords<float>> words;  // all pictures are of one class
+  Progress progress(inputs.size());
+  bool is_whole = true;
+  for (const DetectInput& input : inputs) {
+    progress.step(input.path);
+    try {
+      const ExplainInput read = read_explained(s, input);
+      if (!words) words = encode_words(context, detector.clip(), read.class_name, vocabulary);
+      progress.clear();
+      explain_one(context, detector, read, *words, s);
+    } catch (const moeclip::Error& error) {
+      is_whole = false;
+      progress.clear();
+      const std::string message = error.what();
+      say(message.find(input.path) != std::string::npos ? message : input.path + ": " + message);
+      if (s.is_json) report_failure(input, error);
+    }
+  }
+  return is_whole ? kOk : kInputFailed;
+}
+
+void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
+                   const moeclip::DefectVocabulary& vocabulary) {
+  const NamingPlan plan{*s.benchmark, static_cast<std::uint64_t>(s.seed), s.categories == "unseen"};
+  const std::vector<NamingRow> rows = measure_naming(context, detector, vocabulary, plan);
+  const double chance = 1 / static_cast<double>(vocabulary.words.size());
+  JsonLine json(s.is_json);
+  json.member("pictures", plan.pictures);
+  json.member("categories", s.categories);
+  json.member("chance", chance);
+  json.begin_array("rows");
+  if (!s.is_json) print(concat(vocabulary.words.size(), " words: chance ", fixed(100 * chance, 1), " %\n"));
+  for (const NamingRow& row : rows) {
+    const auto [low, high] = row.interval();
+    json.item(Json::object()
+                  .set("group", row.group)
+                  .set("way", row.way)
+                  .set("answers", row.answers)
+                  .set("right", row.right)
+                  .set("low", low)
+                  .set("high", high));
+    if (s.is_json) continue;
+    std::string line = row.group;
+    line.resize(22, ' ');
+    line += row.way;
+    line.resize(58, ' ');
+    print(concat(line, fixed(100 * row.share(), 1), " % right of ", row.answers, " (95 %: ", fixed(100 * low, 1),
+                 " to ", fixed(100 * high, 1), ")\n"));
+  }
+  json.end();
+  json.finish();
+}
+
+}  // namespace
+
+Json explanation_json(const moeclip::Explanation& e) {
+  Json words = Json::array();
+  for (const moeclip::WordScore& word : e.words)
+    words.push_back(Json::object().set("word", word.word).set("score", word.score));
+  Json carrier;
+  if (e.carrier.block > 0)
+    carrier = Json::object()
+                  .set("block", e.carrier.block)
+                  .set("expert", e.carrier.expert)
+                  .set("stands_out", e.carrier.stands_out())
+                  .set("cam_share", e.carrier.cam_share)
+                  .set("area_share", e.carrier.area_share)
+                  .set("weight_inside", e.carrier.weight_inside)
+                  .set("weight_outside", e.carrier.weight_outside);
+  return Json::object()
+      .set("sentence", e.sentence)
+      .set("is_anomalous", e.is_anomalous)
+      .set("is_certain", e.is_certain)
+      .set("score", e.score)
+      .set("threshold", e.threshold)
+      .set("place", e.place)
+      .set("region", Json::object()
+                         .set("x", e.region.x)
+                         .set("y", e.region.y)
+                         .set("width", e.region.width)
+                         .set("height", e.region.height)
+                         .set("peak_x", e.region.peak_x)
+                         .set("peak_y", e.region.peak_y))
+      .set("area", e.area)
+      .set("words", std::move(words))
+      .set("over_normal", e.over_normal)
+      .set("lead", e.lead)
+      .set("noise", e.noise)
+      .set("windows", e.windows)
+      .set("carrier", std::move(carrier));
+}
+
+int run_explain(Words words) {
+  ExplainSettings s;
+  if (!parse(words, s)) return kOk;
+  const moeclip::DefectVocabulary vocabulary =
+      s.vocabulary.empty() ? moeclip::default_vocabulary() : moeclip::read_vocabulary(s.vocabulary);
+  const moeclip::Detector detector = load_detector(s);
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  if (!s.benchmark) return explain_all(context, detector, s, vocabulary);
+  run_benchmark(context, detector, s, vocabulary);
+  return kOk;
+}
+
+}  // namespace cli

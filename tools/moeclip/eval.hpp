@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The parts of `moeclip eval`, `merge` and `calibrate`: which pictures, which model, the walk over the pictures, and
+// what is said and written about it.
+
+#include <moeclip/data/class_words.hpp>
+#include <moeclip/data/dataset.hpp>
+#include <moeclip/eval/run_results.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "options.hpp"
+
+namespace cli {
+
+/// Options that all commands have that judge data sets with a model.
+struct EvalSettings {
+  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
+  std::vector<std::string> data, more_data;
+  std::int64_t image_size = 0, threads = 0, checkpoint_seconds = 300;
+  bool is_exact = false, allows_training_pictures = false;
+  // of eval alone
+  std::string protocol = "both", shard, out;
+  std::optional<double> threshold;
+  bool is_resumed = false, is_json = false, is_forced = false;
+
+  /// Declares those of the first group.
+  void declare(Options& options);
+  /// Throws UsageError for what makes no sense.
+  void finish();
+
+  [[nodiscard]] std::string file(const std::string& name) const { return moeclip::join_path(out, name); }
+};
+
+/// A picture to judge.
+struct EvalPicture {
+  moeclip::PictureRecord record;  ///< who it is
+  moeclip::DatasetEntry entry;    ///< where it is
+};
+
+struct EvalData {
+  std::vector<EvalPicture> pictures;      ///< of all shards, in the order of an EvaluationRun
+  std::optional<moeclip::Domain> domain;  ///< of the known sets among the data
+};
+
+/// The pictures of all data sets. Throws as open_dataset does, and mismatch if industrial and medical sets are mixed
+/// while `domain` is auto.
+EvalData collect_pictures(const EvalSettings& s);
+
+/// A detector, and all that the bytes of an evaluation depend on.
+struct EvalModel {
+  moeclip::Detector detector;
+  moeclip::ClassWords words;
+  moeclip::RunSettings settings;
+  std::optional<moeclip::TrainingPictures> trained_on;  ///< nothing: the adapter does not say
+};
+
+/// The built-in model, or that of --clip and --adapter, for `data`.
+EvalModel load_model(const EvalSettings& s, const EvalData& data);
+
+/// Hashes of the weights of a detector.
+struct ModelHashes {
+  std::string clip, adapter;
+};
+ModelHashes model_hashes(const moeclip::Detector& detector);
+
+/// Throws mismatch if the adapter was trained on one of the pictures of this shard, unless that is allowed. Returns
+/// sentences about what is not forbidden but should be known.
+std::vector<std::string> guard_against_leakage(const EvalSettings& s, const EvalModel& model, const EvalData& data,
+                                               const moeclip::Shard& shard);
+
+/// Judges the pictures of `run`'s shard that are not in it yet; those that cannot be read are told and recorded. With
+/// `state` not empty, writes the run there now and then, and at the end unless write_evaluation will. False if the user
+/// stopped it.
+bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
+                    moeclip::EvaluationRun& run);
+
+/// Names of the files of an evaluation in its folder.
+std::string state_name(const moeclip::Shard& shard);
+inline constexpr const char* kPicturesFile = "pictures.jsonl";
+inline constexpr const char* kResultsFile = "results.json";
+
+/// A finished evaluation with all that is known about it.
+struct FinishedEval {
+  const EvalSettings* settings = nullptr;  ///< null: merged
+  const EvalModel* model = nullptr;        ///< null: merged
+  const EvalData* data = nullptr;          ///< null: merged; else the pictures and where they are
+  moeclip::EvaluationRun& run;             ///< records, and tables of scores by row key
+  const moeclip::RunResults& results;
+  double threshold = 0.5;  ///< of picture scores
+  double seconds = 0;
+  std::vector<std::string> notes = {};
+};
+
+/// Writes state, pictures and results into a folder. Throws io.
+void write_evaluation(const std::string& folder, FinishedEval& finished);
+
+/// Tables for people.
+std::string results_text(const FinishedEval& finished);
+
+/// Prints the result as text, or as JSON.
+void print_evaluation(const FinishedEval& finished, const std::string& folder, bool is_json);
+
+}  // namespace cli

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Which pictures `moeclip eval` judges, under which names.
+
+#include <algorithm>
+#include <map>
+#include <moeclip/data/scan_dataset.hpp>
+#include <set>
+
+#include "eval.hpp"
+#include "terminal.hpp"
+
+namespace cli {
+namespace {
+
+using moeclip::concat;
+using moeclip::DatasetEntry;
+
+/// `path` below `folder`, if it is written so, with '/' between its parts.
+std::optional<std::string> below(std::string path, const std::string& folder) {
+  if (!folder.empty() && folder != ".") {
+    if (!path.starts_with(folder)) return std::nullopt;
+    path.erase(0, folder.size());
+    if (!folder.ends_with('/') && !path.starts_with('/') && !path.starts_with('\\')) return std::nullopt;
+  } else if (path.starts_with('/')) {
+    return std::nullopt;
+  }
+#if defined(_WIN32)
+  std::ranges::replace(path, '\\', '/');
+#endif
+  while (path.starts_with('/') || path.starts_with("./")) path.erase(0, path.find('/') + 1);
+  return path;
+}
+
+/// The paths of all pictures without what does not belong to the data set: the folder it lies in or, of a list that
+/// names files elsewhere, the folder that all are below.
+std::vector<std::string> relative_paths(const std::vector<DatasetEntry>& entries, const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const DatasetEntry& entry : entries) {
+    const auto path = below(entry.image_path, folder);
+    if (!path) break;
+    paths.push_back(*path);
+  }
+  if (paths.size() == entries.size()) return paths;
+  std::string_view common = entries.front().image_path;
+  for (const DatasetEntry& entry : entries) {
+    const auto end = std::ranges::mismatch(common, entry.image_path).in1;
+    common = common.substr(0, static_cast<std::size_t>(end - common.begin()));
+  }
+  const std::size_t length = common.rfind('/') + 1;  // npos + 1 is 0
+  paths.clear();
+  for (const DatasetEntry& entry : entries) paths.push_back(entry.image_path.substr(length));
+  return paths;
+}
+
+/// What a data set is called that is none of the known ones.
+std::string name_of_place(const std::string& path) {
+  std::string name = moeclip::file_name(moeclip::canonical_path(path));
+  if (!moeclip::is_directory(path)) name.resize(name.size() - moeclip::file_extension(name).size());
+  return name.empty() ? "data" : name;
+}
+
+/// Under which name a picture is counted: DTD-Synthetic's class Woven is five.
+std::string row_of(const std::string& class_name, const std::string& path) {
+  const std::string variant = moeclip::variant_of_path(path);
+  return class_name == "Woven" && variant.starts_with("Woven_") ? variant : class_name;
+}
+
+/// Finds a name for a data set that no other has.
+std::string unique_name(const std::string& name, std::set<std::string>& taken) {
+  std::string unique = name;
+  for (int number = 2; !taken.insert(unique).second; ++number) unique = concat(name, " ", number);
+  return unique;
+}
+
+/// Adds the pictures of one data set.
+void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::string>& taken, EvalData& data,
+                 std::set<moeclip::Domain>& domains) {
+  moeclip::LayoutOptions layout;
+  layout.split = moeclip::split_of_name(s.split);  // "all": none
+  layout.threads = static_cast<int>(s.threads);
+  const moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
+  for (const std::string& note : listing.notes) say(note);
+  if (listing.entries.empty())
+    moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no pictures of the part ", s.split));
+  std::map<std::string, const moeclip::KnownSet*> known;  // of a class
+  for (const moeclip::ClassCounts& count : listing.classes) known[count.name] = count.set;
+  std::map<std::string, std::string> names;  // of its sets
+  const std::string folder = moeclip::is_directory(path) ? path : moeclip::parent_directory(path);
+  const std::vector<std::string> paths = relative_paths(listing.entries, folder);
+  for (std::size_t i = 0; i < listing.entries.size(); ++i) {
+    const DatasetEntry& entry = listing.entries[i];
+    const moeclip::KnownSet* const set = known[entry.class_name];
+    const std::string plain = set != nullptr ? std::string(set->name) : name_of_place(path);
+    if (!names.contains(plain)) names[plain] = unique_name(plain, taken);
+    if (set != nullptr) domains.insert(set->is_medical ? moeclip::Domain::medical : moeclip::Domain::industrial);
+    moeclip::PictureRecord record;
+    record.set = names[plain];
+    record.path = paths[i];
+    record.class_name = entry.class_name;
+    record.row = row_of(entry.class_name, paths[i]);
+    record.label = entry.label;
+    record.has_mask = entry.label == 0 || !entry.mask_path.empty();
+    data.pictures.push_back({std::move(record), entry});
+  }
+}
+
+}  // namespace
+
+EvalData collect_pictures(const EvalSettings& s) {
+  EvalData data;
+  std::set<std::string> taken;
+  std::set<moeclip::Domain> domains;
+  for (const std::string& path : s.data) add_dataset(path, s, taken, data, domains);
+  if (domains.size() > 1 && s.domain == "auto")
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  "industrial and medical data sets are scored differently; judge them one by one, or give --domain");
+  if (!domains.empty()) data.domain = *domains.begin();
+  const auto key = [](const EvalPicture& picture) { return picture.record.key(); };
+  std::ranges::sort(data.pictures, {}, key);
+  const auto twice = std::ranges::adjacent_find(data.pictures, {}, key);
+  if (twice != data.pictures.end())
+    moeclip::fail(moeclip::ErrorCode::format, concat(twice->entry.image_path, ": is listed twice"));
+  return data;
+}
+
+}  // namespace cli

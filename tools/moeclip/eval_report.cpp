@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include "eval_report.hpp"
+
+#include <moeclip/explain/inspect.hpp>
+
+#include "commands.hpp"
+#include "picture_report.hpp"
+#include "tiny_model.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::fixed;
+using moeclip::index_t;
+using moeclip::Json;
+
+namespace {
+
+/// "NAME=FILE" in two parts.
+std::pair<std::string, std::string> named_file(const std::string& text) {
+  const std::size_t place = text.find('=');
+  if (place == std::string::npos || place == 0 || place + 1 == text.size())
+    throw UsageError(concat("--beside wants NAME=FILE, not '", text, "'"));
+  return {text.substr(0, place), text.substr(place + 1)};
+}
+
+std::string row_name(const moeclip::RunRow& row, const moeclip::RunResults& results) {
+  return results.sets.size() > 1 ? concat(row.set, "/", row.name) : row.name;
+}
+
+/// Rows with their curves, of the default protocol where it was run.
+void add_classes(moeclip::Report& report, FinishedEval& finished) {
+  const bool is_standard = finished.run.standard.has_value();
+  const auto protocol = is_standard ? &moeclip::RunRow::standard : &moeclip::RunRow::released;
+  moeclip::Evaluation& scores = is_standard ? *finished.run.standard : *finished.run.released;
+  for (const moeclip::RunResults::Set& set : finished.results.sets)
+    for (const moeclip::RunRow& row : set.rows) {
+      if (!(row.*protocol)) continue;
+      moeclip::ClassResult result = *(row.*protocol);
+      result.name = row_name(row, finished.results);
+      report.classes.push_back(report_class(result, scores.image_table(row.key), scores.pixel_table(row.key)));
+    }
+  if (finished.results.mean.*protocol) report.mean = *(finished.results.mean.*protocol);
+}
+
+void add_pictures(moeclip::Report& report, const FinishedEval& finished) {
+  const bool are_many = finished.results.sets.size() > 1;
+  for (const auto& [key, record] : finished.run.pictures) {
+    if (!record.is_judged()) continue;
+    moeclip::ReportPicture& picture = report.pictures.emplace_back();
+    picture.path = are_many ? concat(record.set, "/", record.path) : record.path;
+    picture.class_name = are_many ? concat(record.set, "/", record.row) : record.row;
+    picture.is_defective = record.label != 0;
+    picture.score = static_cast<double>(record.score);
+    picture.is_flagged = picture.score >= finished.threshold;
+    picture.seconds = record.seconds;
+  }
+}
+
+/// Where the pictures of the report come from: the data's, in the report's order.
+std::vector<const EvalPicture*> judged_pictures(const FinishedEval& finished) {
+  std::vector<const EvalPicture*> pictures;  // both are sorted by key
+  for (const EvalPicture& picture : finished.data->pictures) {
+    const auto record = finished.run.pictures.find(picture.record.key());
+    if (record != finished.run.pictures.end() && record->second.is_judged()) pictures.push_back(&picture);
+  }
+  return pictures;
+}
+
+/// Pixels from here on are counted as abnormal in the figures: where the F1 of the class' pixels is best.
+std::optional<float> pixel_threshold(const moeclip::Report& report, const std::string& class_name) {
+  for (const moeclip::ReportClass& row : report.classes)
+    if (row.result.name == class_name && row.result.pixel.f1_max.is_defined())
+      return static_cast<float>(row.result.pixel.f1_threshold);
+  return std::nullopt;
+}
+
+/// Figures and sentences for the pictures in the galleries, and the section about the experts.
+void look_at_pictures(const EvalReportSettings& s, const FinishedEval& finished, moeclip::Report& report) {
+  const EvalModel& model = *finished.model;
+  moeclip::Context context({.threads = static_cast<int>(finished.settings->threads)});
+  const std::vector<const EvalPicture*> pictures = judged_pictures(finished);
+  const std::vector<std::size_t> shown = shown_pictures(report);
+  CloseLooks looks(context, model.detector);
+  std::vector<moeclip::Sample> samples;
+  std::vector<moeclip::TextAnchors<float>> anchors;
+  Progress progress(shown.size());
+  for (const std::size_t i : shown) {
+    const std::string& name = pictures[i]->record.class_name;
+    progress.step(concat("report: ", pictures[i]->entry.image_path));
+    samples.push_back(moeclip::load_sample(pictures[i]->entry));
+    anchors.push_back(model.detector.anchors(name, model.words.prompts(name)));
+    moeclip::ReportPicture& picture = report.pictures[i];
+    looks.look({samples.back(), model.words.words(name), anchors.back(), pixel_threshold(report, picture.class_name)},
+               picture);
+  }
+  looks.add_section(report, concat("What the experts did on the ", shown.size(), " pictures that are shown."));
+  for (const std::string& other : s.adapters) {
+    const auto [name, path] = named_file(other);
+    const std::string& clip = finished.settings->clip;
+    const auto detector =
+        moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, path, model.detector.options());
+    CloseLooks beside(context, detector);
+    moeclip::ReportPicture unused;
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const std::string& class_name = pictures[shown[i]]->record.class_name;
+      beside.look({samples[i], "object", detector.anchors(class_name, model.words.prompts(class_name))}, unused);
+    }
+    beside.add_section(report, concat("The experts of ", path, " on the same pictures."));
+    if (!report.sections.empty()) report.sections.back().title = concat("Experts: ", name);
+  }
+}
+
+std::string spread(const Json& metric, const char* mean, const char* deviation, bool has_sign) {
+  const double value = metric.at(mean).as_number();
+  return concat(has_sign && value >= 0 ? "+" : "", fixed(100 * value, 1), " \u00b1 ",
+                fixed(100 * metric.at(deviation).as_number(), 1));
+}
+
+/// The table that `moeclip ablate --json` printed.
+void add_ablation(const std::string& path, moeclip::Report& report) {
+  constexpr std::uint64_t kLargest = std::uint64_t{1} << 26;
+  const auto bytes = moeclip::read_file(path, kLargest);
+  const Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  constexpr std::array<std::array<const char*, 2>, 5> kMetrics{{{"image_auroc", "image AUROC"},
+                                                                {"image_ap", "image AP"},
+                                                                {"pixel_auroc", "pixel AUROC"},
+                                                                {"pixel_ap", "pixel AP"},
+                                                                {"aupro", "AUPRO"}}};
+  moeclip::ReportTable scores{"Scores", "Percent, mean and standard deviation over the seeds.", {"variant"}, {}}, gains;
+  for (const auto& [key, name] : kMetrics) scores.head.emplace_back(name);
+  gains = scores;
+  gains.title = "What the first variant gains over the others";
+  gains.note = "Percentage points on the same seeds.";
+  for (const Json& variant : root.at("variants").items()) {
+    std::vector<std::string> row{variant.at("name").as_string()}, gain = row;
+    for (const auto& [key, name] : kMetrics) {
+      const Json& metric = variant.at("metrics").at(key);
+      row.push_back(spread(metric, "mean", "std", false));
+      gain.push_back(spread(metric, "gain_of_first", "gain_std", true));
+    }
+    if (!scores.rows.empty()) gains.rows.push_back(std::move(gain));
+    scores.rows.push_back(std::move(row));
+  }
+  report.sections.push_back({"Ablation", "What the parts of the method are worth, from " + path + ".", {}, {}});
+  report.sections.back().tables = {std::move(scores), std::move(gains)};
+}
+
+std::string summary_of(const moeclip::Report& report) {
+  index_t defective = 0, found = 0, good = 0, alarms = 0;
+  for (const moeclip::ReportPicture& picture : report.pictures) {
+    const bool is_defective = picture.is_defective.value_or(false);
+    (is_defective ? defective : good) += 1;
+    if (picture.is_flagged) (is_defective ? found : alarms) += 1;
+  }
+  return concat("At the threshold ", report.threshold, ", ", found, " of ", defective,
+                " defective pictures are found and ", alarms, " of ", good,
+                " good ones are called defective. AUROC, mean over classes: pictures ",
+                metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".");
+}
+
+void add_sources(const FinishedEval& finished, moeclip::Report& report) {
+  const moeclip::RunSettings& settings = finished.run.settings;
+  const auto add = [&](const char* name, std::string value) { report.provenance.emplace_back(name, std::move(value)); };
+  add("CLIP", settings.clip);
+  add("adapter", settings.adapter);
+  add("list of pictures", settings.data);
+  add("sentences", settings.words);
+  add("image size", concat(settings.image_size));
+  add("protocol", finished.run.standard ? "default" : "released");
+  for (const std::string& note : finished.notes) add("note", note);
+}
+
+}  // namespace
+
+void EvalReportSettings::declare(Options& options) {
+  options.value("report", path, "FILE.html", "write a report with curves, pictures and explanations, all in one file");
+  options.repeated("beside", adapters, "NAME=FILE",
+                   "in the report: the experts of another adapter of the same CLIP on the same pictures");
+  options.value("ablation", ablation, "FILE", "in the report: what `moeclip ablate --json` printed");
+}
+
+void EvalReportSettings::finish(bool is_forced) const {
+  if (path.empty() && (!adapters.empty() || !ablation.empty()))
+    throw UsageError("--beside and --ablation are parts of a --report FILE");
+  for (const std::string& adapter : adapters) named_file(adapter);
+  if (!path.empty()) expect_writable(path, is_forced);
+}
+
+void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Words words) {
+  moeclip::Report report;
+  report.title = "Evaluation";
+  for (const moeclip::RunResults::Set& set : finished.results.sets)
+    report.title += concat(report.title == "Evaluation" ? " of " : ", ", set.name);
+  report.threshold = finished.threshold;
+  add_classes(report, finished);
+  add_pictures(report, finished);
+  report.summary = summary_of(report);
+  if (finished.model != nullptr) look_at_pictures(s, finished, report);
+  if (!s.ablation.empty()) add_ablation(s.ablation, report);
+  add_sources(finished, report);
+  add_provenance(report, finished.model != nullptr ? "eval" : "merge", words, finished.seconds);
+  moeclip::write_report(s.path, report);
+}
+
+}  // namespace cli

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The report of `moeclip eval`: tables and curves of all pictures, a close look at those that are worth one.
+
+#include <string>
+#include <vector>
+
+#include "eval.hpp"
+
+namespace cli {
+
+struct EvalReportSettings {
+  std::string path;                   ///< HTML to write
+  std::vector<std::string> adapters;  ///< NAME=FILE: others, whose experts are compared on the pictures that are shown
+  std::string ablation;               ///< what `moeclip ablate --json` printed; "": none
+
+  void declare(Options& options);
+  /// Throws UsageError for what makes no sense, and io if the report must not be written.
+  void finish(bool is_forced) const;
+};
+
+/// Writes the report. Throws what reading pictures, looking at them and writing throw.
+void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Words words);
+
+}  // namespace cli

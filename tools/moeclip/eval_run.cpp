@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// The model of `moeclip eval` and its walk over the pictures.
+
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <moeclip/train/fingerprint.hpp>
+#include <set>
+
+#include "commands.hpp"
+#include "eval.hpp"
+#include "tiny_model.hpp"
+
+namespace cli {
+namespace {
+
+using moeclip::concat;
+using moeclip::index_t;
+using Clock = std::chrono::steady_clock;
+
+volatile std::sig_atomic_t stop_is_wanted = 0;
+
+/// The first Ctrl-C lets the picture end and writes the state, the second ends the program.
+void request_stop(int signal) {
+  stop_is_wanted = 1;
+  std::signal(signal, SIG_DFL);
+}
+
+/// SHA-256 over the sentences about all classes of the data.
+std::string words_hash(const moeclip::ClassWords& words, const EvalData& data) {
+  std::map<std::string, moeclip::Prompts> classes;
+  for (const EvalPicture& picture : data.pictures) {
+    const std::string& name = picture.record.class_name;
+    if (!classes.contains(name)) classes.emplace(name, words.prompts(name));
+  }
+  std::string text;
+  for (const auto& [name, prompts] : classes)
+    for (const auto* sentences : {&prompts.normal, &prompts.abnormal}) {
+      text += concat(name, ":\n");
+      for (const std::string& sentence : *sentences) text += concat(sentence, "\n");
+    }
+  return moeclip::sha256_hex(moeclip::as_bytes(text));
+}
+
+/// Reads pictures one ahead of who judges them.
+class PictureReader {
+ public:
+  explicit PictureReader(const std::vector<const EvalPicture*>& pictures) : pictures_(pictures) { begin(); }
+
+  /// The next one with its hash, valid until the call after. Rethrows why it cannot be read; the call after that goes
+  /// on behind it.
+  struct Read {
+    moeclip::Sample sample;
+    std::uint64_t hash = 0;
+  };
+  Read next() {
+    try {
+      worker_.wait();  // what it reads is pictures_[next_]: only then may that change
+    } catch (...) {
+      ++next_;
+      begin();
+      throw;
+    }
+    ++next_;
+    Read ready = std::move(read_);
+    begin();
+    return ready;
+  }
+
+  void operator()() {
+    const moeclip::DatasetEntry& entry = pictures_[next_]->entry;
+    read_.hash = moeclip::picture_hash(entry.image_path);
+    read_.sample = moeclip::load_sample(entry);
+  }
+
+ private:
+  void begin() {
+    if (next_ < pictures_.size()) worker_.start(*this);
+  }
+
+  const std::vector<const EvalPicture*>& pictures_;
+  std::size_t next_ = 0;
+  Read read_;
+  moeclip::BackgroundWorker worker_;  // last: it stops before the rest goes
+};
+
+/// Anchors of classes, made once.
+class Anchors {
+ public:
+  explicit Anchors(const EvalModel& model) : model_(model) {}
+  const moeclip::TextAnchors<float>& of(const std::string& class_name) {
+    const auto known = anchors_.find(class_name);
+    if (known != anchors_.end()) return known->second;
+    return anchors_.emplace(class_name, model_.detector.anchors(class_name, model_.words.prompts(class_name)))
+        .first->second;
+  }
+
+ private:
+  const EvalModel& model_;
+  std::map<std::string, moeclip::TextAnchors<float>> anchors_;
+};
+
+double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
+
+/// Pictures of the shard that are not judged yet; those that failed are tried again.
+std::vector<const EvalPicture*> open_pictures(const EvalData& data, const moeclip::EvaluationRun& run) {
+  std::vector<const EvalPicture*> open;
+  for (const EvalPicture& picture : data.pictures) {
+    if (!run.shard.holds(picture.record.path)) continue;
+    const auto known = run.pictures.find(picture.record.key());
+    if (known == run.pictures.end() || !known->second.is_judged()) open.push_back(&picture);
+  }
+  return open;
+}
+
+}  // namespace
+
+ModelHashes model_hashes(const moeclip::Detector& detector) {
+  return {moeclip::clip_fingerprint(detector.clip().vision(), detector.clip().text()),
+          moeclip::adapter_fingerprint(detector.adapter())};
+}
+
+EvalModel load_model(const EvalSettings& s, const EvalData& data) {
+  moeclip::DetectorOptions options;
+  options.image_size = s.image_size;
+  options.domain = s.domain == "medical"      ? moeclip::Domain::medical
+                   : s.domain == "industrial" ? moeclip::Domain::industrial
+                                              : data.domain.value_or(moeclip::Domain::industrial);
+  options.makes_both_maps = s.protocol != "default";
+  if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
+  options.vocabulary = s.vocabulary;
+  options.threads = static_cast<int>(s.threads);
+  const bool is_built_in = s.clip.empty();
+  const std::string adapter = is_built_in ? find_tiny(kTinyAdapter) : s.adapter;
+  EvalModel model{moeclip::Detector::load(is_built_in ? find_tiny(kTinyClip) : s.clip, adapter, options),
+                  moeclip::load_class_words(s.words),
+                  {},
+                  {}};
+  if (!adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(adapter));
+  const ModelHashes hashes = model_hashes(model.detector);
+  moeclip::RunSettings& settings = model.settings;
+  settings.clip = hashes.clip;
+  settings.adapter = hashes.adapter;
+  std::vector<moeclip::PictureRecord> records;
+  for (const EvalPicture& picture : data.pictures) records.push_back(picture.record);
+  settings.data = moeclip::listing_hash(std::move(records));
+  settings.words = words_hash(model.words, data);
+  settings.pictures = std::ssize(data.pictures);
+  settings.image_size = model.detector.options().image_size;
+  settings.domain = options.domain;
+  settings.has_default = s.protocol != "released";
+  settings.has_released = s.protocol != "default";
+  settings.pixels.is_exact = s.is_exact;
+  return model;
+}
+
+std::vector<std::string> guard_against_leakage(const EvalSettings& s, const EvalModel& model, const EvalData& data,
+                                               const moeclip::Shard& shard) {
+  if (!model.trained_on) {
+    if (model.detector.adapter().mixtures.empty() || s.clip.empty()) return {};
+    return {"the adapter does not say what it was trained on; whether it has seen these pictures cannot be told"};
+  }
+  const moeclip::TrainingPictures& seen = *model.trained_on;
+  std::string first;
+  std::size_t count = 0;
+  std::set<std::string> classes;
+  for (const EvalPicture& picture : data.pictures) {
+    if (seen.has_class(picture.record.class_name)) classes.insert(picture.record.class_name);
+    if (!shard.holds(picture.record.path)) continue;
+    try {
+      if (!seen.has_picture(moeclip::picture_hash(picture.entry.image_path))) continue;
+    } catch (const moeclip::Error&) {
+      continue;  // it is told when it is to be judged
+    }
+    if (count++ == 0) first = picture.entry.image_path;
+  }
+  if (count > 0 && !s.allows_training_pictures)
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  concat(first, ": the adapter was trained on this picture",
+                         count > 1 ? concat(" and ", count - 1, " more of these") : "",
+                         ", so the figures would say nothing about new ones; judge others, or give "
+                         "--allow-training-pictures"));
+  std::vector<std::string> notes;
+  if (count > 0) notes.push_back(concat("the adapter was trained on ", count, " of these pictures"));
+  if (!classes.empty()) {
+    std::string names;
+    for (const std::string& name : classes) names += concat(names.empty() ? "" : ", ", name);
+    notes.push_back(concat("the adapter was trained on pictures of classes of the same name: ", names));
+  }
+  return notes;
+}
+
+bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
+                    moeclip::EvaluationRun& run) {
+  const std::vector<const EvalPicture*> open = open_pictures(data, run);
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  moeclip::Detection found;
+  Anchors anchors(model);
+  PictureReader reader(open);
+  Progress progress(open.size());
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  Clock::time_point last_write = Clock::now();
+  for (const EvalPicture* picture : open) {
+    if (stop_is_wanted != 0) break;
+    progress.step(picture->record.path);
+    moeclip::PictureRecord record = picture->record;
+    const Clock::time_point start = Clock::now();
+    try {
+      const PictureReader::Read read = reader.next();
+      record.hash = read.hash;
+      record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
+      model.detector.detect(context, read.sample.picture.view(), anchors.of(record.class_name), found);
+      record.seconds = seconds_since(start);
+      moeclip::add_picture(context, run, std::move(record), read.sample, found);
+    } catch (const moeclip::Error& error) {
+      progress.clear();
+      say(error.what());
+      moeclip::add_failure(run, picture->record, error.code());
+    }
+    if (state.empty() || seconds_since(last_write) < static_cast<double>(s.checkpoint_seconds)) continue;
+    moeclip::write_run(state, run);
+    last_write = Clock::now();
+  }
+  progress.clear();
+  const bool is_written_later = run.is_complete() && run.shard.count == 1;  // with the results
+  if (!state.empty() && !is_written_later) moeclip::write_run(state, run);
+  return run.is_complete();
+}
+
+}  // namespace cli

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// What `moeclip eval` and `moeclip merge` print and write.
+
+#include <algorithm>
+#include <moeclip/io/json_writer.hpp>
+
+#include "commands.hpp"
+#include "eval.hpp"
+
+namespace cli {
+namespace {
+
+using moeclip::concat;
+using moeclip::fixed;
+using moeclip::index_t;
+using moeclip::Json;
+using moeclip::Metric;
+
+using Rows = std::vector<std::vector<std::string>>;
+
+std::size_t letters_of(const std::string& text) {  // characters of UTF-8, not bytes
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+/// Columns of equal width, the first to the left, the others to the right.
+std::string columns(const Rows& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], letters_of(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string blanks(widths[i] - letters_of(row[i]), ' ');
+      text += i == 0 ? row[i] + blanks : concat("  ", blanks, row[i]);
+    }
+    while (text.ends_with(' ')) text.pop_back();
+    text += "\n";
+  }
+  return text;
+}
+
+/// A column of a table: its name, how to get it, and whether it is percent already.
+struct Column {
+  const char* name;
+  const Metric& (*get)(const moeclip::ClassResult& result);
+  double factor = 100;
+};
+
+constexpr Column kDefaultColumns[] = {
+    {"AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.auroc; }},
+    {"AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.average_precision; }},
+    {"F1-max", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.f1_max; }},
+    {"px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.auroc; }},
+    {"px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.average_precision; }},
+    {"px F1-max", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.f1_max; }},
+    {"px AUPRO", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.aupro; }}};
+
+constexpr Column kReleasedColumns[] = {
+    {"AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->image_auroc; }, 1},
+    {"AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->image_average_precision; }, 1},
+    {"px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->pixel_auroc; }, 1},
+    {"px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->pixel_average_precision; }, 1}};
+
+/// A table under one protocol, with what must be said about its figures.
+class TableWriter {
+ public:
+  TableWriter(std::span<const Column> columns, std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol)
+      : columns_(columns), protocol_(protocol) {
+    std::vector<std::string> head{"", "pictures"};
+    for (const Column& column : columns) head.emplace_back(column.name);
+    rows_.push_back(std::move(head));
+  }
+
+  void add(const moeclip::RunRow& row, const std::string& name) {
+    const auto& result = row.*protocol_;
+    std::vector<std::string> cells{printable(name), concat(result ? result->pictures : 0)};
+    for (const Column& column : columns_) {
+      if (!result) {
+        cells.emplace_back("-");
+        continue;
+      }
+      const Metric& metric = column.get(*result);
+      if (metric.is_defined()) {
+        cells.push_back(fixed(column.factor * metric.value, 1));
+        largest_error_ = std::max(largest_error_, column.factor * metric.error);
+      } else {
+        cells.emplace_back("-");
+        if (row.name != "mean") note(metric.undefined, name);
+      }
+    }
+    rows_.push_back(std::move(cells));
+  }
+
+  [[nodiscard]] std::string text() const {
+    std::string text = columns(rows_);
+    for (const auto& [reason, names] : undefined_) text += concat("- ", reason, ": ", names, "\n");
+    if (largest_error_ > 0)
+      text += concat("Pixel scores are counted in bins: no figure is off by more than ", fixed(largest_error_, 4),
+                     " points (--exact has no such error).\n");
+    return text;
+  }
+
+ private:
+  void note(const std::string& reason, const std::string& name) {
+    for (auto& [known, names] : undefined_)
+      if (known == reason) {
+        if (last_noted_ != name) names += concat(", ", printable(name));
+        last_noted_ = name;
+        return;
+      }
+    undefined_.emplace_back(reason, printable(name));
+    last_noted_ = name;
+  }
+
+  std::span<const Column> columns_;
+  std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol_;
+  Rows rows_;
+  double largest_error_ = 0;
+  std::vector<std::pair<std::string, std::string>> undefined_;  // reason, rows
+  std::string last_noted_;
+};
+
+std::string table_text(const moeclip::RunResults& results, std::span<const Column> columns,
+                       std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol) {
+  TableWriter table(columns, protocol);
+  const bool are_many = results.sets.size() > 1;
+  for (const moeclip::RunResults::Set& set : results.sets) {
+    for (const moeclip::RunRow& row : set.rows) table.add(row, are_many ? concat(set.name, "/", row.name) : row.name);
+    table.add(set.mean, are_many ? concat(set.name, " mean") : "mean");
+  }
+  if (are_many) table.add(results.mean, "mean of the sets");
+  return table.text();
+}
+
+/// How many verdicts are right at the threshold.
+struct Verdicts {
+  index_t good = 0, defective = 0, false_positives = 0, found = 0;
+};
+
+Verdicts verdicts_of(const moeclip::EvaluationRun& run, double threshold) {
+  Verdicts verdicts;
+  for (const auto& [key, record] : run.pictures) {
+    if (!record.is_judged()) continue;
+    const bool is_flagged = static_cast<double>(record.score) >= threshold;
+    (record.label != 0 ? verdicts.defective : verdicts.good) += 1;
+    if (is_flagged) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
+  }
+  return verdicts;
+}
+
+}  // namespace
+
+std::string state_name(const moeclip::Shard& shard) {
+  return shard.count == 1 ? "state.safetensors" : concat("shard-", shard.number, "-of-", shard.count, ".safetensors");
+}
+
+void write_evaluation(const std::string& folder, FinishedEval& finished) {
+  moeclip::create_directories(folder);
+  const auto write = [&](const char* name, const std::string& text) {
+    moeclip::write_file(moeclip::join_path(folder, name), moeclip::as_bytes(text));
+  };
+  moeclip::write_run(moeclip::join_path(folder, state_name(finished.run.shard)), finished.run);
+  write(kPicturesFile, moeclip::picture_lines(finished.run));
+  write(kResultsFile, moeclip::dump_json(to_json(finished.results, finished.run), 1) + "\n");
+}
+
+std::string results_text(const FinishedEval& finished) {
+  const moeclip::EvaluationRun& run = finished.run;
+  std::string text;
+  if (run.standard)
+    text += concat("Default protocol, percent (no picture's score depends on another's)\n",
+                   table_text(finished.results, kDefaultColumns, &moeclip::RunRow::standard));
+  if (run.released)
+    text += concat(text.empty() ? "" : "\n", "Released protocol (",
+                   run.settings.domain == moeclip::Domain::medical ? "medical" : "industrial",
+                   "), percent, scored and rounded as the official code does\n",
+                   table_text(finished.results, kReleasedColumns, &moeclip::RunRow::released));
+  if (run.standard) {
+    const Verdicts verdicts = verdicts_of(run, finished.threshold);
+    text += concat("\nAt the threshold ", finished.threshold, ": ", verdicts.found, " of ", verdicts.defective,
+                   " defective pictures are found, ", verdicts.false_positives, " of ", verdicts.good,
+                   " good ones are called defective.\n");
+  }
+  if (const index_t failures = run.failures(); failures > 0)
+    text +=
+        concat(failures, failures == 1 ? " picture" : " pictures", " could not be read; no figure knows of them.\n");
+  for (const std::string& note : finished.notes) text += concat("Note: ", printable(note), ".\n");
+  return text;
+}
+
+void print_evaluation(const FinishedEval& finished, const std::string& folder, bool is_json) {
+  if (!is_json) {
+    print(results_text(finished));
+    if (!folder.empty()) print(concat(printable(moeclip::join_path(folder, kResultsFile)), "\n"));
+    return;
+  }
+  Json json = to_json(finished.results, finished.run);
+  if (finished.run.standard) {
+    const Verdicts verdicts = verdicts_of(finished.run, finished.threshold);
+    json.set("threshold", finished.threshold)
+        .set("verdicts", Json::object()
+                             .set("good", verdicts.good)
+                             .set("false_positives", verdicts.false_positives)
+                             .set("defective", verdicts.defective)
+                             .set("found", verdicts.found));
+  }
+  Json notes = Json::array();
+  for (const std::string& note : finished.notes) notes.push_back(note);
+  json.set("notes", std::move(notes)).set("out", folder.empty() ? Json() : Json(folder));
+  json.set("seconds", finished.seconds);
+  print(moeclip::dump_json(json) + "\n");
+}
+
+}  // namespace cli
