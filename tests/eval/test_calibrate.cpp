@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <moeclip/base/rng.hpp>
 #include <moeclip/eval/calibrate.hpp>
 
@@ -69,6 +70,14 @@ TEST_CASE("new good pictures are called defective at most as often as asked for"
   CHECK(covered / kRounds >= 0.94);                            // CAL-2 promises 0.95
 }
 
+TEST_CASE("nearly every good picture may be called defective, not more") {
+  for (const double target : {1 - 1e-10, std::nextafter(1.0, 0.0)}) {
+    const Calibration found = calibrate_on_good({0.3f, 0.1f, 0.7f}, target);
+    CHECK(found.threshold == std::nextafter(0.1f, 1.0f));
+    CHECK(found.false_positives == 2);
+  }
+}
+
 TEST_CASE("the best F1 of labelled pictures") {
   const std::vector<float> scores{0.1f, 0.2f, 0.6f, 0.5f, 0.9f, 0.8f};
   const std::vector<std::uint8_t> labels{0, 0, 0, 1, 1, 1};
@@ -97,4 +106,9 @@ TEST_CASE("a calibration comes back from JSON") {
                [] { (void)calibration_from_json(Json::object().set("threshold", 1), "f"); });
   expect_error(ErrorCode::format, {"f", "no number"},
                [&] { (void)calibration_from_json(to_json(file).set("threshold", 1e300), "f"); });
+  expect_error(ErrorCode::format, {"f: ", "\"clip\"", "a string was wanted", "found 3"},
+               [&] { (void)calibration_from_json(to_json(file).set("clip", 3), "f"); });
+  expect_error(ErrorCode::missing, {"f: ", "\"how\""},
+               [] { (void)calibration_from_json(Json::object().set("format", "moeclip calibration 1"), "f"); });
+  expect_error(ErrorCode::format, {"f: is no calibration"}, [] { (void)calibration_from_json(Json(), "f"); });
 }

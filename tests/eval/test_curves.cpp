@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <moeclip/eval/curves.hpp>
 
 #include "eval_test.hpp"
@@ -185,6 +186,19 @@ TEST_CASE("histogram: nothing, and equal scores") {
   CHECK(histogram_of(equal).defective[10] == 1);
   far.add_image(7, true);
   CHECK(histogram_of(far).defective[20] == 1);
+  for (const float score : {1e20f, -1e30f, std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest()}) {
+    ScoreTable huge;  // one half more or less is the same number
+    huge.add_image(score, false);
+    const ScoreHistogram histogram = histogram_of(huge);
+    CAPTURE(score);
+    CHECK(histogram.lowest < static_cast<double>(score));
+    CHECK(histogram.highest > static_cast<double>(score));
+    CHECK(histogram.good[20] == 1);
+  }
+  ScoreHistogram empty;
+  empty.lowest = empty.highest = 3;
+  for (const double score : {2.0, 3.0, 4.0}) CHECK(empty.bin_of(score) == 0);
+  CHECK(ScoreHistogram().bin_of(std::numeric_limits<double>::quiet_NaN()) == 0);
 }
 
 TEST_CASE("histogram: round steps") {

@@ -3,6 +3,7 @@
 
 #include <moeclip/eval/run_results.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eval_test.hpp"
@@ -203,6 +204,80 @@ TEST_CASE("shards that do not belong together are refused by name") {
   other_isa.isa = "abacus";
   write_run(paths[1], other_isa);
   CHECK(merge_shards(paths).isa.find("abacus+") == 0);
+}
+
+TEST_CASE("runs of different evaluations are not merged") {
+  RunFixture fixture;
+  const auto refuse = [&](std::string_view fact, auto&& edit) {
+    EvaluationRun whole(fixture.settings(), {}, fixture.pictures.n), part = fixture.shard({1, 2});
+    edit(part);
+    expect_error(ErrorCode::contract, {"part: ", fact}, [&] { merge_run(whole, std::move(part), "part"); });
+    CHECK(whole.pictures.empty());
+  };
+  refuse("adapter (found other", [](EvaluationRun& part) { part.settings.adapter = "other"; });
+  refuse("another protocol", [](EvaluationRun& part) { part.released.reset(); });
+}
+
+TEST_CASE("a line of a picture that cannot be is refused by name") {
+  RunFixture fixture;
+  EvaluationRun run(fixture.settings(), {}, fixture.pictures.n);
+  fixture.judge(run, 1);
+  const RunSettings settings = fixture.settings();
+  const Json line = moeclip::detail::to_json(run.pictures.begin()->second, settings);
+  const auto read = [&](const Json& json) { return moeclip::detail::picture_from_json(json, settings, "f"); };
+  const auto with = [&](const char* name, Json value) { return Json(line).set(name, std::move(value)); };
+  CHECK(read(line).score == run.pictures.begin()->second.score);
+  for (const char* name : {"score", "class_score"}) {
+    CHECK_NOTHROW(read(with(name, 0)));
+    CHECK_NOTHROW(read(with(name, 1.0000001)));  // a cosine above 1 by rounding
+    for (const double score : {-0.01, 1.01, 1e30})
+      expect_error(ErrorCode::format, {"f: ", name, "between 0 and 1"}, [&] { read(with(name, score)); });
+    expect_error(ErrorCode::format, {"f: "}, [&] { read(with(name, 1e300)); });
+  }
+  for (const char* name : {"set", "path", "class", "row", "label", "has_mask", "hash", "was_trained_on", "score",
+                           "class_score", "map", "reference_map"}) {
+    CAPTURE(name);
+    expect_error(ErrorCode::format, {"f: ", name}, [&] { read(with(name, Json())); });
+    Json without = Json::object();
+    for (const auto& [key, value] : line.members())
+      if (key != name) without.set(key, value);
+    expect_error(ErrorCode::missing, {"f: ", name}, [&] { read(without); });
+  }
+  expect_error(ErrorCode::format, {"f: ", "pair"}, [&] { read(with("map", Json::array().push_back(1))); });
+  expect_error(ErrorCode::format, {"f: ", "an object"}, [&] { read(Json::array()); });
+  // without the default protocol nothing is said of its score
+  RunSettings released = settings;
+  released.has_default = false;
+  PictureRecord unset;
+  unset.reference = {-3, 8};
+  const Json other = moeclip::detail::to_json(unset, released);
+  CHECK(other.find("score") == nullptr);
+  CHECK_NOTHROW(moeclip::detail::picture_from_json(other, released, "f"));
+}
+
+TEST_CASE("what a state says of itself, and what training says, is wrong by name") {
+  const TemporaryFolder folder("run_manifest");
+  const std::string path = join_path(folder.path(), "state");
+  const auto manifest_of = [&](const std::string& text) {
+    SafetensorsWriter writer(path);
+    writer.set_metadata(std::string(moeclip::detail::kRunKey), text);
+    writer.announce("a", DType::u8, {0});
+    writer.begin();
+    writer.commit();
+    return read_manifest(WeightFile::open(path));
+  };
+  expect_error(ErrorCode::format, {path, "an object"}, [&] { manifest_of("[]"); });
+  expect_error(ErrorCode::missing, {path, "\"format\""}, [&] { manifest_of("{}"); });
+  expect_error(ErrorCode::missing, {path, "\"settings\""}, [&] { manifest_of(R"({"format": 1})"); });
+  expect_error(ErrorCode::format, {path, "an object"}, [&] { manifest_of(R"({"format": 1, "settings": 3})"); });
+  expect_error(ErrorCode::missing, {path, "\"version\""}, [&] { manifest_of(R"({"format": 1, "settings": {}})"); });
+
+  const auto trained = [](const char* text) { return training_pictures_from_json(parse_json(text, "t"), "t"); };
+  expect_error(ErrorCode::missing, {"t: ", "pictures"}, [&] { trained("{}"); });
+  expect_error(ErrorCode::format, {"t: ", "pictures"}, [&] { trained(R"({"pictures": 1})"); });
+  expect_error(ErrorCode::missing, {"t: ", "classes"}, [&] { trained(R"({"pictures": ""})"); });
+  expect_error(ErrorCode::format, {"t: ", "classes"}, [&] { trained(R"({"pictures": "", "classes": 1})"); });
+  expect_error(ErrorCode::format, {"t: ", "classes"}, [&] { trained(R"({"pictures": "", "classes": [1]})"); });
 }
 
 TEST_CASE("a broken state is refused, whatever is broken") {

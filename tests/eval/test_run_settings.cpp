@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <map>
 #include <moeclip/eval/run_settings.hpp>
 #include <string>
@@ -21,6 +22,26 @@ Shard shard_in(const std::string& text, const Variables& variables) {
 }
 
 }  // namespace
+
+TEST_CASE("members of a document: what is wrong is said of which file") {
+  const Json json = parse_json(R"({"name": "a", "count": 3, "huge": 9223372036854775808, "is": true})", "f");
+  CHECK(member(json, "count", "f") == Json(3));
+  CHECK(member<std::string>(json, "name", "f") == "a");
+  CHECK(member<index_t>(json, "count", "f") == 3);
+  CHECK(member<double>(json, "count", "f") == 3.0);
+  CHECK(member<bool>(json, "is", "f"));
+  CHECK(member<index_t>(Json::object().set("least", std::numeric_limits<index_t>::min()), "least", "f") ==
+        std::numeric_limits<index_t>::min());
+  expect_error(ErrorCode::missing, {"f: ", "\"other\""}, [&] { (void)member(json, "other", "f"); });
+  expect_error(ErrorCode::format, {"f: ", "\"name\"", "an array"}, [] { (void)member(Json::array(), "name", "f"); });
+  expect_error(ErrorCode::format, {"f: ", "\"name\"", "a number was wanted", "a string"},
+               [&] { (void)member<double>(json, "name", "f"); });
+  expect_error(ErrorCode::format, {"f: ", "\"count\"", "found 3"}, [&] { (void)member<bool>(json, "count", "f"); });
+  for (const double number : {2.5, 1e300})
+    expect_error(ErrorCode::format, {"f: ", "\"real\"", "an integer"},
+                 [&] { (void)member<index_t>(Json::object().set("real", number), "real", "f"); });
+  expect_error(ErrorCode::format, {"f: ", "\"huge\""}, [&] { (void)member<index_t>(json, "huge", "f"); });
+}
 
 TEST_CASE("a shard is what the words, Slurm or Kubernetes say") {
   CHECK(shard_in("2/7", {}) == Shard{2, 7});
@@ -88,7 +109,11 @@ TEST_CASE("settings come back from JSON, and what differs is named") {
   for (const auto& change : std::initializer_list<std::pair<const char*, Json>>{
            {"pictures", -1}, {"image_size", 1 << 20}, {"pages", 1 << 20}, {"protocol", "none"}, {"domain", 3}}) {
     Json broken = to_json(settings);
-    expect_error(ErrorCode::format, {},
+    expect_error(ErrorCode::format, {"file: "},
                  [&] { (void)run_settings_from_json(broken.set(change.first, change.second), "file"); });
   }
+  Json without_pages = to_json(settings).set("pages", 0);  // which does not matter to exact scores
+  CHECK(run_settings_from_json(without_pages, "file").pixels.is_exact);
+  expect_error(ErrorCode::format, {"file: ", "\"pages\" is 0"},
+               [&] { (void)run_settings_from_json(without_pages.set("exact", false), "file"); });
 }

@@ -130,10 +130,10 @@ TEST_CASE("parts merge to the same bytes as the whole") {
     for (const index_t cut : {0, 1, 5, 8}) {
       ScoreTable first = part_of(p, 0, cut, options), second = part_of(p, cut, p.n, options);
       const auto carried = ScoreTableFile::encode(first);
-      second.merge(ScoreTableFile::decode(carried, "part"));  // the later part first
+      second.merge(ScoreTableFile::decode(carried, "part", options));  // the later part first
       CHECK(ScoreTableFile::encode(second) == bytes);
     }
-    ScoreTable read = ScoreTableFile::decode(bytes, "whole");
+    ScoreTable read = ScoreTableFile::decode(bytes, "whole", options);
     CHECK(ScoreTableFile::encode(read) == bytes);
     CHECK(read.metrics().aupro.value == whole.metrics().aupro.value);
   }
@@ -162,10 +162,13 @@ TEST_CASE("tables that do not fit are not merged") {
 }
 
 TEST_CASE("bytes that are no table") {
-  ScoreTable table({.is_exact = false, .max_pages = 3});
+  constexpr ScoreTableOptions kThree{.is_exact = false, .max_pages = 3};
+  ScoreTable table(kThree);
   for (index_t i = 0; i < 2000; ++i) table.add_image(static_cast<float>(i) * 0.37f, i % 2 == 0);
   const auto good = ScoreTableFile::encode(table);
-  const auto decode = [](const std::vector<std::byte>& bytes) { return ScoreTableFile::decode(bytes, "a.scores"); };
+  const auto decode = [&](const std::vector<std::byte>& bytes) {
+    return ScoreTableFile::decode(bytes, "a.scores", kThree);
+  };
   for (std::size_t length = 0; length < good.size(); length += 7)
     expect_error(ErrorCode::format, {"a.scores"}, [&] {
       return decode({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)});
@@ -184,6 +187,66 @@ TEST_CASE("bytes that are no table") {
   auto endless = good;
   std::fill_n(endless.begin() + rows, 10, std::byte{0xFF});
   expect_error(ErrorCode::format, {"64 bits"}, [&] { return decode(endless); });
+}
+
+TEST_CASE("bytes of another table than the one that was wanted") {
+  ScoreTable coarse({.is_exact = false, .max_pages = 2}), exact(kExact);
+  const auto refuse = [](std::string_view fact, const std::vector<std::byte>& bytes, const ScoreTableOptions& wanted) {
+    expect_error(ErrorCode::format, {"a.scores", fact},
+                 [&] { return ScoreTableFile::decode(bytes, "a.scores", wanted); });
+  };
+  auto million = ScoreTableFile::encode(coarse);
+  million[12] = std::byte{0}, million[14] = std::byte{0x10};  // 2^20 pages
+  refuse("1048576 pages", million, {.is_exact = false, .max_pages = 2});
+  refuse("2 pages", ScoreTableFile::encode(coarse), {.is_exact = false, .max_pages = 3});
+  refuse("2 pages", ScoreTableFile::encode(coarse), kExact);
+  refuse("0 pages", ScoreTableFile::encode(exact), {.is_exact = false, .max_pages = 2});
+}
+
+TEST_CASE("rows of a file whose sums overflow, or that weigh too much") {
+  // Two rows of the scores 0 and 1, each two positives in one region and a negative.
+  constexpr ScoreTableOptions kTwo{.is_exact = false, .max_pages = 2};
+  Context context({.threads = 1});
+  Image mask(3, 1, 1);
+  mask.data()[0] = mask.data()[1] = 1, mask.data()[2] = 0;
+  const auto table_with = [&](const ScoreTableOptions& options) {
+    ScoreTable table(options);
+    for (const float score : {0.0f, 1.0f}) {
+      const std::vector<float> map(3, score);
+      table.add_map(context, View<const float, 2>(map.data(), {1, 3}), mask.view());
+    }
+    return ScoreTableFile::encode(table);
+  };
+  const auto good = table_with(kTwo), exact = table_with(kExact);
+  const auto refuse = [](std::string_view fact, const std::vector<std::byte>& bytes, const ScoreTableOptions& options) {
+    expect_error(ErrorCode::format, {"a.scores", fact},
+                 [&] { return ScoreTableFile::decode(bytes, "a.scores", options); });
+  };
+  const std::size_t totals = 8 + 3 * 4, row = totals + 3 * 8 + 1 + 5 + 1;  // count, rank of the score 0, width 0
+  REQUIRE(good[row] == std::byte{2});                                      // positives
+  REQUIRE(good[row + 1] == std::byte{1});                                  // negatives
+  REQUIRE(good[row + 2] == std::byte{1});                                  // whole part of the weight
+  const auto with = [](std::vector<std::byte> bytes, std::size_t at, int value) {
+    bytes[at] = static_cast<std::byte>(value);
+    return bytes;
+  };
+  CHECK(ScoreTableFile::decode(good, "a.scores", kTwo).totals().regions == 2);
+  CHECK(ScoreTableFile::decode(exact, "a.scores", kExact).totals().regions == 2);
+  refuse("add up", with(good, row, 5), kTwo);
+  refuse("add up", with(good, row + 1, 3), kTwo);
+  refuse("weight", with(good, row + 2, 3), kTwo);
+  refuse("weight", with(with(good, row + 2, 2), row + 3, 1), kTwo);
+  refuse("5 regions of 4", with(good, totals + 16, 5), kTwo);
+  for (const std::size_t at : {row, row + 1}) {  // 2^64 - 1 in the first row, so that the sum is right modulo 2^64
+    const int in_second_row = at == row ? 2 : 1;
+    std::vector<std::byte> wrapped =
+        with(with(good, at == row ? totals : totals + 8, in_second_row - 1), totals + 16, 0);
+    wrapped[at] = std::byte{0x01};
+    wrapped.insert(wrapped.begin() + static_cast<std::ptrdiff_t>(at), 9, std::byte{0xFF});
+    refuse("add up", wrapped, kTwo);
+  }
+  refuse("add up", with(exact, totals + 24, 7), kExact);
+  refuse("add up", with(exact, totals, 3), kExact);
 }
 
 TEST_CASE("a map and its mask") {

@@ -54,6 +54,16 @@ TEST_CASE("the word that the place has and the rest has not") {
   CHECK(e.windows == 6);
 }
 
+TEST_CASE("one word is no choice") {
+  const auto detector = make_detector<float>();
+  Context context({.threads = 1});
+  const DefectWords<float> words{"gizmo", {"scratch"}, Tensor<float>({2, 24})};
+  Explanation e;
+  expect_error(ErrorCode::contract, {"two words", "not by 1"}, [&] {
+    name_place<float>(context, detector.clip(), make_picture(), {3, 3}, words, e);
+  });
+}
+
 TEST_CASE("windows do not look at the place, and stay in the picture") {
   const Image picture = make_picture(200, 120);
   const std::vector<Box> windows = moeclip::detail::naming_windows(picture, {10, 110}, {});
@@ -119,6 +129,7 @@ TEST_CASE("sentences") {
   e.place = "upper left";
   e.area = 0.031;
   e.lead = 0.2;
+  e.over_normal = 0.1;
   e.noise = 0.04;
   e.windows = 9;
   CHECK(moeclip::detail::explanation_words(e) ==
@@ -129,6 +140,15 @@ TEST_CASE("sentences") {
         "The upper left of the picture, 3.1% of it, looks abnormal: score 0.70, threshold 0.50. It is most like "
         "\"scratch\", 0.200 ahead of \"crack\"; a lead counts from 0.080 on.");
   e.is_certain = false;
+  e.over_normal = -0.0126;
+  CHECK(moeclip::detail::explanation_words(e).find(
+            "Not certain what it is: of the words the nearest is \"scratch\", 0.200 ahead of \"crack\", but \"no "
+            "defect\" is nearer by 0.013.") != std::string::npos);
+  CHECK(moeclip::detail::explanation_words(e).find("counts from") == std::string::npos);
+  e.over_normal = 0.1;
+  e.lead = 0.05;
+  CHECK(moeclip::detail::explanation_words(e).find("0.050 ahead of \"crack\"; a lead counts from 0.080 on.") !=
+        std::string::npos);
   e.carrier = {3, 2, 0.5, 0.1, 0.6, 0.2};
   CHECK(moeclip::detail::explanation_words(e).find("Not certain what it is") != std::string::npos);
   CHECK(moeclip::detail::explanation_words(e).find("Expert 2 after block 3 carried it: 50% of") != std::string::npos);

@@ -5,6 +5,7 @@
 #include <moeclip/explain/inspect.hpp>
 #include <moeclip/explain/inspection_figures.hpp>
 
+#include "expect_error.hpp"
 #include "explain_test.hpp"
 
 using namespace explain_test;  // NOLINT
@@ -57,6 +58,12 @@ TEST_CASE("statistics of pictures add up, whole or in parts") {
     CHECK(block.etf_loss() == doctest::Approx((a.blocks[j].etf_loss + b.blocks[j].etf_loss) / 2));
     CHECK(same_bits(block.cosine_sums, first.blocks()[j].cosine_sums));
   }
+  ExpertStatistics shorter;
+  auto one = a;
+  one.blocks.pop_back();
+  shorter.add(one);
+  expect_error(ErrorCode::contract, {"of 2 and of 1 mixtures"}, [&] { first.merge(shorter); });
+  expect_error(ErrorCode::contract, {"of 1 and of 2 mixtures"}, [&] { shorter.merge(first); });
 }
 
 TEST_CASE("figures of a picture") {

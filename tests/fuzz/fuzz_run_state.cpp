@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The state of an evaluation: what is read can be measured and written again.
+// The state of an evaluation: what is read can be measured, drawn and written again.
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "moeclip/eval/curves.hpp"
 #include "moeclip/eval/run_results.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -14,6 +16,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const moeclip::RunResults results = moeclip::results_of(run);
     static_cast<void>(moeclip::dump_json(to_json(results, run)));
     static_cast<void>(moeclip::picture_lines(run));
+    for (const std::string& row : moeclip::detail::row_keys(run))
+      for (auto* const evaluation : {&run.standard, &run.released}) {
+        if (!*evaluation) continue;
+        moeclip::ScoreTable images = (*evaluation)->image_table(row);
+        static_cast<void>(moeclip::curves_of(images));
+        static_cast<void>(moeclip::curves_of((*evaluation)->pixel_table(row)));
+        static_cast<void>(moeclip::histogram_of(images));
+        static_cast<void>(moeclip::histogram_of((*evaluation)->pixel_table(row)));
+      }
   } catch (const moeclip::Error&) {
   }
   return 0;

@@ -48,12 +48,11 @@ std::vector<AblationVariant> unmended_variants(const AblationSettings& settings)
 
 /// The recipe `moeclip` with one more option that could mend something, which it has not because it does not help here.
 std::vector<AblationVariant> further_variants(const AblationSettings& settings) {
-  constexpr std::array<std::array<std::string_view, 2>, 7> kOptions{{{"gate_init", "0.01"},
+  constexpr std::array<std::array<std::string_view, 2>, 6> kOptions{{{"gate_init", "0.01"},
                                                                      {"revises_labels", "on"},
                                                                      {"class_logit_scale", "100"},
                                                                      {"averages_maps", "on"},
                                                                      {"norm_match_floor", "0.1"},
-                                                                     {"clip_norm", "1"},
                                                                      {"is_training", "off"}}};
   std::vector<AblationVariant> variants;
   for (const auto& [option, value] : kOptions) {

@@ -51,7 +51,10 @@ bool parse(Words words, CalibrateSettings& s) {
   s.eval.protocol = "default";
   s.eval.finish();
   if (s.from.empty() == s.eval.data.empty()) throw UsageError("give data sets, or --from RUN; not both");
-  if (!s.from.empty() && !s.eval.clip.empty()) throw UsageError("--from RUN holds scores already; it takes no --clip");
+  const EvalSettings& e = s.eval;
+  if (!s.from.empty() && (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 ||
+                          e.domain != "auto" || e.split != "test" || e.allows_training_pictures))
+    throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
   if (!(s.target() > 0 && s.target() < 1)) throw UsageError("--false-positives and --quantile lie between 0 and 1");
@@ -93,7 +96,9 @@ Scored judge(const CalibrateSettings& s) {
     return !s.is_wanted(picture.record.class_name) || (!s.is_best_f1 && picture.record.label != 0);
   });
   if (data.pictures.empty())
-    moeclip::fail(moeclip::ErrorCode::missing, "there is no good picture to take a threshold from");
+    moeclip::fail(moeclip::ErrorCode::missing,
+                  concat(s.eval.data.front(), ": there is no good picture",
+                         s.classes.empty() ? "" : " of the wanted classes", " to take a threshold from"));
   const EvalModel model = load_model(s.eval, data);
   for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) say(note);
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
@@ -124,6 +129,9 @@ Scored collect(const CalibrateSettings& s) {
   if (s.from.empty()) return judge(s);
   if (s.from.ends_with(".jsonl")) return read_lines(s.from);
   const std::string path = moeclip::is_directory(s.from) ? moeclip::join_path(s.from, state_name({})) : s.from;
+  if (!moeclip::file_exists(path))
+    moeclip::fail(moeclip::ErrorCode::missing,
+                  concat(path, ": there is no whole evaluation; `moeclip merge` puts shards together"));
   moeclip::EvaluationRun run = moeclip::read_run(path);
   if (!run.is_complete() || run.shard.count > 1)
     moeclip::fail(moeclip::ErrorCode::mismatch,

@@ -250,7 +250,7 @@ void write_demo_report(moeclip::Context& context, const moeclip::Detector& detec
     looks.look({picture.sample, name, anchors, result.thresholds.pixel}, report.pictures.back());
     report.pictures.back().sentences.push_back(concat("In truth: ", picture.truth(), "."));
   }
-  looks.add_section(report, "What the experts did on these pictures.");
+  looks.add_section(report, "Experts", "What the experts did on these pictures.");
   add_provenance(report, "demo", words, result.seconds);
   moeclip::write_report(s.file(kReportFile), report);
 }

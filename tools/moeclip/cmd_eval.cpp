@@ -70,6 +70,10 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   if (s.out.empty() && (s.is_resumed || !s.shard.empty())) throw UsageError("--shard and --resume need --out DIR");
   if (!s.shard.empty() && !report.path.empty())
     throw UsageError("a shard has no report; `moeclip merge --report` writes that of all shards");
+  if (s.protocol == "released" && !report.path.empty())
+    throw UsageError("--report shows scores of the default protocol; leave --protocol out");
+  if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
+    throw UsageError("--checkpoint-seconds needs --out DIR to write to");
   report.finish(s.is_forced);
   return true;
 }
@@ -155,13 +159,14 @@ int run_eval(Words words) {
     return code;
   }
   const moeclip::RunResults results = moeclip::results_of(run);
-  FinishedEval finished{&s, &model, &data, run, results, s.threshold.value_or(0.5)};
+  FinishedEval finished{&s, &model, &data, run, results, static_cast<float>(s.threshold.value_or(0.5))};
   finished.notes = notes;
   if (!s.out.empty()) write_evaluation(s.out, finished);
   finished.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  if (!report.path.empty()) write_eval_report(report, finished, words);
   print_evaluation(finished, s.out, s.is_json);
-  if (!report.path.empty() && !s.is_json) print(concat(printable(report.path), "\n"));
+  if (report.path.empty()) return code;
+  write_eval_report(report, finished, words);
+  if (!s.is_json) print(concat(printable(report.path), "\n"));
   return code;
 }
 

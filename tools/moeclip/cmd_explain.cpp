@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moeclip explain: why the model says so, in sentences and pictures.
 
+#include <moeclip/data/class_words.hpp>
 #include <moeclip/data/synthetic.hpp>
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/io/json.hpp>
@@ -57,7 +58,9 @@ bool parse(Words words, ExplainSettings& s) {
   if (!s.adapter.empty() && s.clip.empty())
     throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   if (!s.mask.empty() && s.arguments.size() != 1) throw UsageError("--mask belongs to one picture");
-  if (s.benchmark && !s.arguments.empty()) throw UsageError("--benchmark draws its own pictures");
+  if (s.benchmark && (!s.arguments.empty() || !s.out.empty() || !s.class_name.empty() || s.use_exif))
+    throw UsageError("--benchmark draws its own pictures, of its own classes, and writes none");
+  if (!s.mask.empty() && s.out.empty()) throw UsageError("--mask is drawn into the figures; give --out DIR too");
   if (s.benchmark && (*s.benchmark < 1 || *s.benchmark > 100000)) throw UsageError("--benchmark is from 1 to 100000");
   if (s.image_size < 0 || s.threads < 0 || s.threads > 4096 || s.seed < 0)
     throw UsageError("--image-size, --threads and --seed are counts");
@@ -97,14 +100,17 @@ ExplainInput drawn_input(const ExplainSettings& s) {
           s.class_name.empty() ? sample.class_name : s.class_name};
 }
 
+std::string class_of(const ExplainSettings& s) { return s.class_name.empty() ? "object" : s.class_name; }
+
 ExplainInput read_explained(const ExplainSettings& s, const DetectInput& input) {
   if (input.path == kDrawnPicture) return drawn_input(s);
-  ExplainInput read{input,
-                    read_input(input, {.apply_exif_orientation = s.use_exif}),
-                    {},
-                    s.class_name.empty() ? "object" : s.class_name};
+  ExplainInput read{input, read_input(input, {.apply_exif_orientation = s.use_exif}), {}, class_of(s)};
   if (!s.mask.empty()) {
     read.mask = moeclip::read_image(s.mask, {.gray = true});
+    if (read.mask.width() != read.picture.width() || read.mask.height() != read.picture.height())
+      moeclip::fail(moeclip::ErrorCode::mismatch,
+                    concat(s.mask, ": the mask has ", read.mask.width(), "x", read.mask.height(),
+                           " pixels, the picture ", read.picture.width(), "x", read.picture.height()));
   }
   return read;
 }
@@ -157,7 +163,7 @@ void print_explanation(const ExplainSettings& s, const ExplainInput& input, cons
                        const moeclip::ExpertStatistics& statistics,
                        const std::vector<std::pair<moeclip::Figure, std::string>>& figures) {
   if (!s.is_json) {
-    print(concat(printable(input.input.path), ": ", e.sentence, "\n"));
+    print(concat(printable(input.input.path), ": ", printable(e.sentence), "\n"));
     for (const auto& [figure, path] : figures) print(concat("  ", printable(path), ": ", figure.description, "\n"));
     return;
   }
@@ -176,8 +182,9 @@ void print_explanation(const ExplainSettings& s, const ExplainInput& input, cons
 
 /// All that is said and drawn of one picture.
 void explain_one(moeclip::Context& context, const moeclip::Detector& detector, const ExplainInput& input,
-                 const moeclip::DefectWords<float>& words, const ExplainSettings& s) {
-  const auto seen = inspect(context, detector, input.picture.view(), detector.anchors(input.class_name));
+                 const moeclip::TextAnchors<float>& anchors, const moeclip::DefectWords<float>& words,
+                 const ExplainSettings& s) {
+  const auto seen = inspect(context, detector, input.picture.view(), anchors);
   const moeclip::Explanation explanation = explain(context, detector, seen, words);
   moeclip::ExpertStatistics statistics;
   statistics.add(seen);
@@ -196,20 +203,35 @@ void explain_one(moeclip::Context& context, const moeclip::Detector& detector, c
   print_explanation(s, input, explanation, statistics, figures);
 }
 
+/// The words about the one class of all pictures. Errors name the file that the phrases are from.
+moeclip::DefectWords<float> words_about(moeclip::Context& context, const moeclip::Detector& detector,
+                                        const ExplainSettings& s, const moeclip::ClassWords& names,
+                                        const moeclip::DefectVocabulary& vocabulary) {
+  try {
+    return encode_words(context, detector.clip(), names.words(class_of(s)), vocabulary);
+  } catch (const moeclip::Error& error) {
+    moeclip::fail(error.code(), concat(s.vocabulary.empty() ? "--class" : s.vocabulary, ": ", error.what()));
+  }
+}
+
 int explain_all(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
                 const moeclip::DefectVocabulary& vocabulary) {
   std::vector<DetectInput> inputs = collect_inputs(s.arguments);
   if (s.arguments.empty()) inputs.push_back({std::string(kDrawnPicture), "drawn"});
+  const moeclip::ClassWords names = moeclip::load_class_words();
   std::optional<moeclip::DefectWords<float>> words;  // all pictures are of one class
+  std::optional<moeclip::TextAnchors<float>> anchors;
+  if (!s.arguments.empty()) words = words_about(context, detector, s, names, vocabulary);
   Progress progress(inputs.size());
   bool is_whole = true;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
     try {
       const ExplainInput read = read_explained(s, input);
-      if (!words) words = encode_words(context, detector.clip(), read.class_name, vocabulary);
+      if (!words) words = encode_words(context, detector.clip(), names.words(read.class_name), vocabulary);
+      if (!anchors) anchors = detector.anchors(read.class_name, names.prompts(read.class_name));
       progress.clear();
-      explain_one(context, detector, read, *words, s);
+      explain_one(context, detector, read, *anchors, *words, s);
     } catch (const moeclip::Error& error) {
       is_whole = false;
       progress.clear();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // moeclip merge: the states of all shards of an evaluation in, its table out, as if one process had judged everything.
 
+#include <chrono>
+
 #include "commands.hpp"
 #include "eval_report.hpp"
 
@@ -53,14 +55,22 @@ int run_merge(Words words) {
   if (!out.empty())
     for (const std::string& name : {state_name({}), std::string(kPicturesFile), std::string(kResultsFile)})
       expect_writable(moeclip::join_path(out, name), is_forced);
+  const auto begin = std::chrono::steady_clock::now();
   moeclip::EvaluationRun run = moeclip::merge_shards(states_of(arguments));
   if (run.isa.find('+') != std::string::npos)
     say(concat("the shards ran with ", run.isa, " instructions: last bits may differ from a run of one kind"));
+  if (!report.path.empty() && !run.standard)
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  "the shards were judged by the released protocol alone; a report shows scores of the default one");
   const moeclip::RunResults results = moeclip::results_of(run);
-  FinishedEval finished{nullptr, nullptr, nullptr, run, results, threshold};
+  FinishedEval finished{nullptr, nullptr, nullptr, run, results, static_cast<float>(threshold)};
   if (!out.empty()) write_evaluation(out, finished);
-  if (!report.path.empty()) write_eval_report(report, finished, words);
+  finished.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   print_evaluation(finished, out, is_json);
+  if (!report.path.empty()) {
+    write_eval_report(report, finished, words);
+    if (!is_json) print(concat(printable(report.path), "\n"));
+  }
   return run.failures() == 0 ? kOk : kInputFailed;
 }
 

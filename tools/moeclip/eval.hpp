@@ -14,11 +14,13 @@
 
 namespace cli {
 
+inline constexpr std::int64_t kDefaultCheckpoint = 300;  ///< seconds between two writes of the state
+
 /// Options that all commands have that judge data sets with a model.
 struct EvalSettings {
   std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
   std::vector<std::string> data, more_data;
-  std::int64_t image_size = 0, threads = 0, checkpoint_seconds = 300;
+  std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
   // of eval alone
   std::string protocol = "both", shard, out;
@@ -88,13 +90,19 @@ struct FinishedEval {
   const EvalData* data = nullptr;          ///< null: merged; else the pictures and where they are
   moeclip::EvaluationRun& run;             ///< records, and tables of scores by row key
   const moeclip::RunResults& results;
-  double threshold = 0.5;  ///< of picture scores
+  float threshold = 0.5f;  ///< of picture scores, as `detect` compares them
   double seconds = 0;
   std::vector<std::string> notes = {};
 };
 
 /// Writes state, pictures and results into a folder. Throws io.
 void write_evaluation(const std::string& folder, FinishedEval& finished);
+
+/// How many verdicts on pictures are right at a threshold of the default protocol's scores.
+struct Verdicts {
+  moeclip::index_t good = 0, defective = 0, false_positives = 0, found = 0;
+};
+Verdicts verdicts_of(const moeclip::EvaluationRun& run, float threshold);
 
 /// Tables for people.
 std::string results_text(const FinishedEval& finished);

@@ -65,6 +65,24 @@ std::string row_of(const std::string& class_name, const std::string& path) {
   return class_name == "Woven" && variant.starts_with("Woven_") ? variant : class_name;
 }
 
+/// A name as text: bytes that are no UTF-8, which a file of JSON cannot hold, as %XX, and then % as %25.
+std::string as_utf8(const std::string& name) {
+  std::string text;
+  bool is_changed = false;
+  for (std::string_view rest = name; !rest.empty();) {
+    const std::size_t length = moeclip::utf8_length(rest);
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    const auto byte = static_cast<unsigned char>(rest[0]);
+    is_changed = is_changed || length == 0;
+    if (length == 0 || byte == '%')
+      text += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    else
+      text += rest.substr(0, length);
+    rest.remove_prefix(std::max<std::size_t>(1, length));
+  }
+  return is_changed ? text : name;
+}
+
 /// Finds a name for a data set that no other has.
 std::string unique_name(const std::string& name, std::set<std::string>& taken) {
   std::string unique = name;
@@ -90,14 +108,14 @@ void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::s
   for (std::size_t i = 0; i < listing.entries.size(); ++i) {
     const DatasetEntry& entry = listing.entries[i];
     const moeclip::KnownSet* const set = known[entry.class_name];
-    const std::string plain = set != nullptr ? std::string(set->name) : name_of_place(path);
+    const std::string plain = set != nullptr ? std::string(set->name) : as_utf8(name_of_place(path));
     if (!names.contains(plain)) names[plain] = unique_name(plain, taken);
     if (set != nullptr) domains.insert(set->is_medical ? moeclip::Domain::medical : moeclip::Domain::industrial);
     moeclip::PictureRecord record;
     record.set = names[plain];
-    record.path = paths[i];
-    record.class_name = entry.class_name;
-    record.row = row_of(entry.class_name, paths[i]);
+    record.path = as_utf8(paths[i]);
+    record.class_name = as_utf8(entry.class_name);
+    record.row = row_of(record.class_name, record.path);
     record.label = entry.label;
     record.has_mask = entry.label == 0 || !entry.mask_path.empty();
     data.pictures.push_back({std::move(record), entry});

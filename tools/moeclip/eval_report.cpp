@@ -28,19 +28,25 @@ std::string row_name(const moeclip::RunRow& row, const moeclip::RunResults& resu
   return results.sets.size() > 1 ? concat(row.set, "/", row.name) : row.name;
 }
 
-/// Rows with their curves, of the default protocol where it was run.
+/// The result of a row under both protocols in one, as far as they were run.
+moeclip::ClassResult both_protocols(const moeclip::RunRow& row, std::string name) {
+  moeclip::ClassResult result = *row.standard;
+  result.name = std::move(name);
+  if (row.released) result.released = row.released->released;
+  return result;
+}
+
+/// Rows with their curves, of the default protocol.
 void add_classes(moeclip::Report& report, FinishedEval& finished) {
-  const bool is_standard = finished.run.standard.has_value();
-  const auto protocol = is_standard ? &moeclip::RunRow::standard : &moeclip::RunRow::released;
-  moeclip::Evaluation& scores = is_standard ? *finished.run.standard : *finished.run.released;
+  moeclip::Evaluation& scores = *finished.run.standard;
+  std::vector<moeclip::ClassResult> rows;
   for (const moeclip::RunResults::Set& set : finished.results.sets)
     for (const moeclip::RunRow& row : set.rows) {
-      if (!(row.*protocol)) continue;
-      moeclip::ClassResult result = *(row.*protocol);
-      result.name = row_name(row, finished.results);
-      report.classes.push_back(report_class(result, scores.image_table(row.key), scores.pixel_table(row.key)));
+      if (!row.standard) continue;
+      rows.push_back(both_protocols(row, row_name(row, finished.results)));
+      report.classes.push_back(report_class(rows.back(), scores.image_table(row.key), scores.pixel_table(row.key)));
     }
-  if (finished.results.mean.*protocol) report.mean = *(finished.results.mean.*protocol);
+  report.mean = moeclip::mean_of(rows);
 }
 
 void add_pictures(moeclip::Report& report, const FinishedEval& finished) {
@@ -52,7 +58,7 @@ void add_pictures(moeclip::Report& report, const FinishedEval& finished) {
     picture.class_name = are_many ? concat(record.set, "/", record.row) : record.row;
     picture.is_defective = record.label != 0;
     picture.score = static_cast<double>(record.score);
-    picture.is_flagged = picture.score >= finished.threshold;
+    picture.is_flagged = record.score >= finished.threshold;
     picture.seconds = record.seconds;
   }
 }
@@ -94,34 +100,46 @@ void look_at_pictures(const EvalReportSettings& s, const FinishedEval& finished,
     looks.look({samples.back(), model.words.words(name), anchors.back(), pixel_threshold(report, picture.class_name)},
                picture);
   }
-  looks.add_section(report, concat("What the experts did on the ", shown.size(), " pictures that are shown."));
+  looks.add_section(report, "Experts",
+                    concat("What the experts did on the ", shown.size(), " pictures that are shown."));
   for (const std::string& other : s.adapters) {
     const auto [name, path] = named_file(other);
     const std::string& clip = finished.settings->clip;
-    const auto detector =
-        moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, path, model.detector.options());
+    moeclip::DetectorOptions options = model.detector.options();
+    options.activation.reset();  // each adapter says what it was trained with
+    const auto detector = moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, path, options);
     CloseLooks beside(context, detector);
     moeclip::ReportPicture unused;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const std::string& class_name = pictures[shown[i]]->record.class_name;
       beside.look({samples[i], "object", detector.anchors(class_name, model.words.prompts(class_name))}, unused);
     }
-    beside.add_section(report, concat("The experts of ", path, " on the same pictures."));
-    if (!report.sections.empty()) report.sections.back().title = concat("Experts: ", name);
+    beside.add_section(report, concat("Experts: ", name), concat("The experts of ", path, " on the same pictures."));
   }
 }
 
+/// "86.8 \u00b1 1.7", or a dash where a metric is undefined.
 std::string spread(const Json& metric, const char* mean, const char* deviation, bool has_sign) {
+  if (metric.at(mean).is_null() || metric.at(deviation).is_null()) return "-";
   const double value = metric.at(mean).as_number();
   return concat(has_sign && value >= 0 ? "+" : "", fixed(100 * value, 1), " \u00b1 ",
                 fixed(100 * metric.at(deviation).as_number(), 1));
 }
 
-/// The table that `moeclip ablate --json` printed.
-void add_ablation(const std::string& path, moeclip::Report& report) {
+/// What `moeclip ablate --json` printed. Throws format if it is something else.
+Json read_ablation(const std::string& path) {
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 26;
   const auto bytes = moeclip::read_file(path, kLargest);
-  const Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  const Json* const variants = root.is_object() ? root.find("variants") : nullptr;
+  if (variants == nullptr || !variants->is_array() || variants->size() == 0)
+    moeclip::fail(moeclip::ErrorCode::format, concat(path, ": is not what `moeclip ablate --json` prints"));
+  return root;
+}
+
+/// The same as a table.
+void add_ablation(const std::string& path, moeclip::Report& report) {
+  const Json root = read_ablation(path);
   constexpr std::array<std::array<const char*, 2>, 5> kMetrics{{{"image_auroc", "image AUROC"},
                                                                 {"image_ap", "image AP"},
                                                                 {"pixel_auroc", "pixel AUROC"},
@@ -146,17 +164,15 @@ void add_ablation(const std::string& path, moeclip::Report& report) {
   report.sections.back().tables = {std::move(scores), std::move(gains)};
 }
 
-std::string summary_of(const moeclip::Report& report) {
-  index_t defective = 0, found = 0, good = 0, alarms = 0;
-  for (const moeclip::ReportPicture& picture : report.pictures) {
-    const bool is_defective = picture.is_defective.value_or(false);
-    (is_defective ? defective : good) += 1;
-    if (picture.is_flagged) (is_defective ? found : alarms) += 1;
-  }
-  return concat("At the threshold ", report.threshold, ", ", found, " of ", defective,
-                " defective pictures are found and ", alarms, " of ", good,
+std::string summary_of(const moeclip::Report& report, const FinishedEval& finished) {
+  const Verdicts verdicts = verdicts_of(finished.run, finished.threshold);
+  return concat("At the threshold ", finished.threshold, ", ", verdicts.found, " of ", verdicts.defective,
+                " defective pictures are found and ", verdicts.false_positives, " of ", verdicts.good,
                 " good ones are called defective. AUROC, mean over classes: pictures ",
-                metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".");
+                metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".",
+                finished.run.failures() > 0
+                    ? concat(" ", finished.run.failures(), " pictures could not be read; they are listed at the end.")
+                    : "");
 }
 
 void add_sources(const FinishedEval& finished, moeclip::Report& report) {
@@ -167,8 +183,10 @@ void add_sources(const FinishedEval& finished, moeclip::Report& report) {
   add("list of pictures", settings.data);
   add("sentences", settings.words);
   add("image size", concat(settings.image_size));
-  add("protocol", finished.run.standard ? "default" : "released");
+  add("protocol", finished.run.released ? "both" : "default");
   for (const std::string& note : finished.notes) add("note", note);
+  for (const auto& [key, record] : finished.run.pictures)
+    if (!record.is_judged()) add("could not be read", concat(record.set, "/", record.path, " (", record.error, ")"));
 }
 
 }  // namespace
@@ -183,7 +201,8 @@ void EvalReportSettings::declare(Options& options) {
 void EvalReportSettings::finish(bool is_forced) const {
   if (path.empty() && (!adapters.empty() || !ablation.empty()))
     throw UsageError("--beside and --ablation are parts of a --report FILE");
-  for (const std::string& adapter : adapters) named_file(adapter);
+  for (const std::string& adapter : adapters) moeclip::WeightFile::open(named_file(adapter).second);
+  if (!ablation.empty()) read_ablation(ablation);
   if (!path.empty()) expect_writable(path, is_forced);
 }
 
@@ -192,10 +211,10 @@ void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Word
   report.title = "Evaluation";
   for (const moeclip::RunResults::Set& set : finished.results.sets)
     report.title += concat(report.title == "Evaluation" ? " of " : ", ", set.name);
-  report.threshold = finished.threshold;
+  report.threshold = static_cast<double>(finished.threshold);
   add_classes(report, finished);
   add_pictures(report, finished);
-  report.summary = summary_of(report);
+  report.summary = summary_of(report, finished);
   if (finished.model != nullptr) look_at_pictures(s, finished, report);
   if (!s.ablation.empty()) add_ablation(s.ablation, report);
   add_sources(finished, report);

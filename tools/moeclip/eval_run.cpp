@@ -222,6 +222,8 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
     moeclip::write_run(state, run);
     last_write = Clock::now();
   }
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
   progress.clear();
   const bool is_written_later = run.is_complete() && run.shard.count == 1;  // with the results
   if (!state.empty() && !is_written_later) moeclip::write_run(state, run);

@@ -134,23 +134,25 @@ std::string table_text(const moeclip::RunResults& results, std::span<const Colum
   return table.text();
 }
 
-/// How many verdicts are right at the threshold.
-struct Verdicts {
-  index_t good = 0, defective = 0, false_positives = 0, found = 0;
-};
-
-Verdicts verdicts_of(const moeclip::EvaluationRun& run, double threshold) {
-  Verdicts verdicts;
-  for (const auto& [key, record] : run.pictures) {
-    if (!record.is_judged()) continue;
-    const bool is_flagged = static_cast<double>(record.score) >= threshold;
-    (record.label != 0 ? verdicts.defective : verdicts.good) += 1;
-    if (is_flagged) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
-  }
-  return verdicts;
+/// True if a row has good pictures only, or defective ones only.
+bool has_one_label(const moeclip::RunResults& results) {
+  return std::ranges::any_of(results.sets, [](const moeclip::RunResults::Set& set) {
+    return std::ranges::any_of(
+        set.rows, [](const moeclip::RunRow& row) { return row.released && !row.released->image.auroc.is_defined(); });
+  });
 }
 
 }  // namespace
+
+Verdicts verdicts_of(const moeclip::EvaluationRun& run, float threshold) {
+  Verdicts verdicts;
+  for (const auto& [key, record] : run.pictures) {
+    if (!record.is_judged()) continue;
+    (record.label != 0 ? verdicts.defective : verdicts.good) += 1;
+    if (record.score >= threshold) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
+  }
+  return verdicts;
+}
 
 std::string state_name(const moeclip::Shard& shard) {
   return shard.count == 1 ? "state.safetensors" : concat("shard-", shard.number, "-of-", shard.count, ".safetensors");
@@ -176,12 +178,17 @@ std::string results_text(const FinishedEval& finished) {
     text += concat(text.empty() ? "" : "\n", "Released protocol (",
                    run.settings.domain == moeclip::Domain::medical ? "medical" : "industrial",
                    "), percent, scored and rounded as the official code does\n",
-                   table_text(finished.results, kReleasedColumns, &moeclip::RunRow::released));
+                   table_text(finished.results, kReleasedColumns, &moeclip::RunRow::released),
+                   has_one_label(finished.results) ? "Of pictures with one label only, AUROC and AP are 0 here: so the "
+                                                     "official code reports them, and takes means of them.\n"
+                                                   : "");
   if (run.standard) {
     const Verdicts verdicts = verdicts_of(run, finished.threshold);
-    text += concat("\nAt the threshold ", finished.threshold, ": ", verdicts.found, " of ", verdicts.defective,
-                   " defective pictures are found, ", verdicts.false_positives, " of ", verdicts.good,
-                   " good ones are called defective.\n");
+    const bool is_default = finished.settings != nullptr && !finished.settings->threshold;
+    text += concat("\nAt the threshold ", finished.threshold,
+                   is_default ? " (the default; `moeclip calibrate` finds one for your pictures): " : ": ",
+                   verdicts.found, " of ", verdicts.defective, " defective pictures are found, ",
+                   verdicts.false_positives, " of ", verdicts.good, " good ones are called defective.\n");
   }
   if (const index_t failures = run.failures(); failures > 0)
     text +=

@@ -73,10 +73,10 @@ moeclip::ReportTable expert_table(std::span<const moeclip::MixtureStatistics> bl
   return table;
 }
 
-void CloseLooks::add_section(moeclip::Report& report, const std::string& about) const {
+void CloseLooks::add_section(moeclip::Report& report, const std::string& title, const std::string& about) const {
   const auto blocks = statistics_.blocks();
   if (blocks.empty()) return;
-  moeclip::ReportSection section{"Experts", about, {}, {}};
+  moeclip::ReportSection section{title, about, {}, {}};
   section.figures = {moeclip::load_figure(blocks), moeclip::cosine_figure(blocks),
                      moeclip::fofs_figure(detector_.adapter())};
   section.tables.push_back(expert_table(blocks));

@@ -32,7 +32,7 @@ class CloseLooks {
   void look(const CloseLook& at, moeclip::ReportPicture& picture);
 
   /// A section about the experts: load, likeness, channels. None without experts or pictures.
-  void add_section(moeclip::Report& report, const std::string& about) const;
+  void add_section(moeclip::Report& report, const std::string& title, const std::string& about) const;
 
  private:
   const moeclip::DefectWords<float>& words_of(const std::string& noun);

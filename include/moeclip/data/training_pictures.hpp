@@ -113,9 +113,12 @@ inline Json to_json(const TrainingPictures& pictures) {
 /// What to_json made. `source` names the file in messages. Throws format, missing.
 inline TrainingPictures training_pictures_from_json(const Json& json, std::string_view source) {
   TrainingPictures pictures;
-  std::string_view text = json.at("pictures").as_string();
+  const auto hashes = member<std::string>(json, "pictures", source);
+  std::string_view text = hashes;
   for (; !text.empty(); text.remove_prefix(16)) pictures.hashes.push_back(parse_hash(text, source));
-  for (const Json& name : json.at("classes").items()) pictures.classes.push_back(name.as_string());
+  const Json& classes = member(json, "classes", source);
+  if (!classes.is_array()) fail(ErrorCode::format, concat(source, ": \"classes\" is no list"));
+  for (const Json& name : classes.items()) pictures.classes.push_back(value_of<std::string>(name, "classes", source));
   pictures.tidy();  // a file may say anything
   return pictures;
 }

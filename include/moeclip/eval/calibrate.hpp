@@ -109,7 +109,8 @@ inline Calibration calibrate_on_good(std::vector<float> scores, double target, d
   expect_ordered(scores);
   std::ranges::sort(scores, [](float a, float b) { return a > b; });
   const auto n = std::ssize(scores);
-  const auto allowed = static_cast<index_t>(std::floor(target * static_cast<double>(n + 1) + 1e-9)) - 1;
+  const auto rank = static_cast<index_t>(std::floor(target * static_cast<double>(n + 1) + 1e-9));
+  const index_t allowed = std::min<index_t>(rank, n) - 1;  // a target next to 1 would round to n + 1
   Calibration calibration;
   calibration.how = "false positives";
   calibration.target = target;
@@ -168,22 +169,23 @@ inline Json to_json(const CalibrationFile& file) {
 
 /// What of a calibration detection needs. Throws format or missing, naming `source`.
 inline CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
-  if (!json.is_object() || json.find("format") == nullptr || json.at("format") != Json("moeclip calibration 1"))
+  const Json* const format = json.is_object() ? json.find("format") : nullptr;
+  if (format == nullptr || *format != Json("moeclip calibration 1"))
     fail(ErrorCode::format, concat(source, ": is no calibration; `moeclip calibrate` writes one"));
   CalibrationFile file;
-  file.calibration.how = json.at("how").as_string();
-  const auto threshold = [&](const Json& value) {
-    const auto number = static_cast<float>(value.as_number());
+  file.calibration.how = member<std::string>(json, "how", source);
+  const auto threshold = [&](const char* name) {
+    const auto number = static_cast<float>(member<double>(json, name, source));
     if (!std::isfinite(number)) fail(ErrorCode::format, concat(source, ": a threshold is no number"));
     return number;
   };
-  file.calibration.threshold = threshold(json.at("threshold"));
-  if (const Json& pixel = json.at("pixel_threshold"); !pixel.is_null()) file.pixel_threshold = threshold(pixel);
-  file.clip = json.at("clip").as_string();
-  file.adapter = json.at("adapter").as_string();
-  file.words = json.at("words").as_string();
-  file.domain = json.at("domain").as_string();
-  file.image_size = json.at("image_size").as_int64();
+  file.calibration.threshold = threshold("threshold");
+  if (!member(json, "pixel_threshold", source).is_null()) file.pixel_threshold = threshold("pixel_threshold");
+  file.clip = member<std::string>(json, "clip", source);
+  file.adapter = member<std::string>(json, "adapter", source);
+  file.words = member<std::string>(json, "words", source);
+  file.domain = member<std::string>(json, "domain", source);
+  file.image_size = member<index_t>(json, "image_size", source);
   return file;
 }
 

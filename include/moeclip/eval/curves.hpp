@@ -180,10 +180,11 @@ struct ScoreHistogram {
   double lowest = 0, highest = 1;
   std::array<std::uint64_t, kBins> good{}, defective{};
 
-  /// Scores outside of [lowest, highest] count in the first or last bin.
+  /// Scores outside of [lowest, highest] count in the first or last bin; without a range between them, in the first.
   [[nodiscard]] std::size_t bin_of(double score) const {
+    if (!(highest > lowest)) return 0;
     const double place = (score - lowest) / (highest - lowest) * static_cast<double>(kBins);
-    return static_cast<std::size_t>(std::clamp(place, 0.0, static_cast<double>(kBins - 1)));
+    return place > 0 ? static_cast<std::size_t>(std::min(place, static_cast<double>(kBins - 1))) : 0;
   }
 };
 
@@ -208,8 +209,9 @@ inline ScoreHistogram histogram_of(ScoreTable& pictures) {
     histogram.lowest = std::floor(low / step) * step;
     histogram.highest = std::ceil(high / step) * step;
   } else if (low < 0 || low > 1) {
-    histogram.lowest = low - 0.5;
-    histogram.highest = low + 0.5;
+    const double margin = std::max(0.5, std::abs(low) / 1024);  // relative: low + 0.5 may round to low
+    histogram.lowest = low - margin;
+    histogram.highest = low + margin;
   }
   pictures.for_each_row([&](const ScoreRow& row) {
     const std::size_t bin = histogram.bin_of((static_cast<double>(row.lowest) + static_cast<double>(row.highest)) / 2);

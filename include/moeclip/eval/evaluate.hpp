@@ -100,19 +100,24 @@ class ClassScores {
     if (released_) {
       result.image = released_->image_metrics();
       result.pixel = released_->pixel_metrics(options_.false_positive_limit);
+      say_what_is_unmarked(result.pixel);
       result.released = ReleasedScores::row_of(result.image, result.pixel);
       return result;
     }
     result.image = images_.metrics();
     result.pixel = pixels_.metrics(options_.false_positive_limit);
-    if (unmarked_ > 0 && unmarked_ == anomalous_)
-      for (Metric* metric :
-           {&result.pixel.auroc, &result.pixel.average_precision, &result.pixel.f1_max, &result.pixel.aupro})
-        *metric = Metric::none("no anomalous picture has a mask");
+    say_what_is_unmarked(result.pixel);
     return result;
   }
 
  private:
+  /// Where there are anomalous pictures but no anomalous pixels, says why.
+  void say_what_is_unmarked(Metrics& pixel) {
+    if (anomalous_ == 0 || pixels().totals().positives > 0) return;
+    for (Metric* metric : {&pixel.auroc, &pixel.average_precision, &pixel.f1_max, &pixel.aupro})
+      *metric = Metric::none(unmarked_ == anomalous_ ? "no anomalous picture has a mask" : "the masks mark nothing");
+  }
+
   /// Counts the pixels of a map; the mask is brought to its size. The default protocol leaves a picture out of which
   /// nobody marked the defect.
   void add_pixels(Context& context, const Sample& truth, const Finding& found) {

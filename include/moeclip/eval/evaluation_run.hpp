@@ -110,8 +110,14 @@ inline void add_failure(EvaluationRun& run, PictureRecord record, ErrorCode code
   run.pictures.insert_or_assign(record.key(), std::move(record));
 }
 
-/// Adds another part of the same evaluation. Throws mismatch, naming `source`, if a picture is in both.
+/// Adds another part of the same evaluation. Throws mismatch, naming `source`, if a picture is in both; contract if the
+/// settings differ.
 inline void merge_run(EvaluationRun& into, EvaluationRun&& part, std::string_view source) {
+  const std::string differences = settings_differences(part.settings, into.settings);
+  MOECLIP_EXPECT(differences.empty(), source, ": is of another evaluation: ", differences);
+  MOECLIP_EXPECT(
+      into.standard.has_value() == part.standard.has_value() && into.released.has_value() == part.released.has_value(),
+      source, ": was made under another protocol");
   for (auto& [key, record] : part.pictures) {
     const auto [place, is_new] = into.pictures.emplace(key, std::move(record));
     if (!is_new)

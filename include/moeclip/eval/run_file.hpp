@@ -37,34 +37,48 @@ inline Json to_json(const PictureRecord& p, const RunSettings& settings) {
 }
 
 /// A number that fits a float. Throws format.
-inline float stated_float(const Json& value, std::string_view source) {
-  const auto number = static_cast<float>(value.as_number());
+inline float stated_float(const Json& value, std::string_view name, std::string_view source) {
+  const auto number = static_cast<float>(value_of<double>(value, name, source));
   if (!std::isfinite(number)) fail(ErrorCode::format, concat(source, ": a score is no number"));
   return number;
 }
 
+/// A score in [0, 1]. Throws format, missing.
+inline float stated_score(const Json& json, const char* name, std::string_view source) {
+  constexpr float kRounding = 1e-4f;  // a dot product of 1024 floats, two unit vectors, may be that far beyond 1
+  const float score = stated_float(member(json, name, source), name, source);
+  if (score < -kRounding || score > 1 + kRounding)
+    fail(ErrorCode::format, concat(source, ": \"", name, "\" is ", score, ", which is not between 0 and 1"));
+  return score;
+}
+
+/// The lowest and the highest value of a map. Throws format, missing.
+inline ValueRange stated_range(const Json& json, const char* name, std::string_view source) {
+  const Json& range = member(json, name, source);
+  if (!range.is_array() || range.size() != 2)
+    fail(ErrorCode::format, concat(source, ": \"", name, "\" is no pair of numbers"));
+  return {stated_float(range.at(0), name, source), stated_float(range.at(1), name, source)};
+}
+
 inline PictureRecord picture_from_json(const Json& json, const RunSettings& settings, std::string_view source) {
   PictureRecord p;
-  p.set = json.at("set").as_string();
-  p.path = json.at("path").as_string();
-  p.class_name = json.at("class").as_string();
-  p.row = json.at("row").as_string();
-  p.label = json.at("label").as_int64() != 0 ? 1 : 0;
-  p.has_mask = json.at("has_mask").as_bool();
-  p.hash = parse_hash(json.at("hash").as_string(), source);
-  p.was_trained_on = json.at("was_trained_on").as_bool();
-  if (const Json* const error = json.find("error")) {
-    p.error = error->as_string();
+  p.set = member<std::string>(json, "set", source);
+  p.path = member<std::string>(json, "path", source);
+  p.class_name = member<std::string>(json, "class", source);
+  p.row = member<std::string>(json, "row", source);
+  p.label = member<index_t>(json, "label", source) != 0 ? 1 : 0;
+  p.has_mask = member<bool>(json, "has_mask", source);
+  p.hash = parse_hash(member<std::string>(json, "hash", source), source);
+  p.was_trained_on = member<bool>(json, "was_trained_on", source);
+  if (json.find("error") != nullptr) {
+    p.error = member<std::string>(json, "error", source);
     if (p.error.empty()) fail(ErrorCode::format, concat(source, ": an error without a name"));
     return p;
   }
-  const auto range = [&](const char* name) {
-    return ValueRange{stated_float(json.at(name).at(0), source), stated_float(json.at(name).at(1), source)};
-  };
-  p.class_score = stated_float(json.at("class_score"), source);
-  if (settings.has_default) p.score = stated_float(json.at("score"), source);
-  if (settings.has_default) p.probability = range("map");
-  if (settings.has_released) p.reference = range("reference_map");
+  p.class_score = stated_score(json, "class_score", source);
+  if (settings.has_default) p.score = stated_score(json, "score", source);
+  if (settings.has_default) p.probability = stated_range(json, "map", source);
+  if (settings.has_released) p.reference = stated_range(json, "reference_map", source);
   return p;
 }
 
@@ -122,7 +136,7 @@ inline void read_tables(const WeightFile& file, EvaluationRun& run) {
     const std::string place = concat(file.path(), ": ", name);
     const bool is_released = name.starts_with("pixels.released");
     const std::vector<std::byte> bytes = byte_tensor(file, name);
-    table->merge(ScoreTableFile::decode(bytes, place));
+    table->merge(ScoreTableFile::decode(bytes, place, run.settings.pixels));
     expect_pixels(*table, is_released ? row->second.second : row->second.first, place);
     if (is_released || !run.released) ++row;
   }
@@ -173,12 +187,12 @@ inline RunManifest read_manifest(const WeightFile& file) {
   const std::string* const text = find_metadata(file.metadata(), detail::kRunKey);
   if (text == nullptr) fail(ErrorCode::format, concat(file.path(), ": is no state of an evaluation"));
   const Json json = parse_json(*text, file.path());
-  if (const index_t format = json.at("format").as_int64(); format != detail::kRunFormat)
+  if (const auto format = member<index_t>(json, "format", file.path()); format != detail::kRunFormat)
     fail(ErrorCode::unsupported,
          concat(file.path(), ": is a state of format ", format, "; ", index_t{detail::kRunFormat}, " is known"));
   RunManifest manifest;
-  manifest.settings = run_settings_from_json(json.at("settings"), file.path());
-  manifest.isa = json.at("isa").as_string();
+  manifest.settings = run_settings_from_json(member(json, "settings", file.path()), file.path());
+  manifest.isa = member<std::string>(json, "isa", file.path());
   manifest.shard.count = detail::stated_count(json, "shards", kMostShards, file.path());
   manifest.shard.number = detail::stated_count(json, "shard", manifest.shard.count, file.path());
   manifest.assigned = detail::stated_count(json, "assigned", detail::kMostPictures, file.path());

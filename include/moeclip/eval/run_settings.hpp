@@ -54,9 +54,9 @@ namespace detail {
 
 inline constexpr index_t kMostPictures = index_t{1} << 40;
 
-/// A count in a file that may say anything. Throws format.
+/// A count in a file that may say anything. Throws format, missing.
 inline index_t stated_count(const Json& json, const char* name, index_t most, std::string_view source) {
-  const index_t count = json.at(name).as_int64();
+  const auto count = member<index_t>(json, name, source);
   if (count < 0 || count > most)
     fail(ErrorCode::format, concat(source, ": \"", name, "\" is ", count, ", which is impossible"));
   return count;
@@ -68,18 +68,21 @@ inline index_t stated_count(const Json& json, const char* name, index_t most, st
 inline RunSettings run_settings_from_json(const Json& json, std::string_view source) {
   constexpr index_t kLargestPicture = 8192;
   RunSettings s;
-  s.version = json.at("version").as_string();
-  s.clip = json.at("clip").as_string();
-  s.adapter = json.at("adapter").as_string();
-  s.data = json.at("data").as_string();
-  s.words = json.at("words").as_string();
+  s.version = member<std::string>(json, "version", source);
+  s.clip = member<std::string>(json, "clip", source);
+  s.adapter = member<std::string>(json, "adapter", source);
+  s.data = member<std::string>(json, "data", source);
+  s.words = member<std::string>(json, "words", source);
   s.pictures = detail::stated_count(json, "pictures", detail::kMostPictures, source);
   s.image_size = detail::stated_count(json, "image_size", kLargestPicture, source);
-  s.domain = json.at("domain").as_string() == "medical" ? Domain::medical : Domain::industrial;
-  s.has_default = json.at("protocol").as_string() != "released";
-  s.has_released = json.at("protocol").as_string() != "default";
-  s.pixels.is_exact = json.at("exact").as_bool();
+  s.domain = member<std::string>(json, "domain", source) == "medical" ? Domain::medical : Domain::industrial;
+  const auto protocol = member<std::string>(json, "protocol", source);
+  s.has_default = protocol != "released";
+  s.has_released = protocol != "default";
+  s.pixels.is_exact = member<bool>(json, "exact", source);
   s.pixels.max_pages = detail::stated_count(json, "pages", BinnedScores::kDefaultPages, source);
+  if (!s.pixels.is_exact && s.pixels.max_pages < 1)
+    fail(ErrorCode::format, concat(source, ": \"pages\" is 0, but the scores are kept in bins"));
   if (!(to_json(s) == json)) fail(ErrorCode::format, concat(source, ": its settings make no sense"));
   return s;
 }

@@ -15,6 +15,7 @@
 #include <bit>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "../io/bytes.hpp"
@@ -42,22 +43,29 @@ class ScoreTableFile {
     return out;
   }
 
-  /// Reads what encode wrote. `source` names it in messages. Throws format for anything else.
-  static ScoreTable decode(Bytes bytes, std::string_view source) {
+  /// Reads what encode wrote of a table with these options. `source` names it in messages. Throws format for anything
+  /// else, before it opens a table that is larger than the one that was wanted.
+  static ScoreTable decode(Bytes bytes, std::string_view source, const ScoreTableOptions& wanted) {
     ByteReader in(bytes, source);
     if (as_text(in.take(kMagic.size())) != kMagic) fail(ErrorCode::format, concat(source, ": is no table of scores"));
     if (const std::uint32_t version = in.u32le(); version != kVersion)
       fail(ErrorCode::unsupported,
            concat(source, ": is a table of scores of version ", version, "; ", std::uint32_t{kVersion}, " is known"));
     const std::uint32_t pages = in.u32le(), level = in.u32le();
-    if (pages > 1u << 20 || level > BinnedScores::kMaxLevel)
+    if (const index_t wanted_pages = wanted.is_exact ? 0 : wanted.max_pages; std::cmp_not_equal(pages, wanted_pages))
+      fail(ErrorCode::format, concat(source, ": is a table of ", pages, " pages of bins (0: exact); one of ",
+                                     wanted_pages, " was wanted"));
+    if (level > BinnedScores::kMaxLevel || (wanted.is_exact && level > 0))
       fail(ErrorCode::format, concat(source, ": its number of bins is impossible"));
-    ScoreTable table({.is_exact = pages == 0, .max_pages = pages == 0 ? 1 : static_cast<index_t>(pages)});
-    table.totals_ = {in.u64le(), in.u64le(), in.u64le()};
-    const ScoreTotals found = pages == 0
-                                  ? decode_scores(in, std::get<ExactScores>(table.scores_), table.totals_)
-                                  : decode_rows(in, std::get<BinnedScores>(table.scores_), static_cast<int>(level));
-    if (found.positives != table.totals_.positives || found.negatives != table.totals_.negatives || in.left() != 0)
+    ScoreTable table(wanted);
+    ScoreTotals& totals = table.totals_;
+    totals = {in.u64le(), in.u64le(), in.u64le()};
+    if (totals.regions > totals.positives)
+      fail(ErrorCode::format, concat(source, ": has ", totals.regions, " regions of ", totals.positives, " positives"));
+    const bool do_rows_fit =
+        wanted.is_exact ? decode_scores(in, std::get<ExactScores>(table.scores_), totals)
+                        : decode_rows(in, std::get<BinnedScores>(table.scores_), static_cast<int>(level), totals);
+    if (!do_rows_fit || in.left() != 0)
       fail(ErrorCode::format, concat(source, ": its rows do not add up to the totals that it states"));
     return table;
   }
@@ -121,10 +129,11 @@ class ScoreTableFile {
     return score;
   }
 
-  static ScoreTotals decode_rows(ByteReader& in, BinnedScores& binned, int level) {
+  /// True if the rows add up to `totals`; stops at the first that goes beyond, so that no sum overflows.
+  static bool decode_rows(ByteReader& in, BinnedScores& binned, int level, const ScoreTotals& totals) {
     constexpr std::uint64_t kRanks = std::uint64_t{1} << 33;  // more than there are; sums of two do not overflow
     binned.raise(level);
-    ScoreTotals found;
+    std::uint64_t positives = totals.positives, negatives = totals.negatives;  // that are still to come
     std::uint64_t last = 0;
     for (std::uint64_t rows = read_variable(in); rows > 0; --rows) {
       const std::uint64_t lowest = last + std::min(read_variable(in), kRanks);
@@ -137,16 +146,21 @@ class ScoreTableFile {
       if (!(row.lowest <= row.highest) || lowest >> level != highest >> level ||
           (last > 0 && lowest >> level == last >> level) || (row.positives | row.negatives) == 0)
         fail(ErrorCode::format, concat(in.source(), ": a row is not one bin"));
+      if (row.weight.whole > row.positives || (row.weight.whole == row.positives && row.weight.fraction > 0))
+        fail(ErrorCode::format, concat(in.source(), ": the weight of a row is more than one for each positive"));
+      if (row.positives > positives || row.negatives > negatives) return false;
+      positives -= row.positives;
+      negatives -= row.negatives;
       binned.add_row(row);
-      found.positives += row.positives;
-      found.negatives += row.negatives;
       last = highest;
     }
-    return found;
+    return positives == 0 && negatives == 0;
   }
 
-  static ScoreTotals decode_scores(ByteReader& in, ExactScores& exact, const ScoreTotals& totals) {
-    in.skip(8);
+  /// True if there are as many scores as `totals` and their count say.
+  static bool decode_scores(ByteReader& in, ExactScores& exact, const ScoreTotals& totals) {
+    const std::uint64_t rows = in.u64le();
+    if (rows < totals.positives || rows - totals.positives != totals.negatives) return false;
     for (std::uint64_t i = 0; i < totals.negatives; ++i) {
       const float score = read_score(in);
       exact.add_negatives({&score, 1});
@@ -155,7 +169,7 @@ class ScoreTableFile {
       const float score = read_score(in);
       exact.add_positive({score, in.u32le()});
     }
-    return {exact.positives().size(), exact.negatives().size(), 0};
+    return true;
   }
 };
 

@@ -56,12 +56,16 @@ class ExpertStatistics {
     for (std::size_t j = 0; j < blocks_.size(); ++j) add_block(seen.blocks[j], blocks_[j]);
   }
 
-  /// Adds what `other`, of the same model, has collected.
+  /// Adds what `other`, of the same model, has collected. Throws contract if it is of another.
   void merge(const ExpertStatistics& other) {
-    if (blocks_.empty())
+    if (other.blocks_.empty()) return;
+    if (blocks_.empty()) {
       blocks_ = other.blocks_;
-    else if (!other.blocks_.empty())
-      for (std::size_t j = 0; j < blocks_.size(); ++j) merge_block(other.blocks_.at(j), blocks_[j]);
+      return;
+    }
+    MOECLIP_EXPECT(blocks_.size() == other.blocks_.size(), "statistics of ", blocks_.size(), " and of ",
+                   other.blocks_.size(), " mixtures cannot be added");
+    for (std::size_t j = 0; j < blocks_.size(); ++j) merge_block(other.blocks_[j], blocks_[j]);
   }
 
   /// One per mixture; empty before the first picture and for a model without mixtures.

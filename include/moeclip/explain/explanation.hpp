@@ -68,12 +68,15 @@ inline std::string percent_words(double share) {
 inline std::string evidence_words(const Explanation& e) {
   const std::string lead = concat(fixed(e.lead, 3), " ahead of \"", e.words.at(1).word, "\"");
   const std::string needed = concat("a lead counts from ", fixed(kCertainLead * e.noise, 3), " on");
-  std::string text = e.windows < kFewestWindows
-                         ? concat(" Not certain what it is: nearest to \"", e.words[0].word,
-                                  "\", but there is too little of the picture beside the place to compare it with.")
-                     : e.is_certain ? concat(" It is most like \"", e.words[0].word, "\", ", lead, "; ", needed, ".")
-                                    : concat(" Not certain what it is: nearest to \"", e.words[0].word, "\", ", lead,
-                                             "; ", needed, ".");
+  std::string text =
+      e.windows < kFewestWindows
+          ? concat(" Not certain what it is: nearest to \"", e.words[0].word,
+                   "\", but there is too little of the picture beside the place to compare it with.")
+      : e.over_normal <= 0 ? concat(" Not certain what it is: of the words the nearest is \"", e.words[0].word, "\", ",
+                                    lead, ", but \"no defect\" is nearer by ", fixed(-e.over_normal, 3), ".")
+      : e.is_certain
+          ? concat(" It is most like \"", e.words[0].word, "\", ", lead, "; ", needed, ".")
+          : concat(" Not certain what it is: nearest to \"", e.words[0].word, "\", ", lead, "; ", needed, ".");
   const CarrierEvidence& c = e.carrier;
   if (c.block == 0) return text;
   if (!c.stands_out()) return text + " No single expert stands out there.";

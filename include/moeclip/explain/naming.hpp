@@ -104,10 +104,13 @@ void name_difference(const Tensor<T>& vectors, const DefectWords<T>& words, Expl
 
 }  // namespace detail
 
-/// Fills words, lead, over_normal, noise and windows of `e` for a place in `picture`.
+/// Fills words, lead, over_normal, noise and windows of `e` for a place in `picture`. Throws contract with fewer than
+/// two words.
 template <class T>
 void name_place(Context& context, const Clip<T>& clip, const Image& picture, Place place, const DefectWords<T>& words,
                 Explanation& e) {
+  MOECLIP_EXPECT(words.words.size() >= 2, "a place is named by at least two words to choose between, not by ",
+                 words.words.size());
   const NamingOptions options;
   const std::vector<Box> windows = detail::naming_windows(picture, place, options);
   detail::name_difference<T>(detail::encode_windows<T>(context, clip, picture, windows, options.window), words, e);

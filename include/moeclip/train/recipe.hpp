@@ -103,6 +103,7 @@ struct Recipe {
     recipe.name = "moeclip";
     recipe.keeps_schedule = true;
     recipe.expert_init = 1e-3;
+    recipe.clip_norm = 1;
     recipe.similarity_scale = 10;
     return recipe;
   }
