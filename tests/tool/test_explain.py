@@ -46,15 +46,19 @@ class ExplainTest(ToolTest):
     def test_own_picture_and_vocabulary(self):
         gray = bytes([120, 122, 125] * 64 * 48)
         picture, mask = self.write("plate.png", png(64, 48, gray)), self.write("mask.png", png(64, 48, bytes(64 * 48 * 3)))
+        small = self.write("small.png", png(8, 3, bytes(8 * 3 * 3)))
         words = self.write("words.json", json.dumps(
             {"words": {"hole": ["a {} with a hole"], "stain": ["a stained {}"], "dent": ["a dented {}"]}}).encode())
+        out = self.folder / "why"
+        self.assertIn("--out", self.message(2, "explain", picture, "--mask", mask))
+        self.assertIn("8x3", self.message(1, "explain", picture, "--mask", small, "--out", out))
         (result,) = self.objects("explain", picture, "--mask", mask, "--class", "plate", "--vocabulary", words,
-                                 "--threshold", 1)
+                                 "--threshold", 1, "--out", out)
         found = result["explanation"]
         self.assertFalse(found["is_anomalous"] or found["is_certain"])
         self.assertIn("Nothing counts as abnormal", found["sentence"])
         self.assertEqual({word["word"] for word in found["words"]}, {"hole", "stain", "dent"})
-        self.assertEqual(result["figures"], [])
+        self.assertEqual(len(result["figures"]), len(list(out.iterdir())))
 
     def test_measurement(self):
         (result,) = self.objects("explain", "--benchmark", 12)
