@@ -205,8 +205,8 @@ class BrowserTest(unittest.TestCase):
         self.wait(lambda: self.title() == self.column(0)[-2])
         self.press(Keys.ESCAPE)
         self.wait(lambda: self.title() is None)
-        self.assertNotIn("picture", self.driver.current_url)
-        self.assertEqual(self.script("return document.activeElement.getAttribute('href')"), "#picture-0")
+        self.wait(lambda: "picture" not in self.driver.current_url)  # going back in history takes its time
+        self.wait(lambda: self.script("return document.activeElement.getAttribute('href')") == "#picture-0")
         self.assertEqual(self.script("return document.querySelectorAll('.views .view').length"), 7 * PER_CLASS)
 
     def test_next_follows_the_table(self):
@@ -220,6 +220,7 @@ class BrowserTest(unittest.TestCase):
         for _ in order:
             seen.append(self.title())
             self.press(Keys.ARROW_RIGHT)
+            self.wait(lambda: self.title() != seen[-1])
         self.assertEqual(seen, order)
         self.assertEqual(self.title(), order[0])  # round
         self.assertEqual(self.find("dialog .bar p").text, f"1 of {PER_CLASS}")
