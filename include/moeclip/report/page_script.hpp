@@ -137,17 +137,23 @@ inline constexpr std::string_view kPageScript = R"js(
     history.replaceState(null, '', '#' + order[next]);
     show(document.getElementById(order[next]));
   };
-  const follow = () => {
-    const view = /^#picture-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
-    if (view) show(view);
-    else if (dialog.open) dialog.close();
-    openTarget();
-  };
-  dialog.addEventListener('close', () => {
+  const tidy = () => {
+    if (!home) return;
     putBack();
     if (/^#picture-/.test(location.hash)) history.replaceState(null, '', location.pathname + location.search);
     if (opener && opener.isConnected) opener.focus({preventScroll: true});
-  });
+  };
+  const close = () => {
+    dialog.close();
+    tidy();  // now: the event comes later, when another view may be wanted already
+  };
+  const follow = () => {
+    const view = /^#picture-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+    if (view) show(view);
+    else if (dialog.open) close();
+    openTarget();
+  };
+  dialog.addEventListener('close', () => { if (!dialog.open) tidy(); });
   dialog.addEventListener('keydown', (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (event.key === 'ArrowRight') step(1);
@@ -155,10 +161,10 @@ inline constexpr std::string_view kPageScript = R"js(
     else return;
     event.preventDefault();
   });
-  dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener('click', (event) => { if (event.target === dialog) close(); });
   find('[data-do=next]', dialog).addEventListener('click', () => step(1));
   find('[data-do=previous]', dialog).addEventListener('click', () => step(-1));
-  find('[data-do=close]', dialog).addEventListener('click', () => dialog.close());
+  find('[data-do=close]', dialog).addEventListener('click', close);
   window.addEventListener('hashchange', follow);
   follow();
 })();
