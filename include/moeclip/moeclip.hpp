@@ -162,6 +162,7 @@
 #include "anomaly/features.hpp"
 #include "anomaly/features_backward.hpp"
 #include "anomaly/heads.hpp"
+#include "anomaly/map_turn.hpp"
 #include "anomaly/overlay.hpp"
 #include "anomaly/prompts.hpp"
 #include "anomaly/regions.hpp"

@@ -81,41 +81,53 @@ std::optional<float> pixel_threshold(const moeclip::Report& report, const std::s
   return std::nullopt;
 }
 
-/// Figures and sentences for the pictures in the galleries, and the section about the experts.
-void look_at_pictures(const EvalReportSettings& s, const FinishedEval& finished, moeclip::Report& report) {
-  const EvalModel& model = *finished.model;
-  moeclip::Context context({.threads = static_cast<int>(finished.settings->threads)});
-  const std::vector<const EvalPicture*> pictures = judged_pictures(finished);
-  const std::vector<std::size_t> shown = shown_pictures(report);
-  CloseLooks looks(context, model.detector);
+/// The pictures of a report's galleries, read once.
+struct ShownPictures {
+  std::vector<std::size_t> places;  // in the report
+  std::vector<std::string> classes;
   std::vector<moeclip::Sample> samples;
-  std::vector<moeclip::TextAnchors<float>> anchors;
-  Progress progress(shown.size());
-  for (const std::size_t i : shown) {
-    const std::string& name = pictures[i]->record.class_name;
-    progress.step(concat("report: ", pictures[i]->entry.image_path));
-    samples.push_back(moeclip::load_sample(pictures[i]->entry));
-    anchors.push_back(model.detector.anchors(name, model.words.prompts(name)));
-    moeclip::ReportPicture& picture = report.pictures[i];
-    looks.look({samples.back(), model.words.words(name), anchors.back(), pixel_threshold(report, picture.class_name)},
+};
+
+ShownPictures read_shown(const FinishedEval& finished, const moeclip::Report& report) {
+  const std::vector<const EvalPicture*> pictures = judged_pictures(finished);
+  ShownPictures shown{shown_pictures(report), {}, {}};
+  for (const std::size_t i : shown.places) {
+    shown.classes.push_back(pictures[i]->record.class_name);
+    shown.samples.push_back(moeclip::load_sample(pictures[i]->entry));
+  }
+  return shown;
+}
+
+/// Figures and sentences for those pictures, and the section about the experts.
+void look_at_pictures(moeclip::Context& context, const EvalModel& model, const ShownPictures& shown,
+                      moeclip::Report& report) {
+  CloseLooks looks(context, model.detector);
+  Progress progress(shown.places.size());
+  for (std::size_t i = 0; i < shown.places.size(); ++i) {
+    moeclip::ReportPicture& picture = report.pictures[shown.places[i]];
+    const std::string& name = shown.classes[i];
+    progress.step(concat("report: ", picture.path));
+    const auto anchors = model.detector.anchors(name, model.words.prompts(name));
+    looks.look({shown.samples[i], model.words.words(name), anchors, pixel_threshold(report, picture.class_name)},
                picture);
   }
   looks.add_section(report, "Experts",
-                    concat("What the experts did on the ", shown.size(), " pictures that are shown."));
-  for (const std::string& other : s.adapters) {
-    const auto [name, path] = named_file(other);
-    const std::string& clip = finished.settings->clip;
-    moeclip::DetectorOptions options = model.detector.options();
-    options.activation.reset();  // each adapter says what it was trained with
-    const auto detector = moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, path, options);
-    CloseLooks beside(context, detector);
-    moeclip::ReportPicture unused;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      const std::string& class_name = pictures[shown[i]]->record.class_name;
-      beside.look({samples[i], "object", detector.anchors(class_name, model.words.prompts(class_name))}, unused);
-    }
-    beside.add_section(report, concat("Experts: ", name), concat("The experts of ", path, " on the same pictures."));
-  }
+                    concat("What the experts did on the ", shown.places.size(), " pictures that are shown."));
+}
+
+/// A section about the experts of another adapter ("NAME=FILE") on the same pictures.
+void add_other_adapter(moeclip::Context& context, const FinishedEval& finished, const ShownPictures& shown,
+                       const std::string& other, moeclip::Report& report) {
+  const auto [name, path] = named_file(other);
+  const std::string& clip = finished.settings->clip;
+  const moeclip::ClassWords& words = finished.model->words;
+  moeclip::DetectorOptions options = finished.model->detector.options();
+  options.activation.reset();  // each adapter says what it was trained with
+  const auto detector = moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, path, options);
+  CloseLooks looks(context, detector);
+  for (std::size_t i = 0; i < shown.samples.size(); ++i)
+    looks.count(shown.samples[i], detector.anchors(shown.classes[i], words.prompts(shown.classes[i])));
+  looks.add_section(report, concat("Experts: ", name), concat("The experts of ", path, " on the same pictures."));
 }
 
 /// "86.8 \u00b1 1.7", or a dash where a metric is undefined.
@@ -215,7 +227,12 @@ void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Word
   add_classes(report, finished);
   add_pictures(report, finished);
   report.summary = summary_of(report, finished);
-  if (finished.model != nullptr) look_at_pictures(s, finished, report);
+  if (finished.model != nullptr) {
+    moeclip::Context context({.threads = static_cast<int>(finished.settings->threads)});
+    const ShownPictures shown = read_shown(finished, report);
+    look_at_pictures(context, *finished.model, shown, report);
+    for (const std::string& other : s.adapters) add_other_adapter(context, finished, shown, other, report);
+  }
   if (!s.ablation.empty()) add_ablation(s.ablation, report);
   add_sources(finished, report);
   add_provenance(report, finished.model != nullptr ? "eval" : "merge", words, finished.seconds);

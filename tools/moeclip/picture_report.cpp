@@ -57,6 +57,11 @@ void CloseLooks::look(const CloseLook& at, moeclip::ReportPicture& picture) {
   picture.sentences.push_back(moeclip::explain(context_, detector_, seen, words_of(at.noun)).sentence);
 }
 
+void CloseLooks::count(const moeclip::Sample& sample, const moeclip::TextAnchors<float>& anchors) {
+  const moeclip::InspectOptions options{.has_grad_cam = false};
+  statistics_.add(moeclip::inspect(context_, detector_, sample.picture.view(), anchors, options, trace_));
+}
+
 moeclip::ReportTable expert_table(std::span<const moeclip::MixtureStatistics> blocks) {
   moeclip::ReportTable table{"Experts in numbers",
                              "Load: share of all choices that fell on the expert. Cosine: mean over pairs of different "

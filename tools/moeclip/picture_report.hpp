@@ -31,6 +31,9 @@ class CloseLooks {
   /// Adds figures and sentences to `picture`. Throws what detecting throws.
   void look(const CloseLook& at, moeclip::ReportPicture& picture);
 
+  /// Collects what the experts do on a picture, and nothing else.
+  void count(const moeclip::Sample& sample, const moeclip::TextAnchors<float>& anchors);
+
   /// A section about the experts: load, likeness, channels. None without experts or pictures.
   void add_section(moeclip::Report& report, const std::string& title, const std::string& about) const;
 

@@ -4,6 +4,7 @@
 // of the maps' features and of the embedding down to the first mixture. It holds no loss and touches no parameter.
 
 #include "features.hpp"
+#include "map_turn.hpp"
 
 namespace moeclip::inline MOECLIP_ABI_NS {
 
@@ -31,43 +32,26 @@ SavePlan feature_plan(const VisionConfig& vision, const AdapterConfig& config, T
 
 namespace detail {
 
-/// Adds to d_x (B, T, D) what map `map` of the tokens x (B, T, D) sends back: the steps of emit_level, once more
-/// forward and then in reverse.
+/// Adds to d_x (B, T, D) what map `map` of the tokens x (B, T, D) sends back.
 template <class T>
 void map_backward(Context& context, const FeatureBackward<T>& back, index_t map, View<const T, 3> x, View<T, 3> d_x) {
-  const Adapter<T>& adapter = back.adapter;
-  const index_t batch = x.extent(0), patches = x.extent(1) - 1, rows = batch * patches;
-  const index_t embed = back.d_embedding.extent(1), windows = std::ssize(adapter.config.windows);
-  const index_t window = adapter.config.windows[static_cast<std::size_t>(map % windows)];
-  const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(patches))));
-  Arena::Scope scratch(context.arena());
-  const auto take = [&](index_t columns) { return View<T, 2>(scratch.take<T>(rows * columns), {rows, columns}); };
-  const View<T, 2> aggregated = take(x.extent(2)), tokens = take(x.extent(2)), d_tokens = take(x.extent(2));
-  const View<T, 2> projected = take(embed), features = take(embed), d_features = take(embed);
-  for (index_t b = 0; b < batch; ++b)  // (1)
-    aggregate_patches<T>(context, grid, window, x[b].rows(1, patches + 1),
-                         aggregated.rows(b * patches, (b + 1) * patches));
-  layer_norm_forward<T>(context, back.tower.ln_post, aggregated, tokens);  // (2)
-  project_tokens<T>(context, adapter, map, tokens, projected);             // (3)
-  std::copy_n(projected.data(), projected.size(), features.data());
-  normalize_tokens<T>(context, features);                                                                 // (4)
-  back.on_map(map, features, d_features);                                                                 // (5')
-  project_tokens_backward<T>(context, adapter, map, {tokens, projected, d_features, d_tokens}, nullptr);  // (4', 3')
-  if (adapter.detection && map == adapter.config.detection_map()) {
+  const index_t batch = x.extent(0), patches = x.extent(1) - 1, embed = back.d_embedding.extent(1);
+  const auto on_features = [&](View<const T, 2> features, View<T, 2> d_features) {
+    back.on_map(map, features, d_features);
+  };
+  const auto on_detection = [&](View<const T, 2> tokens, View<T, 2> d_tokens) {
+    Arena::Scope scratch(context.arena());
     const auto steps = DetectionSteps<T>::take(scratch, patches, x.extent(2), embed);
-    const View<T, 1> embedding(scratch.take<T>(embed), {embed});
+    T* const embedding = scratch.take<T>(embed);
     for (index_t b = 0; b < batch; ++b) {
-      const View<T, 2> own = tokens.rows(b * patches, (b + 1) * patches);
-      detection_forward<T>(context, *adapter.detection, own, steps, embedding.data());
-      detection_backward<T>(context, *adapter.detection,
+      const View<const T, 2> own = tokens.rows(b * patches, (b + 1) * patches);
+      detection_forward<T>(context, *back.adapter.detection, own, steps, embedding);
+      detection_backward<T>(context, *back.adapter.detection,
                             {own, steps, &back.d_embedding(b, 0), d_tokens.rows(b * patches, (b + 1) * patches)},
                             nullptr);
     }
-  }
-  layer_norm_backward<T>(context, back.tower.ln_post, aggregated, d_tokens, d_tokens, nullptr);  // (2')
-  for (index_t b = 0; b < batch; ++b)                                                            // (1')
-    aggregate_patches_backward<T>(context, grid, window, d_tokens.rows(b * patches, (b + 1) * patches),
-                                  d_x[b].rows(1, patches + 1));
+  };
+  turn_at_map<T>(context, {back.tower, back.adapter, map, on_features, on_detection}, x, d_x);
 }
 
 /// At block n, on the way back: what its levels send, then through its mixture.

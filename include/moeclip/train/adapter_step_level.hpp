@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "../anomaly/aggregate.hpp"
+#include "../anomaly/map_turn.hpp"
 #include "../anomaly/score_map.hpp"
 #include "adapter_step_run.hpp"
 #include "losses.hpp"
@@ -95,35 +95,16 @@ template <class T>
 void run_map(const StepRun<T>& run, index_t level, index_t window_index, View<const T, 3> x, View<T, 3> d_x) {
   const Adapter<T>& adapter = run.model.adapter;
   const index_t map = level * std::ssize(adapter.config.windows) + window_index;
-  const index_t window = adapter.config.windows[static_cast<std::size_t>(window_index)];
-  const bool is_detection_map = map == adapter.config.detection_map();
-  if (!is_detection_map && !run.has_any_mask()) return;
-  const index_t batch = run.batch(), patches = run.patches(), rows = batch * patches;
-  Arena::Scope scratch(run.context.arena());
-  const auto take = [&](index_t columns) { return View<T, 2>(scratch.take<T>(rows * columns), {rows, columns}); };
-  const View<T, 2> aggregated = take(run.width()), tokens = take(run.width()), d_tokens = take(run.width());
-  for (index_t b = 0; b < batch; ++b)  // (1)
-    aggregate_patches<T>(run.context, run.grid(), window, x[b].rows(1, patches + 1),
-                         aggregated.rows(b * patches, (b + 1) * patches));
-  layer_norm_forward<T>(run.context, run.model.tower.ln_post, aggregated, tokens);  // (2)
-  std::fill_n(d_tokens.data(), d_tokens.size(), T(0));
-  if (run.has_any_mask()) {
-    const View<T, 2> projected = take(run.embed()), features = take(run.embed()), d_features = take(run.embed());
-    project_tokens<T>(run.context, adapter, map, tokens, projected);  // (3)
-    std::copy_n(projected.data(), projected.size(), features.data());
-    normalize_tokens<T>(run.context, features);      // (4)
-    compare_map<T>(run, map, features, d_features);  // (5), (5')
-    if (run.gradient != nullptr)                     // (4'), (3')
-      project_tokens_backward<T>(run.context, adapter, map,
-                                 {tokens, projected, d_features, d_x.data() != nullptr ? d_tokens : View<T, 2>()},
-                                 &run.gradient->values);
-  }
-  if (is_detection_map) classify<T>(run, tokens, d_tokens);
-  if (run.gradient == nullptr || d_x.data() == nullptr) return;
-  layer_norm_backward<T>(run.context, run.model.tower.ln_post, aggregated, d_tokens, d_tokens, nullptr);  // (2')
-  for (index_t b = 0; b < batch; ++b)                                                                     // (1')
-    aggregate_patches_backward<T>(run.context, run.grid(), window, d_tokens.rows(b * patches, (b + 1) * patches),
-                                  d_x[b].rows(1, patches + 1));
+  if (map != adapter.config.detection_map() && !run.has_any_mask()) return;
+  const auto on_features = [&](View<const T, 2> features, View<T, 2> d_features) {
+    compare_map<T>(run, map, features, d_features);
+  };
+  const auto on_detection = [&](View<const T, 2> tokens, View<T, 2> d_tokens) { classify<T>(run, tokens, d_tokens); };
+  Adapter<T>* const gradient = run.gradient != nullptr ? &run.gradient->values : nullptr;
+  turn_at_map<T>(
+      run.context,
+      {run.model.tower, adapter, map, on_features, on_detection, gradient, run.has_any_mask(), gradient != nullptr}, x,
+      d_x);
 }
 
 }  // namespace detail
