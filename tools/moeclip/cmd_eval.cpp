@@ -161,12 +161,8 @@ int run_eval(Words words) {
   const moeclip::RunResults results = moeclip::results_of(run);
   FinishedEval finished{&s, &model, &data, run, results, static_cast<float>(s.threshold.value_or(0.5))};
   finished.notes = notes;
-  if (!s.out.empty()) write_evaluation(s.out, finished);
   finished.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  print_evaluation(finished, s.out, s.is_json);
-  if (report.path.empty()) return code;
-  write_eval_report(report, finished, words);
-  if (!s.is_json) print(concat(printable(report.path), "\n"));
+  publish_evaluation(finished, {s.out, report, words, s.is_json});
   return code;
 }
 

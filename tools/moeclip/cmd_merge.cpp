@@ -64,13 +64,8 @@ int run_merge(Words words) {
                   "the shards were judged by the released protocol alone; a report shows scores of the default one");
   const moeclip::RunResults results = moeclip::results_of(run);
   FinishedEval finished{nullptr, nullptr, nullptr, run, results, static_cast<float>(threshold)};
-  if (!out.empty()) write_evaluation(out, finished);
   finished.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  print_evaluation(finished, out, is_json);
-  if (!report.path.empty()) {
-    write_eval_report(report, finished, words);
-    if (!is_json) print(concat(printable(report.path), "\n"));
-  }
+  publish_evaluation(finished, {out, report, words, is_json});
   return run.failures() == 0 ? kOk : kInputFailed;
 }
 

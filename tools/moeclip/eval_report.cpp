@@ -239,4 +239,18 @@ void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Word
   moeclip::write_report(s.path, report);
 }
 
+void publish_evaluation(FinishedEval& finished, const EvalOutputs& outputs) {
+  print_evaluation(finished, outputs.folder, outputs.is_json);
+  const auto tell = [&](const std::string& path) {
+    if (!outputs.is_json) print(concat(printable(path), "\n"));
+  };
+  if (!outputs.folder.empty()) {
+    write_evaluation(outputs.folder, finished);
+    tell(moeclip::join_path(outputs.folder, kResultsFile));
+  }
+  if (outputs.report.path.empty()) return;
+  write_eval_report(outputs.report, finished, outputs.words);
+  tell(outputs.report.path);
+}
+
 }  // namespace cli

@@ -22,4 +22,15 @@ struct EvalReportSettings {
 /// Writes the report. Throws what reading pictures, looking at them and writing throw.
 void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Words words);
 
+/// Where the result of an evaluation goes besides stdout.
+struct EvalOutputs {
+  const std::string& folder;  ///< "": nowhere
+  const EvalReportSettings& report;
+  Words words;  ///< of the command
+  bool is_json = false;
+};
+
+/// Prints the result, and only then writes the files: what cannot be written must not take the result with it.
+void publish_evaluation(FinishedEval& finished, const EvalOutputs& outputs);
+
 }  // namespace cli

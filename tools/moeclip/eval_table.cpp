@@ -200,7 +200,6 @@ std::string results_text(const FinishedEval& finished) {
 void print_evaluation(const FinishedEval& finished, const std::string& folder, bool is_json) {
   if (!is_json) {
     print(results_text(finished));
-    if (!folder.empty()) print(concat(printable(moeclip::join_path(folder, kResultsFile)), "\n"));
     return;
   }
   Json json = to_json(finished.results, finished.run);
