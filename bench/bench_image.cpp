@@ -2,8 +2,7 @@
 // Pictures: resizing a photo of 12 megapixels to the model's input, and PNG both ways. Each result is checked first.
 #include <benchmark/benchmark.h>
 
-#include <moeclip/image/png_decode.hpp>
-#include <moeclip/image/png_encode.hpp>
+#include <moeclip/image/png.hpp>
 #include <moeclip/image/resize.hpp>
 
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/clip/html_entities.hpp"
+#include <moeclip/clip/tokenizer/html_entities.hpp>
 
 #include <doctest/doctest.h>
 

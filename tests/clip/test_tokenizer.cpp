@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/clip/tokenizer.hpp"
+#include <moeclip/clip/tokenizer.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cstdlib>
 #include <filesystem>
 
+#include <moeclip/base/rng.hpp>
 #include "golden.hpp"
-#include "moeclip/base/rng.hpp"
 
 namespace {
 

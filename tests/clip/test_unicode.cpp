@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/clip/unicode.hpp"
+#include <moeclip/clip/tokenizer/unicode.hpp>
 
 #include <doctest/doctest.h>
 
-#include "moeclip/base/rng.hpp"
+#include <moeclip/base/rng.hpp>
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/data/check_dataset.hpp"
+#include <moeclip/data/check_dataset.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/data/class_words.hpp"
+#include <moeclip/data/class_words.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/data/csv.hpp"
+#include <moeclip/data/layout/csv.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fourteen data sets, each as a miniature of what is downloaded: names, extensions and folders are the true ones.
-#include "moeclip/data/layout.hpp"
+#include <moeclip/data/layout/recognise.hpp>
 
 #include <doctest/doctest.h>
 

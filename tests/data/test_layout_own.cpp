@@ -4,8 +4,8 @@
 
 #include <chrono>
 
+#include <moeclip/data/layout/recognise.hpp>
 #include "expect_error.hpp"
-#include "moeclip/data/layout.hpp"
 #include "tree_fixture.hpp"
 
 using namespace moeclip;

@@ -3,6 +3,7 @@
 
 #include <moeclip/data/loader.hpp>
 #include <moeclip/image/write_image.hpp>
+#include <moeclip/synthetic/source.hpp>
 #include <set>
 
 #include "expect_error.hpp"
@@ -19,7 +20,7 @@ SampleSource drawn_source(index_t count) {
   plan.count = count;
   plan.size = 32;
   plan.seed = 4;
-  return SampleSource(plan_synthetic(plan));
+  return SampleSource(drawn_samples(plan_synthetic(plan)));
 }
 
 template <class T>
@@ -90,7 +91,7 @@ TEST_CASE("data sets are mixed, classes are numbered, unmarked defects are told"
   write_png(mask_path, mask);
   SampleSource source(
       std::vector<DatasetEntry>{{path, 0, "bolt", ""}, {path, 1, "bolt", mask_path}, {path, 1, "bolt", ""}});
-  source.add(plan_synthetic({{"gear"}, {"scratch"}, 2, 32, 1, 1.0, 0.5, 1}));
+  source.add(drawn_samples(plan_synthetic({{"gear"}, {"scratch"}, 2, 32, 1, 1.0, 0.5, 1})));
   CHECK(source.size() == 5);
   CHECK(std::vector<std::string>(source.classes().begin(), source.classes().end()) ==
         std::vector<std::string>{"bolt", "gear"});

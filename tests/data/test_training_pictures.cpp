@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/data/training_pictures.hpp>
+#include <moeclip/synthetic/source.hpp>
 
 #include "expect_error.hpp"
 #include "temporary_folder.hpp"
@@ -19,7 +20,7 @@ TEST_CASE("pictures are known by their contents, drawn ones are not listed") {
   SyntheticPlan plan;
   plan.categories = {std::string(unseen_categories()[0])};
   plan.count = 2;
-  source.add(plan_synthetic(plan));
+  source.add(drawn_samples(plan_synthetic(plan)));
   Context context({.threads = 1});
   const TrainingPictures seen = training_pictures(context, source);
   CHECK(seen.hashes.size() == 2);
@@ -28,7 +29,7 @@ TEST_CASE("pictures are known by their contents, drawn ones are not listed") {
   CHECK_FALSE(seen.has_picture(1));
   CHECK(seen.has_class("nut"));
   CHECK_FALSE(seen.has_class("gear"));
-  CHECK(training_pictures(context, SampleSource(plan_synthetic(plan))).empty());
+  CHECK(training_pictures(context, SampleSource(drawn_samples(plan_synthetic(plan)))).empty());
   const TrainingPictures read = training_pictures_from_json(to_json(seen), "f");
   CHECK(read.hashes == seen.hashes);
   CHECK(read.classes == seen.classes);

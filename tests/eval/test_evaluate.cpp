@@ -3,6 +3,7 @@
 
 #include <moeclip/anomaly/seeded.hpp>
 #include <moeclip/eval/evaluate.hpp>
+#include <moeclip/synthetic/source.hpp>
 #include <string>
 
 #include "eval_test.hpp"
@@ -132,7 +133,7 @@ TEST_CASE("a detector over drawn pictures") {
   plan.categories = {std::string(unseen_categories()[0])};
   plan.count = 6;
   plan.size = 64;
-  const SampleSource source(plan_synthetic(plan));
+  const SampleSource source(drawn_samples(plan_synthetic(plan)));
   Context context({.threads = 1});
   Evaluation evaluation;
   index_t seen = 0;

@@ -160,7 +160,7 @@ TEST_CASE("sentences") {
 
 TEST_CASE("vocabularies") {
   const DefectVocabulary own = default_vocabulary();
-  CHECK(own.words.size() == synthetic::kDefectNames.size());
+  CHECK(own.words.size() == kDefectPhrases.size());
   for (const DefectWord& word : own.words)
     for (const std::string& phrase : word.phrases) CHECK(phrase.find("{}") != std::string::npos);
   const auto read = [](const char* text) { return parse_vocabulary(parse_json(text, "test"), "test"); };

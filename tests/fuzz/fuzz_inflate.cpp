@@ -2,7 +2,7 @@
 // Inflating arbitrary bytes, bare or wrapped as the first byte chooses.
 #include <cstdlib>
 
-#include "moeclip/io/inflate.hpp"
+#include <moeclip/io/deflate/inflate.hpp>
 
 using namespace moeclip;
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "moeclip/image/jpeg.hpp"
+#include <moeclip/image/jpeg/decode.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const moeclip::Bytes bytes(reinterpret_cast<const std::byte*>(data), size);

@@ -2,7 +2,7 @@
 // Reading arbitrary bytes as JSON: what is accepted must read the same after it was written, plain and indented.
 #include <cstdlib>
 
-#include "moeclip/io/json_writer.hpp"
+#include <moeclip/io/json_writer.hpp>
 
 using namespace moeclip;
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "moeclip/io/pickle.hpp"
+#include <moeclip/io/pickle/machine.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   for (const bool is_script : {false, true}) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "moeclip/eval/curves.hpp"
-#include "moeclip/eval/run_results.hpp"
+#include <moeclip/eval/curves.hpp>
+#include <moeclip/eval/run_results.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto bytes = std::as_bytes(std::span(data, size));

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "moeclip/clip/tokenizer.hpp"
+#include <moeclip/clip/tokenizer.hpp>
 
 namespace {
 

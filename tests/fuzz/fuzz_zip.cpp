@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "moeclip/io/zip.hpp"
+#include <moeclip/io/zip.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {

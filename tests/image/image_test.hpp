@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include <moeclip/base/rng.hpp>
+#include <moeclip/image/image.hpp>
+#include <moeclip/io/file.hpp>
+#include <moeclip/io/json.hpp>
 #include "golden.hpp"
-#include "moeclip/base/rng.hpp"
-#include "moeclip/image/image.hpp"
-#include "moeclip/io/file.hpp"
-#include "moeclip/io/json.hpp"
 
 namespace image_test {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
 
+#include <moeclip/image/blur.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/blur.hpp"
 
 using namespace moeclip;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/image/bmp.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/bmp.hpp"
 
 using namespace moeclip;
 using image_test::error_of;

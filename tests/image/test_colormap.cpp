@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
+#include <moeclip/image/colormap.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/colormap.hpp"
 
 using namespace moeclip;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <limits>
 
+#include <moeclip/image/draw.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/draw.hpp"
 
 using namespace moeclip;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/image/exif.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/exif.hpp"
 
 using namespace moeclip;
 using namespace std::string_view_literals;

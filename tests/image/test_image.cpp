@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/image/image.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/image.hpp"
 
 using namespace moeclip;
 

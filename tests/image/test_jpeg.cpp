@@ -3,8 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <moeclip/image/jpeg/decode.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/jpeg.hpp"
 
 namespace {
 

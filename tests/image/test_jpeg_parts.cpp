@@ -5,8 +5,8 @@
 
 #include <cmath>
 
+#include <moeclip/image/jpeg/decode.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/jpeg.hpp"
 
 namespace {
 

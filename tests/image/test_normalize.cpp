@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/image/normalize.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/normalize.hpp"
 
 using namespace moeclip;
 

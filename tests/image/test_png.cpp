@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <map>
 
+#include <moeclip/image/png/decode.hpp>
+#include <moeclip/image/png/encode.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/png_decode.hpp"
-#include "moeclip/image/png_encode.hpp"
 
 using namespace moeclip;
 using image_test::error_of;

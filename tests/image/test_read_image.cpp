@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/image/read_image.hpp>
+#include <moeclip/image/write_image.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/read_image.hpp"
-#include "moeclip/image/write_image.hpp"
 
 using namespace moeclip;
 using namespace std::string_view_literals;

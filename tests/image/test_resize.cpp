@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include <moeclip/image/resize.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/resize.hpp"
 
 using namespace moeclip;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
 
+#include <moeclip/image/upsample.hpp>
 #include "image_test.hpp"
-#include "moeclip/image/upsample.hpp"
 
 using namespace moeclip;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/bytes.hpp"
+#include <moeclip/io/bytes.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/checksum.hpp"
+#include <moeclip/io/checksum.hpp>
 
 #include <doctest/doctest.h>
 

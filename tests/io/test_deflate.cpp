@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/deflate.hpp"
+#include <moeclip/io/deflate/compress.hpp>
 
 #include <doctest/doctest.h>
 
@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "moeclip/base/rng.hpp"
-#include "moeclip/io/inflate.hpp"
+#include <moeclip/base/rng.hpp>
+#include <moeclip/io/deflate/inflate.hpp>
 
 using namespace moeclip;
 

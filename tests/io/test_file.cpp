@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/file.hpp"
+#include <moeclip/io/file.hpp>
 
 #include <doctest/doctest.h>
 

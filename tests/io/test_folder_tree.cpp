@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/folder_tree.hpp"
+#include <moeclip/io/folder_tree.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/inflate.hpp"
+#include <moeclip/io/deflate/inflate.hpp>
 
 #include <doctest/doctest.h>
 
@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include <moeclip/io/file.hpp>
+#include <moeclip/io/huffman_encoder.hpp>
 #include "golden.hpp"
-#include "moeclip/io/file.hpp"
-#include "moeclip/io/huffman_encoder.hpp"
 
 using namespace moeclip;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/json.hpp"
+#include <moeclip/io/json.hpp>
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "moeclip/io/json_writer.hpp"
+#include <moeclip/io/json_writer.hpp>
 
 using namespace moeclip;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/npy.hpp"
+#include <moeclip/io/npy.hpp>
 
 #include <doctest/doctest.h>
 

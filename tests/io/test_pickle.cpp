@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/pickle.hpp"
+#include <moeclip/io/pickle/machine.hpp>
 
 #include <doctest/doctest.h>
 

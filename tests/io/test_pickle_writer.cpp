@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/pickle_writer.hpp"
+#include <moeclip/io/pickle/writer.hpp>
 
 #include <doctest/doctest.h>
 
@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <moeclip/io/pickle/machine.hpp>
 #include "expect_error.hpp"
-#include "moeclip/io/pickle.hpp"
 
 namespace {
 

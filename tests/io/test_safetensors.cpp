@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/safetensors.hpp"
+#include <moeclip/io/safetensors.hpp>
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "moeclip/io/file.hpp"
-#include "moeclip/io/safetensors_writer.hpp"
+#include <moeclip/io/file.hpp>
+#include <moeclip/io/safetensors_writer.hpp>
 #include "weight_samples.hpp"
 
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/sha256.hpp"
+#include <moeclip/io/sha256.hpp>
 
 #include <doctest/doctest.h>
 

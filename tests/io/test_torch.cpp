@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "moeclip/io/deflate.hpp"
-#include "moeclip/io/torch_legacy.hpp"
-#include "moeclip/io/torch_zip.hpp"
+#include <moeclip/io/deflate/compress.hpp>
+#include <moeclip/io/torch/legacy.hpp>
+#include <moeclip/io/torch/zip.hpp>
 #include "weight_samples.hpp"
 
 namespace {

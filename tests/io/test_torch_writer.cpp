@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The other half of the check, torch.load on such a file, is tests/tool/test_convert.py.
-#include "moeclip/io/torch_writer.hpp"
+#include <moeclip/io/torch/writer.hpp>
 
 #include <doctest/doctest.h>
 
@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <moeclip/io/weights.hpp>
 #include "expect_error.hpp"
-#include "moeclip/io/weights.hpp"
 #include "temporary_folder.hpp"
 
 namespace {

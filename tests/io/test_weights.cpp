@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/weights.hpp"
+#include <moeclip/io/weights.hpp>
 
 #include <doctest/doctest.h>
 
@@ -7,10 +7,10 @@
 #include <map>
 #include <string>
 
+#include <moeclip/io/json.hpp>
+#include <moeclip/io/safetensors_writer.hpp>
+#include <moeclip/io/sha256.hpp>
 #include "golden.hpp"
-#include "moeclip/io/json.hpp"
-#include "moeclip/io/safetensors_writer.hpp"
-#include "moeclip/io/sha256.hpp"
 #include "weight_samples.hpp"
 
 namespace {

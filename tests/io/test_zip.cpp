@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/zip.hpp"
+#include <moeclip/io/zip.hpp>
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "moeclip/io/deflate.hpp"
+#include <moeclip/io/deflate/compress.hpp>
 #include "weight_samples.hpp"
 
 namespace {

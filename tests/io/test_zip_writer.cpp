@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "moeclip/io/zip_writer.hpp"
+#include <moeclip/io/zip_writer.hpp>
 
 #include <doctest/doctest.h>
 
 #include <string>
 
+#include <moeclip/io/zip.hpp>
 #include "expect_error.hpp"
-#include "moeclip/io/zip.hpp"
 #include "temporary_folder.hpp"
 
 namespace {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "moeclip/io/bytes.hpp"
-#include "moeclip/io/checksum.hpp"
-#include "moeclip/io/weights.hpp"
+#include <moeclip/io/bytes.hpp>
+#include <moeclip/io/checksum.hpp>
+#include <moeclip/io/weights.hpp>
 
 namespace samples {
 

@@ -4,11 +4,11 @@
 //   write_sample_report OUT.html [PICTURES PER CLASS]
 #include <cstdio>
 #include <cstdlib>
-#include <moeclip/data/synthetic.hpp>
 #include <moeclip/image/blur.hpp>
 #include <moeclip/image/colormap.hpp>
 #include <moeclip/image/draw.hpp>
 #include <moeclip/report/report.hpp>
+#include <moeclip/synthetic/synthesize.hpp>
 
 using namespace moeclip;  // NOLINT
 

@@ -3,6 +3,7 @@
 // A CLIP of random weights that trains in milliseconds, its classes encoded without a tokenizer, and batches for it.
 
 #include <moeclip/anomaly/seeded.hpp>
+#include <moeclip/synthetic/source.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <string>
 #include <utility>
@@ -48,7 +49,7 @@ inline SampleSource make_source(index_t count = 7) {
   plan.categories = {std::string(synthetic_categories()[0])};
   plan.count = count;
   plan.size = 32;
-  return SampleSource(plan_synthetic(plan));
+  return SampleSource(drawn_samples(plan_synthetic(plan)));
 }
 
 template <class T>

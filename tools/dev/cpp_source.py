@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 INCLUDE = ROOT / "include" / "moeclip"
-UMBRELLAS = ("moeclip.hpp", "infer.hpp")
+UMBRELLAS = ("moeclip.hpp", "infer.hpp", "synthetic.hpp")
 
 # Folders by rank: a file may include its own folder and folders of lower rank. The order is that of ARCHITECTURE.
 RANKS = {
@@ -17,7 +17,7 @@ RANKS = {
     "anomaly": 5,
     "data": 6,  # below the three that use its samples
     "train": 7, "eval": 7, "explain": 7,
-    "report": 8,
+    "report": 8, "synthetic": 8,
 }
 
 TOKEN = re.compile(

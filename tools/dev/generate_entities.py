@@ -58,7 +58,7 @@ def main():
 
 #include "../base/version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::detail {{
+namespace moeclip {{ inline namespace abi_v0_1 {{ namespace detail {{
 
 inline constexpr std::size_t kLongestEntity = {longest};         // without the semicolon
 inline constexpr std::size_t kLongestOptionalEntity = {longest_optional};  // of those that may lack it
@@ -72,7 +72,7 @@ inline constexpr char16_t kWindows1252[32] = {{
 inline constexpr char kHtmlEntities[] =
 {literal(records())};
 
-}}  // namespace moeclip::inline MOECLIP_ABI_NS::detail
+}}}}}}  // namespace moeclip::abi_v0_1::detail
 """
     out.write_text(text, encoding="ascii")
 

@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Writes the umbrella headers: moeclip.hpp includes every public header, infer.hpp all but training and evaluation.
+"""Writes the umbrella headers: moeclip.hpp includes every public header that the method needs, infer.hpp those of them
+that detection needs, synthetic.hpp the drawn world on top.
 
 usage: generate_umbrella.py [--check]      --check writes nothing and fails if a file would change
 """
 import sys
 
-from cpp_source import INCLUDE, public_headers, relative
+from cpp_source import INCLUDE, RANKS, public_headers, relative
 
-NOT_FOR_INFERENCE = {"data", "train", "eval", "explain", "report"}
+LEFT_OUT = {
+    "moeclip.hpp": {"synthetic"},
+    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic"},
+    "synthetic.hpp": set(RANKS) - {"synthetic"},
+}
 PURPOSE = {
-    "moeclip.hpp": "Everything. Made by tools/dev/generate_umbrella.py from the headers that are there.",
+    "moeclip.hpp": "Everything but the drawn world (synthetic.hpp). Made by tools/dev/generate_umbrella.py from the\n"
+                   "// headers that are there.",
     "infer.hpp": "What detection needs: no data sets, training, evaluation or reports. Made by\n"
                  "// tools/dev/generate_umbrella.py from the headers that are there.",
+    "synthetic.hpp": "The drawn world: parts and materials with exact defects, sentences about them, and the tiny CLIP that\n"
+                     "// is trained on both. Made by tools/dev/generate_umbrella.py from the headers that are there.",
 }
 
 
 def text_of(name):
-    left_out = NOT_FOR_INFERENCE if name == "infer.hpp" else set()
     blocks = {}  # by folder
     for path in public_headers():
-        if path.parent.name not in left_out:
+        if path.parent.name not in LEFT_OUT[name]:
             line = f'#include "{path.parent.name}/{path.name}"\n'
             blocks[path.parent.name] = blocks.get(path.parent.name, "\n") + line
     return f"// SPDX-License-Identifier: MIT\n#pragma once\n// {PURPOSE[name]}\n{''.join(blocks.values())}"

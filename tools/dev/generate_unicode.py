@@ -107,10 +107,10 @@ def main():
 
 #include "../base/version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::detail {{
+namespace moeclip {{ inline namespace abi_v0_1 {{ namespace detail {{
 
 {chr(10).join(tables)}
-}}  // namespace moeclip::inline MOECLIP_ABI_NS::detail
+}}}}}}  // namespace moeclip::abi_v0_1::detail
 """
     out.write_text(text, encoding="ascii")
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <moeclip/eval/evaluate.hpp>
 #include <moeclip/eval/median_patch.hpp>
+#include <moeclip/synthetic/source.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <tuple>
 
@@ -73,7 +74,7 @@ moeclip::SampleSource test_source(const AblationSettings& settings, index_t size
   plan.count = settings.test_pictures;
   plan.size = size;
   plan.seed = 2 * kTinySeed + static_cast<std::uint64_t>(seed);
-  return moeclip::SampleSource(moeclip::plan_synthetic(plan));
+  return moeclip::SampleSource(moeclip::drawn_samples(moeclip::plan_synthetic(plan)));
 }
 
 moeclip::Clip<float> load_clip(const AblationSettings& settings, const AblationVariant& variant) {

@@ -7,7 +7,7 @@
 #include <moeclip/clip/save.hpp>
 #include <moeclip/eval/evaluate.hpp>
 #include <moeclip/image/write_image.hpp>
-#include <moeclip/train/tiny_clip.hpp>
+#include <moeclip/synthetic/tiny_clip.hpp>
 
 #include "commands.hpp"
 #include "demo_pictures.hpp"

@@ -2,10 +2,10 @@
 // moeclip explain: why the model says so, in sentences and pictures.
 
 #include <moeclip/data/class_words.hpp>
-#include <moeclip/data/synthetic.hpp>
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/json_writer.hpp>
+#include <moeclip/synthetic/synthesize.hpp>
 
 #include "commands.hpp"
 #include "explain.hpp"

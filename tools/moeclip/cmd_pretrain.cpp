@@ -5,7 +5,7 @@
 #include <cmath>
 #include <moeclip/clip/clip.hpp>
 #include <moeclip/clip/save.hpp>
-#include <moeclip/train/tiny_clip.hpp>
+#include <moeclip/synthetic/tiny_clip.hpp>
 
 #include "commands.hpp"
 #include "zero_shot.hpp"

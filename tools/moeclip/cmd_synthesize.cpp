@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <moeclip/data/write_synthetic.hpp>
+#include <moeclip/synthetic/write.hpp>
 
 #include "commands.hpp"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <moeclip/anomaly/overlay.hpp>
-#include <moeclip/image/png_encode.hpp>
+#include <moeclip/image/png.hpp>
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/io/npy.hpp>

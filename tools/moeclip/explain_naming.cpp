@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <moeclip/data/synthetic.hpp>
+#include <moeclip/synthetic/synthesize.hpp>
 
 #include "explain.hpp"
 #include "terminal.hpp"

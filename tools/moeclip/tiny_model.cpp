@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <moeclip/io/data_directories.hpp>
 #include <moeclip/io/file.hpp>
+#include <moeclip/synthetic/source.hpp>
 #include <moeclip/tensor/visit.hpp>
 #include <vector>
 
@@ -31,7 +32,7 @@ moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t 
   plan.size = size;
   plan.seed = seed;
   plan.defective_share = defective_share;
-  return moeclip::SampleSource(moeclip::plan_synthetic(plan));
+  return moeclip::SampleSource(moeclip::drawn_samples(moeclip::plan_synthetic(plan)));
 }
 
 Adapter<float> packed_copy(moeclip::Context& context, const Adapter<float>& adapter) {

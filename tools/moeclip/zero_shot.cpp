@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <moeclip/eval/exact_scores.hpp>
-#include <moeclip/train/synthetic_pairs.hpp>
+#include <moeclip/synthetic/pairs.hpp>
 
 namespace cli {
 namespace {
@@ -105,7 +105,7 @@ class Examiner {
                 Tally& tally) {
     std::vector<Vector> directions;
     for (const DefectKind kind : kinds) {
-      const auto& words = moeclip::synthetic::kDefectWords[static_cast<std::size_t>(kind)];
+      const auto& words = moeclip::kDefectPhrases[static_cast<std::size_t>(kind)];
       directions.push_back(direction(in_templates({words.with, words.adjective}, name)));
     }
     for (const Examined& picture : pictures) {

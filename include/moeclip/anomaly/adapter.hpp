@@ -12,7 +12,7 @@
 #include "../nn/layer_norm.hpp"
 #include "../nn/linear.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The switches of an adapter. Block numbers are 1-based: "after block n".
 struct AdapterConfig {
@@ -95,4 +95,4 @@ void pack(Context& context, Adapter<T>& adapter) {
   if (adapter.detection) pack(context, adapter.detection->pointwise);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -15,7 +15,7 @@
 #include "../io/json.hpp"
 #include "adapter.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Entry of a safetensors file's __metadata__ that holds, as JSON, what this library records beside the tensors.
 inline constexpr std::string_view kRecordKey = "moeclip";
@@ -297,4 +297,4 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
   return adapter;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -9,7 +9,7 @@
 #include "../base/context.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// out (g * g, D) from the patches of one image x (g * g, D), contiguous, distinct memory; window n odd. n = 1 copies.
 template <class T>
@@ -55,4 +55,4 @@ void aggregate_patches_backward(Context& context, index_t grid, index_t window, 
   });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

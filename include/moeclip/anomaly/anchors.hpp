@@ -10,7 +10,7 @@
 #include "../clip/text.hpp"
 #include "adapter.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct TextAnchors {
@@ -134,4 +134,4 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
   return anchors;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

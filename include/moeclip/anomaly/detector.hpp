@@ -19,7 +19,7 @@
 #include "regions.hpp"
 #include "score_map.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Which anomaly map is made (anomaly/score_map.hpp). Scores always come from the probability map.
 enum class MapKind { probability, reference };
@@ -250,4 +250,4 @@ class BasicDetector {
 
 using Detector = BasicDetector<float>;
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -13,7 +13,7 @@
 #include "aggregate.hpp"
 #include "heads.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// What an image pass leaves for its backward pass (features_backward.hpp). Memory is taken by the first pass only.
 template <class T>
@@ -180,4 +180,4 @@ void features_forward(Context& context, const VisionTower<T>& tower, const Adapt
   if (!adapter.detection) detail::embed_class_tokens<T>(context, tower, tokens, sink.embedding);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

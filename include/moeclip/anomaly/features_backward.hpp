@@ -6,7 +6,7 @@
 #include "features.hpp"
 #include "map_turn.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The pass that is run back, and the gradients that it starts from.
 template <class T>
@@ -95,4 +95,4 @@ void features_backward(Context& context, const FeatureBackward<T>& back, View<T,
   vision_backward<T>(context, back.tower, back.input, d_tokens, {before_block, back.saved.blocks, nullptr});
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,7 +8,7 @@
 #include "../kernels/elementwise.hpp"
 #include "adapter.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kNormalizeEps = 1e-12;  // torch.nn.functional.normalize's floor of a norm
 
@@ -136,4 +136,4 @@ void detection_backward(Context& context, const DetectionHead<T>& head, const De
                          gradient == nullptr ? nullptr : &gradient->norm, true);  // (1')
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -10,7 +10,7 @@
 #include "aggregate.hpp"
 #include "heads.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// What happens at the far end of map `map`, and what is wanted of the way back.
 template <class T>
@@ -62,4 +62,4 @@ void turn_at_map(Context& context, const MapTurn<T>& turn, View<const T, 3> x, V
                                   d_x[b].rows(1, patches + 1));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

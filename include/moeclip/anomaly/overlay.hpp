@@ -10,7 +10,7 @@
 #include "../image/draw.hpp"
 #include "detector.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -104,4 +104,4 @@ inline Image overlay(const Detection& detection) {
   return page;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

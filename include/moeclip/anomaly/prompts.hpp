@@ -10,7 +10,7 @@
 
 #include "../base/version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct Prompts {
   std::vector<std::string> normal;
@@ -43,4 +43,4 @@ inline Prompts make_prompts(std::string_view name) {
   return prompts;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -9,7 +9,7 @@
 #include "../base/context.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One connected area. Coordinates and sizes are whole pixels of the array it was found in.
 struct Region {
@@ -100,4 +100,4 @@ inline Region scaled_region(const Region& region, index_t size, index_t width, i
   return scaled;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -14,7 +14,7 @@
 #include "../kernels/elementwise.hpp"
 #include "anchors.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The two kinds of pictures that the released code treats differently.
 enum class Domain { industrial, medical };
@@ -124,4 +124,4 @@ T image_score(Domain domain, T largest_pixel, T class_value) {
   return domain == Domain::industrial ? T(0.5) * largest_pixel + T(0.5) * class_value : largest_pixel;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

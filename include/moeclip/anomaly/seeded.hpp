@@ -9,7 +9,7 @@
 #include "../moe/fofs.hpp"
 #include "detector.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A CLIP that takes the standard vocabulary and is over in a moment.
 inline ClipConfig seeded_config() {
@@ -51,4 +51,4 @@ inline Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& 
   return Detector(Clip<float>(config, std::move(vision), std::move(text), options.vocabulary), std::move(adapter), own);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

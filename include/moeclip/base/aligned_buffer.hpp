@@ -11,7 +11,7 @@
 #include "error.hpp"
 #include "types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 vector
 
@@ -56,4 +56,4 @@ class AlignedBuffer {
   index_t size_ = 0;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -9,7 +9,7 @@
 
 #include "aligned_buffer.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Not thread-safe: take memory before work is shared out, and hand each worker its part.
 class Arena {
@@ -84,4 +84,4 @@ class Arena {
   int depth_ = 0;            // open scopes
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

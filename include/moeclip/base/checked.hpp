@@ -10,7 +10,7 @@
 #include "error.hpp"
 #include "types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// a + b. Throws limit, naming `what`, if the sum does not fit 64 bits.
 inline std::uint64_t checked_add(std::uint64_t a, std::uint64_t b, std::string_view what) {
@@ -38,4 +38,4 @@ constexpr bool range_fits(std::uint64_t offset, std::uint64_t length, std::uint6
   return offset <= size && length <= size - offset;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -6,7 +6,7 @@
 #include "arena.hpp"
 #include "thread_pool.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct ContextOptions {
   int threads = 0;  ///< workers, the calling thread included; 0: one per core
@@ -27,4 +27,4 @@ class Context {
   Arena arena_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

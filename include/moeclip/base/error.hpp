@@ -19,7 +19,7 @@
 #include <cstdlib>
 #endif
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// What kind of thing went wrong.
 enum class ErrorCode {
@@ -81,7 +81,7 @@ inline void set_error_handler(ErrorHandler handler) { detail::error_handler.stor
 #endif
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1
 
 /// Contract of a public function, always checked. The message may be pieces: MOECLIP_EXPECT(n > 0, "n is ", n).
 #define MOECLIP_EXPECT(condition, ...)                                                 \

@@ -9,7 +9,7 @@
 
 #include "version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class Signature>
 class function_ref;
@@ -38,4 +38,4 @@ class function_ref<Result(Arguments...)> {
   Result (*call_)(void*, Arguments...);
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

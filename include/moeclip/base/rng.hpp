@@ -9,7 +9,7 @@
 
 #include "types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// FNV-1a, 64 bits, over the bytes of `text`.
 constexpr std::uint64_t fnv1a64(std::string_view text) {
@@ -54,4 +54,4 @@ class Rng {
   std::uint64_t key_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

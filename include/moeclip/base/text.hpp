@@ -10,7 +10,7 @@
 
 #include "version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -43,4 +43,4 @@ inline std::string fixed(double value, int decimals) {
   return std::string(digits, end.ptr);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -20,7 +20,7 @@
 #include "function_ref.hpp"
 #include "types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 class ThreadPool {
  public:
@@ -187,4 +187,4 @@ class BackgroundWorker {
   std::thread thread_;  // last: it may use all of the above
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -48,10 +48,11 @@
 #define MOECLIP_TAG_NEON 8
 #endif
 
-#define MOECLIP_JOIN_TAG_(major, minor, k, e, a, z, y, n) v##major##_##minor##_##k##e##a##z##y##n
-#define MOECLIP_JOIN_TAG(major, minor, k, e, a, z, y, n) MOECLIP_JOIN_TAG_(major, minor, k, e, a, z, y, n)
+#define MOECLIP_JOIN_TAG_(k, e, a, z, y, n) abi_v0_1_##k##e##a##z##y##n
+#define MOECLIP_JOIN_TAG(k, e, a, z, y, n) MOECLIP_JOIN_TAG_(k, e, a, z, y, n)
 
-/// Name of the inline namespace that holds the whole library.
-#define MOECLIP_ABI_NS                                                                                        \
-  MOECLIP_JOIN_TAG(MOECLIP_VERSION_MAJOR, MOECLIP_VERSION_MINOR, MOECLIP_TAG_KERNELS, MOECLIP_TAG_EXCEPTIONS, \
-                   MOECLIP_TAG_ASSERT, MOECLIP_TAG_AVX512, MOECLIP_TAG_AVX2, MOECLIP_TAG_NEON)
+// The whole library lives in this inline namespace. Sources spell its name out, so that tools which do not run the
+// preprocessor (outline views, ctags, Doxygen) see an ordinary namespace; the compiler sees the name with all switches.
+#define abi_v0_1                                                                                        \
+  MOECLIP_JOIN_TAG(MOECLIP_TAG_KERNELS, MOECLIP_TAG_EXCEPTIONS, MOECLIP_TAG_ASSERT, MOECLIP_TAG_AVX512, \
+                   MOECLIP_TAG_AVX2, MOECLIP_TAG_NEON)

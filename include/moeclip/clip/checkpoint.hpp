@@ -18,7 +18,7 @@
 #include "text.hpp"
 #include "vision.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// An opened weight file that holds a CLIP. Nothing but its index has been read.
 struct ClipFile {
@@ -316,4 +316,4 @@ inline double read_logit_scale(const ClipFile& clip) {
   return std::exp(static_cast<double>(read_clip_tensor<float>(clip, "logit_scale", {})[0]));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

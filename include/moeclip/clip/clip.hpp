@@ -13,7 +13,7 @@
 #include "preprocess.hpp"
 #include "tokenizer.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct ClipOptions {
   std::optional<kernels::Activation> activation;  ///< instead of the model's own
@@ -130,4 +130,4 @@ class Clip {
   std::unique_ptr<LazyTokenizer> lazy_ = std::make_unique<LazyTokenizer>();
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -13,7 +13,7 @@
 
 #include "sidecar.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr std::string_view kActivationKey = "moeclip.activation";
 inline constexpr std::string_view kVisionHeadsKey = "moeclip.vision_heads";
@@ -61,4 +61,4 @@ inline std::optional<ClipSidecar> read_clip_metadata(Metadata metadata, const st
   return sidecar;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "text.hpp"
 #include "vision.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct ClipWeights {
@@ -75,4 +75,4 @@ void initialize_clip(ClipWeights<T>& clip, std::uint64_t seed) {
   clip.logit_scale[0] = static_cast<T>(std::log(1 / 0.07));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

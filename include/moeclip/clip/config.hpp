@@ -8,7 +8,7 @@
 #include "../base/types.hpp"
 #include "../kernels/activation.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct VisionConfig {
   index_t image_size = 224;  ///< side of the square that the position embedding was trained for, pixels
@@ -80,4 +80,4 @@ inline std::string_view preset_name(const ClipConfig& config) {
   return "custom";
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -12,7 +12,7 @@
 #include "../base/text.hpp"
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 enum class ClipFamily { openai, hugging_face };
 
@@ -99,4 +99,4 @@ inline ClipTensorSource clip_tensor_source(const ClipNaming& naming, std::string
   return source;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

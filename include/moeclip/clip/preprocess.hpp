@@ -9,7 +9,7 @@
 #include "../image/normalize.hpp"
 #include "../image/resize.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Writes the (3, size, size) input of the image tower for `image` to `out`.
 template <class T>
@@ -29,4 +29,4 @@ void preprocess_clip(Context& context, ImageView image, index_t size, T* out) {
   normalize<T>(middle, Normalization::clip(), out);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

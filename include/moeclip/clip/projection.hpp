@@ -6,7 +6,7 @@
 #include "../kernels/gemm.hpp"
 #include "../tensor/tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// y = x P for x (M, D), rows at any stride, projection P (D, C) and y (M, C).
 template <class T>
@@ -30,4 +30,4 @@ void project_backward(Context& context, const Tensor<T>& projection, View<const 
                    kernels::transposed(kernels::row_major<T>(projection.data(), embed)), d_x.data(), d_x.stride(0));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

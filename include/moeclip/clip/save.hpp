@@ -13,7 +13,7 @@
 #include "clip_metadata.hpp"
 #include "clip_weights.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -55,4 +55,4 @@ void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype,
   writer.commit();
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

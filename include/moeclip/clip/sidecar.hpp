@@ -11,7 +11,7 @@
 #include "config.hpp"
 #include "names.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Each value is there only if the file says it (or its format has a fixed default for it).
 struct ClipSidecar {
@@ -102,4 +102,4 @@ inline std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, 
   return is_hugging_face ? detail::read_hugging_face_config(root, path) : detail::read_open_clip_config(root, path);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

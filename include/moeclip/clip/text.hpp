@@ -13,7 +13,7 @@
 #include "projection.hpp"
 #include "transformer.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct TextTower {
@@ -176,4 +176,4 @@ void encode_text_backward(Context& context, const TextTower<T>& tower, View<cons
   text_backward<T>(context, tower, tokens, saved, d_sentences, gradient);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

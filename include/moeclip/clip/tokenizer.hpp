@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "vocabulary.hpp"
+#include "tokenizer/vocabulary.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Immutable: any number of threads may use one.
 class Tokenizer {
@@ -119,4 +119,4 @@ class Tokenizer {
   BytePairEncoder encoder_;  // which are here
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../nn/block.hpp"
 #include "config.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Transformer {
@@ -152,4 +152,4 @@ void transformer_backward(Context& context, const TransformerPass<T>& pass, Tran
   if (first > 1) before_block(first - 1, d_x);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -15,7 +15,7 @@
 #include "projection.hpp"
 #include "transformer.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct VisionTower {
@@ -216,4 +216,4 @@ void encode_image_backward(Context& context, const VisionTower<T>& tower, const 
   vision_backward<T>(context, tower, input, d_tokens, {nothing, saved.blocks, &gradient});
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

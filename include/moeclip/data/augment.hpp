@@ -13,7 +13,7 @@
 #include "../base/rng.hpp"
 #include "../base/text.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The defaults are the published ones.
 struct AugmentOptions {
@@ -137,4 +137,4 @@ void augment(const Augmentation& augmentation, index_t size, T* image, T* mask) 
   move_pixels(sources.data(), pixels, 1, before.data(), mask);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

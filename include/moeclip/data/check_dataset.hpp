@@ -9,9 +9,9 @@
 #include "../base/context.hpp"
 #include "../base/function_ref.hpp"
 #include "dataset.hpp"
-#include "layout_names.hpp"
+#include "layout/names.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// What is wrong with, or worth knowing about, a picture.
 struct DatasetFinding {
@@ -227,4 +227,4 @@ inline std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& 
   return gaps;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -18,7 +18,7 @@
 #include "../io/file.hpp"
 #include "../io/json.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr std::string_view kClassWordsFile = "class_words.json";
 
@@ -156,4 +156,4 @@ inline ClassWords load_class_words(const std::string& path = {}) {
   return words;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -14,7 +14,7 @@
 #include "../io/json_writer.hpp"
 #include "sample.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One line of a data set.
 struct DatasetEntry {
@@ -123,4 +123,4 @@ inline Sample load_sample(const DatasetEntry& entry) {
   return sample;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -17,7 +17,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A class; -1 for what is not published.
 struct KnownClass {
@@ -109,4 +109,4 @@ inline constexpr std::array<KnownClass, 52> kKnownClasses{{
     {"Colon_Kvasir", "Kvasir", -1, 0, 1000},
 }};
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

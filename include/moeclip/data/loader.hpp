@@ -12,7 +12,7 @@
 #include "prepare.hpp"
 #include "source.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct LoaderOptions {
   index_t batch = 2;
@@ -170,4 +170,4 @@ class Loader {
   bool is_lent_ = false;    // the slot before it is in the caller's hands
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,7 +7,7 @@
 #include "../image/resize.hpp"
 #include "sample.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Writes `image` (3, S, S) and `mask` (S, S); the mask is zeros for a good sample or one whose mask is not known.
 /// Scratch comes from the context's arena.
@@ -26,4 +26,4 @@ void prepare_sample(Context& context, const Sample& sample, index_t size, T* ima
   std::transform(pixels, pixels + size * size, mask, [](std::uint8_t value) { return value != 0 ? T{1} : T{0}; });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -6,7 +6,7 @@
 
 #include "../image/image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct Sample {
   Image picture;           ///< RGB, 8 bits
@@ -21,4 +21,4 @@ struct Sample {
   [[nodiscard]] bool has_mask() const { return label == 0 || !mask.empty(); }
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

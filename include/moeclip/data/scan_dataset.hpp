@@ -2,9 +2,9 @@
 #pragma once
 // A data set from a folder (data/layout.hpp) or a list (data/dataset.hpp), whichever it is.
 
-#include "layout.hpp"
+#include "layout/recognise.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -202,4 +202,4 @@ inline std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entr
   return entries;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

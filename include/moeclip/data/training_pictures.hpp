@@ -21,7 +21,7 @@
 #include "../io/sha256.hpp"
 #include "source.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The first 64 bits of SHA-256 over the bytes of a file: the same picture under another name or in another folder has
 /// the same one. Throws io.
@@ -133,4 +133,4 @@ inline std::optional<TrainingPictures> trained_on(const WeightFile& file) {
   return training_pictures_from_json(*found, file.path());
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -19,7 +19,7 @@
 #include "../base/function_ref.hpp"
 #include "metrics.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The number of a score in ascending order; -0 and +0 are one. The floats between 1/2 and 1 are spread like their
 /// distance from 1, which is exact.
@@ -205,4 +205,4 @@ class BinnedScores {
   Page* last_ = nullptr;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

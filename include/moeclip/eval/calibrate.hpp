@@ -16,7 +16,7 @@
 #include "../io/json.hpp"
 #include "exact_scores.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A rate, and the interval that holds the true one with the confidence that was asked for.
 struct RateInterval {
@@ -189,4 +189,4 @@ inline CalibrationFile calibration_from_json(const Json& json, std::string_view 
   return file;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -12,7 +12,7 @@
 
 #include "score_table.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct CurvePoint {
   double x = 0, y = 0;
@@ -221,4 +221,4 @@ inline ScoreHistogram histogram_of(ScoreTable& pictures) {
   return histogram;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -14,7 +14,7 @@
 #include "../data/source.hpp"
 #include "protocol.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct EvaluationOptions {
   bool is_released = false;  ///< the released protocol, not the default one
@@ -241,4 +241,4 @@ void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSo
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -15,7 +15,7 @@
 #include "../kernels/isa.hpp"
 #include "run_settings.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One picture of an evaluation: who it is, and what the detector said.
 struct PictureRecord {
@@ -127,4 +127,4 @@ inline void merge_run(EvaluationRun& into, EvaluationRun&& part, std::string_vie
   if (into.released) into.released->merge(*part.released);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../base/function_ref.hpp"
 #include "metrics.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A positive: its score, and of a pixel the size of its region (0: it belongs to none, as a whole picture does).
 struct PositiveScore {
@@ -95,4 +95,4 @@ inline Metrics measure(std::span<const float> scores, std::span<const std::uint8
   return sums.result();
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,7 +8,7 @@
 
 #include "../base/version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct FixedSum {
   std::uint64_t whole = 0;
@@ -34,4 +34,4 @@ struct FixedSum {
   friend constexpr bool operator==(const FixedSum&, const FixedSum&) = default;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -9,7 +9,7 @@
 #include "../base/context.hpp"
 #include "../image/image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -50,4 +50,4 @@ inline index_t region_sizes(Context& context, ImageView mask, std::uint32_t* siz
   return regions;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

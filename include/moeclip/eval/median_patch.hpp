@@ -11,7 +11,7 @@
 #include "../image/image.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Numbers per patch that patch_statistics makes: mean and standard deviation of each colour.
 inline constexpr index_t kPatchStatistics = 6;
@@ -62,4 +62,4 @@ inline void median_deviation(View<const float, 2> features, float floor, float* 
   for (index_t p = 0; p < patches; ++p) deviation[p] = std::sqrt(deviation[p] / static_cast<float>(width));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -14,7 +14,7 @@
 #include "../base/types.hpp"
 #include "fixed_sum.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A number, or the reason why there is none. There is no sentinel: an undefined metric never counts as 0.
 struct Metric {
@@ -156,4 +156,4 @@ class MetricSums {
   double f1_ = 0, f1_bound_ = 0, f1_threshold_ = std::numeric_limits<double>::quiet_NaN();
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

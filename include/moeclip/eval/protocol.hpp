@@ -15,7 +15,7 @@
 #include "../anomaly/score_map.hpp"
 #include "score_table.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Percent, rounded as released.
 struct ReleasedRow {
@@ -132,4 +132,4 @@ class ReleasedScores {
   std::vector<Picture> images_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -15,7 +15,7 @@
 #include "evaluation_run.hpp"
 #include "score_table_file.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -224,4 +224,4 @@ inline EvaluationRun read_run(const WeightFile& file) {
 
 inline EvaluationRun read_run(const std::string& path) { return read_run(WeightFile::open(path)); }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

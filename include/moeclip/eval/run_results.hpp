@@ -12,7 +12,7 @@
 
 #include "run_file.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A row of the table, under each protocol that was run.
 struct RunRow {
@@ -197,4 +197,4 @@ inline EvaluationRun merge_shards(std::span<const std::string> paths) {
   return whole;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

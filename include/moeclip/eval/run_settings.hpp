@@ -14,7 +14,7 @@
 #include "../io/sha256.hpp"
 #include "evaluate.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct RunSettings {
   std::string version = MOECLIP_VERSION_STRING;  ///< of the program
@@ -181,4 +181,4 @@ inline Shard parse_shard(std::string_view text, function_ref<const char*(const c
   return {detail::shard_number(index, 0, count - 1, "JOB_COMPLETION_INDEX") + 1, count};
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -18,7 +18,7 @@
 #include "exact_scores.hpp"
 #include "mask_regions.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct ScoreTableOptions {
   bool is_exact = false;                            ///< keep every score: no error, but memory for each pixel
@@ -125,4 +125,4 @@ class ScoreTable {
   std::variant<BinnedScores, ExactScores> scores_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

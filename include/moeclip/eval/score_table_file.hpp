@@ -21,7 +21,7 @@
 #include "../io/bytes.hpp"
 #include "score_table.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 class ScoreTableFile {
  public:
@@ -173,4 +173,4 @@ class ScoreTableFile {
   }
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

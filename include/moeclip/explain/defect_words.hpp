@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "../anomaly/defect_phrases.hpp"
 #include "../anomaly/detector.hpp"
-#include "../data/synthetic_captions.hpp"
 #include "../io/file.hpp"
 #include "../io/json.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One kind of defect and the phrases for it; each has one {}.
 struct DefectWord {
@@ -28,14 +28,12 @@ struct DefectVocabulary {
   std::vector<DefectWord> words;
 };
 
-/// The twelve kinds that synthetic pictures have (data/synthetic_captions.hpp), in the words of their captions.
+/// The twelve kinds of anomaly/defect_phrases.hpp.
 inline DefectVocabulary default_vocabulary() {
   DefectVocabulary vocabulary;
-  vocabulary.normal.assign(synthetic::kGoodPhrases.begin(), synthetic::kGoodPhrases.end());
-  for (std::size_t i = 0; i < synthetic::kDefectNames.size(); ++i)
-    vocabulary.words.push_back(
-        {std::string(synthetic::kDefectNames[i]),
-         {std::string(synthetic::kDefectWords[i].with), std::string(synthetic::kDefectWords[i].adjective)}});
+  vocabulary.normal.assign(kGoodPhrases.begin(), kGoodPhrases.end());
+  for (const DefectPhrases& kind : kDefectPhrases)
+    vocabulary.words.push_back({std::string(kind.name), {std::string(kind.with), std::string(kind.adjective)}});
   return vocabulary;
 }
 
@@ -112,4 +110,4 @@ DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::st
   return words;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

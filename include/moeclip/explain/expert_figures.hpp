@@ -13,7 +13,7 @@
 #include "expert_statistics.hpp"
 #include "panels.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -221,4 +221,4 @@ Figure fofs_figure(const Adapter<T>& adapter) {
           detail::arrange(panels, 1)};
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

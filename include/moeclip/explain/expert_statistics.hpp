@@ -8,7 +8,7 @@
 
 #include "inspection.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One mixture over all pictures. Lists have an entry per expert.
 struct MixtureStatistics {
@@ -110,4 +110,4 @@ class ExpertStatistics {
   std::vector<MixtureStatistics> blocks_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

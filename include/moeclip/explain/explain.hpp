@@ -10,7 +10,7 @@
 #include "inspection.hpp"
 #include "naming.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -106,4 +106,4 @@ Explanation explain(Context& context, const BasicDetector<T>& detector, const In
   return e;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

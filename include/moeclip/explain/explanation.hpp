@@ -8,7 +8,7 @@
 #include "../anomaly/regions.hpp"
 #include "../base/text.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// How near the region is to a word.
 struct WordScore {
@@ -98,4 +98,4 @@ inline std::string explanation_words(const Explanation& e) {
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -10,7 +10,7 @@
 #include "inspection.hpp"
 #include "score_gradient.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -141,4 +141,4 @@ Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageV
   return inspect(context, detector, image, anchors, options, trace);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

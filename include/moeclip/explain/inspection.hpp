@@ -8,7 +8,7 @@
 
 #include "../anomaly/detector.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct InspectOptions {
   bool has_grad_cam = true;  ///< run the score backward; without it an inspection costs hardly more than a detection
@@ -48,4 +48,4 @@ struct Inspection {
   std::vector<BlockInspection<T>> blocks;  ///< one per mixture
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

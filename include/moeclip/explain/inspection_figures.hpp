@@ -11,7 +11,7 @@
 
 #include "expert_figures.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct InspectionFigureOptions {
   ImageView truth;          ///< gray mask of any size, not 0 where there is a defect; without data: unknown
@@ -157,4 +157,4 @@ std::vector<Figure> inspection_figures(const Inspection<T>& seen, const Inspecti
   return figures;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -14,7 +14,7 @@
 #include "defect_words.hpp"
 #include "explanation.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct NamingOptions {
   double window = 0.5;  ///< side of the windows, share of the picture's shorter side; chosen by measurement (README)
@@ -116,4 +116,4 @@ void name_place(Context& context, const Clip<T>& clip, const Image& picture, Pla
   detail::name_difference<T>(detail::encode_windows<T>(context, clip, picture, windows, options.window), words, e);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -13,7 +13,7 @@
 #include "../image/resize.hpp"
 #include "../image/upsample.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A picture with a line of text below it.
 struct Panel {
@@ -144,4 +144,4 @@ void outline_cells(Image& picture, index_t columns, index_t rows, const Inside& 
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

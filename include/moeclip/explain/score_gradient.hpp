@@ -9,7 +9,7 @@
 
 #include "../anomaly/score_map.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Where a score comes from, and what it is.
 template <class T>
@@ -61,4 +61,4 @@ ScorePoint<T> score_backward(Context& context, const ScoreInput<T>& input, View<
   return point;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

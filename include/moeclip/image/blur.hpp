@@ -11,7 +11,7 @@
 
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct GaussianBlur {
   int size = 7;        ///< taps; odd
@@ -66,4 +66,4 @@ void gaussian_blur(const GaussianBlur& blur, View<const std::type_identity_t<T>,
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -13,7 +13,7 @@
 #include "../io/bytes.hpp"
 #include "pixel_store.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The headers of a bitmap, checked.
 struct BmpHeader {
@@ -251,4 +251,4 @@ inline Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind = P
   return image;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

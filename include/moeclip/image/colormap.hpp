@@ -11,7 +11,7 @@
 #include "../tensor/view.hpp"
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 using ColorMap = std::array<Rgb, 256>;
 
@@ -88,4 +88,4 @@ inline void blend(Image& base, const Image& over, double alpha) {
     base.data()[i] = static_cast<std::uint8_t>((1 - alpha) * base.data()[i] + alpha * over.data()[i]);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -12,7 +12,7 @@
 #include "font.hpp"
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Pixels [x, x + width) of rows [y, y + height).
 struct Box {
@@ -116,4 +116,4 @@ inline void paste(Image& image, ImageView picture, index_t x, index_t y) {
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -10,7 +10,7 @@
 #include "../io/bytes.hpp"
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Orientation 1 to 8 from a TIFF structure (tag 0x0112 of its first directory); 1, upright, if there is none.
 inline int tiff_orientation(Bytes tiff) {
@@ -62,4 +62,4 @@ inline Image apply_orientation(Image image, int orientation) {
   return out;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -6,7 +6,7 @@
 
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct Figure {
   std::string title;
@@ -14,4 +14,4 @@ struct Figure {
   Image picture;            ///< gray or RGB
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,7 +8,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 inline constexpr index_t kGlyphWidth = 5;
 inline constexpr index_t kGlyphHeight = 7;
@@ -39,4 +39,4 @@ constexpr bool has_glyph_pixel(char row, index_t x) {
   return (static_cast<unsigned>(row) >> (kGlyphWidth - 1 - x) & 1u) != 0;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::detail
+}}}  // namespace moeclip::abi_v0_1::detail

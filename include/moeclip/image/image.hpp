@@ -11,7 +11,7 @@
 #include "../base/error.hpp"
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Most pixels that one image may have: 2^28, a square of 16384.
 inline constexpr index_t kMaxPixels = index_t{1} << 28;
@@ -106,4 +106,4 @@ class Image {
   AlignedBuffer<std::uint8_t> pixels_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

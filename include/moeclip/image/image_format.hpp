@@ -11,7 +11,7 @@
 
 #include "../io/bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 enum class ImageFormat { unknown, png, jpeg, bmp, pnm };
 
@@ -121,4 +121,4 @@ inline ImageFormat image_format(Bytes bytes) {
                                  "); PNG, JPEG, BMP and Netpbm are read"));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

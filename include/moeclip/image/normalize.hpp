@@ -8,7 +8,7 @@
 
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Mean and standard deviation per channel (R, G, B) of pixels scaled to [0, 1].
 struct Normalization {
@@ -38,4 +38,4 @@ void normalize(ImageView in, const Normalization& norm, T* out) {
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

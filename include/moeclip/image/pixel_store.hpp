@@ -7,9 +7,7 @@
 #include "../base/checked.hpp"
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// Checks a claimed size: positive, and at most kMaxPixels. Nothing has been allocated yet.
 inline void expect_image_size(std::uint64_t width, std::uint64_t height, std::string_view source) {
@@ -54,4 +52,4 @@ inline std::uint8_t packed_sample(const std::byte* row, index_t x, int depth) {
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

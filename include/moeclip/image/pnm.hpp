@@ -16,7 +16,7 @@
 #include "../io/bytes.hpp"
 #include "pixel_store.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The header of a Netpbm file, checked.
 struct PnmHeader {
@@ -213,4 +213,4 @@ inline std::vector<std::byte> encode_pnm(ImageView image) {
   return out;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

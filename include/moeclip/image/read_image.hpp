@@ -10,10 +10,10 @@
 #include "exif.hpp"
 #include "image_format.hpp"
 #include "jpeg.hpp"
-#include "png_decode.hpp"
+#include "png.hpp"
 #include "pnm.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct ImageOptions {
   bool apply_exif_orientation = false;  ///< turn the picture upright; the reference code does not
@@ -123,4 +123,4 @@ inline Image read_image(const std::string& path, ImageOptions options = {}) {
   return decode_image(read_file(path, kMostBytes), path, options);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -17,7 +17,7 @@
 #include "../kernels/dispatch.hpp"
 #include "image.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -234,4 +234,4 @@ inline Image resize_nearest(ImageView in, index_t width, index_t height) {
   return out;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../base/arena.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ class BilinearRows {
   T* east_;         // (W): so far from j
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -5,10 +5,10 @@
 #include <string>
 
 #include "../io/file.hpp"
-#include "png_encode.hpp"
+#include "png.hpp"
 #include "pnm.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Writes `image` as PNG, 8-bit gray or RGB. Throws io.
 inline void write_png(const std::string& path, ImageView image) { write_file(path, encode_png(image)); }
@@ -18,4 +18,4 @@ inline void write_png(const std::string& path, const Image& image) { write_png(p
 inline void write_pnm(const std::string& path, ImageView image) { write_file(path, encode_pnm(image)); }
 inline void write_pnm(const std::string& path, const Image& image) { write_pnm(path, image.view()); }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

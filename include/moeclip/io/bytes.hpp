@@ -12,7 +12,7 @@
 #include "../base/checked.hpp"
 #include "../base/error.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 using Bytes = std::span<const std::byte>;
 
@@ -97,4 +97,4 @@ class ByteReader {
   std::size_t offset_ = 0;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,7 +7,7 @@
 
 #include "bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -66,4 +66,4 @@ inline std::uint32_t adler32(Bytes bytes) {
   return sum_of_sums << 16 | sum;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,7 +7,7 @@
 
 #include "file.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Folders to look in, in this order: the program's, ../share/moeclip from there, /usr/local/share/moeclip,
 /// /usr/share/moeclip. The last two are always there.
@@ -18,4 +18,4 @@ inline std::vector<std::string> data_directories() {
   return folders;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

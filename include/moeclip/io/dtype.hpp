@@ -13,7 +13,7 @@
 #include "../base/types.hpp"
 #include "bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
 
@@ -87,4 +87,4 @@ constexpr bool is_stored_as(DType type) {
   return (std::is_same_v<T, float> && type == DType::f32) || (std::is_same_v<T, double> && type == DType::f64);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

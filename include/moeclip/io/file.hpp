@@ -35,7 +35,7 @@
 
 #include "bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -397,4 +397,4 @@ inline std::string executable_directory() {
   return error ? std::string() : detail::utf8_path(program.parent_path());
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -13,7 +13,7 @@
 
 #include "file.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A folder of the tree. Names are sorted by their bytes.
 struct FolderNode {
@@ -133,4 +133,4 @@ inline FolderTree read_folder_tree(const std::string& directory) {
   return tree;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

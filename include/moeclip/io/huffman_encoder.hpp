@@ -7,9 +7,9 @@
 #include <array>
 #include <vector>
 
-#include "deflate_format.hpp"
+#include "deflate/format.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// Code length of each symbol, at most `limit`; 0 for those of frequency 0. At least two symbols must occur.
 ///
@@ -108,4 +108,4 @@ struct HuffmanEncoder {
   }
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::detail
+}}}  // namespace moeclip::abi_v0_1::detail

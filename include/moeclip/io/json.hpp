@@ -8,7 +8,7 @@
 #include "json_value.hpp"
 #include "utf8.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr int kJsonDepth = 256;  ///< arrays and objects inside each other that a document may have
 
@@ -299,4 +299,4 @@ T member(const Json& json, std::string_view name, std::string_view source) {
   return value_of<T>(member(json, name, source), name, source);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

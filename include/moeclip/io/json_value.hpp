@@ -14,7 +14,7 @@
 
 #include "bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 class Json {
  public:
@@ -331,4 +331,4 @@ inline bool operator==(const Json& a, const Json& b) {
   return false;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -6,7 +6,7 @@
 
 #include "json.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -136,4 +136,4 @@ inline std::string dump_json(const Json& value, int indent = 0) {
   return writer.release();
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 
 #include "../base/text.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// `name` in double quotes, at most 120 bytes of it, control characters as '?'.
 inline std::string in_quotes(std::string_view name) {
@@ -68,4 +68,4 @@ class NearestNames {
   std::size_t considered_ = 0;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

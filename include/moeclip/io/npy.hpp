@@ -12,7 +12,7 @@
 #include "../tensor/shape.hpp"
 #include "bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -62,4 +62,4 @@ requires(std::is_arithmetic_v<T>) std::vector<std::byte> encode_npy(const T* dat
   return file;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

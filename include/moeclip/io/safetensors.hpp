@@ -14,7 +14,7 @@
 #include "json.hpp"
 #include "weight_index.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;  // as the official reader
 
@@ -175,4 +175,4 @@ class SafetensorsReader {
 /// limit for a header of more than 100 MB, unsupported for dtypes that are valid but not read.
 inline WeightIndex read_safetensors(WeightBytes file) { return detail::SafetensorsReader(std::move(file)).run(); }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

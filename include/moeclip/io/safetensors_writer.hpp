@@ -19,7 +19,7 @@
 #include "json_writer.hpp"
 #include "safetensors.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 class SafetensorsWriter {
  public:
@@ -142,4 +142,4 @@ class SafetensorsWriter {
   std::uint64_t written_ = 0;  // bytes of the tensor at next_
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,7 +8,7 @@
 
 #include "bytes.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Hash of bytes that come in pieces: update as often as needed, then finish once.
 class Sha256 {
@@ -113,4 +113,4 @@ inline std::string sha256_hex(Bytes bytes) {
   return to_hex(sha.finish());
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

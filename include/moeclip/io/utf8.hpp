@@ -9,7 +9,7 @@
 
 #include "../base/version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Bytes of the UTF-8 character that `text` begins with, 1 to 4; 0 if it begins with none (or is empty).
 inline std::size_t utf8_length(std::string_view text) {
@@ -44,4 +44,4 @@ inline void append_utf8(std::string& out, std::uint32_t code) {
   put(0x80 | (code & 0x3F));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -20,7 +20,7 @@
 #include "file.hpp"
 #include "naming.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The bytes of one file, and who keeps them. They are writable, so that tensors may borrow them.
 struct WeightBytes {
@@ -176,4 +176,4 @@ inline void expect_unique_names(const WeightIndex& index) {
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

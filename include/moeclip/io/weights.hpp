@@ -18,11 +18,11 @@
 #include "checksum.hpp"
 #include "dtype.hpp"
 #include "weight_index.hpp"
-#include "weight_open.hpp"
-#include "weight_pieces.hpp"
+#include "weights/open.hpp"
+#include "weights/pieces.hpp"
 #include "zip.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A handle on an open weight file: cheap to copy, immutable, safe to use from several threads.
 class WeightFile {
@@ -182,4 +182,4 @@ class WeightFile {
   std::shared_ptr<Held> held_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

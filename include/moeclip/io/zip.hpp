@@ -16,10 +16,10 @@
 #include "../base/error.hpp"
 #include "bytes.hpp"
 #include "checksum.hpp"
-#include "inflate.hpp"
+#include "deflate.hpp"
 #include "naming.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One file inside an archive.
 struct ZipEntry {
@@ -283,4 +283,4 @@ inline Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max_size,
   return buffer;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "checksum.hpp"
 #include "file.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The archive appears whole, under its name, with commit() (io/file.hpp).
 class ZipWriter {
@@ -130,4 +130,4 @@ class ZipWriter {
   std::string record_;  // being put together
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,7 +7,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 enum class Activation {
   none,        ///< x
@@ -61,4 +61,4 @@ T slope(Activation activation, T x) {
 }
 
 }  // namespace reference
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -10,7 +10,7 @@
 #include "pieces.hpp"
 #include "reference.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 namespace detail {
 
@@ -76,4 +76,4 @@ void attention(Context& context, const Attention<T>& args) {
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

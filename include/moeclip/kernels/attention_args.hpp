@@ -4,7 +4,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// Queries, keys and values of all heads side by side; usually columns 0, D and 2D of one (B*T, 3D) array.
 template <class T>
@@ -29,4 +29,4 @@ struct AttentionGradient {
   index_t d_stride = 0;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -5,7 +5,7 @@
 
 #include "attention.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// Gradients with respect to queries, keys and values of `forward`, whose `out` must hold the result of attention.
 /// The gradients overlap nothing else. They have the same bits for any number of threads.
@@ -41,4 +41,4 @@ void attention_backward(Context& context, const Attention<T>& forward, const Att
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

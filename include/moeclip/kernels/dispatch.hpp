@@ -50,13 +50,13 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_scalar {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_scalar {
 #include "isa/vec_scalar.inl"
 //
 #include "isa/resample_portable.inl"
 //
 #include "body/kernels.inl"
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_scalar
+}}}  // namespace moeclip::abi_v0_1::kernels::isa_scalar
 
 #if MOECLIP_HAS_AVX2
 #include "isa/begin_avx2.inl"
@@ -83,13 +83,13 @@ namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_scalar {
 #endif
 
 #if MOECLIP_HAS_NEON
-namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_neon {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_neon {
 #include "isa/vec_neon.inl"
 //
 #include "isa/resample_portable.inl"
 //
 #include "body/kernels.inl"
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_neon
+}}}  // namespace moeclip::abi_v0_1::kernels::isa_neon
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -102,7 +102,7 @@ namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_neon {
 
 #else
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 namespace isa_scalar {
 extern const KernelTable kTable;
 }
@@ -121,11 +121,11 @@ namespace isa_neon {
 extern const KernelTable kTable;
 }
 #endif
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels
 
 #endif
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// The kernels of `isa`, which must be compiled.
 inline const KernelTable& table_of(Isa isa) {
@@ -146,4 +146,4 @@ inline const KernelTable& table_of(Isa isa) {
 /// The kernels in use (isa.hpp).
 inline const KernelTable& active() { return table_of(active_isa()); }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

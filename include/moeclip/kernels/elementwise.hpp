@@ -8,7 +8,7 @@
 #include "pieces.hpp"
 #include "reference.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// y = activation(x), n elements.
 template <class T>
@@ -54,4 +54,4 @@ void sigmoid(Context& context, index_t n, const T* x, T* y) {
   });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

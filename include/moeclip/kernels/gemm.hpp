@@ -14,7 +14,7 @@
 #include "../base/aligned_buffer.hpp"
 #include "gemm_blocks.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// A right-hand operand b (k x n) in the order in which the kernels read it: panels of a few columns, zero-padded, each
 /// over all of k. It belongs to the instruction set that was active when it was packed. Move-only.
@@ -152,4 +152,4 @@ void gemm(Context& context, index_t m, MatrixRef<T> a, TransposedPacked<T> b, T*
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -8,7 +8,7 @@
 #include "pieces.hpp"
 #include "reference.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels::detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels::detail {
 
 struct GemmCall {
   GemmShape shape;
@@ -98,4 +98,4 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
   });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::detail
+}}}  // namespace moeclip::abi_v0_1::kernels::detail

@@ -33,7 +33,7 @@
 #include <intrin.h>
 #endif
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 enum class Isa {
   scalar,  ///< plain C++, any machine
@@ -150,4 +150,4 @@ inline void select(Isa isa) {
   detail::active_isa.store(static_cast<int>(isa), std::memory_order_relaxed);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -4,7 +4,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// Element (i, j) lies at data[i * row_stride + j * column_stride].
 template <class T>
@@ -34,4 +34,4 @@ struct GemmShape {
   index_t m = 0, n = 0, k = 0;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -6,7 +6,7 @@
 
 #include "../base/context.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels::detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels::detail {
 
 /// Elements per piece: 64 KiB of float, some microseconds of work; input and output of a piece fit L2.
 inline constexpr index_t kPiece = 16384;
@@ -29,4 +29,4 @@ void share(Context& context, index_t tasks, double multiply_adds, const Task& ta
   for (index_t i = 0; i < tasks; ++i) task(i, 0);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::detail
+}}}  // namespace moeclip::abi_v0_1::kernels::detail

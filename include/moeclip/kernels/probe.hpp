@@ -11,7 +11,7 @@
 #include "../base/context.hpp"
 #include "dispatch.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 namespace detail {
 
@@ -59,4 +59,4 @@ inline double read_bandwidth(Context& context, double seconds = 0.2) {
   return static_cast<double>(kFloats) * sizeof(float) / time;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -13,7 +13,7 @@
 #include "matrix.hpp"
 #include "row_args.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// What happens to a sum of products on its way into c.
 template <class T>
@@ -194,4 +194,4 @@ void normalize_row_backward(index_t width, const T* x, T eps, const T* d_y, T* d
 }
 
 }  // namespace reference
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -8,7 +8,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 inline constexpr int kWeightBits = 22;  // 8 bits of pixel and 2 of headroom for weights outside [0, 1] make 32
 inline constexpr std::int32_t kWeightHalf = 1 << (kWeightBits - 1);
@@ -40,4 +40,4 @@ void resample_column(const std::uint8_t* row, const ResampleColumns& columns, in
   for (int c = 0; c < Channels; ++c) line[c] = clip_sum(sum[c]);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

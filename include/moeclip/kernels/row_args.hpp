@@ -5,7 +5,7 @@
 
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// One row of layer normalisation backward.
 template <class T>
@@ -19,4 +19,4 @@ struct LayerNormRowGradient {
   T *d_gamma = nullptr, *d_beta = nullptr;  ///< (D), added to; both null if not wanted
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

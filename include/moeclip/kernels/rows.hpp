@@ -9,7 +9,7 @@
 #include "pieces.hpp"
 #include "reference.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 template <class T>
 struct LayerNormWeights {
@@ -171,4 +171,4 @@ void layer_norm_backward(Context& context, LayerNormShape shape, const T* x, con
   column_sums(context, chunks, shape.width, sums + shape.width, 2 * shape.width, gradient.d_beta);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

@@ -10,7 +10,7 @@
 #include "resample.hpp"
 #include "row_args.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS::kernels {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 /// Panels: `lanes` rows or columns of a matrix are cut into panels of a fixed width; a panel holds, for each k in turn,
 /// that many neighbours. Lanes beyond the last are zero.
@@ -107,4 +107,4 @@ inline index_t attention_backward_scratch(const KernelTable& table, index_t toke
   return packed + 2 * keys * wide + (keys + round_up(table.key_block, table.tile_rows)) * panel + per_panel;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels
+}}}  // namespace moeclip::abi_v0_1::kernels

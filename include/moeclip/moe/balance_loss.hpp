@@ -9,7 +9,7 @@
 #include "../base/context.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kBalanceEps = 1e-6;
 
@@ -37,4 +37,4 @@ double balance_loss(Context& context, View<const T, 2> probabilities, double wei
   return variance / (divisor * divisor);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

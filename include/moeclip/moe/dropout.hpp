@@ -10,7 +10,7 @@
 #include "../kernels/pieces.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct ExpertDropout {
   double probability = 0;  ///< of an element to be dropped, below 1; 0: off
@@ -41,4 +41,4 @@ void drop_elements(Context& context, const ExpertDropout& dropout, index_t exper
   });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../base/context.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kEtfEps = 1e-6;
 
@@ -123,4 +123,4 @@ double mean_gram(Context& context, View<const T, 3> outputs, View<double, 2> cos
   return experts == 1 ? 0 : loss / (count * static_cast<double>(entries));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,7 +7,7 @@
 #include "../kernels/gemm.hpp"
 #include "../tensor/tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Expert {
@@ -77,4 +77,4 @@ void expert_backward(Context& context, const Expert<T>& expert, T scale, View<co
                      add);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../nn/initialize.hpp"
 #include "mixture.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Channels [begin, end) of an expert.
 struct ChannelChunk {
@@ -95,4 +95,4 @@ void initialize_fofs(Mixture<T>& mixture, std::uint64_t seed, std::string_view n
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

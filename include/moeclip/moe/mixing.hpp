@@ -10,7 +10,7 @@
 #include "mixture.hpp"
 #include "norm_match.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct MixingOptions {
   double mix_weight = 0.1;       ///< w of norm matching
@@ -112,4 +112,4 @@ void mixing_backward(Context& context, const Mixture<T>& mixture, const MixingOp
   router_backward<T>(context, mixture.router, routing, x, {d_weights, d_probabilities, d, d_router});  // (1')
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "expert.hpp"
 #include "router.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Mixture {
@@ -205,4 +205,4 @@ void mixture_backward_dense(Context& context, const Mixture<T>& mixture, const R
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

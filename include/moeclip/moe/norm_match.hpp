@@ -11,7 +11,7 @@
 #include "../base/context.hpp"
 #include "../tensor/view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kNormMatchEps = 1e-6;
 
@@ -68,4 +68,4 @@ void norm_match_backward(Context& context, const NormMatchBackward& options, Vie
   });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../kernels/rows.hpp"
 #include "../tensor/tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Router {
@@ -125,4 +125,4 @@ void router_backward(Context& context, const Router<T>& router, const Routing<T>
                    gradient.d_x.data(), gradient.d_x.stride(0), add);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

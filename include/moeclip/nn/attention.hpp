@@ -10,7 +10,7 @@
 #include "../kernels/attention_backward.hpp"
 #include "linear.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct SelfAttention {
@@ -128,4 +128,4 @@ void attention_backward(Context& context, const SelfAttention<T>& attention, Tok
                      gradient != nullptr ? &gradient->in_proj : nullptr);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -9,7 +9,7 @@
 #include "layer_norm.hpp"
 #include "mlp.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Block {
@@ -125,4 +125,4 @@ void block_backward(Context& context, const Block<T>& block, kernels::Activation
   layer_norm_backward<T>(context, block.ln_1, x, d_branch, d_x, has_weights ? &gradient->ln_1 : nullptr, true);  // (1')
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,7 +8,7 @@
 #include "../base/context.hpp"
 #include "../tensor/tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct DepthwiseConv {
@@ -88,4 +88,4 @@ void depthwise_conv_backward(Context& context, const DepthwiseConv<T>& conv, Vie
   });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

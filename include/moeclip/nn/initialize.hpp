@@ -9,7 +9,7 @@
 #include "../base/rng.hpp"
 #include "../tensor/tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Uniform in [offset - bound, offset + bound).
 template <class T>
@@ -29,4 +29,4 @@ void fill_normal(Tensor<T>& tensor, std::uint64_t seed, std::string_view name) {
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

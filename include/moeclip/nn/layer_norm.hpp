@@ -6,7 +6,7 @@
 #include "../kernels/rows.hpp"
 #include "../tensor/visit.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kLayerNormEps = 1e-5;  // CLIP's value, also in the adapter's own norm
 
@@ -98,4 +98,4 @@ LayerNormGradients<T> layer_norm_backward(const LayerNorm<T>& norm, const LayerN
   return result;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -9,7 +9,7 @@
 #include "../kernels/rows.hpp"
 #include "../tensor/visit.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Linear {
@@ -138,4 +138,4 @@ LinearGradients<T> linear_backward(const Linear<T>& layer, const Tensor<T>& x, c
   return result;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -6,7 +6,7 @@
 #include "../kernels/elementwise.hpp"
 #include "linear.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Mlp {
@@ -61,4 +61,4 @@ void mlp_backward(Context& context, const Mlp<T>& mlp, kernels::Activation activ
                      gradient != nullptr ? &gradient->c_fc : nullptr);  // (1')
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,7 +7,7 @@
 
 #include "linear.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Patch (i, j) of an image (3, S, S) as the row (channel, y, x) of 3 * p * p numbers; rows (g * g, 3 p p), g = S / p.
 template <class T>
@@ -61,4 +61,4 @@ void patch_embed_backward(Context& context, const Linear<T>& kernel, index_t pat
   }
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

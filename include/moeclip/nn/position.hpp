@@ -10,7 +10,7 @@
 
 #include "../tensor/tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -123,4 +123,4 @@ void resize_positions_backward(View<const T, 2> d_resized, Tensor<T>& gradient) 
     detail::spread_rows(taps, d_wide.data() + y * grid * width, gradient.data() + (1 + y * from) * width, width, width);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../eval/evaluate.hpp"
 #include "../image/figure.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Cells are text; those that read as numbers stand to the right and line up.
 struct ReportTable {
@@ -55,4 +55,4 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> provenance;  ///< command, versions, hashes, ISA, seconds, memory
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,14 +8,14 @@
 
 #include "../io/file.hpp"
 #include "../io/sha256.hpp"
-#include "curves_part.hpp"
-#include "page_script.hpp"
-#include "page_style.hpp"
-#include "pictures_part.hpp"
-#include "sections_part.hpp"
-#include "summary_part.hpp"
+#include "page/curves.hpp"
+#include "page/pictures.hpp"
+#include "page/script.hpp"
+#include "page/sections.hpp"
+#include "page/style.hpp"
+#include "page/summary.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -112,4 +112,4 @@ inline void write_report(const std::string& path, const Report& report, FigureSo
   detail::write_report_file(path, {report, options, figures});
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -10,7 +10,7 @@
 #include "../base/function_ref.hpp"
 #include "shape.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 struct Probe {
@@ -23,4 +23,4 @@ struct Probe {
 /// Two decimal digits, as the golden names count ("block_07").
 inline std::string two_digits(index_t number) { return concat(number < 10 ? "0" : "", number); }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -12,7 +12,7 @@
 #include "../base/error.hpp"
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 class Shape {
  public:
@@ -59,4 +59,4 @@ inline std::string to_string(const Shape& shape) {
   return text + ")";
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "shape.hpp"
 #include "view.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 class Tensor {
@@ -117,4 +117,4 @@ Tensor<T>& fit(Tensor<T>& tensor, const Shape& shape) {
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -8,7 +8,7 @@
 #include "../base/error.hpp"
 #include "../base/types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T, int Rank>
 class View {
@@ -95,4 +95,4 @@ class View {
   Extents strides_{};
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -19,7 +19,7 @@
 #include "../base/text.hpp"
 #include "tensor.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -76,4 +76,4 @@ void zero_parameters(Object& object) {
   visit_parameters(object, "", [](const std::string&, auto& tensor) { tensor.fill({}); });
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

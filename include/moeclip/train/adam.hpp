@@ -15,7 +15,7 @@
 #include "../kernels/pieces.hpp"
 #include "parameters.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct AdamOptions {
   double lr = 5e-5, beta1 = 0.5, beta2 = 0.999, eps = 1e-8;  ///< as released (METHOD section 5)
@@ -98,4 +98,4 @@ class Adam {
   States states_;
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -10,7 +10,7 @@
 
 #include "adapter_step_level.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ const LossReport& adapter_forward_backward(Context& context, const AdaptedModel<
   return report;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

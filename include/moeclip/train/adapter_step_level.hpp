@@ -11,9 +11,7 @@
 #include "adapter_step_run.hpp"
 #include "losses.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// Cross entropy of d . T, from the detection head's input tokens (B * L, D); d_tokens is added to.
 template <class T>
@@ -109,4 +107,4 @@ void run_map(const StepRun<T>& run, index_t level, index_t window_index, View<co
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../moe/mixing.hpp"
 #include "adapter_step_types.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// A step's input.
 template <class T>
@@ -170,4 +170,4 @@ void show_d_anchors(const StepRun<T>& run) {
 
 }  // namespace detail
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -11,7 +11,7 @@
 #include "../anomaly/adapter.hpp"
 #include "../clip/vision.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// B pictures. All lists have B entries.
 template <class T>
@@ -78,4 +78,4 @@ struct AdapterGradient {
   }
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

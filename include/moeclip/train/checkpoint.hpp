@@ -16,7 +16,7 @@
 #include "../kernels/isa.hpp"
 #include "recipe.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// What decides the bits of a run. A resumed run must have the same.
 struct RunIdentity {
@@ -215,4 +215,4 @@ inline void expect_same_run(const std::string& path, const RunIdentity& found, c
   expect(found.image_size == wanted.image_size, "its image size is ", found.image_size, ", not ", wanted.image_size);
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

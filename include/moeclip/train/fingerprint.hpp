@@ -19,7 +19,7 @@
 #include "../nn/attention.hpp"
 #include "../tensor/visit.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -89,4 +89,4 @@ std::string adapter_fingerprint(const Adapter<T>& adapter) {
   return to_hex(hasher.finish());
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

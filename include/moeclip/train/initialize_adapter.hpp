@@ -11,7 +11,7 @@
 #include "../moe/fofs.hpp"
 #include "../nn/initialize.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct AdapterStart {
   bool use_fofs = true;     ///< A orthogonal between experts and frozen; else Kaiming uniform and trained
@@ -64,4 +64,4 @@ void initialize_adapter(Adapter<T>& adapter, const AdapterStart& start, std::uin
     detail::start_mixture(adapter.mixtures[j], start, seed, concat("moe_adapters.", j));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

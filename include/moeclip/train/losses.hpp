@@ -20,7 +20,7 @@
 #include "../kernels/dispatch.hpp"
 #include "../kernels/reference.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// Mean over the batch of -log softmax(logits)[label], for logits (B, 2). d_logits (B, 2) receives the gradient.
 template <class T>
@@ -202,4 +202,4 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
   return losses;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

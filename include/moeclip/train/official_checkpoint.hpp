@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "../io/torch_writer.hpp"
+#include "../io/torch.hpp"
 #include "checkpoint.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -218,4 +218,4 @@ inline index_t trained_epochs(const WeightFile& file) {
                           : detail::checked_count(file, "epoch", detail::value_or(file, "epoch", 0));
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -13,7 +13,7 @@
 #include "../anomaly/adapter.hpp"
 #include "../tensor/visit.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// One trained tensor. A step skips it where `has_gradient` is false: nothing depended on it (an expert that no token
 /// chose), which is not the same as a gradient of zero.
@@ -87,4 +87,4 @@ void clip_gradients(std::span<const TrainedParameter<T>> parameters, double norm
     for (T& value : *parameter.gradient) value *= factor;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

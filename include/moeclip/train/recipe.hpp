@@ -19,7 +19,7 @@
 #include "initialize_adapter.hpp"
 #include "schedule.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// The defaults are the released recipe.
 struct Recipe {
@@ -253,4 +253,4 @@ inline StepOptions step_options(const Recipe& recipe) {
   return options;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

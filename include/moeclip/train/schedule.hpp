@@ -10,7 +10,7 @@
 #include "../base/types.hpp"
 #include "../base/version.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 /// lr(step) = base * gamma^n, n the milestones that `step` has reached.
 struct MultiStepSchedule {
@@ -41,4 +41,4 @@ struct CosineSchedule {
   }
 };
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -21,7 +21,7 @@
 #include "fingerprint.hpp"
 #include "official_checkpoint.hpp"
 
-namespace moeclip::inline MOECLIP_ABI_NS {
+namespace moeclip { inline namespace abi_v0_1 {
 
 struct TrainerOptions {
   index_t batch = 2;
@@ -387,4 +387,4 @@ bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnSt
   return at_.epoch >= options.epochs;
 }
 
-}  // namespace moeclip::inline MOECLIP_ABI_NS
+}}  // namespace moeclip::abi_v0_1

@@ -7,4 +7,4 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #endif
-namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_avx2 {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_avx2 {

@@ -8,4 +8,4 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
-namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_avx512 {
+namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_avx512 {

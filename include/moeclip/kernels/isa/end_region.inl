@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Closes what isa/begin_avx2.inl or isa/begin_avx512.inl opened.
-}  // namespace moeclip::inline MOECLIP_ABI_NS::kernels::isa_...
+}}}  // namespace moeclip::abi_v0_1::kernels::isa_...
 #if defined(__clang__)
 #pragma clang attribute pop
 #elif defined(__GNUC__)

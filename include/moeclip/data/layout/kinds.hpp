@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Layouts with a folder per kind of picture, good ones and kinds of defects:
+//     mvtec     <class>/test/good/000.png   <class>/test/<defect>/000.png   <class>/ground_truth/<defect>/000_mask.png
+//     bmad      test/good/img/0.png         test/Ungood/img/1.png           test/Ungood/label/1.png
+//     good_bad  good/a.jpg   bad/b.jpg   masks/b.png (if there are any; also masks/bad/b.png)
+// MVTec AD, BTAD ("ok" and "ko"), DTD-Synthetic and what people have brought into that form are the first, the medical
+// sets of BMAD the second, folders of one's own the third.
+
+#include "listing.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
+
+/// What belongs to a folder of kinds.
+struct KindsFolder {
+  const FolderNode* masks;  ///< with a folder per kind, or one for all of them; null: none
+  std::string class_name;
+  Split split = Split::test;
+};
+
+/// Where the pictures of a kind are: in its folder, or in one called "img" inside. Null if there are none.
+inline const FolderNode* pictures_of_kind(const FolderNode& kind) {
+  if (has_pictures(kind)) return &kind;
+  const FolderNode* inner = find_folder(kind, kPictureFolders);
+  return inner != nullptr && has_pictures(*inner) ? inner : nullptr;
+}
+
+/// The masks of a kind: beside its "img", or in the folder of masks under the same name, or all in one.
+inline const FolderNode* masks_of_kind(const FolderNode& kind, const FolderNode* masks) {
+  if (const FolderNode* beside = find_folder(kind, kMaskNames)) return beside;
+  if (masks == nullptr) return nullptr;
+  if (const FolderNode* same = find_folder(*masks, kind.name)) return same;
+  return has_pictures(*masks) ? masks : nullptr;
+}
+
+/// The kinds in a folder: everything with pictures whose name has no other meaning.
+inline std::vector<const FolderNode*> kinds_in(const FolderNode& folder) {
+  std::vector<const FolderNode*> kinds;
+  for (const FolderNode& inner : folder.folders)
+    if (!is_mask_name(inner.name) && !is_named(inner.name, kPictureFolders) && !split_of_name(inner.name) &&
+        pictures_of_kind(inner) != nullptr)
+      kinds.push_back(&inner);
+  return kinds;
+}
+
+inline void list_kinds(const KindsFolder& place, const std::vector<const FolderNode*>& kinds, Listing& out) {
+  for (const FolderNode* kind : kinds) {
+    const int label = is_good_name(kind->name) ? 0 : 1;
+    const FolderNode* masks = label == 1 ? masks_of_kind(*kind, place.masks) : nullptr;
+    list_pictures({pictures_of_kind(*kind), masks, place.class_name, label, place.split}, out);
+  }
+}
+
+/// Lists a class folder with train/ and test/. With `is_nested` the pictures of test/ are in img/ inside the kinds,
+/// without it they are not.
+inline bool list_split(const FolderNode& folder, const std::string& class_name, bool is_nested, Listing& out) {
+  bool fits = false;
+  for (const FolderNode& part : folder.folders)
+    if (split_of_name(part.name) == Split::test)
+      for (const FolderNode* kind : kinds_in(part)) fits = fits || (pictures_of_kind(*kind) != kind) == is_nested;
+  if (!fits) return false;
+  const FolderNode* masks = find_folder(folder, kMaskNames);
+  for (const FolderNode& part : folder.folders)
+    if (const auto split = split_of_name(part.name)) list_kinds({masks, class_name, *split}, kinds_in(part), out);
+  out.classes.push_back({class_name, folder.path});
+  return true;
+}
+
+inline bool list_mvtec(const FolderNode& folder, const std::string& class_name, Listing& out) {
+  return list_split(folder, class_name, false, out);
+}
+inline bool list_bmad(const FolderNode& folder, const std::string& class_name, Listing& out) {
+  return list_split(folder, class_name, true, out);
+}
+
+/// Where one kind is called defective by its very name, only such and the good ones count; else every other folder is
+/// a kind of defect.
+inline bool list_good_bad(const FolderNode& folder, const std::string& class_name, Listing& out) {
+  const auto named = [](const FolderNode* kind) { return is_good_name(kind->name) || is_bad_name(kind->name); };
+  const auto is_bad = [](const FolderNode* kind) { return is_bad_name(kind->name); };
+  std::vector<const FolderNode*> kinds = kinds_in(folder);
+  if (const FolderNode* inner = find_folder(folder, kPictureFolders);
+      inner != nullptr && std::ranges::none_of(kinds, named))
+    kinds = kinds_in(*inner);  // images/good, images/scratch
+  if (std::ranges::none_of(kinds, named)) return false;
+  if (std::ranges::any_of(kinds, is_bad)) std::erase_if(kinds, [&](const FolderNode* kind) { return !named(kind); });
+  list_kinds({find_folder(folder, kMaskNames), class_name}, kinds, out);
+  out.classes.push_back({class_name, folder.path});
+  return true;
+}
+
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1

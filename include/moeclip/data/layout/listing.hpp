@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What a layout finds in a folder: pictures with labels, classes and masks, all as paths below the folder. And how a
+// picture gets its mask: by its name, with what people put around names of masks taken away ("000_mask.png"), else by
+// the numbers in it.
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "names.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+struct ListedPicture {
+  std::string image;  ///< path below the top of the tree
+  int label = 0;      ///< 0 good, 1 defective
+  std::string class_name;
+  std::string mask;  ///< path below the top; empty: none
+  Split split = Split::test;
+
+  friend bool operator==(const ListedPicture&, const ListedPicture&) = default;
+};
+
+/// A class as it lies in the tree: its name and its folder, "" for the top.
+struct ListedClass {
+  std::string name, folder;
+};
+
+struct Listing {
+  std::vector<ListedPicture> pictures;
+  std::vector<ListedClass> classes;
+  std::vector<std::string> spare_masks;  ///< masks that no picture belongs to
+  std::vector<std::string> notes;        ///< what had to be guessed, a sentence each
+  bool is_parted = true;                 ///< pictures to train on, if there are any, are told from those for testing
+  bool needs_masks = false;              ///< labels are 1 wherever there is a mask, and it may be empty
+};
+
+namespace detail {
+
+/// Splits like "000_mask" into what names the picture and what names the mask, and keeps the first.
+inline std::string mask_stem(std::string_view stem) {
+  constexpr std::array<std::string_view, 12> kEnds{"mask", "masks", "gt",         "groundtruth",  "label", "labels",
+                                                   "seg",  "anno",  "annotation", "segmentation", "truth", "bin"};
+  std::string plain(stem);
+  for (char& letter : plain)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  for (const std::string_view end : kEnds) {
+    const std::size_t size = end.size();
+    if (plain.size() <= size + 1) continue;
+    const auto is_joint = [](char letter) { return letter == '_' || letter == '-' || letter == '.' || letter == ' '; };
+    if (plain.ends_with(end) && is_joint(plain[plain.size() - size - 1]))
+      return plain.substr(0, plain.size() - size - 1);
+    if (plain.starts_with(end) && is_joint(plain[size])) return plain.substr(size + 1);
+  }
+  return plain;
+}
+
+/// The numbers of a name without leading zeros: "7.2" of "part007_02". Empty if there is none.
+inline std::string numbers_of(std::string_view stem) {
+  std::string numbers;
+  for (std::size_t i = 0; i < stem.size();) {
+    const auto is_digit = [&](std::size_t at) { return at < stem.size() && stem[at] >= '0' && stem[at] <= '9'; };
+    if (!is_digit(i)) {
+      ++i;
+      continue;
+    }
+    while (stem[i] == '0' && is_digit(i + 1)) ++i;
+    if (!numbers.empty()) numbers += '.';
+    while (is_digit(i)) numbers += stem[i++];
+  }
+  return numbers;
+}
+
+/// The range of sorted pairs whose first is `key`.
+template <class Pair>
+auto with_key(const std::vector<Pair>& pairs, const std::string& key) {
+  const auto first = std::ranges::lower_bound(pairs, key, {}, &Pair::first);
+  return std::pair(first, std::ranges::upper_bound(first, pairs.end(), key, {}, &Pair::first));
+}
+
+/// The masks of one folder, to be asked for by the names of pictures. O(log n) each.
+class MaskIndex {
+ public:
+  MaskIndex() = default;
+  explicit MaskIndex(const FolderNode& folder) : folder_(&folder) {
+    for (const std::string& file : folder.files) {
+      if (!is_picture(file)) continue;
+      by_stem_.emplace_back(mask_stem(stem_of(file)), files_.size());
+      by_numbers_.emplace_back(numbers_of(stem_of(file)), files_.size());
+      files_.push_back(&file);
+    }
+    std::ranges::sort(by_stem_);
+    std::ranges::sort(by_numbers_);
+    is_used_.resize(files_.size());
+  }
+
+  /// Path of the mask of a picture called `name`, or "".
+  std::string take(std::string_view name) {
+    const auto [first, last] = with_key(by_stem_, mask_stem(stem_of(name)));
+    if (first == last) return "";
+    for (auto same = first; same != last; ++same)  // of "7.png" and "7.tif" the one that can be read
+      if (is_read_picture(*files_[same->second])) return use(same->second);
+    return use(first->second);
+  }
+
+  /// The same by the numbers in the name, where they name one mask.
+  std::string take_by_numbers(std::string_view name) {
+    const std::string numbers = numbers_of(stem_of(name));
+    const auto [first, last] = with_key(by_numbers_, numbers);
+    return numbers.empty() || last - first != 1 ? "" : use(first->second);
+  }
+
+  void add_spare(std::vector<std::string>& paths) const {
+    for (std::size_t i = 0; i < files_.size(); ++i)
+      if (!is_used_[i]) paths.push_back(folder_->file_path(*files_[i]));
+  }
+
+ private:
+  using Keys = std::vector<std::pair<std::string, std::size_t>>;
+
+  std::string use(std::size_t file) {
+    is_used_[file] = true;
+    return folder_->file_path(*files_[file]);
+  }
+
+  const FolderNode* folder_ = nullptr;
+  std::vector<const std::string*> files_;
+  Keys by_stem_, by_numbers_;
+  std::vector<bool> is_used_;
+};
+
+/// Where pictures of one kind lie and what is known of all of them.
+struct PictureFolder {
+  const FolderNode* pictures;
+  const FolderNode* masks;  ///< null: none
+  std::string class_name;
+  int label;
+  Split split;
+  bool is_by_mask = false;  ///< `label` only where there is a mask, else 0
+};
+
+/// Lists the pictures of a folder (not of those below) with their masks. Only where no name fits at all, numbers count.
+inline void list_pictures(const PictureFolder& place, Listing& out) {
+  MaskIndex masks = place.masks != nullptr ? MaskIndex(*place.masks) : MaskIndex();
+  const std::size_t before = out.pictures.size();
+  std::size_t found = 0, guessed = 0;
+  for (const std::string& file : place.pictures->files) {
+    if (!is_picture(file)) continue;
+    std::string mask = masks.take(file);
+    found += mask.empty() ? 0 : 1;
+    out.pictures.push_back(
+        {place.pictures->file_path(file), place.label, place.class_name, std::move(mask), place.split});
+  }
+  for (std::size_t i = before; i < out.pictures.size(); ++i) {
+    ListedPicture& picture = out.pictures[i];
+    const std::string_view name = picture.image;
+    if (found == 0) picture.mask = masks.take_by_numbers(name.substr(name.rfind('/') + 1));  // npos + 1 is 0
+    guessed += found == 0 && !picture.mask.empty() ? 1 : 0;
+    if (place.is_by_mask && picture.mask.empty()) picture.label = 0;
+  }
+  masks.add_spare(out.spare_masks);
+  if (guessed > 0)
+    out.notes.push_back(concat(place.pictures->path, ": ", guessed, " masks were found by the numbers in their names"));
+}
+
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The layout of sets for segmentation, a folder of pictures and one of masks:
+//     image_mask   images/1.png   masks/1.png    also Original and Ground Truth, Rail surface images and GroundTruth,
+//     ...
+// ColonDB, ClinicDB, CVC-300, Endo, Kvasir and RSDD come so, and in them every picture shows what is looked for. In
+// folders of one's own a picture without mask, or with an empty one, is a good one.
+
+#include "listing.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
+
+inline bool list_pair(const FolderNode& folder, const std::string& class_name, Split split, Listing& out) {
+  const FolderNode* masks = find_folder(folder, kMaskNames);
+  const FolderNode* images = nullptr;
+  for (const std::string_view name : kPictureFolders)
+    if (images == nullptr || !has_pictures(*images)) images = find_folder(folder, NameList(&name, 1));
+  if (images == nullptr || masks == nullptr || !has_pictures(*images) || !has_pictures(*masks)) return false;
+  list_pictures({images, masks, class_name, 1, split, true}, out);
+  out.needs_masks = true;
+  return true;
+}
+
+inline bool list_image_mask(const FolderNode& folder, const std::string& class_name, Listing& out) {
+  bool is_here = list_pair(folder, class_name, Split::test, out);
+  for (const FolderNode& part : folder.folders)
+    if (const auto split = split_of_name(part.name)) is_here = list_pair(part, class_name, *split, out) || is_here;
+  if (is_here) out.classes.push_back({class_name, folder.path});
+  return is_here;
+}
+
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1

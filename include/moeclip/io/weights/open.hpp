@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From a path, or bytes, to what a weight file holds: tells formats apart by content, looks into model folders, and
+// joins the parts of a sharded model. What is recognised but not read is named in the error, with what to do.
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../file.hpp"
+#include "../json.hpp"
+#include "../safetensors.hpp"
+#include "../torch.hpp"
+#include "../weight_index.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
+
+struct ForeignFormat {
+  std::uint64_t offset;
+  std::string_view magic, what;
+};
+
+// Files that people pass by mistake or that need another tool first.
+inline constexpr ForeignFormat kForeignFormats[] = {
+    {0, "version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"},
+    {0, "<!DOCTYPE", "a web page; the download went wrong"},
+    {0, "<!doctype", "a web page; the download went wrong"},
+    {0, "<html", "a web page; the download went wrong"},
+    {0, "<?xml", "an XML document; the download went wrong"},
+    {0, "\x89HDF", "an HDF5 file; export the model as safetensors"},
+    {0, "GGUF", "a GGUF file; use the original weights as safetensors"},
+    {0, "\x93NUMPY", "a NumPy array; a model is needed, as safetensors or from torch.save"},
+    {0, std::string_view("\x1F\x8B", 2), "compressed with gzip; unpack it first"},
+    {0,
+     "\xFD"
+     "7zXZ",
+     "compressed with xz; unpack it first"},
+    {0, "\x28\xB5\x2F\xFD", "compressed with zstd; unpack it first"},
+    {0, "7z\xBC\xAF", "a 7-Zip archive; unpack it first"},
+    {0, std::string_view("PK\5\6", 4), "an empty zip archive"},
+    {0, "\x89PNG", "a PNG image"},
+    {0, "\xFF\xD8\xFF", "a JPEG image"},
+    {257, "ustar", "a tar archive; unpack it, or save the model anew with a PyTorch from 1.0 on"},
+};
+
+/// What can follow the first bytes of each format that is read. Anything else throws unsupported with a guess.
+inline WeightIndex read_weights(WeightBytes file) {
+  const std::string_view text = as_text(file.bytes());
+  if (text.empty()) fail(ErrorCode::format, concat(file.name, ": the file is empty"));
+  if (text.starts_with("PK\3\4")) return read_torch_zip(std::move(file));
+  for (const ForeignFormat& foreign : kForeignFormats)
+    if (file.size >= foreign.offset && text.substr(foreign.offset).starts_with(foreign.magic))
+      fail(ErrorCode::unsupported, concat(file.name, ": is ", foreign.what));
+  const bool is_pickle = text.starts_with('\x80') && text.size() > 1 && text[1] >= 2 && text[1] <= 5;
+  const bool is_text_pickle = text.starts_with(concat("L", kTorchMagic, "L\n"));
+  const bool has_json_header = text.size() > 8 && text[8] == '{';
+  if (has_json_header || file_extension(file.name) == ".safetensors") return read_safetensors(std::move(file));
+  if (is_pickle || is_text_pickle) return read_torch_legacy(std::move(file));
+  if (text.starts_with('{'))
+    fail(ErrorCode::unsupported,
+         concat(file.name, ": is JSON, not weights; pass the folder or the weight file beside it"));
+  fail(ErrorCode::unsupported,
+       concat(file.name, ": is not a weight file that is known here (safetensors, torch.save, TorchScript)"));
+}
+
+/// A part of a sharded model must lie beside the index: names with folders could reach anything.
+inline void expect_plain_name(const std::string& name, const std::string& index_path) {
+  if (name.empty() || name == "." || name == ".." ||
+      name.find_first_of(std::string_view("/\\:\0", 4)) != std::string::npos)
+    fail(ErrorCode::format, concat(index_path, ": ", in_quotes(name), " is not the name of a file beside the index"));
+}
+
+/// Appends what `part` holds to `whole`.
+inline void merge_shard(WeightIndex& whole, WeightIndex part) {
+  const auto file_shift = static_cast<std::uint32_t>(whole.files.size());
+  const auto storage_shift = static_cast<std::uint32_t>(whole.storages.size());
+  for (WeightBytes& file : part.files) whole.files.push_back(std::move(file));
+  for (WeightStorage storage : part.storages) {
+    storage.file += file_shift;
+    whole.storages.push_back(storage);
+  }
+  for (WeightEntry& entry : part.entries) {
+    entry.storage += storage_shift;
+    whole.entries.push_back(std::move(entry));
+  }
+  for (WeightValue& value : part.values) whole.values.push_back(std::move(value));
+}
+
+/// Reads "weight_map" (tensor name -> file name) and all files it names. Both sides must list the same tensors.
+inline WeightIndex read_sharded(const WeightBytes& file) {
+  constexpr std::uint64_t kLargestIndex = 16u << 20;  // honest ones have about 100 bytes per tensor
+  if (file.size > kLargestIndex)
+    fail(ErrorCode::limit, concat(file.name, ": an index of ", file.size, " bytes; at most ", kLargestIndex));
+  const Json document = parse_json(as_text(file.bytes()), file.name);
+  const Json* const map = document.is_object() ? document.find("weight_map") : nullptr;
+  if (map == nullptr || !map->is_object())
+    fail(ErrorCode::unsupported, concat(file.name,
+                                        ": is JSON without a weight_map, not the index of a sharded model; "
+                                        "pass the folder or the weight file beside it"));
+  WeightIndex whole;
+  whole.kind = WeightKind::sharded;
+  whole.path = file.name;
+  std::set<std::string> seen;
+  std::vector<std::string> parts;  // name of each file
+  for (const auto& [tensor, part] : map->members()) {
+    if (!part.is_string())
+      fail(ErrorCode::format, concat(file.name, ": the file of ", in_quotes(tensor), " is not a string"));
+    expect_plain_name(part.as_string(), file.name);
+    if (!seen.insert(part.as_string()).second) continue;
+    merge_shard(whole, read_weights(WeightBytes::map(join_path(parent_directory(file.name), part.as_string()))));
+    parts.resize(whole.files.size(), part.as_string());
+  }
+  for (const WeightEntry& entry : whole.entries) {
+    const std::string& part = parts[whole.storages[entry.storage].file];
+    const Json* const listed = map->find(entry.name);
+    if (listed == nullptr || listed->as_string() != part)
+      fail(ErrorCode::format,
+           concat(file.name, ": does not list tensor ", in_quotes(entry.name), " of ", in_quotes(part)));
+  }
+  expect_unique_names(whole);
+  if (whole.entries.size() == map->size()) return whole;
+  std::vector<std::string_view> names;
+  for (const WeightEntry& entry : whole.entries) names.push_back(entry.name);
+  std::ranges::sort(names);
+  for (const auto& [tensor, part] : map->members())
+    if (!std::ranges::binary_search(names, tensor))
+      fail(ErrorCode::format,
+           concat(file.name, ": tensor ", in_quotes(tensor), " is not in ", in_quotes(part.as_string())));
+  return whole;
+}
+
+/// The weight file of a model folder: the usual names first, else the only one that looks like weights.
+inline std::string find_model_file(const std::string& directory) {
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
+                           "open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"})
+    if (std::string path = join_path(directory, name); file_exists(path)) return path;
+  std::vector<std::string> found;
+  for (const std::string& path : list_files(directory, false)) {
+    const std::string extension = file_extension(path);
+    for (const char* known : {".safetensors", ".pt", ".pth", ".bin", ".ckpt"})
+      if (extension == known) found.push_back(path);
+  }
+  if (found.size() == 1) return found[0];
+  std::string names;
+  for (const std::string& path : found) names += concat(names.empty() ? "" : ", ", file_name(path));
+  if (found.empty()) fail(ErrorCode::missing, concat(directory, ": the folder holds no weight file"));
+  fail(ErrorCode::unsupported,
+       concat(directory, ": the folder holds several weight files (", names, "); name the one"));
+}
+
+inline WeightIndex open_weights(const std::string& path) {
+  const std::string file_path = is_directory(path) ? find_model_file(path) : path;
+  WeightBytes file = WeightBytes::map(file_path);
+  if (file_extension(file_path) == ".json" && as_text(file.bytes()).find('{') != std::string_view::npos)
+    return read_sharded(file);
+  return read_weights(std::move(file));
+}
+
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1

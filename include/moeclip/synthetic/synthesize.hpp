@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Pictures like those of an inspection line, drawn from numbers: materials and objects with pose, light, noise and
+// natural variation, whole or with a defect whose mask is known exactly. A picture is a pure function of its
+// SyntheticSpec. The same seed, index and category with another defect, or none, show the same object in the same
+// light; another size shows the same scene in another resolution.
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../base/error.hpp"
+#include "../data/sample.hpp"
+#include "captions.hpp"
+#include "drawing/board.hpp"
+#include "drawing/long.hpp"
+#include "drawing/metal.hpp"
+#include "drawing/minerals.hpp"
+#include "drawing/render.hpp"
+#include "drawing/round.hpp"
+#include "drawing/textures.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+inline constexpr index_t kSmallestSynthetic = 32;   ///< pixels
+inline constexpr index_t kLargestSynthetic = 4096;  ///< pixels
+
+/// What to draw.
+struct SyntheticSpec {
+  std::string category;    ///< one of synthetic_categories()
+  std::string defect;      ///< one of synthetic_defects(category), or "" for a good one
+  std::uint64_t seed = 0;  ///< pictures of different seeds have nothing in common
+  index_t index = 0;       ///< number of the picture
+  index_t size = 256;      ///< side in pixels, [kSmallestSynthetic, kLargestSynthetic]
+  double severity = 1;     ///< 0 barely visible, 1 plain
+};
+
+namespace detail {
+
+struct SyntheticCategory {
+  std::string_view name;
+  bool is_texture;
+  synthetic::DefectSet defects;
+  void (*draw)(const synthetic::Order&, Image& picture, Image& mask);
+};
+
+template <class Category>
+constexpr SyntheticCategory synthetic_category() {
+  return {Category::kName, Category::kIsTexture, Category::kDefects, &synthetic::draw_picture<Category>};
+}
+
+inline constexpr SyntheticCategory kSyntheticCategories[] = {
+    synthetic_category<synthetic::Weave>(),        synthetic_category<synthetic::Carpet>(),
+    synthetic_category<synthetic::Cardboard>(),    synthetic_category<synthetic::Wood>(),
+    synthetic_category<synthetic::BrushedMetal>(), synthetic_category<synthetic::Concrete>(),
+    synthetic_category<synthetic::Marble>(),       synthetic_category<synthetic::Leather>(),
+    synthetic_category<synthetic::Grid>(),         synthetic_category<synthetic::Tile>(),
+    synthetic_category<synthetic::Screw>(),        synthetic_category<synthetic::Ring>(),
+    synthetic_category<synthetic::Nut>(),          synthetic_category<synthetic::CircuitBoard>(),
+    synthetic_category<synthetic::Cable>(),        synthetic_category<synthetic::Tablet>(),
+    synthetic_category<synthetic::Button>(),       synthetic_category<synthetic::Battery>(),
+    synthetic_category<synthetic::Fuse>(),         synthetic_category<synthetic::Spring>(),
+    synthetic_category<synthetic::Gear>(),         synthetic_category<synthetic::Capsule>(),
+    synthetic_category<synthetic::BottleTop>(),
+};
+
+template <std::size_t N>
+constexpr std::array<std::string_view, N> synthetic_names(const SyntheticCategory (&categories)[N]) {
+  std::array<std::string_view, N> names;
+  for (std::size_t i = 0; i < N; ++i) names[i] = categories[i].name;
+  return names;
+}
+inline constexpr auto kSyntheticNames = synthetic_names(kSyntheticCategories);
+
+inline const SyntheticCategory& find_synthetic(std::string_view name) {
+  for (const SyntheticCategory& category : kSyntheticCategories)
+    if (category.name == name) return category;
+  std::string known;
+  for (const std::string_view other : kSyntheticNames) known += concat(known.empty() ? "" : ", ", other);
+  fail(ErrorCode::contract, concat("there is no synthetic category '", name, "'; there are ", known));
+}
+
+// Never shown to CLIP nor to an adapter in training: kept to judge on.
+inline constexpr std::array<std::string_view, 6> kUnseenCategories{"leather", "grid",    "tile",
+                                                                   "gear",    "capsule", "bottle top"};
+inline constexpr std::array<std::string_view, 17> kPretrainingCategories{
+    "weave", "carpet",        "cardboard", "wood",   "brushed metal", "concrete", "marble", "screw", "ring",
+    "nut",   "circuit board", "cable",     "tablet", "button",        "battery",  "fuse",   "spring"};
+inline constexpr std::array<std::string_view, 10> kAdapterCategories{
+    "weave", "cardboard", "wood", "concrete", "screw", "nut", "circuit board", "cable", "tablet", "battery"};
+inline constexpr std::array<std::string_view, 3> kUnseenDefects{"foreign thread", "dent", "burn"};
+
+}  // namespace detail
+
+/// All categories; of these the ones that a CLIP is pretrained on, that adapters are trained on, and that neither ever
+/// sees (textures and objects).
+inline std::span<const std::string_view> synthetic_categories() { return detail::kSyntheticNames; }
+inline std::span<const std::string_view> pretraining_categories() { return detail::kPretrainingCategories; }
+inline std::span<const std::string_view> adapter_categories() { return detail::kAdapterCategories; }
+inline std::span<const std::string_view> unseen_categories() { return detail::kUnseenCategories; }
+
+/// All kinds of defects, and those that are kept for judging.
+inline std::span<const std::string_view> synthetic_defects() { return synthetic::kDefectNames; }
+inline std::span<const std::string_view> unseen_defects() { return detail::kUnseenDefects; }
+
+/// The kinds that `category` can have. Throws contract for an unknown one.
+inline std::vector<std::string_view> synthetic_defects(std::string_view category) {
+  const synthetic::DefectSet set = detail::find_synthetic(category).defects;
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < synthetic::kDefectNames.size(); ++i)
+    if (synthetic::contains(set, static_cast<synthetic::DefectKind>(i))) names.push_back(synthetic::kDefectNames[i]);
+  return names;
+}
+
+/// The same without unseen_defects(): what may be trained on.
+inline std::vector<std::string_view> seen_defects(std::string_view category) {
+  std::vector<std::string_view> names = synthetic_defects(category);
+  std::erase_if(
+      names, [](std::string_view name) { return std::ranges::find(unseen_defects(), name) != unseen_defects().end(); });
+  return names;
+}
+
+inline bool is_synthetic_texture(std::string_view category) { return detail::find_synthetic(category).is_texture; }
+
+/// Draws a picture with its mask (all 0 for a good one), label, caption and the name of its class. Throws contract for
+/// names that do not exist, a defect that the category cannot have, or a size or severity out of range.
+inline Sample synthesize(const SyntheticSpec& spec) {
+  const detail::SyntheticCategory& category = detail::find_synthetic(spec.category);
+  MOECLIP_EXPECT(spec.size >= kSmallestSynthetic && spec.size <= kLargestSynthetic, "a synthetic picture has ",
+                 kSmallestSynthetic, " to ", kLargestSynthetic, " pixels a side, not ", spec.size);
+  MOECLIP_EXPECT(spec.severity >= 0 && spec.severity <= 1, "severity is from 0 to 1, not ", spec.severity);
+  std::optional<synthetic::DefectKind> kind;
+  if (!spec.defect.empty()) {
+    kind = synthetic::find_defect(spec.defect);
+    MOECLIP_EXPECT(kind && synthetic::contains(category.defects, *kind), "a ", category.name,
+                   " cannot have the defect '", spec.defect, "'");
+  }
+  Sample sample;
+  sample.picture = Image(spec.size, spec.size, 3);
+  sample.mask = Image(spec.size, spec.size, 1);
+  category.draw({spec.seed, spec.index, spec.size, kind, static_cast<float>(spec.severity)}, sample.picture,
+                sample.mask);
+  sample.label = kind ? 1 : 0;
+  sample.class_name = category.name;
+  sample.defect = spec.defect;
+  synthetic::Dice words(spec.seed, concat("caption ", category.name, spec.defect), spec.index);
+  sample.caption = synthetic::draw_caption(category.name, kind, words);
+  sample.path = concat("synthetic:", category.name, spec.defect.empty() ? "" : "+", spec.defect, "#", spec.index);
+  return sample;
+}
+
+}}  // namespace moeclip::abi_v0_1

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <moeclip/synthetic/drawing/shapes.hpp>
+
+using namespace moeclip::synthetic;  // NOLINT
+using moeclip::index_t;
+
+TEST_CASE("dice are streams of their own that repeat") {
+  Dice a(1, "x", 0), same(1, "x", 0), other_stream(1, "y", 0), other_index(1, "x", 1);
+  const float first = a.range(0, 1);
+  CHECK(first == same.range(0, 1));
+  CHECK(first != other_stream.range(0, 1));
+  CHECK(first != other_index.range(0, 1));
+  CHECK(first != a.range(0, 1));
+  for (int i = 0; i < 200; ++i) {
+    const float v = a.range(-2, 3);
+    CHECK((v >= -2 && v < 3));
+    const int n = a.integer(-1, 2);
+    CHECK((n >= -1 && n < 2));
+    CHECK(std::abs(a.sign()) == 1);
+  }
+}
+
+TEST_CASE("noise is continuous, within its range, and has no mean") {
+  double sum = 0;
+  float lowest = 1, highest = -1;
+  for (int i = 0; i < 4000; ++i) {
+    const Vec2 p{static_cast<float>(i) * 0.37f - 700, static_cast<float>(i % 61) * 0.41f - 12};
+    const float v = noise(p, 9), near = noise(p + Vec2{0.001f, -0.001f}, 9);
+    REQUIRE(std::abs(v) <= 1);
+    REQUIRE(std::abs(v - near) < 0.02f);
+    sum += static_cast<double>(v);
+    lowest = std::min(lowest, v), highest = std::max(highest, v);
+  }
+  CHECK(std::abs(sum / 4000) < 0.05);
+  CHECK(lowest < -0.8f);
+  CHECK(highest > 0.8f);
+  CHECK(noise(3.0f, 1) == noise(Vec2{3, 0}, 1));  // along a line: the same lattice
+  CHECK(floor_int(-0.5f) == -1);
+  CHECK(floor_int(-2.0f) == -2);
+  CHECK(floor_int(2.7f) == 2);
+}
+
+TEST_CASE("octaves that a picture cannot show are left out") {
+  const Vec2 p{3.3f, 7.1f};
+  CHECK(fractal(p, 5, 3, 10) == 0);                      // all are finer than a pixel
+  CHECK(fractal(p, 5, 3, 0.4f) != fractal(p, 5, 3, 0));  // the finest are gone
+  CHECK(fractal(p, 5, 1, 0.2f) == fractal(p, 5, 1, 0));  // a coarse one is whole
+}
+
+TEST_CASE("the nearest cell is the nearest") {
+  for (int i = 0; i < 200; ++i) {
+    const Vec2 p{static_cast<float>(i) * 0.173f, static_cast<float>(i) * 0.311f};
+    const Cell cell = nearest_cell(p, 4);
+    CHECK(cell.distance < 1.3f);
+    CHECK(cell.edge >= 0);
+    CHECK(length(cell.from) == doctest::Approx(static_cast<double>(cell.distance)));
+    const Cell at_point = nearest_cell(p - cell.from, 4);
+    CHECK(at_point.id == cell.id);
+    CHECK(at_point.distance < 1e-4f);
+  }
+}
+
+TEST_CASE("depths are signed distances on an axis, and coverage is their share of a sample") {
+  CHECK(disc({0.5f, 0}, 2) == 1.5f);
+  CHECK(ring_band({3, 0}, 2, 0.5f) == -0.5f);
+  CHECK(box({2, 0}, {1, 1}) == -1);
+  CHECK(box({0, 0.25f}, {1, 1}) == 0.75f);
+  CHECK(box({2, 2}, {1, 1}) == doctest::Approx(-std::sqrt(2.0)));
+  CHECK(polygon({0.5f, 0}, 6, 1) == doctest::Approx(0.5));
+  CHECK(coverage(0, 0.1f) == 0.5f);
+  CHECK(coverage(0.05f, 0.1f) == 1);
+  CHECK(coverage(-0.05f, 0.1f) == 0);
+  const Nearest near = segment({1, 1}, {0, 0}, {4, 0});
+  CHECK(near.distance == 1);
+  CHECK(near.along == 0.25f);
+  Path path;
+  path.add({0, 0}), path.add({1, 0}), path.add({1, 1});
+  CHECK(path.nearest({1.5f, 0.5f}).distance == 0.5f);
+  CHECK(path.nearest({1.5f, 0.5f}).along == 0.75f);
+}
+
+TEST_CASE("light falls from where the lamp is") {
+  const Lamp lamp({1, 0}, 0.7f);
+  const Finish matt{0.4f, 0, 0};
+  const Color base{0.5f, 0.5f, 0.5f};
+  CHECK(lit(base, {}, lamp, matt).r == doctest::Approx(0.5));  // a level surface keeps its colour
+  CHECK(lit(base, round_normal(0.5f, {1, 0}), lamp, matt).r > 0.5f);
+  CHECK(lit(base, round_normal(-0.5f, {1, 0}), lamp, matt).r < 0.5f);
+  const Lamp turned = lamp.turned({0, 1});  // the object has turned by a quarter: the light comes from its other side
+  CHECK(turned.to_light.y == doctest::Approx(static_cast<double>(-lamp.to_light.x)));
+}
