@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// clang-format off
 // Opens the region in which functions are compiled for AVX-512. No standard header may be included until
 // isa/end_region.inl.
 #if defined(__clang__)
