@@ -33,7 +33,7 @@ enum class ErrorCode {
 };
 
 /// Name of a code, for messages and machine-readable output.
-inline const char* to_string(ErrorCode code) {
+MOECLIP_COLD inline const char* to_string(ErrorCode code) {
   switch (code) {
     case ErrorCode::contract: return "contract";
     case ErrorCode::io: return "io";
@@ -70,7 +70,25 @@ inline void set_error_handler(ErrorHandler handler) { detail::error_handler.stor
 #endif
 
 /// Throws `Error{code, message}` (or calls the handler, see above). Never returns.
-[[noreturn]] inline void fail(ErrorCode code, const std::string& message) {
+[[noreturn]] void fail(ErrorCode code, const std::string& message);
+
+namespace detail {
+/// `fail` with a message in pieces: one call where a contract is checked, nothing to clean up.
+[[noreturn]] void fail_joined(ErrorCode code, std::initializer_list<Piece> pieces);
+
+template <class... Pieces>
+[[noreturn]] MOECLIP_COLD void fail_contract(const Pieces&... pieces) {
+  fail_joined(ErrorCode::contract, {Piece(pieces)...});
+}
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_BASE)
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+[[noreturn]] MOECLIP_COLD MOECLIP_FUNC void fail(ErrorCode code, const std::string& message) {
 #if MOECLIP_HAS_EXCEPTIONS
   throw Error(code, message);
 #else
@@ -81,13 +99,19 @@ inline void set_error_handler(ErrorHandler handler) { detail::error_handler.stor
 #endif
 }
 
+[[noreturn]] MOECLIP_COLD MOECLIP_FUNC void detail::fail_joined(ErrorCode code, std::initializer_list<Piece> pieces) {
+  fail(code, join(pieces));
+}
+
 }}  // namespace moeclip::abi_v0_1
 
+#endif
+
 /// Contract of a public function, always checked. The message may be pieces: MOECLIP_EXPECT(n > 0, "n is ", n).
-#define MOECLIP_EXPECT(condition, ...)                                                 \
-  do {                                                                                 \
-    if (!(condition)) [[unlikely]]                                                     \
-      ::moeclip::fail(::moeclip::ErrorCode::contract, ::moeclip::concat(__VA_ARGS__)); \
+#define MOECLIP_EXPECT(condition, ...)               \
+  do {                                               \
+    if (!(condition)) [[unlikely]]                   \
+      ::moeclip::detail::fail_contract(__VA_ARGS__); \
   } while (false)
 
 /// Internal invariant: a failure is a bug in this library. On with MOECLIP_ENABLE_ASSERT, otherwise not evaluated.

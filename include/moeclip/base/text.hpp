@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Building messages from pieces: `concat("row ", 3, " of ", path)`. Stands in for <format> (absent from GCC 12) and
-// <sstream> (slow to compile, bound to the locale). Numbers print in their shortest form that reads back the same.
+// Text without streams and locales: joining pieces, and numbers as fixed decimals.
 
-#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -14,33 +15,93 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-inline void append_piece(std::string& out, std::string_view text) { out.append(text); }
-inline void append_piece(std::string& out, const char* text) { out.append(text); }
-inline void append_piece(std::string& out, char letter) { out.push_back(letter); }
-inline void append_piece(std::string& out, bool value) { out.append(value ? "true" : "false"); }
+/// One argument of `concat`, whatever its type: so joining is one function, not one for each list of types.
+class Piece {
+ public:
+  Piece(std::string_view text) : kind_(Kind::text), text_(text) {}   // NOLINT: pieces are made from what is given
+  Piece(const char* text) : Piece(std::string_view(text)) {}         // NOLINT
+  Piece(const std::string& text) : Piece(std::string_view(text)) {}  // NOLINT
+  Piece(char letter) : kind_(Kind::letter), letter_(letter) {}       // NOLINT
+  Piece(bool value) : Piece(value ? "true" : "false") {}             // NOLINT
 
-template <class Number>
-requires(std::is_arithmetic_v<Number>) void append_piece(std::string& out, Number value) {
-  char digits[64];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value);
-  out.append(digits, end.ptr);
-}
+  template <class Number>
+  requires(std::is_arithmetic_v<Number>) Piece(Number value) {  // NOLINT
+    if constexpr (std::is_same_v<Number, float>) {
+      kind_ = Kind::single_precision, float_ = value;
+    } else if constexpr (std::is_floating_point_v<Number>) {
+      kind_ = Kind::double_precision, double_ = value;
+    } else if constexpr (std::is_signed_v<Number>) {
+      kind_ = Kind::integer, integer_ = value;
+    } else {
+      kind_ = Kind::natural, natural_ = value;
+    }
+  }
+
+  void append_to(std::string& out) const;
+
+ private:
+  enum class Kind : unsigned char { text, letter, integer, natural, single_precision, double_precision };
+  Kind kind_;
+  union {
+    std::string_view text_;
+    char letter_;
+    std::int64_t integer_;
+    std::uint64_t natural_;
+    float float_;
+    double double_;
+  };
+};
+
+std::string join(std::initializer_list<Piece> pieces);
 
 }  // namespace detail
 
 /// Joins strings, characters, booleans and numbers into one string.
 template <class... Pieces>
 std::string concat(const Pieces&... pieces) {
-  std::string out;
-  (detail::append_piece(out, pieces), ...);
-  return out;
+  return detail::join({detail::Piece(pieces)...});
 }
 
 /// `value` with `decimals` digits after the point, as printf("%.*f") writes it in the C locale.
-inline std::string fixed(double value, int decimals) {
+std::string fixed(double value, int decimals);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_BASE)
+
+#include <charconv>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+MOECLIP_COLD MOECLIP_FUNC void Piece::append_to(std::string& out) const {
+  char digits[64];
+  const auto append = [&](auto value) { out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr); };
+  switch (kind_) {
+    case Kind::text: out.append(text_); return;
+    case Kind::letter: out.push_back(letter_); return;
+    case Kind::integer: return append(integer_);
+    case Kind::natural: return append(natural_);
+    case Kind::single_precision: return append(float_);
+    case Kind::double_precision: return append(double_);
+  }
+}
+
+MOECLIP_COLD MOECLIP_FUNC std::string join(std::initializer_list<Piece> pieces) {
+  std::string out;
+  for (const Piece& piece : pieces) piece.append_to(out);
+  return out;
+}
+
+}  // namespace detail
+
+MOECLIP_FUNC std::string fixed(double value, int decimals) {
   char digits[400];
   const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, decimals);
   return std::string(digits, end.ptr);
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -8,11 +8,57 @@
 #define MOECLIP_VERSION_PATCH 0
 #define MOECLIP_VERSION_STRING "0.1.0"
 
-// Kernels defined in one translation unit (MOECLIP_EXTERN_KERNELS, see kernels/dispatch.hpp) or in each that uses them.
-#if defined(MOECLIP_EXTERN_KERNELS)
-#define MOECLIP_TAG_KERNELS x
+// Where definitions are (this folder's README, "Two ways to have one library"). By default every file that includes a
+// header has the definitions too, as inline functions. With MOECLIP_COMPILED, defined for all files of a program,
+// headers only declare, and one file that also defines MOECLIP_SOURCE and includes the umbrellas has the definitions;
+// or several of them, each with a MOECLIP_SOURCE_PART of its own, so that they compile side by side.
+#define MOECLIP_BASE 1
+#define MOECLIP_KERNELS 2
+#define MOECLIP_IO 3
+#define MOECLIP_IMAGE 4
+#define MOECLIP_CLIP 5
+#define MOECLIP_ANOMALY 6  // with moe/
+#define MOECLIP_DATA 7
+#define MOECLIP_TRAIN 8
+#define MOECLIP_EVAL 9
+#define MOECLIP_EXPLAIN 10
+#define MOECLIP_REPORT 11
+#define MOECLIP_SYNTHETIC 12
+
+#if !defined(MOECLIP_COMPILED)
+#define MOECLIP_TAG_MODE h
+#define MOECLIP_DEFINES(part) 1
+#define MOECLIP_FUNC inline
 #else
-#define MOECLIP_TAG_KERNELS i
+#define MOECLIP_TAG_MODE c
+#define MOECLIP_FUNC
+#if !defined(MOECLIP_SOURCE)
+#define MOECLIP_DEFINES(part) 0
+#elif defined(MOECLIP_SOURCE_PART)
+#define MOECLIP_DEFINES(part) ((part) == MOECLIP_SOURCE_PART)
+#else
+#define MOECLIP_DEFINES(part) 1
+#endif
+#endif
+
+// Code that runs once or when something is wrong: kept out of line and small, which makes its callers quick to compile.
+#if defined(__GNUC__)
+#define MOECLIP_COLD __attribute__((cold, noinline))
+#else
+#define MOECLIP_COLD
+#endif
+
+// Behind the definition of a function or class template: makes it for float and double where the library is compiled.
+#if defined(MOECLIP_COMPILED)
+#define MOECLIP_INSTANTIATE(function)                 \
+  template decltype(function<float>) function<float>; \
+  template decltype(function<double>) function<double>;
+#define MOECLIP_INSTANTIATE_CLASS(name) \
+  template class name<float>;           \
+  template class name<double>;
+#else
+#define MOECLIP_INSTANTIATE(function)
+#define MOECLIP_INSTANTIATE_CLASS(name)
 #endif
 
 // Errors as exceptions, or through an overridable handler (base/error.hpp).
@@ -48,11 +94,11 @@
 #define MOECLIP_TAG_NEON 8
 #endif
 
-#define MOECLIP_JOIN_TAG_(k, e, a, z, y, n) abi_v0_1_##k##e##a##z##y##n
-#define MOECLIP_JOIN_TAG(k, e, a, z, y, n) MOECLIP_JOIN_TAG_(k, e, a, z, y, n)
+#define MOECLIP_JOIN_TAG_(m, e, a, z, y, n) abi_v0_1_##m##e##a##z##y##n
+#define MOECLIP_JOIN_TAG(m, e, a, z, y, n) MOECLIP_JOIN_TAG_(m, e, a, z, y, n)
 
 // The whole library lives in this inline namespace. Sources spell its name out, so that tools which do not run the
 // preprocessor (outline views, ctags, Doxygen) see an ordinary namespace; the compiler sees the name with all switches.
-#define abi_v0_1                                                                                        \
-  MOECLIP_JOIN_TAG(MOECLIP_TAG_KERNELS, MOECLIP_TAG_EXCEPTIONS, MOECLIP_TAG_ASSERT, MOECLIP_TAG_AVX512, \
-                   MOECLIP_TAG_AVX2, MOECLIP_TAG_NEON)
+#define abi_v0_1                                                                                                       \
+  MOECLIP_JOIN_TAG(MOECLIP_TAG_MODE, MOECLIP_TAG_EXCEPTIONS, MOECLIP_TAG_ASSERT, MOECLIP_TAG_AVX512, MOECLIP_TAG_AVX2, \
+                   MOECLIP_TAG_NEON)

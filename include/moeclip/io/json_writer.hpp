@@ -74,7 +74,7 @@ class JsonWriter {
   void write_number(const Json& value) {
     const double real = value.as_number();
     if (value.is_integer()) {
-      append_piece(out_, real < 0 ? concat(value.as_int64()) : concat(value.as_uint64()));
+      out_ += real < 0 ? concat(value.as_int64()) : concat(value.as_uint64());
     } else if (!std::isfinite(real)) {
       out_ += "null";
     } else {

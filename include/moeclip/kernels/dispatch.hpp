@@ -4,12 +4,11 @@
 // region that is compiled for that set and a namespace of its own (isa_avx2, ...). No -m flag is asked of the user, and
 // none changes what is here.
 //
-// A translation unit that uses the kernels contains all of them, unless MOECLIP_EXTERN_KERNELS is defined for the whole
-// program: then they are declared only, and exactly one unit that also defines MOECLIP_DEFINE_KERNELS contains them.
+// In header-only mode a translation unit that uses the kernels contains all of them.
 
 #include "table.hpp"
 
-#if !defined(MOECLIP_EXTERN_KERNELS) || defined(MOECLIP_DEFINE_KERNELS)
+#if MOECLIP_DEFINES(MOECLIP_KERNELS)
 
 // All that the bodies use is included before the first region: inside, it would be compiled for that instruction set
 // under its ordinary name, and could reach a machine that lacks it.
@@ -25,7 +24,7 @@
 #include <arm_neon.h>
 #endif
 
-#if defined(MOECLIP_DEFINE_KERNELS)
+#if defined(MOECLIP_COMPILED)
 #define MOECLIP_KERNEL_TABLE       \
   extern const KernelTable kTable; \
   const KernelTable kTable

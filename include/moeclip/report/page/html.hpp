@@ -66,7 +66,7 @@ class HtmlWriter {
   /// Markup of ours, numbers, and text that went through escape_html.
   template <class... Pieces>
   void write(const Pieces&... pieces) {
-    (detail::append_piece(buffer_, pieces), ...);
+    for (const detail::Piece& piece : {detail::Piece(pieces)...}) piece.append_to(buffer_);
     if (buffer_.size() >= kPiece) flush();
   }
 
