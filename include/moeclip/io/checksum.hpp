@@ -3,9 +3,22 @@
 // The two checksums of the deflate world: CRC-32 (gzip, zip, PNG; polynomial 0x04C11DB7, bits reversed) and Adler-32
 // (zlib streams, RFC 1950).
 
-#include <array>
-
 #include "bytes.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+
+/// CRC-32 of `bytes`. `seed` is the CRC of what came before them, so that crc32(b, crc32(a)) is the CRC of a then b.
+std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0);
+
+/// Adler-32 of `bytes`: the sum of the bytes plus one, and the sum of those sums, each modulo 65521.
+std::uint32_t adler32(Bytes bytes);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <array>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -30,8 +43,7 @@ inline constexpr CrcTables kCrcTables = make_crc_tables();
 
 }  // namespace detail
 
-/// CRC-32 of `bytes`. `seed` is the CRC of what came before them, so that crc32(b, crc32(a)) is the CRC of a then b.
-inline std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0) {
+MOECLIP_FUNC std::uint32_t crc32(Bytes bytes, std::uint32_t seed) {
   const auto& tables = detail::kCrcTables;
   std::uint32_t crc = ~seed;
   const std::byte* p = bytes.data();
@@ -47,8 +59,7 @@ inline std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0) {
   return ~crc;
 }
 
-/// Adler-32 of `bytes`: the sum of the bytes plus one, and the sum of those sums, each modulo 65521.
-inline std::uint32_t adler32(Bytes bytes) {
+MOECLIP_FUNC std::uint32_t adler32(Bytes bytes) {
   constexpr std::uint32_t kModulus = 65521;
   constexpr std::size_t kStretch = 5552;  // the longest for which the second sum cannot overflow 32 bits
   std::uint32_t sum = 1;
@@ -67,3 +78,5 @@ inline std::uint32_t adler32(Bytes bytes) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -4,11 +4,9 @@
 // people have them: what a system hides (".DS_Store", "._a.png", "__MACOSX") is left out; a link to a folder elsewhere
 // is followed once, one that leads back into the tree is not; what cannot be read is told and passed over.
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include "file.hpp"
@@ -34,6 +32,27 @@ struct FolderTree {
   FolderNode top;
   std::vector<std::string> troubles;  ///< what could not be read and what was not followed, a sentence each
 };
+
+/// `path` absolute and without links, as far as it exists.
+std::string canonical_path(const std::string& path);
+
+/// How `path` is reached from `directory`: without "..", or absolute if it does not lie below. The separator is '/'.
+std::string path_below(const std::string& path, const std::string& directory);
+
+/// Reads the tree below `directory`. Throws io if that is no folder or cannot be listed.
+FolderTree read_folder_tree(const std::string& directory);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include "file/system.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 
 namespace detail {
 
@@ -102,15 +121,13 @@ class FolderReader {
 
 }  // namespace detail
 
-/// `path` absolute and without links, as far as it exists.
-inline std::string canonical_path(const std::string& path) {
+MOECLIP_FUNC std::string canonical_path(const std::string& path) {
   std::error_code error;
   const auto absolute = std::filesystem::weakly_canonical(detail::native_path(path), error);
   return error ? path : detail::utf8_path(absolute);
 }
 
-/// How `path` is reached from `directory`: without "..", or absolute if it does not lie below. The separator is '/'.
-inline std::string path_below(const std::string& path, const std::string& directory) {
+MOECLIP_FUNC std::string path_below(const std::string& path, const std::string& directory) {
   const auto whole = detail::native_path(canonical_path(path));
   const auto relative = whole.lexically_relative(detail::native_path(canonical_path(directory)));
   const bool is_below = !relative.empty() && *relative.begin() != "..";
@@ -118,8 +135,7 @@ inline std::string path_below(const std::string& path, const std::string& direct
   return std::string(text.begin(), text.end());
 }
 
-/// Reads the tree below `directory`. Throws io if that is no folder or cannot be listed.
-inline FolderTree read_folder_tree(const std::string& directory) {
+MOECLIP_FUNC FolderTree read_folder_tree(const std::string& directory) {
   if (!file_exists(directory) && !is_directory(directory)) fail(ErrorCode::io, concat(directory, ": no such folder"));
   if (!is_directory(directory)) fail(ErrorCode::io, concat(directory, ": is a file, a folder is wanted"));
   FolderTree tree;
@@ -134,3 +150,5 @@ inline FolderTree read_folder_tree(const std::string& directory) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

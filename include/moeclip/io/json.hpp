@@ -3,14 +3,61 @@
 // Reading JSON, strictly as RFC 8259 has it. A hostile document costs no more than an honest one: depth is limited,
 // and so is the memory that a text of a given size may ask for.
 
-#include <charconv>
-
 #include "json_value.hpp"
-#include "utf8.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr int kJsonDepth = 256;  ///< arrays and objects inside each other that a document may have
+
+/// Reads `text`, one JSON document (a UTF-8 byte order mark is skipped). `source` names it in messages, which give line
+/// and column. Throws format for anything that RFC 8259 forbids, for text that is not UTF-8 and numbers above the range
+/// of double; limit for more than kJsonDepth levels, or more values than fit in 40 MiB + 2 x the text.
+Json parse_json(std::string_view text, std::string_view source);
+
+/// `value` as a T: std::string, bool, double or std::int64_t. Unlike Json's own functions it says where: throws format,
+/// naming the file `source` and the member `name`.
+template <class T>
+T value_of(const Json& value, std::string_view name, std::string_view source) {
+  const auto expect = [&](bool is_one, std::string_view wanted) {
+    if (!is_one)
+      fail(ErrorCode::format, concat(source, ": \"", name, "\": ", wanted, " was wanted, found ",
+                                     value.is_number() ? concat(value.as_number()) : to_string(value.kind())));
+  };
+  if constexpr (std::same_as<T, std::string>) {
+    expect(value.is_string(), "a string");
+    return value.as_string();
+  } else if constexpr (std::same_as<T, bool>) {
+    expect(value.is_bool(), "a boolean");
+    return value.as_bool();
+  } else if constexpr (std::same_as<T, double>) {
+    expect(value.is_number(), "a number");
+    return value.as_number();
+  } else {
+    static_assert(std::signed_integral<T> && sizeof(T) == sizeof(std::int64_t));
+    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    expect(value.is_integer() && (value.as_number() < 0 || value.as_uint64() <= kMost), "an integer below 2^63");
+    return value.as_int64();
+  }
+}
+
+/// Member `name` of the object `json`, from the file `source`. Throws format if it is no object, missing without one.
+const Json& member(const Json& json, std::string_view name, std::string_view source);
+
+/// The same as a T: value_of.
+template <class T>
+T member(const Json& json, std::string_view name, std::string_view source) {
+  return value_of<T>(member(json, name, source), name, source);
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <charconv>
+#include "utf8.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 
 namespace detail {
 
@@ -250,41 +297,11 @@ class JsonParser {
 
 }  // namespace detail
 
-/// Reads `text`, one JSON document (a UTF-8 byte order mark is skipped). `source` names it in messages, which give line
-/// and column. Throws format for anything that RFC 8259 forbids, for text that is not UTF-8 and numbers above the range
-/// of double; limit for more than kJsonDepth levels, or more values than fit in 40 MiB + 2 x the text.
-inline Json parse_json(std::string_view text, std::string_view source) {
+MOECLIP_FUNC Json parse_json(std::string_view text, std::string_view source) {
   return detail::JsonParser(text, source).document();
 }
 
-/// `value` as a T: std::string, bool, double or std::int64_t. Unlike Json's own functions it says where: throws format,
-/// naming the file `source` and the member `name`.
-template <class T>
-T value_of(const Json& value, std::string_view name, std::string_view source) {
-  const auto expect = [&](bool is_one, std::string_view wanted) {
-    if (!is_one)
-      fail(ErrorCode::format, concat(source, ": \"", name, "\": ", wanted, " was wanted, found ",
-                                     value.is_number() ? concat(value.as_number()) : to_string(value.kind())));
-  };
-  if constexpr (std::same_as<T, std::string>) {
-    expect(value.is_string(), "a string");
-    return value.as_string();
-  } else if constexpr (std::same_as<T, bool>) {
-    expect(value.is_bool(), "a boolean");
-    return value.as_bool();
-  } else if constexpr (std::same_as<T, double>) {
-    expect(value.is_number(), "a number");
-    return value.as_number();
-  } else {
-    static_assert(std::signed_integral<T> && sizeof(T) == sizeof(std::int64_t));
-    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    expect(value.is_integer() && (value.as_number() < 0 || value.as_uint64() <= kMost), "an integer below 2^63");
-    return value.as_int64();
-  }
-}
-
-/// Member `name` of the object `json`, from the file `source`. Throws format if it is no object, missing without one.
-inline const Json& member(const Json& json, std::string_view name, std::string_view source) {
+MOECLIP_FUNC const Json& member(const Json& json, std::string_view name, std::string_view source) {
   if (!json.is_object())
     fail(ErrorCode::format,
          concat(source, ": an object with \"", name, "\" was wanted, found ", to_string(json.kind())));
@@ -293,10 +310,6 @@ inline const Json& member(const Json& json, std::string_view name, std::string_v
   return *found;
 }
 
-/// The same as a T: value_of.
-template <class T>
-T member(const Json& json, std::string_view name, std::string_view source) {
-  return value_of<T>(member(json, name, source), name, source);
-}
-
 }}  // namespace moeclip::abi_v0_1
+
+#endif

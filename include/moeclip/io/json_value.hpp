@@ -3,12 +3,8 @@
 // A JSON value in 16 bytes. Integers keep all their bits, objects keep the order of their members, and a big object is
 // searched by a sorted index, so that a vocabulary of 49,408 words is as quick to use as three settings.
 
-#include <algorithm>
 #include <concepts>
-#include <limits>
 #include <memory>
-#include <numeric>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -23,13 +19,13 @@ class Json {
 
   /// Values convert to what they are: `Json::object().set("file", path).set("score", 0.5)`. Null by default.
   Json() = default;
-  Json(std::nullptr_t) {}                                     // NOLINT: implicit on purpose, here and below
-  Json(std::same_as<bool> auto value) : value_(value) {}      // NOLINT
-  Json(double value) : value_(value) {}                       // NOLINT
-  Json(float value) : Json(static_cast<double>(value)) {}     // NOLINT
+  Json(std::nullptr_t);                                     // NOLINT: implicit on purpose, here and below
+  Json(std::same_as<bool> auto value);      // NOLINT
+  Json(double value);                       // NOLINT
+  Json(float value);     // NOLINT
   Json(std::string value);                                    // NOLINT
-  Json(std::string_view value) : Json(std::string(value)) {}  // NOLINT
-  Json(const char* value) : Json(std::string(value)) {}       // NOLINT
+  Json(std::string_view value);  // NOLINT
+  Json(const char* value);       // NOLINT
   template <std::integral Integer>
   requires(!std::same_as<Integer, bool> && !std::same_as<Integer, char>) Json(Integer value) {  // NOLINT
     if (std::in_range<std::int64_t>(value)) {
@@ -41,32 +37,30 @@ class Json {
 
   Json(const Json& other);
   Json(Json&& other) noexcept = default;
-  Json& operator=(const Json& other) { return *this = Json(other); }
+  Json& operator=(const Json& other);
   Json& operator=(Json&& other) noexcept = default;
   ~Json();
 
   /// An empty array or object, to be filled with push_back or set.
-  static Json array() { return Json(Value(std::unique_ptr<Array>())); }
-  static Json object() { return Json(Value(std::unique_ptr<Object>())); }
+  static Json array();
+  static Json object();
 
   /// An array of `items`; an object of `members`, where a repeated key keeps its first place and its last value.
   static Json array(std::vector<Json> items);
   static Json object(std::vector<Member> members);
 
   [[nodiscard]] Kind kind() const noexcept;
-  [[nodiscard]] bool is_null() const noexcept { return kind() == Kind::null; }
-  [[nodiscard]] bool is_bool() const noexcept { return kind() == Kind::boolean; }
-  [[nodiscard]] bool is_number() const noexcept { return kind() == Kind::number; }
-  [[nodiscard]] bool is_string() const noexcept { return kind() == Kind::string; }
-  [[nodiscard]] bool is_array() const noexcept { return kind() == Kind::array; }
-  [[nodiscard]] bool is_object() const noexcept { return kind() == Kind::object; }
+  [[nodiscard]] bool is_null() const noexcept;
+  [[nodiscard]] bool is_bool() const noexcept;
+  [[nodiscard]] bool is_number() const noexcept;
+  [[nodiscard]] bool is_string() const noexcept;
+  [[nodiscard]] bool is_array() const noexcept;
+  [[nodiscard]] bool is_object() const noexcept;
   /// True for a number without point or exponent that fits int64 or uint64.
-  [[nodiscard]] bool is_integer() const noexcept {
-    return std::holds_alternative<std::int64_t>(value_) || std::holds_alternative<std::uint64_t>(value_);
-  }
+  [[nodiscard]] bool is_integer() const noexcept;
 
   /// The value as the type asked for. Throws format if it is of another kind, or a number that does not fit.
-  [[nodiscard]] bool as_bool() const { return expect<bool>("a boolean"); }
+  [[nodiscard]] bool as_bool() const;
   [[nodiscard]] double as_number() const;
   [[nodiscard]] std::int64_t as_int64() const;
   [[nodiscard]] std::uint64_t as_uint64() const;
@@ -98,7 +92,7 @@ class Json {
   using Value = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::unique_ptr<std::string>,
                              std::unique_ptr<Array>, std::unique_ptr<Object>>;
 
-  explicit Json(Value value) noexcept : value_(std::move(value)) {}
+  explicit Json(Value value) noexcept;
 
   template <class T>
   [[nodiscard]] const T& expect(std::string_view wanted) const;
@@ -123,64 +117,128 @@ struct Json::Object {
   std::vector<std::uint32_t> index;  // empty up to kLinear members
 
   /// The first place of the index whose key is not below `key`.
-  [[nodiscard]] auto place(std::string_view key) const {
-    return std::lower_bound(index.begin(), index.end(), key,
-                            [this](std::uint32_t i, std::string_view k) { return members[i].key < k; });
-  }
+  [[nodiscard]] auto place(std::string_view key) const;
 
-  [[nodiscard]] const Member* find(std::string_view key) const {
-    if (index.empty()) {
-      const auto found = std::ranges::find(members, key, &Member::key);
-      return found == members.end() ? nullptr : &*found;
-    }
-    const auto found = place(key);
-    return found == index.end() || members[*found].key != key ? nullptr : &members[*found];
-  }
+  [[nodiscard]] const Member* find(std::string_view key) const;
 
-  void append(Member member) {
-    MOECLIP_EXPECT(members.size() < std::numeric_limits<std::uint32_t>::max(), "a JSON object has too many members");
-    if (!index.empty()) index.insert(place(member.key), static_cast<std::uint32_t>(members.size()));
-    members.push_back(std::move(member));
-    if (index.empty() && members.size() > kLinear) sort_index();
-  }
+  void append(Member member);
 
   /// Makes the index anew; equal keys come in the order of their members.
-  void sort_index() {
-    index.resize(members.size());
-    std::iota(index.begin(), index.end(), std::uint32_t{0});
-    std::sort(index.begin(), index.end(), [this](std::uint32_t a, std::uint32_t b) {
-      const int order = members[a].key.compare(members[b].key);
-      return order != 0 ? order < 0 : a < b;
-    });
-  }
+  void sort_index();
 
   /// Of members with the same key keeps the first, with the value of the last. Needs the index.
-  void merge_repeated() {
-    std::vector<bool> is_repeated(members.size());
-    for (std::size_t first = 0, next = 0; first < index.size(); first = next) {
-      Member& member = members[index[first]];
-      for (next = first + 1; next < index.size() && members[index[next]].key == member.key; ++next) {
-        member.value = std::move(members[index[next]].value);
-        is_repeated[index[next]] = true;
-      }
-    }
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      if (is_repeated[i]) continue;
-      if (kept != i) members[kept] = std::move(members[i]);
-      ++kept;
-    }
-    members.erase(members.begin() + static_cast<std::ptrdiff_t>(kept), members.end());
-    sort_index();
-  }
+  void merge_repeated();
 };
 
-inline Json::~Json() = default;
+/// Name of a kind with its article, for messages.
+const char* to_string(Json::Kind kind);
 
-inline Json::Json(std::string value)
-    : value_(value.empty() ? nullptr : std::make_unique<std::string>(std::move(value))) {}
+bool operator==(const Json& a, const Json& b);
 
-inline Json::Json(const Json& other) {
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+
+MOECLIP_FUNC Json::Json(std::nullptr_t) {}
+
+MOECLIP_FUNC Json::Json(std::same_as<bool> auto value) : value_(value) {}
+
+MOECLIP_FUNC Json::Json(double value) : value_(value) {}
+
+MOECLIP_FUNC Json::Json(float value) : Json(static_cast<double>(value)) {}
+
+MOECLIP_FUNC Json::Json(std::string_view value) : Json(std::string(value)) {}
+
+MOECLIP_FUNC Json::Json(const char* value) : Json(std::string(value)) {}
+
+MOECLIP_FUNC Json& Json::operator=(const Json& other) { return *this = Json(other); }
+
+MOECLIP_FUNC Json Json::array() { return Json(Value(std::unique_ptr<Array>())); }
+
+MOECLIP_FUNC Json Json::object() { return Json(Value(std::unique_ptr<Object>())); }
+
+MOECLIP_FUNC bool Json::is_null() const noexcept { return kind() == Kind::null; }
+
+MOECLIP_FUNC bool Json::is_bool() const noexcept { return kind() == Kind::boolean; }
+
+MOECLIP_FUNC bool Json::is_number() const noexcept { return kind() == Kind::number; }
+
+MOECLIP_FUNC bool Json::is_string() const noexcept { return kind() == Kind::string; }
+
+MOECLIP_FUNC bool Json::is_array() const noexcept { return kind() == Kind::array; }
+
+MOECLIP_FUNC bool Json::is_object() const noexcept { return kind() == Kind::object; }
+
+MOECLIP_FUNC bool Json::is_integer() const noexcept {
+  return std::holds_alternative<std::int64_t>(value_) || std::holds_alternative<std::uint64_t>(value_);
+}
+
+MOECLIP_FUNC bool Json::as_bool() const { return expect<bool>("a boolean"); }
+
+MOECLIP_FUNC Json::Json(Value value) noexcept : value_(std::move(value)) {}
+
+MOECLIP_FUNC auto Json::Object::place(std::string_view key) const {
+  return std::lower_bound(index.begin(), index.end(), key,
+                          [this](std::uint32_t i, std::string_view k) { return members[i].key < k; });
+}
+
+MOECLIP_FUNC const Json::Member* Json::Object::find(std::string_view key) const {
+  if (index.empty()) {
+    const auto found = std::ranges::find(members, key, &Member::key);
+    return found == members.end() ? nullptr : &*found;
+  }
+  const auto found = place(key);
+  return found == index.end() || members[*found].key != key ? nullptr : &members[*found];
+}
+
+MOECLIP_FUNC void Json::Object::append(Member member) {
+  MOECLIP_EXPECT(members.size() < std::numeric_limits<std::uint32_t>::max(), "a JSON object has too many members");
+  if (!index.empty()) index.insert(place(member.key), static_cast<std::uint32_t>(members.size()));
+  members.push_back(std::move(member));
+  if (index.empty() && members.size() > kLinear) sort_index();
+}
+
+MOECLIP_FUNC void Json::Object::sort_index() {
+  index.resize(members.size());
+  std::iota(index.begin(), index.end(), std::uint32_t{0});
+  std::sort(index.begin(), index.end(), [this](std::uint32_t a, std::uint32_t b) {
+    const int order = members[a].key.compare(members[b].key);
+    return order != 0 ? order < 0 : a < b;
+  });
+}
+
+MOECLIP_FUNC void Json::Object::merge_repeated() {
+  std::vector<bool> is_repeated(members.size());
+  for (std::size_t first = 0, next = 0; first < index.size(); first = next) {
+    Member& member = members[index[first]];
+    for (next = first + 1; next < index.size() && members[index[next]].key == member.key; ++next) {
+      member.value = std::move(members[index[next]].value);
+      is_repeated[index[next]] = true;
+    }
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (is_repeated[i]) continue;
+    if (kept != i) members[kept] = std::move(members[i]);
+    ++kept;
+  }
+  members.erase(members.begin() + static_cast<std::ptrdiff_t>(kept), members.end());
+  sort_index();
+}
+
+MOECLIP_FUNC Json::~Json() = default;
+
+MOECLIP_FUNC Json::Json(std::string value) : value_(value.empty() ? nullptr : std::make_unique<std::string>(std::move(value))) {}
+
+MOECLIP_FUNC Json::Json(const Json& other) {
   const auto copy = [this]<class T>(const T& value) {
     if constexpr (std::is_copy_constructible_v<T>) {
       value_ = value;
@@ -191,11 +249,11 @@ inline Json::Json(const Json& other) {
   std::visit(copy, other.value_);
 }
 
-inline Json Json::array(std::vector<Json> items) {
+MOECLIP_FUNC Json Json::array(std::vector<Json> items) {
   return items.empty() ? array() : Json(Value(std::make_unique<Array>(std::move(items))));
 }
 
-inline Json Json::object(std::vector<Member> members) {
+MOECLIP_FUNC Json Json::object(std::vector<Member> members) {
   if (members.empty()) return object();
   auto object = std::make_unique<Object>();
   object->members = std::move(members);
@@ -208,8 +266,7 @@ inline Json Json::object(std::vector<Member> members) {
   return Json(Value(std::move(object)));
 }
 
-/// Name of a kind with its article, for messages.
-inline const char* to_string(Json::Kind kind) {
+MOECLIP_FUNC const char* to_string(Json::Kind kind) {
   switch (kind) {
     case Json::Kind::null: return "null";
     case Json::Kind::boolean: return "a boolean";
@@ -221,7 +278,7 @@ inline const char* to_string(Json::Kind kind) {
   return "nothing";
 }
 
-inline Json::Kind Json::kind() const noexcept {
+MOECLIP_FUNC Json::Kind Json::kind() const noexcept {
   constexpr Kind kKinds[] = {Kind::null,   Kind::boolean, Kind::number, Kind::number,
                              Kind::number, Kind::string,  Kind::array,  Kind::object};
   return kKinds[value_.index()];
@@ -234,19 +291,19 @@ const T& Json::expect(std::string_view wanted) const {
   return *value;
 }
 
-inline double Json::as_number() const {
+MOECLIP_FUNC double Json::as_number() const {
   if (const auto* integer = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*integer);
   if (const auto* natural = std::get_if<std::uint64_t>(&value_)) return static_cast<double>(*natural);
   return expect<double>("a number");
 }
 
-inline std::int64_t Json::as_int64() const {
+MOECLIP_FUNC std::int64_t Json::as_int64() const {
   if (is_number() && !std::holds_alternative<std::int64_t>(value_))
     fail(ErrorCode::format, concat("JSON: an integer below 2^63 was wanted, found ", as_number()));
   return expect<std::int64_t>("an integer");
 }
 
-inline std::uint64_t Json::as_uint64() const {
+MOECLIP_FUNC std::uint64_t Json::as_uint64() const {
   if (const auto* natural = std::get_if<std::uint64_t>(&value_)) return *natural;
   const auto* integer = std::get_if<std::int64_t>(&value_);
   if (is_number() && (integer == nullptr || *integer < 0))
@@ -254,46 +311,45 @@ inline std::uint64_t Json::as_uint64() const {
   return static_cast<std::uint64_t>(expect<std::int64_t>("an integer"));
 }
 
-inline const std::string& Json::as_string() const {
+MOECLIP_FUNC const std::string& Json::as_string() const {
   static const std::string empty;
   const auto& text = expect<std::unique_ptr<std::string>>("a string");
   return text == nullptr ? empty : *text;
 }
 
-inline std::span<const Json> Json::items() const {
+MOECLIP_FUNC std::span<const Json> Json::items() const {
   const auto& array = expect<std::unique_ptr<Array>>("an array");
   return array == nullptr ? std::span<const Json>() : *array;
 }
 
-inline std::span<const Json::Member> Json::members() const {
+MOECLIP_FUNC std::span<const Json::Member> Json::members() const {
   const auto& object = expect<std::unique_ptr<Object>>("an object");
   return object == nullptr ? std::span<const Member>() : object->members;
 }
 
-inline std::size_t Json::size() const noexcept {
+MOECLIP_FUNC std::size_t Json::size() const noexcept {
   if (is_array()) return items().size();
   return is_object() ? members().size() : 0;
 }
 
-inline const Json* Json::find(std::string_view key) const {
+MOECLIP_FUNC const Json* Json::find(std::string_view key) const {
   const auto& object = expect<std::unique_ptr<Object>>("an object");
   const Member* member = object == nullptr ? nullptr : object->find(key);
   return member == nullptr ? nullptr : &member->value;
 }
 
-inline const Json& Json::at(std::string_view key) const {
+MOECLIP_FUNC const Json& Json::at(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) fail(ErrorCode::missing, concat("JSON: there is no member \"", key, "\""));
   return *value;
 }
 
-inline const Json& Json::at(std::size_t index) const {
+MOECLIP_FUNC const Json& Json::at(std::size_t index) const {
   const auto all = items();
   if (index >= all.size()) fail(ErrorCode::missing, concat("JSON: there is no item ", index, " of ", all.size()));
   return all[index];
 }
 
-/// The container to write to, made if there is none yet.
 template <class T>
 T& Json::expect_container(std::string_view wanted) {
   if (is_null()) value_ = std::unique_ptr<T>();
@@ -303,12 +359,12 @@ T& Json::expect_container(std::string_view wanted) {
   return *container;
 }
 
-inline Json& Json::push_back(Json item) {
+MOECLIP_FUNC Json& Json::push_back(Json item) {
   expect_container<Array>("an array").push_back(std::move(item));
   return *this;
 }
 
-inline Json& Json::set(std::string key, Json value) {
+MOECLIP_FUNC Json& Json::set(std::string key, Json value) {
   auto& object = expect_container<Object>("an object");
   if (const Member* known = object.find(key)) {
     object.members[static_cast<std::size_t>(known - object.members.data())].value = std::move(value);
@@ -318,7 +374,7 @@ inline Json& Json::set(std::string key, Json value) {
   return *this;
 }
 
-inline bool operator==(const Json& a, const Json& b) {
+MOECLIP_FUNC bool operator==(const Json& a, const Json& b) {
   if (a.value_.index() != b.value_.index()) return false;
   switch (a.kind()) {
     case Json::Kind::null: return true;
@@ -332,3 +388,5 @@ inline bool operator==(const Json& a, const Json& b) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

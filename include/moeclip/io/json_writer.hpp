@@ -2,9 +2,21 @@
 #pragma once
 // Writing JSON, so that parse_json(dump_json(value)) is the value again, down to the last bit of its numbers.
 
-#include <cmath>
-
 #include "json.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+
+/// `value` as JSON text in UTF-8: on one line, or with `indent` > 0 one element a line, that many spaces per level.
+/// NaN and infinities, which JSON has not, become null; bytes that are not UTF-8 become U+FFFD. Throws contract for a
+/// value of more than kJsonDepth levels.
+std::string dump_json(const Json& value, int indent = 0);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <cmath>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -127,13 +139,12 @@ class JsonWriter {
 
 }  // namespace detail
 
-/// `value` as JSON text in UTF-8: on one line, or with `indent` > 0 one element a line, that many spaces per level.
-/// NaN and infinities, which JSON has not, become null; bytes that are not UTF-8 become U+FFFD. Throws contract for a
-/// value of more than kJsonDepth levels.
-inline std::string dump_json(const Json& value, int indent = 0) {
+MOECLIP_FUNC std::string dump_json(const Json& value, int indent) {
   detail::JsonWriter writer(indent);
   writer.write(value);
   return writer.release();
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

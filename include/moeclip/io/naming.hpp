@@ -3,7 +3,6 @@
 // Names that come from files, made fit for messages: clipped and without control characters; and the names nearest to
 // one that was not found, for "did you mean".
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,48 +13,20 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// `name` in double quotes, at most 120 bytes of it, control characters as '?'.
-inline std::string in_quotes(std::string_view name) {
-  constexpr std::size_t kLongest = 120;
-  std::string text(name.substr(0, kLongest));
-  for (char& letter : text)
-    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7F) letter = '?';
-  return concat('"', text, name.size() > kLongest ? "...\"" : "\"");
-}
+std::string in_quotes(std::string_view name);
 
 /// How many letters must be inserted, removed or changed to turn `a` into `b` (Levenshtein). Time |a| * |b|.
-inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);  // distances of the first i letters of a to each beginning of b
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({replaced, row[j] + 1, row[j - 1] + 1}));
-    }
-  }
-  return row[b.size()];
-}
+std::size_t edit_distance(std::string_view a, std::string_view b);
 
 /// Collects the few names nearest to a wanted one.
 class NearestNames {
  public:
   explicit NearestNames(std::string_view wanted) : wanted_(wanted.substr(0, kLongest)) {}
 
-  void consider(std::string_view name) {
-    if (++considered_ > kMost) return;
-    const std::size_t distance = edit_distance(wanted_, name.substr(0, kLongest));
-    const auto at = std::ranges::upper_bound(best_, distance, {}, &Candidate::first);
-    if (at - best_.begin() >= kShown) return;
-    best_.insert(at, {distance, std::string(name)});
-    if (best_.size() > kShown) best_.pop_back();
-  }
+  void consider(std::string_view name);
 
   /// "\"a\", \"b\", \"c\"", nearest first; empty if nothing was considered.
-  [[nodiscard]] std::string text() const {
-    std::string out;
-    for (const Candidate& candidate : best_) out += concat(out.empty() ? "" : ", ", in_quotes(candidate.second));
-    return out;
-  }
+  [[nodiscard]] std::string text() const;
 
  private:
   using Candidate = std::pair<std::size_t, std::string>;
@@ -69,3 +40,50 @@ class NearestNames {
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <algorithm>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+
+MOECLIP_FUNC std::string in_quotes(std::string_view name) {
+  constexpr std::size_t kLongest = 120;
+  std::string text(name.substr(0, kLongest));
+  for (char& letter : text)
+    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7F) letter = '?';
+  return concat('"', text, name.size() > kLongest ? "...\"" : "\"");
+}
+
+MOECLIP_FUNC std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);  // distances of the first i letters of a to each beginning of b
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({replaced, row[j] + 1, row[j - 1] + 1}));
+    }
+  }
+  return row[b.size()];
+}
+
+MOECLIP_FUNC void NearestNames::consider(std::string_view name) {
+  if (++considered_ > kMost) return;
+  const std::size_t distance = edit_distance(wanted_, name.substr(0, kLongest));
+  const auto at = std::ranges::upper_bound(best_, distance, {}, &Candidate::first);
+  if (at - best_.begin() >= kShown) return;
+  best_.insert(at, {distance, std::string(name)});
+  if (best_.size() > kShown) best_.pop_back();
+}
+
+MOECLIP_FUNC std::string NearestNames::text() const {
+  std::string out;
+  for (const Candidate& candidate : best_) out += concat(out.empty() ? "" : ", ", in_quotes(candidate.second));
+  return out;
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -12,7 +12,20 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Bytes of the UTF-8 character that `text` begins with, 1 to 4; 0 if it begins with none (or is empty).
-inline std::size_t utf8_length(std::string_view text) {
+std::size_t utf8_length(std::string_view text);
+
+/// Appends the character `code` (below 0x110000, no surrogate) to `out`.
+void append_utf8(std::string& out, std::uint32_t code);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+
+MOECLIP_FUNC std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
     return byte(i) >= low && byte(i) <= high;
@@ -26,8 +39,7 @@ inline std::size_t utf8_length(std::string_view text) {
   return follows(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && follows(2) && follows(3) ? 4 : 0;
 }
 
-/// Appends the character `code` (below 0x110000, no surrogate) to `out`.
-inline void append_utf8(std::string& out, std::uint32_t code) {
+MOECLIP_FUNC void append_utf8(std::string& out, std::uint32_t code) {
   const auto put = [&](std::uint32_t byte) { out += static_cast<char>(byte); };
   if (code < 0x80) return put(code);
   if (code < 0x800) {
@@ -45,3 +57,5 @@ inline void append_utf8(std::string& out, std::uint32_t code) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

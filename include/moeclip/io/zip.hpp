@@ -12,12 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../base/checked.hpp"
-#include "../base/error.hpp"
-#include "bytes.hpp"
-#include "checksum.hpp"
 #include "deflate.hpp"
-#include "naming.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -78,6 +73,19 @@ class ZipArchive {
   std::vector<std::uint32_t> by_name_;
 };
 
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include "../base/checked.hpp"
+#include "../base/error.hpp"
+#include "bytes.hpp"
+#include "checksum.hpp"
+#include "naming.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+
 namespace detail {
 
 inline constexpr std::uint32_t kZipLocalHeader = 0x04034b50, kZipDirectoryEntry = 0x02014b50;
@@ -104,7 +112,7 @@ inline std::vector<std::byte> inflate_checked(Bytes packed, std::uint64_t size, 
 
 }  // namespace detail
 
-inline ZipArchive ZipArchive::open(Bytes bytes, std::string_view source) {
+MOECLIP_FUNC ZipArchive ZipArchive::open(Bytes bytes, std::string_view source) {
   ZipArchive archive(bytes, source);
   const Directory directory = archive.read_end_record();
   // An entry takes at least kZipDirectoryEntrySize bytes, so the count is bounded by what is there.
@@ -123,9 +131,7 @@ inline ZipArchive ZipArchive::open(Bytes bytes, std::string_view source) {
   return archive;
 }
 
-/// Offset of the end record: the last one whose comment ends with the file, else the last one that fits (bytes were
-/// appended to the file).
-inline std::uint64_t ZipArchive::find_end_record() const {
+MOECLIP_FUNC std::uint64_t ZipArchive::find_end_record() const {
   const std::uint64_t size = bytes_.size();
   constexpr std::uint64_t kNone = ~std::uint64_t{0};
   std::uint64_t fallback = kNone;
@@ -145,7 +151,7 @@ inline std::uint64_t ZipArchive::find_end_record() const {
   return fallback;
 }
 
-inline ZipArchive::Directory ZipArchive::read_end_record() const {
+MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_end_record() const {
   const std::uint64_t at = find_end_record();
   ByteReader reader(bytes_, source_);
   reader.seek(at + 4);
@@ -159,9 +165,7 @@ inline ZipArchive::Directory ZipArchive::read_end_record() const {
   return directory;
 }
 
-/// The directory's place from the zip64 record if there is one. Where the plain record is not saturated both must
-/// agree.
-inline ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end_record, const Directory& plain) const {
+MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end_record, const Directory& plain) const {
   const bool has_locator = end_record >= detail::kZip64LocatorSize &&
                            load_u32le(bytes_.data() + end_record - detail::kZip64LocatorSize) == detail::kZip64Locator;
   if (!has_locator) return plain;  // if it is saturated, its directory does not fit the file
@@ -185,7 +189,7 @@ inline ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end
   return directory;
 }
 
-inline ZipEntry ZipArchive::read_entry(ByteReader& reader) const {
+MOECLIP_FUNC ZipEntry ZipArchive::read_entry(ByteReader& reader) const {
   if (reader.u32le() != detail::kZipDirectoryEntry) fail_format("a directory entry does not begin as one");
   ZipEntry entry;
   reader.skip(4);  // versions
@@ -214,8 +218,7 @@ inline ZipEntry ZipArchive::read_entry(ByteReader& reader) const {
   return entry;
 }
 
-/// Replaces saturated fields by those of the zip64 extra field (id 1), which holds exactly the ones that are wanted.
-inline void ZipArchive::read_zip64_extra(Bytes extra, ZipEntry& entry) const {
+MOECLIP_FUNC void ZipArchive::read_zip64_extra(Bytes extra, ZipEntry& entry) const {
   std::uint64_t* const fields[] = {&entry.size, &entry.packed_size, &entry.header_offset};
   const auto is_wanted = [](const std::uint64_t* field) { return *field == detail::kZipSaturated; };
   if (std::ranges::none_of(fields, is_wanted)) return;
@@ -230,8 +233,7 @@ inline void ZipArchive::read_zip64_extra(Bytes extra, ZipEntry& entry) const {
   }
 }
 
-/// Finds the data behind the local header, which must agree with the directory and end before it.
-inline void ZipArchive::read_local_header(ZipEntry& entry, std::uint64_t directory_offset) const {
+MOECLIP_FUNC void ZipArchive::read_local_header(ZipEntry& entry, std::uint64_t directory_offset) const {
   ByteReader reader(bytes_.first(static_cast<std::size_t>(directory_offset)),
                     concat(source_, ": zip entry ", in_quotes(entry.name)));
   reader.seek(entry.header_offset);
@@ -249,7 +251,7 @@ inline void ZipArchive::read_local_header(ZipEntry& entry, std::uint64_t directo
   reader.skip(entry.packed_size);
 }
 
-inline void ZipArchive::sort_names() {
+MOECLIP_FUNC void ZipArchive::sort_names() {
   by_name_.resize(entries_.size());
   for (std::size_t i = 0; i < entries_.size(); ++i) by_name_[i] = static_cast<std::uint32_t>(i);
   const auto name = [&](std::uint32_t i) { return entries_[i].name; };
@@ -258,7 +260,7 @@ inline void ZipArchive::sort_names() {
   if (twice != by_name_.end()) fail_format(concat("two entries are named ", in_quotes(entries_[*twice].name)));
 }
 
-inline void ZipArchive::expect_no_overlap() const {
+MOECLIP_FUNC void ZipArchive::expect_no_overlap() const {
   std::vector<std::uint32_t> order = by_name_;
   std::ranges::sort(order, {}, [&](std::uint32_t i) { return entries_[i].header_offset; });
   for (std::size_t i = 1; i < order.size(); ++i) {
@@ -269,7 +271,7 @@ inline void ZipArchive::expect_no_overlap() const {
   }
 }
 
-inline Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max_size, std::vector<std::byte>& buffer) const {
+MOECLIP_FUNC Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max_size, std::vector<std::byte>& buffer) const {
   const std::string name = concat(source_, ": zip entry ", in_quotes(entry.name));
   const Bytes packed =
       bytes_.subspan(static_cast<std::size_t>(entry.data_offset), static_cast<std::size_t>(entry.packed_size));
@@ -284,3 +286,5 @@ inline Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max_size,
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif
