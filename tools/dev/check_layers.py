@@ -111,8 +111,8 @@ def main():
         check_header(path, path.read_text(encoding="utf-8"), report)
     for path in listed_files():
         check_text(path, report)
-    for name in generate_umbrella.stale():
-        report(INCLUDE / name, 1, "out of date; run tools/dev/generate_umbrella.py")
+    for path in generate_umbrella.stale():
+        report(path, 1, "out of date; run tools/dev/generate_umbrella.py")
 
     print(*breaches, sep="\n", end="\n" if breaches else "")
     print(f"check_layers: {len(breaches)} breaches")

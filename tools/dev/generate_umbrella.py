@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Writes the umbrella headers: moeclip.hpp includes every public header that the method needs, infer.hpp those of them
-that detection needs, synthetic.hpp the drawn world on top.
+that detection needs, synthetic.hpp the drawn world on top; and the sources of the compiled mode, one for each part.
 
 usage: generate_umbrella.py [--check]      --check writes nothing and fails if a file would change
 """
 import sys
 
-from cpp_source import INCLUDE, RANKS, public_headers, relative
+from cpp_source import INCLUDE, RANKS, ROOT, public_headers, relative
 
 LEFT_OUT = {
     "moeclip.hpp": {"synthetic"},
@@ -32,21 +32,44 @@ def text_of(name):
     return f"// SPDX-License-Identifier: MIT\n#pragma once\n// {PURPOSE[name]}\n{''.join(blocks.values())}"
 
 
+# The folders whose definitions each source of the compiled mode holds. Others have templates alone.
+PARTS = {
+    "base": ["base"], "kernels": ["kernels"], "io": ["io"], "image": ["image"], "clip": ["clip"],
+    "anomaly": ["anomaly"], "data": ["data"], "train": ["train"], "eval": ["eval"], "explain": ["explain"],
+    "report": ["report"], "synthetic": ["synthetic"],
+}
+COMPILED = ROOT / "tools" / "compiled"
+
+
+def source_of(part):
+    lines = [f"#include <moeclip/{path.parent.name}/{path.name}>\n" for path in public_headers()
+             if path.parent.name in PARTS[part] and "MOECLIP_DEFINES(" in path.read_text(encoding="utf-8")]
+    return (f"// SPDX-License-Identifier: MIT\n// The definitions of {part}/ where the library is compiled. Made by "
+            f"tools/dev/generate_umbrella.py.\n#define MOECLIP_SOURCE\n#define MOECLIP_SOURCE_PART "
+            f"MOECLIP_{part.upper()}\n{''.join(lines)}")
+
+
+def files():
+    """Every generated file and the text it should have."""
+    yield from ((INCLUDE / name, text_of(name)) for name in PURPOSE)
+    yield from ((COMPILED / f"{part}.cpp", source_of(part)) for part in PARTS)
+
+
 def stale():
-    """Names of the umbrellas whose text is not what it should be."""
-    return [name for name in PURPOSE
-            if not (INCLUDE / name).exists() or (INCLUDE / name).read_text(encoding="utf-8") != text_of(name)]
+    """Paths of the generated files whose text is not what it should be."""
+    return [path for path, text in files() if not path.exists() or path.read_text(encoding="utf-8") != text]
 
 
 def main():
-    names = stale()
+    old = stale()
     if "--check" in sys.argv[1:]:
-        for name in names:
-            print(f"{relative(INCLUDE / name)}: out of date; run tools/dev/generate_umbrella.py")
-        sys.exit(1 if names else 0)
-    for name in names:
-        (INCLUDE / name).write_text(text_of(name), encoding="utf-8")
-        print(f"wrote {relative(INCLUDE / name)}")
+        for path in old:
+            print(f"{relative(path)}: out of date; run tools/dev/generate_umbrella.py")
+        sys.exit(1 if old else 0)
+    for path, text in files():
+        if path in old:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {relative(path)}")
 
 
 if __name__ == "__main__":

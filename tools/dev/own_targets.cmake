@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What our own programs are built with: warnings, sanitizers, assertions, and the kernels compiled once. Nothing here
+# What our own programs are built with: warnings, sanitizers, assertions, and the library compiled once. Nothing here
 # reaches a project that uses the library.
 
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -7,20 +7,26 @@ if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYP
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
 
-# The kernels of every ISA, once for all of our programs and not once in each source file.
-add_library(moeclip_kernels OBJECT ${PROJECT_SOURCE_DIR}/tests/support/kernels.cpp)
-target_link_libraries(moeclip_kernels PUBLIC moeclip::moeclip)
-target_compile_definitions(moeclip_kernels PUBLIC MOECLIP_EXTERN_KERNELS $<$<CONFIG:Debug>:MOECLIP_ENABLE_ASSERT>)
-target_compile_options(moeclip_kernels PUBLIC
-  $<IF:$<CXX_COMPILER_ID:MSVC>,/W4;/permissive-;/utf-8,-Wall;-Wextra;-Wconversion;-Wshadow>)
-if(MOECLIP_SANITIZE)
-  target_compile_options(moeclip_kernels PUBLIC
-    -fsanitize=${MOECLIP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  target_link_options(moeclip_kernels PUBLIC -fsanitize=${MOECLIP_SANITIZE})
-endif()
+# moeclip_own_flags(TARGET SCOPE): warnings, assertions and sanitizers.
+function(moeclip_own_flags target scope)
+  target_compile_definitions(${target} ${scope} $<$<CONFIG:Debug>:MOECLIP_ENABLE_ASSERT>)
+  target_compile_options(${target} ${scope}
+    $<IF:$<CXX_COMPILER_ID:MSVC>,/W4;/permissive-;/utf-8,-Wall;-Wextra;-Wconversion;-Wshadow>)
+  if(MOECLIP_SANITIZE)
+    target_compile_options(${target} ${scope}
+      -fsanitize=${MOECLIP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} ${scope} -fsanitize=${MOECLIP_SANITIZE})
+  endif()
+endfunction()
+moeclip_own_flags(moeclip_compiled PRIVATE)
+
+# moeclip_own: what all of our programs are built with, on top of the compiled library.
+add_library(moeclip_own INTERFACE)
+target_link_libraries(moeclip_own INTERFACE moeclip::compiled)
+moeclip_own_flags(moeclip_own INTERFACE)
 
 # moeclip_program(NAME SOURCE...): an executable of ours.
 function(moeclip_program name)
   add_executable(${name} ${ARGN})
-  target_link_libraries(${name} PRIVATE moeclip_kernels)
+  target_link_libraries(${name} PRIVATE moeclip_own)
 endfunction()

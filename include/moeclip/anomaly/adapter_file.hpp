@@ -8,7 +8,6 @@
 #include <charconv>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../clip/checkpoint.hpp"
@@ -16,6 +15,13 @@
 #include "adapter.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+/// After `count` blocks spread evenly over `layers`: 6, 12, 18, 24 of 24.
+std::vector<index_t> evenly_spread(index_t layers, index_t count);
+/// That record; null if there is none.
+Json recorded(const WeightFile& file);
+}  // namespace detail
 
 /// Entry of a safetensors file's __metadata__ that holds, as JSON, what this library records beside the tensors.
 inline constexpr std::string_view kRecordKey = "moeclip";
@@ -71,7 +77,52 @@ struct AdapterFile {
 };
 
 /// Finds the adapter in an open weight file. Throws mismatch if there is none.
-inline AdapterFile recognise_adapter_file(WeightFile file) {
+AdapterFile recognise_adapter_file(WeightFile file);
+
+/// What `with_recorded` reads: the switches of an adapter and the activation of the CLIP's blocks in its training.
+Json adapter_record(const AdapterConfig& config, kernels::Activation activation);
+
+/// The activation that the CLIP's blocks had when this adapter was trained: as recorded, else the GELU of the released
+/// code.
+kernels::Activation trained_activation(const WeightFile& file);
+
+/// The side of the pictures that this adapter was trained on; 0 if it does not say.
+index_t trained_image_size(const WeightFile& file);
+
+/// The configuration of an adapter file for an image tower of `layers` blocks.
+AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted);
+
+/// Reads the adapter in a weight file for `clip`, plain (not packed). Throws what WeightFile throws, and mismatch, with
+/// the shapes on both sides, if it was trained for another CLIP.
+template <class T>
+Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options = {});
+
+/// The same, packed for inference.
+template <class T>
+Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConfig& clip,
+                        const AdapterOptions& options = {});
+
+/// The same from the file at `path`.
+template <class T>
+Adapter<T> load_adapter(Context& context, const std::string& path, const ClipConfig& clip,
+                        const AdapterOptions& options = {}) {
+  return load_adapter<T>(context, WeightFile::open(path), clip, options);
+}
+
+/// No adapter: CLIP's own projections, patch tokens of the last block, the class token for the whole image. `vision`
+/// and `text` are the towers whose projections it copies.
+template <class T>
+Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const TextTower<T>& text);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
   AdapterFile adapter{std::move(file), '.'};
   for (const char separator : {'.', '/'}) {
     adapter.separator = separator;
@@ -90,8 +141,7 @@ inline AdapterFile recognise_adapter_file(WeightFile file) {
 
 namespace detail {
 
-/// After `count` blocks spread evenly over `layers`: 6, 12, 18, 24 of 24.
-inline std::vector<index_t> evenly_spread(index_t layers, index_t count) {
+MOECLIP_FUNC std::vector<index_t> evenly_spread(index_t layers, index_t count) {
   std::vector<index_t> blocks;
   for (index_t i = 1; i <= count; ++i) blocks.push_back(std::max<index_t>(1, layers * i / count));
   return blocks;
@@ -128,8 +178,7 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
 }
 
-/// That record; null if there is none.
-inline Json recorded(const WeightFile& file) {
+MOECLIP_FUNC Json recorded(const WeightFile& file) {
   const std::string* const text = find_metadata(file.metadata(), kRecordKey);
   return text != nullptr ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey))) : Json();
 }
@@ -161,8 +210,7 @@ inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions optio
 
 }  // namespace detail
 
-/// What `with_recorded` reads: the switches of an adapter and the activation of the CLIP's blocks in its training.
-inline Json adapter_record(const AdapterConfig& config, kernels::Activation activation) {
+MOECLIP_FUNC Json adapter_record(const AdapterConfig& config, kernels::Activation activation) {
   const auto list = [](const std::vector<index_t>& blocks) {
     Json json = Json::array();
     for (const index_t block : blocks) json.push_back(block);
@@ -179,9 +227,7 @@ inline Json adapter_record(const AdapterConfig& config, kernels::Activation acti
       .set("activation", to_string(activation));
 }
 
-/// The activation that the CLIP's blocks had when this adapter was trained: as recorded, else the GELU of the released
-/// code.
-inline kernels::Activation trained_activation(const WeightFile& file) {
+MOECLIP_FUNC kernels::Activation trained_activation(const WeightFile& file) {
   const Json record = detail::recorded_switches(file);
   if (record.is_null() || record.at("activation").as_string() == "gelu") return kernels::Activation::gelu;
   if (record.at("activation").as_string() == "quick_gelu") return kernels::Activation::quick_gelu;
@@ -189,8 +235,7 @@ inline kernels::Activation trained_activation(const WeightFile& file) {
                                       in_quotes(record.at("activation").as_string())));
 }
 
-/// The side of the pictures that this adapter was trained on; 0 if it does not say.
-inline index_t trained_image_size(const WeightFile& file) {
+MOECLIP_FUNC index_t trained_image_size(const WeightFile& file) {
   const Json record = detail::recorded(file);
   const Json* const size = record.is_object() ? record.find("image_size") : nullptr;
   const index_t side = size != nullptr ? size->as_int64() : 0;
@@ -201,8 +246,7 @@ inline index_t trained_image_size(const WeightFile& file) {
   return side;
 }
 
-/// The configuration of an adapter file for an image tower of `layers` blocks.
-inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted) {
+MOECLIP_FUNC AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted) {
   AdapterConfig config;
   const AdapterOptions options = detail::with_recorded(adapter.file, wanted);
   detail::recognise_levels(adapter, options, config);
@@ -233,10 +277,8 @@ inline AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layer
   return config;
 }
 
-/// Reads the adapter in a weight file for `clip`, plain (not packed). Throws what WeightFile throws, and mismatch, with
-/// the shapes on both sides, if it was trained for another CLIP.
 template <class T>
-Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options = {}) {
+Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options) {
   const AdapterFile file = recognise_adapter_file(weights);
   const std::string& path = weights.path();
   const AdapterConfig config = recognise_adapter(file, clip.vision.layers, options);
@@ -268,24 +310,14 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
   return adapter;
 }
 
-/// The same, packed for inference.
 template <class T>
 Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConfig& clip,
-                        const AdapterOptions& options = {}) {
+                        const AdapterOptions& options) {
   Adapter<T> adapter = read_adapter<T>(file, clip, options);
   pack(context, adapter);
   return adapter;
 }
 
-/// The same from the file at `path`.
-template <class T>
-Adapter<T> load_adapter(Context& context, const std::string& path, const ClipConfig& clip,
-                        const AdapterOptions& options = {}) {
-  return load_adapter<T>(context, WeightFile::open(path), clip, options);
-}
-
-/// No adapter: CLIP's own projections, patch tokens of the last block, the class token for the whole image. `vision`
-/// and `text` are the towers whose projections it copies.
 template <class T>
 Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const TextTower<T>& text) {
   Adapter<T> adapter;
@@ -297,4 +329,13 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
   return adapter;
 }
 
+MOECLIP_INSTANTIATE(read_adapter)
+#if defined(MOECLIP_COMPILED)
+template Adapter<float> load_adapter(Context&, const WeightFile&, const ClipConfig&, const AdapterOptions&);
+template Adapter<double> load_adapter(Context&, const WeightFile&, const ClipConfig&, const AdapterOptions&);
+#endif
+MOECLIP_INSTANTIATE(plain_adapter)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

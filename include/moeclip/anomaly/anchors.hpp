@@ -3,8 +3,6 @@
 // Text anchors: the two directions of the joint space, "normal" and "abnormal", that patches are compared with
 // (TXT-1 in this folder's README; METHOD section 3).
 
-#include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "../clip/text.hpp"
@@ -21,6 +19,45 @@ struct TextAnchors {
   [[nodiscard]] const T* normal() const { return vectors.data(); }
   [[nodiscard]] const T* abnormal() const { return vectors.data() + vectors.extent(1); }
 };
+
+/// From sentences u (N, Dt), encoded by the text tower, the first `normal_count` of the normal state, to
+/// z = act(W_t u) (N, C) and the anchors (2, C), one row per state.
+template <class T>
+void anchors_of_sentences(Context& context, const Adapter<T>& adapter, View<const T, 2> u, index_t normal_count,
+                          View<T, 2> z, View<T, 2> anchors);
+
+/// Backward of anchors_of_sentences, with its u and z, for d_anchors (2, C): adds to the gradient of W_t.
+template <class T>
+struct AnchorsBackward {
+  View<const T, 2> u;  ///< (N, Dt)
+  index_t normal_count;
+  View<const T, 2> z;          ///< (N, C)
+  View<const T, 2> d_anchors;  ///< (2, C)
+};
+template <class T>
+void anchors_backward(Context& context, const Adapter<T>& adapter, const AnchorsBackward<T>& back, Linear<T>& gradient);
+
+/// Sentences of one class as token rows: the first `normal_count` describe the normal state, the others the abnormal.
+struct ClassTokens {
+  std::string name;
+  View<const std::int32_t, 2> tokens;  ///< (N, S)
+  index_t normal_count = 0;
+};
+
+/// z = act(W_t u) per sentence, then the mean direction of each state. `probe` sees the blocks of the first sentence,
+/// "eot" (u) and "adapted" (z).
+template <class T>
+TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, const Adapter<T>& adapter,
+                               const ClassTokens& sentences, const Probe<T>* probe = nullptr);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <algorithm>
+#include <cmath>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -72,8 +109,6 @@ void mean_direction_backward(Context& context, View<const T, 2> z, const T* d, V
 
 }  // namespace detail
 
-/// From sentences u (N, Dt), encoded by the text tower, the first `normal_count` of the normal state, to
-/// z = act(W_t u) (N, C) and the anchors (2, C), one row per state.
 template <class T>
 void anchors_of_sentences(Context& context, const Adapter<T>& adapter, View<const T, 2> u, index_t normal_count,
                           View<T, 2> z, View<T, 2> anchors) {
@@ -82,14 +117,6 @@ void anchors_of_sentences(Context& context, const Adapter<T>& adapter, View<cons
   detail::mean_direction<T>(z.rows(normal_count, z.extent(0)), &anchors(1, 0));
 }
 
-/// Backward of anchors_of_sentences, with its u and z, for d_anchors (2, C): adds to the gradient of W_t.
-template <class T>
-struct AnchorsBackward {
-  View<const T, 2> u;  ///< (N, Dt)
-  index_t normal_count;
-  View<const T, 2> z;          ///< (N, C)
-  View<const T, 2> d_anchors;  ///< (2, C)
-};
 template <class T>
 void anchors_backward(Context& context, const Adapter<T>& adapter, const AnchorsBackward<T>& back,
                       Linear<T>& gradient) {
@@ -106,18 +133,9 @@ void anchors_backward(Context& context, const Adapter<T>& adapter, const Anchors
   linear_backward<T>(context, adapter.text, back.u, d_z, {}, &gradient);  // (1')
 }
 
-/// Sentences of one class as token rows: the first `normal_count` describe the normal state, the others the abnormal.
-struct ClassTokens {
-  std::string name;
-  View<const std::int32_t, 2> tokens;  ///< (N, S)
-  index_t normal_count = 0;
-};
-
-/// z = act(W_t u) per sentence, then the mean direction of each state. `probe` sees the blocks of the first sentence,
-/// "eot" (u) and "adapted" (z).
 template <class T>
 TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, const Adapter<T>& adapter,
-                               const ClassTokens& sentences, const Probe<T>* probe = nullptr) {
+                               const ClassTokens& sentences, const Probe<T>* probe) {
   const index_t count = sentences.tokens.extent(0), embed = adapter.text.outputs(), width = tower.config.width;
   MOECLIP_EXPECT(sentences.normal_count > 0 && sentences.normal_count < count, "anchors of \"", sentences.name,
                  "\" need sentences for both states; ", sentences.normal_count, " of ", count, " are normal");
@@ -134,4 +152,10 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
   return anchors;
 }
 
+MOECLIP_INSTANTIATE(anchors_of_sentences)
+MOECLIP_INSTANTIATE(anchors_backward)
+MOECLIP_INSTANTIATE(anchors_forward)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,13 +3,11 @@
 // The whole method behind one call: a picture in; score, verdict, map and regions out.
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../clip/clip.hpp"
@@ -70,33 +68,10 @@ template <class T>
 class BasicDetector {
  public:
   /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do.
-  static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {}) {
-    DetectorOptions own = options;
-    std::optional<WeightFile> file;  // opened once: training may put a new one in its place
-    if (!adapter.empty()) {
-      file = WeightFile::open(adapter);
-      if (!own.activation) own.activation = trained_activation(*file);
-      if (own.image_size == 0) own.image_size = trained_image_size(*file);
-    }
-    Context context({.threads = options.threads});
-    Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
-    Adapter<T> parts = file ? load_adapter<T>(context, *file, model.config(), options.adapter)
-                            : plain_adapter<T>(context, model.vision(), model.text());
-    return BasicDetector(std::move(model), std::move(parts), own);
-  }
+  static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {});
 
   /// Joins what is already in memory.
-  BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options)
-      : clip_(std::move(clip)), adapter_(std::move(adapter)), options_(options) {
-    const VisionConfig& vision = clip_.config().vision;
-    constexpr index_t kReleasedSize = 518;
-    if (options_.image_size == 0)
-      options_.image_size =
-          adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
-    MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
-                   options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
-    positions_ = resize_positions(clip_.vision().positional_embedding, options_.image_size / vision.patch_size);
-  }
+  BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options);
 
   [[nodiscard]] const Clip<T>& clip() const { return clip_; }
   [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }
@@ -104,68 +79,23 @@ class BasicDetector {
   [[nodiscard]] const Tensor<T>& positions() const { return positions_; }  ///< (1 + g g, D) for the image size
 
   /// This detector with other thresholds, of scores and of pixels of the probability map.
-  [[nodiscard]] BasicDetector with_thresholds(float image, float pixel) && {
-    options_.threshold = image;
-    options_.pixel_threshold = pixel;
-    return std::move(*this);
-  }
+  [[nodiscard]] BasicDetector with_thresholds(float image, float pixel) &&;
 
   /// Anchors of the class called `name` ("metal nut"), made once and kept.
-  [[nodiscard]] TextAnchors<T> anchors(const std::string& name) const {
-    const std::lock_guard lock(cache_->mutex);
-    const auto known = cache_->anchors.find(name);
-    if (known != cache_->anchors.end()) return known->second;
-    return cache_->anchors.emplace(name, anchors(name, make_prompts(name))).first->second;
-  }
+  [[nodiscard]] TextAnchors<T> anchors(const std::string& name) const;
 
   /// Anchors from sentences of one's own; nothing is kept.
-  [[nodiscard]] TextAnchors<T> anchors(const std::string& name, const Prompts& prompts) const {
-    std::vector<std::string> sentences = prompts.normal;
-    sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
-    const Tensor<std::int32_t> tokens = clip_.tokenize(sentences, options_.truncate_prompts);
-    Context context;
-    return anchors_forward<T>(context, clip_.text(), adapter_, {name, tokens.view<2>(), std::ssize(prompts.normal)});
-  }
+  [[nodiscard]] TextAnchors<T> anchors(const std::string& name, const Prompts& prompts) const;
 
   /// Looks at one picture (gray or RGB, any size). This form makes its own Context, threads included.
-  [[nodiscard]] Detection detect(const Image& image, const TextAnchors<T>& anchors) const {
-    Context context;
-    return detect(context, image.view(), anchors);
-  }
-  [[nodiscard]] Detection detect(Context& context, ImageView image, const TextAnchors<T>& anchors) const {
-    Detection result;
-    detect(context, image, anchors, result);
-    return result;
-  }
+  [[nodiscard]] Detection detect(const Image& image, const TextAnchors<T>& anchors) const;
+  [[nodiscard]] Detection detect(Context& context, ImageView image, const TextAnchors<T>& anchors) const;
 
   /// The same into `result`, whose memory is used again: with one context and one result, the second picture of a size
   /// allocates nothing (but for more regions than there ever were). `trace`, unless it is null, gets the intermediates;
   /// the bits of the result are the same.
   void detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
-              DetectionTrace<T>* trace = nullptr) const {
-    MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
-    const index_t size = options_.image_size, patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
-    prepare(image, result);
-    resize_picture(context, image, result.picture);
-
-    Arena::Scope scratch(context.arena());
-    const View<T, 4> pixels(scratch.take<T>(3 * size * size), {1, 3, size, size});
-    normalize<T>(result.picture.view(), Normalization::clip(), pixels.data());
-    const View<T, 3> similarities(scratch.take<T>(maps * 2 * patches), {maps, 2, patches});
-    const View<T, 2> embedding(scratch.take<T>(clip_.config().embed), {1, clip_.config().embed});
-    const auto on_map = [&](index_t map, View<const T, 2> features) {
-      similarities_forward<T>(context, features, anchors, similarities[map]);
-    };
-    FeatureSink<T> sink{on_map, embedding};
-    if (trace != nullptr) sink.saved = &trace->features;
-    features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, sink);
-    if (trace != nullptr) {
-      keep(pixels, trace->pixels);
-      keep(similarities, trace->similarities);
-      keep(embedding, trace->embedding);
-    }
-    judge(context, similarities, class_score<T>(embedding.data(), anchors), result);
-  }
+              DetectionTrace<T>* trace = nullptr) const;
 
  private:
   struct AnchorCache {
@@ -174,17 +104,7 @@ class BasicDetector {
   };
 
   /// Gives `result` the sizes it needs, if it has not got them.
-  void prepare(ImageView image, Detection& result) const {
-    const index_t size = options_.image_size;
-    if (result.picture.width() != size || result.picture.height() != size) result.picture = Image(size, size, 3);
-    if (!(result.map.shape() == Shape{size, size})) result.map = Tensor<float>({size, size});
-    if (options_.makes_both_maps && !(result.reference.shape() == Shape{size, size}))
-      result.reference = Tensor<float>({size, size});
-    result.width = image.width;
-    result.height = image.height;
-    result.map_kind = options_.map;
-    result.threshold = options_.threshold;
-  }
+  void prepare(ImageView image, Detection& result) const;
 
   template <int Rank>
   static void keep(View<T, Rank> values, Tensor<T>& tensor) {
@@ -192,54 +112,13 @@ class BasicDetector {
   }
 
   /// Squeezes the picture to the model's square, as the official code does; gray becomes RGB.
-  static void resize_picture(Context& context, ImageView image, Image& picture) {
-    if (image.channels == 3) return resize_bicubic(context, image, picture.width(), picture.height(), picture.data());
-    Arena::Scope scratch(context.arena());
-    const index_t count = picture.width() * picture.height();
-    auto* gray = scratch.take<std::uint8_t>(count);
-    resize_bicubic(context, image, picture.width(), picture.height(), gray);
-    for (index_t i = 0; i < count; ++i) std::fill_n(picture.data() + 3 * i, 3, gray[i]);
-  }
+  static void resize_picture(Context& context, ImageView image, Image& picture);
 
   /// Throws format if a result is no number: a picture must not pass an inspection because a comparison with NaN fails.
-  static void expect_numbers(View<const T, 3> similarities, T class_value) {
-    bool are_finite = std::isfinite(class_value);
-    for (index_t i = 0; i < similarities.size(); ++i) are_finite = are_finite && std::isfinite(similarities.data()[i]);
-    if (!are_finite)
-      fail(ErrorCode::format,
-           "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
-           "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
-  }
+  static void expect_numbers(View<const T, 3> similarities, T class_value);
 
   /// Map, score, verdict and regions from similarities (M, 2, L) and class score.
-  void judge(Context& context, View<const T, 3> similarities, T class_value, Detection& result) const {
-    const index_t size = options_.image_size;
-    Arena::Scope scratch(context.arena());
-    const View<T, 2> map(scratch.take<T>(size * size), {size, size});
-    probability_map<T>(context, similarities, map);
-    const T largest = *std::max_element(map.data(), map.data() + map.size());
-    expect_numbers(similarities, class_value);
-    result.class_score = static_cast<float>(class_value);
-    result.score = static_cast<float>(image_score<T>(options_.domain, largest, class_value));
-    result.is_anomalous = result.score >= result.threshold;
-    result.pixel_threshold = options_.pixel_threshold.value_or(options_.threshold);
-    if (options_.makes_both_maps) {
-      const View<T, 2> other(scratch.take<T>(size * size), {size, size});
-      reference_map<T>(context, similarities, options_.domain, other);
-      std::transform(other.data(), other.data() + other.size(), result.reference.begin(),
-                     [](T value) { return static_cast<float>(value); });
-    }
-    if (options_.map == MapKind::reference) {
-      reference_map<T>(context, similarities, options_.domain, map);
-      // each of its maps is 1/2 where both anchors are equally near
-      result.pixel_threshold = 0.5f * static_cast<float>(similarities.extent(0));
-    }
-    std::transform(map.data(), map.data() + map.size(), result.map.begin(),
-                   [](T value) { return static_cast<float>(value); });
-    find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
-                        options_.smallest_region, result.regions);
-    for (Region& region : result.regions) region = scaled_region(region, size, result.width, result.height);
-  }
+  void judge(Context& context, View<const T, 3> similarities, T class_value, Detection& result) const;
 
   Clip<T> clip_;
   Adapter<T> adapter_;
@@ -251,3 +130,175 @@ class BasicDetector {
 using Detector = BasicDetector<float>;
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <cmath>
+#include <utility>
+
+#include "../image/normalize.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
+BasicDetector<T> BasicDetector<T>::load(const std::string& clip, const std::string& adapter,
+                                     const DetectorOptions& options) {
+  DetectorOptions own = options;
+  std::optional<WeightFile> file;  // opened once: training may put a new one in its place
+  if (!adapter.empty()) {
+    file = WeightFile::open(adapter);
+    if (!own.activation) own.activation = trained_activation(*file);
+    if (own.image_size == 0) own.image_size = trained_image_size(*file);
+  }
+  Context context({.threads = options.threads});
+  Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
+  Adapter<T> parts = file ? load_adapter<T>(context, *file, model.config(), options.adapter)
+                          : plain_adapter<T>(context, model.vision(), model.text());
+  return BasicDetector(std::move(model), std::move(parts), own);
+}
+
+template <class T>
+BasicDetector<T>::BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options)
+    : clip_(std::move(clip)), adapter_(std::move(adapter)), options_(options) {
+  const VisionConfig& vision = clip_.config().vision;
+  constexpr index_t kReleasedSize = 518;
+  if (options_.image_size == 0)
+    options_.image_size =
+        adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
+  MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
+                 options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
+  positions_ = resize_positions(clip_.vision().positional_embedding, options_.image_size / vision.patch_size);
+}
+
+template <class T>
+BasicDetector<T> BasicDetector<T>::with_thresholds(float image, float pixel) && {
+  options_.threshold = image;
+  options_.pixel_threshold = pixel;
+  return std::move(*this);
+}
+
+template <class T>
+TextAnchors<T> BasicDetector<T>::anchors(const std::string& name) const {
+  const std::lock_guard lock(cache_->mutex);
+  const auto known = cache_->anchors.find(name);
+  if (known != cache_->anchors.end()) return known->second;
+  return cache_->anchors.emplace(name, anchors(name, make_prompts(name))).first->second;
+}
+
+template <class T>
+TextAnchors<T> BasicDetector<T>::anchors(const std::string& name, const Prompts& prompts) const {
+  std::vector<std::string> sentences = prompts.normal;
+  sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
+  const Tensor<std::int32_t> tokens = clip_.tokenize(sentences, options_.truncate_prompts);
+  Context context;
+  return anchors_forward<T>(context, clip_.text(), adapter_, {name, tokens.view<2>(), std::ssize(prompts.normal)});
+}
+
+template <class T>
+Detection BasicDetector<T>::detect(const Image& image, const TextAnchors<T>& anchors) const {
+  Context context;
+  return detect(context, image.view(), anchors);
+}
+
+template <class T>
+Detection BasicDetector<T>::detect(Context& context, ImageView image, const TextAnchors<T>& anchors) const {
+  Detection result;
+  detect(context, image, anchors, result);
+  return result;
+}
+
+template <class T>
+void BasicDetector<T>::detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
+                              DetectionTrace<T>* trace) const {
+  MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
+  const index_t size = options_.image_size, patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
+  prepare(image, result);
+  resize_picture(context, image, result.picture);
+
+  Arena::Scope scratch(context.arena());
+  const View<T, 4> pixels(scratch.take<T>(3 * size * size), {1, 3, size, size});
+  normalize<T>(result.picture.view(), Normalization::clip(), pixels.data());
+  const View<T, 3> similarities(scratch.take<T>(maps * 2 * patches), {maps, 2, patches});
+  const View<T, 2> embedding(scratch.take<T>(clip_.config().embed), {1, clip_.config().embed});
+  const auto on_map = [&](index_t map, View<const T, 2> features) {
+    similarities_forward<T>(context, features, anchors, similarities[map]);
+  };
+  FeatureSink<T> sink{on_map, embedding};
+  if (trace != nullptr) sink.saved = &trace->features;
+  features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, sink);
+  if (trace != nullptr) {
+    keep(pixels, trace->pixels);
+    keep(similarities, trace->similarities);
+    keep(embedding, trace->embedding);
+  }
+  judge(context, similarities, class_score<T>(embedding.data(), anchors), result);
+}
+
+template <class T>
+void BasicDetector<T>::prepare(ImageView image, Detection& result) const {
+  const index_t size = options_.image_size;
+  if (result.picture.width() != size || result.picture.height() != size) result.picture = Image(size, size, 3);
+  if (!(result.map.shape() == Shape{size, size})) result.map = Tensor<float>({size, size});
+  if (options_.makes_both_maps && !(result.reference.shape() == Shape{size, size}))
+    result.reference = Tensor<float>({size, size});
+  result.width = image.width;
+  result.height = image.height;
+  result.map_kind = options_.map;
+  result.threshold = options_.threshold;
+}
+
+template <class T>
+void BasicDetector<T>::resize_picture(Context& context, ImageView image, Image& picture) {
+  if (image.channels == 3) return resize_bicubic(context, image, picture.width(), picture.height(), picture.data());
+  Arena::Scope scratch(context.arena());
+  const index_t count = picture.width() * picture.height();
+  auto* gray = scratch.take<std::uint8_t>(count);
+  resize_bicubic(context, image, picture.width(), picture.height(), gray);
+  for (index_t i = 0; i < count; ++i) std::fill_n(picture.data() + 3 * i, 3, gray[i]);
+}
+
+template <class T>
+void BasicDetector<T>::expect_numbers(View<const T, 3> similarities, T class_value) {
+  bool are_finite = std::isfinite(class_value);
+  for (index_t i = 0; i < similarities.size(); ++i) are_finite = are_finite && std::isfinite(similarities.data()[i]);
+  if (!are_finite)
+    fail(ErrorCode::format,
+         "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
+         "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
+}
+
+template <class T>
+void BasicDetector<T>::judge(Context& context, View<const T, 3> similarities, T class_value, Detection& result) const {
+  const index_t size = options_.image_size;
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> map(scratch.take<T>(size * size), {size, size});
+  probability_map<T>(context, similarities, map);
+  const T largest = *std::max_element(map.data(), map.data() + map.size());
+  expect_numbers(similarities, class_value);
+  result.class_score = static_cast<float>(class_value);
+  result.score = static_cast<float>(image_score<T>(options_.domain, largest, class_value));
+  result.is_anomalous = result.score >= result.threshold;
+  result.pixel_threshold = options_.pixel_threshold.value_or(options_.threshold);
+  if (options_.makes_both_maps) {
+    const View<T, 2> other(scratch.take<T>(size * size), {size, size});
+    reference_map<T>(context, similarities, options_.domain, other);
+    std::transform(other.data(), other.data() + other.size(), result.reference.begin(),
+                   [](T value) { return static_cast<float>(value); });
+  }
+  if (options_.map == MapKind::reference) {
+    reference_map<T>(context, similarities, options_.domain, map);
+    // each of its maps is 1/2 where both anchors are equally near
+    result.pixel_threshold = 0.5f * static_cast<float>(similarities.extent(0));
+  }
+  std::transform(map.data(), map.data() + map.size(), result.map.begin(),
+                 [](T value) { return static_cast<float>(value); });
+  find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
+                      options_.smallest_region, result.regions);
+  for (Region& region : result.regions) region = scaled_region(region, size, result.width, result.height);
+}
+
+MOECLIP_INSTANTIATE_CLASS(BasicDetector)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,12 +3,22 @@
 // The picture for people: what the model saw, the anomaly map over it in colours of one fixed scale, boxes around the
 // regions, and the scale with its labels beside it. The scale never depends on the picture, so two pictures compare.
 
-#include <algorithm>
-#include <string>
-
 #include "../image/colormap.hpp"
 #include "../image/draw.hpp"
 #include "detector.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Overlay in the proportions of the original picture, with colour scale and a line that says score and verdict. RGB;
+/// the picture's longer side takes S pixels of it, or a multiple of that where S is small.
+Image overlay(const Detection& detection);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <algorithm>
+#include <string>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -72,9 +82,7 @@ inline Image colour_scale(const Detection& detection, index_t height, index_t te
 
 }  // namespace detail
 
-/// Overlay in the proportions of the original picture, with colour scale and a line that says score and verdict. RGB;
-/// the picture's longer side takes S pixels of it, or a multiple of that where S is small.
-inline Image overlay(const Detection& detection) {
+MOECLIP_FUNC Image overlay(const Detection& detection) {
   MOECLIP_EXPECT(!detection.picture.empty(), "there is no detection to draw");
   constexpr index_t kReadable = 448;     // pixels below which labels and boxes would be lost
   constexpr index_t kMostElongated = 4;  // a thinner picture is widened, so that there is something to see
@@ -105,3 +113,5 @@ inline Image overlay(const Detection& detection) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

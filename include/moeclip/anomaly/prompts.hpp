@@ -12,6 +12,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+namespace detail {
+std::string fill_in(std::string_view pattern, std::string_view text);
+}  // namespace detail
+
 struct Prompts {
   std::vector<std::string> normal;
   std::vector<std::string> abnormal;
@@ -22,17 +26,26 @@ inline constexpr std::array<std::string_view, 5> kAbnormalStates{"a damaged {}",
                                                                  "a {} with defect", "a {} with damage"};
 inline constexpr std::array<std::string_view, 2> kTemplates{"{}.", "a photo of {}."};
 
+/// 6 normal and 10 abnormal sentences about `name`, a readable noun such as "metal nut".
+Prompts make_prompts(std::string_view name);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
-inline std::string fill_in(std::string_view pattern, std::string_view text) {
+MOECLIP_FUNC std::string fill_in(std::string_view pattern, std::string_view text) {
   const std::size_t place = pattern.find("{}");
   return std::string(pattern.substr(0, place)).append(text).append(pattern.substr(place + 2));
 }
 
 }  // namespace detail
 
-/// 6 normal and 10 abnormal sentences about `name`, a readable noun such as "metal nut".
-inline Prompts make_prompts(std::string_view name) {
+MOECLIP_FUNC Prompts make_prompts(std::string_view name) {
   Prompts prompts;
   const auto add = [&](std::vector<std::string>& sentences, std::string_view state) {
     for (const std::string_view pattern : kTemplates)
@@ -44,3 +57,5 @@ inline Prompts make_prompts(std::string_view name) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -2,8 +2,6 @@
 #pragma once
 // Where in the picture: connected areas of the anomaly map at or above a threshold, eight neighbours each.
 
-#include <algorithm>
-#include <cstdint>
 #include <vector>
 
 #include "../base/context.hpp"
@@ -19,6 +17,23 @@ struct Region {
   float peak = 0;                  ///< largest value
   index_t peak_x = 0, peak_y = 0;  ///< where, the first in raster order
 };
+
+/// Replaces `regions` by those of map (H, W) with at least `smallest` pixels >= threshold, highest peak first (equal
+/// peaks: larger area, then raster order).
+template <class T>
+void find_regions(Context& context, View<const T, 2> map, T threshold, index_t smallest, std::vector<Region>& regions);
+
+/// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
+Region scaled_region(const Region& region, index_t size, index_t width, index_t height);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <algorithm>
+#include <cstdint>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -63,8 +78,6 @@ Region grow_region(View<const T, 2> map, T threshold, index_t seed, std::uint8_t
 
 }  // namespace detail
 
-/// Replaces `regions` by those of map (H, W) with at least `smallest` pixels >= threshold, highest peak first (equal
-/// peaks: larger area, then raster order).
 template <class T>
 void find_regions(Context& context, View<const T, 2> map, T threshold, index_t smallest, std::vector<Region>& regions) {
   const index_t pixels = map.size(), width = map.extent(1);
@@ -85,8 +98,7 @@ void find_regions(Context& context, View<const T, 2> map, T threshold, index_t s
   });
 }
 
-/// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
-inline Region scaled_region(const Region& region, index_t size, index_t width, index_t height) {
+MOECLIP_FUNC Region scaled_region(const Region& region, index_t size, index_t width, index_t height) {
   Region scaled = region;
   const auto right = [&](index_t x) { return (x * width + size - 1) / size; };
   const auto bottom = [&](index_t y) { return (y * height + size - 1) / size; };
@@ -100,4 +112,8 @@ inline Region scaled_region(const Region& region, index_t size, index_t width, i
   return scaled;
 }
 
+MOECLIP_INSTANTIATE(find_regions)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -6,9 +6,6 @@
 //   reference      sum over maps of upsample(blur((s_a + 1 - s_n) / 2))           the released map; no fixed range
 //   probability    mean over maps of softmax(upsample(s_n), upsample(s_a))_a      in [0, 1], needs no other image
 
-#include <algorithm>
-#include <cmath>
-
 #include "../image/blur.hpp"
 #include "../image/upsample.hpp"
 #include "../kernels/elementwise.hpp"
@@ -26,6 +23,46 @@ constexpr GaussianBlur reference_blur(Domain domain) {
 
 /// s (2, L): row 0 normal, row 1 abnormal, for the unit features f (L, C) of one image and map.
 template <class T>
+void similarities_forward(Context& context, View<const T, 2> features, const TextAnchors<T>& anchors, View<T, 2> s);
+
+/// Backward of similarities_forward for d_s (2, L): d_features (L, C), contiguous, is overwritten, d_anchors (2, C) is
+/// added to (SIM-1').
+template <class T>
+void similarities_backward(Context& context, View<const T, 2> features, const TextAnchors<T>& anchors,
+                           View<const T, 2> d_s, View<T, 2> d_features, View<T, 2> d_anchors);
+
+/// a = (s_a + 1 - s_n) / 2 on the grid, from s (2, L); not a probability.
+template <class T>
+void raw_map(View<const T, 2> s, T* a);
+
+/// The reference map (S, S) of one image from its similarities s (M, 2, g * g). Upsampling is linear, so the blurred
+/// maps are added on the grid and upsampled once.
+template <class T>
+void reference_map(Context& context, View<const T, 3> s, Domain domain, View<T, 2> map);
+
+/// The probability map (S, S) of one image from its similarities s (M, 2, g * g). A softmax over two is a sigmoid of
+/// their difference.
+template <class T>
+void probability_map(Context& context, View<const T, 3> s, View<T, 2> map);
+
+/// How abnormal the image as a whole is: (d . T_abnormal + 1) / 2, in [0, 1] for |d| <= 1. d (C).
+template <class T>
+T class_score(const T* embedding, const TextAnchors<T>& anchors);
+
+/// Image score from the largest pixel and the class score: industrial pictures use both halves, medical the pixel.
+template <class T>
+T image_score(Domain domain, T largest_pixel, T class_value);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <algorithm>
+#include <cmath>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
 void similarities_forward(Context& context, View<const T, 2> features, const TextAnchors<T>& anchors, View<T, 2> s) {
   const index_t patches = features.extent(0), embed = features.extent(1);
   MOECLIP_EXPECT(anchors.vectors.extent(1) == embed && s.extent(0) == 2 && s.extent(1) == patches, "anchors of width ",
@@ -39,8 +76,6 @@ void similarities_forward(Context& context, View<const T, 2> features, const Tex
     for (index_t side = 0; side < 2; ++side) s(side, i) = anchors.similarity_scale * pairs[2 * i + side];
 }
 
-/// Backward of similarities_forward for d_s (2, L): d_features (L, C), contiguous, is overwritten, d_anchors (2, C) is
-/// added to (SIM-1').
 template <class T>
 void similarities_backward(Context& context, View<const T, 2> features, const TextAnchors<T>& anchors,
                            View<const T, 2> d_s, View<T, 2> d_features, View<T, 2> d_anchors) {
@@ -58,14 +93,11 @@ void similarities_backward(Context& context, View<const T, 2> features, const Te
                    d_anchors.data(), embed, add);
 }
 
-/// a = (s_a + 1 - s_n) / 2 on the grid, from s (2, L); not a probability.
 template <class T>
 void raw_map(View<const T, 2> s, T* a) {
   for (index_t i = 0; i < s.extent(1); ++i) a[i] = (s(1, i) + T(1) - s(0, i)) / T(2);
 }
 
-/// The reference map (S, S) of one image from its similarities s (M, 2, g * g). Upsampling is linear, so the blurred
-/// maps are added on the grid and upsampled once.
 template <class T>
 void reference_map(Context& context, View<const T, 3> s, Domain domain, View<T, 2> map) {
   const index_t patches = s.extent(2);
@@ -84,8 +116,6 @@ void reference_map(Context& context, View<const T, 3> s, Domain domain, View<T, 
   upsample_bilinear<T>(sum, map);
 }
 
-/// The probability map (S, S) of one image from its similarities s (M, 2, g * g). A softmax over two is a sigmoid of
-/// their difference.
 template <class T>
 void probability_map(Context& context, View<const T, 3> s, View<T, 2> map) {
   const index_t maps = s.extent(0), patches = s.extent(2), pixels = map.size();
@@ -110,7 +140,6 @@ void probability_map(Context& context, View<const T, 3> s, View<T, 2> map) {
   });
 }
 
-/// How abnormal the image as a whole is: (d . T_abnormal + 1) / 2, in [0, 1] for |d| <= 1. d (C).
 template <class T>
 T class_score(const T* embedding, const TextAnchors<T>& anchors) {
   T dot = 0;
@@ -118,10 +147,19 @@ T class_score(const T* embedding, const TextAnchors<T>& anchors) {
   return (dot + T(1)) / T(2);
 }
 
-/// Image score from the largest pixel and the class score: industrial pictures use both halves, medical the pixel.
 template <class T>
 T image_score(Domain domain, T largest_pixel, T class_value) {
   return domain == Domain::industrial ? T(0.5) * largest_pixel + T(0.5) * class_value : largest_pixel;
 }
 
+MOECLIP_INSTANTIATE(similarities_forward)
+MOECLIP_INSTANTIATE(similarities_backward)
+MOECLIP_INSTANTIATE(raw_map)
+MOECLIP_INSTANTIATE(reference_map)
+MOECLIP_INSTANTIATE(probability_map)
+MOECLIP_INSTANTIATE(class_score)
+MOECLIP_INSTANTIATE(image_score)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

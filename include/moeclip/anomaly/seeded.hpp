@@ -3,16 +3,27 @@
 // A whole detector of random weights from a seed, for trying the machinery where no weights are at hand: it runs, it is
 // the same everywhere, and its verdicts mean nothing.
 
-#include <cmath>
-#include <string>
-
 #include "../moe/fofs.hpp"
 #include "detector.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// A CLIP that takes the standard vocabulary and is over in a moment.
-inline ClipConfig seeded_config() {
+ClipConfig seeded_config();
+
+/// The detector of `seed`. `vocabulary` as in ClipOptions.
+Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& options = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <cmath>
+#include <string>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC ClipConfig seeded_config() {
   return {{224, 14, 128, 4, 2, 512}, {77, 49408, 128, 2, 2, 512}, 96, kernels::Activation::gelu};
 }
 
@@ -32,8 +43,7 @@ void draw_parameters(Object& object, std::uint64_t seed, const std::string& pref
 
 }  // namespace detail
 
-/// The detector of `seed`. `vocabulary` as in ClipOptions.
-inline Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& options = {}) {
+MOECLIP_FUNC Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& options) {
   const ClipConfig config = seeded_config();
   VisionTower<float> vision(config.vision, config.embed, config.activation);
   TextTower<float> text(config.text, config.embed, config.activation);
@@ -52,3 +62,5 @@ inline Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& 
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -6,17 +6,14 @@
 //
 // And a thread of its own for work that goes on while the caller does something else: reading the next pictures.
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
-#include <utility>
 #include <vector>
 
-#include "error.hpp"
 #include "function_ref.hpp"
 #include "types.hpp"
 
@@ -27,19 +24,9 @@ class ThreadPool {
   using Task = function_ref<void(index_t task, int worker)>;
 
   /// `threads` workers, the calling thread included; 0 means one per core.
-  explicit ThreadPool(int threads = 0) {
-    MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
-    if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    threads_.reserve(static_cast<std::size_t>(threads - 1));
-    for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
-  }
+  explicit ThreadPool(int threads = 0);
 
-  ~ThreadPool() {
-    stop_.store(true, std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-    for (auto& thread : threads_) thread.join();
-  }
+  ~ThreadPool();
 
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -49,57 +36,14 @@ class ThreadPool {
 
   /// Runs task(i, worker) for every i in [0, tasks) and returns when all are done; worker is in [0, size()). The first
   /// exception of a task is rethrown here, after the others have stopped. One call at a time; a task must not call run.
-  void run(index_t tasks, Task task) {
-    if (tasks <= 0) return;
-    if (threads_.empty() || tasks == 1) {
-      for (index_t i = 0; i < tasks; ++i) task(i, 0);
-      return;
-    }
-    task_ = &task;
-    tasks_ = tasks;
-    next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-    work(0);
-    for (int busy = busy_.load(std::memory_order_acquire); busy != 0; busy = busy_.load(std::memory_order_acquire))
-      busy_.wait(busy, std::memory_order_acquire);
-#if MOECLIP_HAS_EXCEPTIONS
-    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-#endif
-  }
+  void run(index_t tasks, Task task);
 
  private:
-  void serve(int worker) {
-    std::uint32_t seen = 0;
-    while (true) {
-      generation_.wait(seen, std::memory_order_acquire);
-      seen = generation_.load(std::memory_order_acquire);
-      if (stop_.load(std::memory_order_relaxed)) return;
-      work(worker);
-      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
-    }
-  }
+  void serve(int worker);
 
-  void work(int worker) {
-#if MOECLIP_HAS_EXCEPTIONS
-    try {
-      drain(worker);
-    } catch (...) {
-      next_.store(tasks_, std::memory_order_relaxed);  // the others stop at their next task
-      const std::lock_guard lock(error_mutex_);
-      if (!error_) error_ = std::current_exception();
-    }
-#else
-    drain(worker);
-#endif
-  }
+  void work(int worker);
 
-  void drain(int worker) {
-    for (index_t i = next_.fetch_add(1, std::memory_order_relaxed); i < tasks_;
-         i = next_.fetch_add(1, std::memory_order_relaxed))
-      (*task_)(i, worker);
-  }
+  void drain(int worker);
 
   std::vector<std::thread> threads_;
   const Task* task_ = nullptr;
@@ -123,61 +67,25 @@ class BackgroundWorker {
   BackgroundWorker() : thread_([this] { serve(); }) {}
 
   /// Lets a running task finish; its exception, if nobody waited for it, is dropped.
-  ~BackgroundWorker() {
-    join_task();
-    task_.reset();
-    state_.store(State::stopping, std::memory_order_release);
-    state_.notify_all();
-    thread_.join();
-  }
+  ~BackgroundWorker();
 
   BackgroundWorker(const BackgroundWorker&) = delete;
   BackgroundWorker& operator=(const BackgroundWorker&) = delete;
 
   /// Begins `task`, which must live until wait() returns. The one before must have been waited for.
-  void start(Task task) {
-    MOECLIP_EXPECT(state_.load(std::memory_order_acquire) == State::idle && !task_,
-                   "a background worker was given a task before the last one was waited for");
-    task_.emplace(task);
-    state_.store(State::busy, std::memory_order_release);
-    state_.notify_all();
-  }
+  void start(Task task);
 
   /// Returns when the task is done, at once if there is none. Rethrows its exception.
-  void wait() {
-    join_task();
-    task_.reset();
-#if MOECLIP_HAS_EXCEPTIONS
-    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-#endif
-  }
+  void wait();
 
  private:
   enum class State : int { idle, busy, stopping };
 
   void join_task() const { state_.wait(State::busy, std::memory_order_acquire); }
 
-  void serve() {
-    while (true) {
-      state_.wait(State::idle, std::memory_order_acquire);
-      if (state_.load(std::memory_order_acquire) == State::stopping) return;
-      run();
-      state_.store(State::idle, std::memory_order_release);
-      state_.notify_all();
-    }
-  }
+  void serve();
 
-  void run() {
-#if MOECLIP_HAS_EXCEPTIONS
-    try {
-      (*task_)();
-    } catch (...) {
-      error_ = std::current_exception();
-    }
-#else
-    (*task_)();
-#endif
-  }
+  void run();
 
   std::optional<Task> task_;
   std::atomic<State> state_{State::idle};
@@ -188,3 +96,126 @@ class BackgroundWorker {
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_BASE)
+
+#include <algorithm>
+#include <utility>
+#include "error.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC ThreadPool::ThreadPool(int threads) {
+  MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
+  if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  threads_.reserve(static_cast<std::size_t>(threads - 1));
+  for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+}
+
+MOECLIP_FUNC ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+MOECLIP_FUNC void ThreadPool::run(index_t tasks, Task task) {
+  if (tasks <= 0) return;
+  if (threads_.empty() || tasks == 1) {
+    for (index_t i = 0; i < tasks; ++i) task(i, 0);
+    return;
+  }
+  task_ = &task;
+  tasks_ = tasks;
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  work(0);
+  for (int busy = busy_.load(std::memory_order_acquire); busy != 0; busy = busy_.load(std::memory_order_acquire))
+    busy_.wait(busy, std::memory_order_acquire);
+#if MOECLIP_HAS_EXCEPTIONS
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+#endif
+}
+
+MOECLIP_FUNC void ThreadPool::serve(int worker) {
+  std::uint32_t seen = 0;
+  while (true) {
+    generation_.wait(seen, std::memory_order_acquire);
+    seen = generation_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_relaxed)) return;
+    work(worker);
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+  }
+}
+
+MOECLIP_FUNC void ThreadPool::work(int worker) {
+#if MOECLIP_HAS_EXCEPTIONS
+  try {
+    drain(worker);
+  } catch (...) {
+    next_.store(tasks_, std::memory_order_relaxed);  // the others stop at their next task
+    const std::lock_guard lock(error_mutex_);
+    if (!error_) error_ = std::current_exception();
+  }
+#else
+  drain(worker);
+#endif
+}
+
+MOECLIP_FUNC void ThreadPool::drain(int worker) {
+  for (index_t i = next_.fetch_add(1, std::memory_order_relaxed); i < tasks_;
+       i = next_.fetch_add(1, std::memory_order_relaxed))
+    (*task_)(i, worker);
+}
+
+MOECLIP_FUNC BackgroundWorker::~BackgroundWorker() {
+  join_task();
+  task_.reset();
+  state_.store(State::stopping, std::memory_order_release);
+  state_.notify_all();
+  thread_.join();
+}
+
+MOECLIP_FUNC void BackgroundWorker::start(Task task) {
+  MOECLIP_EXPECT(state_.load(std::memory_order_acquire) == State::idle && !task_,
+                 "a background worker was given a task before the last one was waited for");
+  task_.emplace(task);
+  state_.store(State::busy, std::memory_order_release);
+  state_.notify_all();
+}
+
+MOECLIP_FUNC void BackgroundWorker::wait() {
+  join_task();
+  task_.reset();
+#if MOECLIP_HAS_EXCEPTIONS
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+#endif
+}
+
+MOECLIP_FUNC void BackgroundWorker::serve() {
+  while (true) {
+    state_.wait(State::idle, std::memory_order_acquire);
+    if (state_.load(std::memory_order_acquire) == State::stopping) return;
+    run();
+    state_.store(State::idle, std::memory_order_release);
+    state_.notify_all();
+  }
+}
+
+MOECLIP_FUNC void BackgroundWorker::run() {
+#if MOECLIP_HAS_EXCEPTIONS
+  try {
+    (*task_)();
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+#else
+  (*task_)();
+#endif
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

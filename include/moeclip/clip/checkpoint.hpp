@@ -4,14 +4,7 @@
 // (io/weights.hpp). Sizes come from the tensors; heads and activation from the file's metadata, the configuration
 // beside it, or the published model of these sizes.
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <optional>
-#include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "../io/weights.hpp"
 #include "clip_metadata.hpp"
@@ -20,6 +13,19 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+namespace detail {
+
+template <class T>
+Tensor<T> transpose(const Tensor<T>& matrix) {
+  const index_t rows = matrix.extent(0), columns = matrix.extent(1);
+  auto result = Tensor<T>::uninitialised({columns, rows});
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) result[j * rows + i] = matrix[i * columns + j];
+  return result;
+}
+
+}  // namespace detail
+
 /// An opened weight file that holds a CLIP. Nothing but its index has been read.
 struct ClipFile {
   WeightFile file;
@@ -27,6 +33,48 @@ struct ClipFile {
   ClipConfig config;
   std::string activation_source;  ///< where config.activation comes from, for people
 };
+
+/// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP.
+ClipFile recognise_clip(WeightFile file);
+
+/// Opens the CLIP at `path`: a file, the index of a sharded model or a model folder. Throws io, format, unsupported or
+/// limit for files that cannot be read, otherwise as recognise_clip.
+ClipFile open_clip(const std::string& path);
+
+namespace detail {
+/// Whether a tensor may stay in the pages of its mapped file.
+enum class ReadMode { borrow, copy };
+}  // namespace detail
+
+/// Reads the canonical tensor `name` with shape `wanted`, whatever the file calls it and however it stores it.
+template <class T>
+Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
+                           detail::ReadMode mode = detail::ReadMode::borrow);
+
+/// The image tower of `clip`, packed for inference.
+template <class T>
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation);
+
+/// The text tower of `clip`, packed for inference.
+template <class T>
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation);
+
+/// exp(logit_scale), what CLIP multiplies cosines with; 100 in OpenAI's models.
+double read_logit_scale(const ClipFile& clip);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -186,8 +234,7 @@ inline void complete_config(ClipFile& clip) {
 
 }  // namespace detail
 
-/// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP.
-inline ClipFile recognise_clip(WeightFile file) {
+MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) {
   ClipFile clip{std::move(file), {}, {}, {}};
   clip.naming = detail::recognise_naming(clip.file);
   clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
@@ -196,14 +243,11 @@ inline ClipFile recognise_clip(WeightFile file) {
   return clip;
 }
 
-/// Opens the CLIP at `path`: a file, the index of a sharded model or a model folder. Throws io, format, unsupported or
-/// limit for files that cannot be read, otherwise as recognise_clip.
-inline ClipFile open_clip(const std::string& path) { return recognise_clip(WeightFile::open(path)); }
+MOECLIP_FUNC ClipFile open_clip(const std::string& path) { return recognise_clip(WeightFile::open(path)); }
 
 namespace detail {
 
 /// Whether a tensor may live in the pages of the mapped file. What is packed next is copied, so that those pages go.
-enum class ReadMode { borrow, copy };
 
 /// Reads one stored tensor and gives it the wanted shape; extents of 1 may differ, and a kernel (D, 3, p, p) is the
 /// matrix (D, 3 p p).
@@ -225,15 +269,6 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
   return tensor;
 }
 
-template <class T>
-Tensor<T> transpose(const Tensor<T>& matrix) {
-  const index_t rows = matrix.extent(0), columns = matrix.extent(1);
-  auto result = Tensor<T>::uninitialised({columns, rows});
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) result[j * rows + i] = matrix[i * columns + j];
-  return result;
-}
-
 /// Three equal parts stacked along the first axis.
 template <class T>
 Tensor<T> read_stacked(const WeightFile& file, const std::vector<std::string>& names, const Shape& wanted) {
@@ -249,10 +284,8 @@ Tensor<T> read_stacked(const WeightFile& file, const std::vector<std::string>& n
 
 }  // namespace detail
 
-/// Reads the canonical tensor `name` with shape `wanted`, whatever the file calls it and however it stores it.
 template <class T>
-Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
-                           detail::ReadMode mode = detail::ReadMode::borrow) {
+Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted, detail::ReadMode mode) {
   ClipTensorSource source = clip_tensor_source(clip.naming, name);
   if (name == "text_projection" && clip.file.find(source.names[0]) == nullptr &&
       clip.file.find(source.names[0] + ".weight") != nullptr) {  // open_clip can make it a linear layer
@@ -288,7 +321,6 @@ void read_blocks(Context& context, const ClipFile& clip, const std::string& pref
 
 }  // namespace detail
 
-/// The image tower of `clip`, packed for inference.
 template <class T>
 VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation) {
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
@@ -300,7 +332,6 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
   return tower;
 }
 
-/// The text tower of `clip`, packed for inference.
 template <class T>
 TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation) {
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
@@ -311,9 +342,14 @@ TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activati
   return tower;
 }
 
-/// exp(logit_scale), what CLIP multiplies cosines with; 100 in OpenAI's models.
-inline double read_logit_scale(const ClipFile& clip) {
+MOECLIP_FUNC double read_logit_scale(const ClipFile& clip) {
   return std::exp(static_cast<double>(read_clip_tensor<float>(clip, "logit_scale", {})[0]));
 }
 
+MOECLIP_INSTANTIATE(read_clip_tensor)
+MOECLIP_INSTANTIATE(load_vision)
+MOECLIP_INSTANTIATE(load_text)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,10 +3,8 @@
 // A whole CLIP, loaded and packed: pictures and sentences to vectors of one space.
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "checkpoint.hpp"
@@ -27,23 +25,10 @@ class Clip {
  public:
   /// Loads the CLIP at `path`: OpenAI's .pt, open_clip's or Hugging Face's weights, or a folder of them. Throws Error
   /// as open_clip does. A missing tokenizer is an error only when it is needed.
-  static Clip load(const std::string& path, const ClipOptions& options = {}) {
-    Context context({.threads = options.threads});
-    const ClipFile file = open_clip(path);
-    ClipConfig config = file.config;
-    config.activation = options.activation.value_or(config.activation);
-    VisionTower<T> vision = load_vision<T>(context, file, config.activation);
-    TextTower<T> text = load_text<T>(context, file, config.activation);
-    Clip clip(config, std::move(vision), std::move(text),
-              options.vocabulary.empty() ? own_vocabulary(file, path) : options.vocabulary);
-    clip.logit_scale_ = read_logit_scale(file);
-    clip.has_own_merges_ = options.vocabulary.empty() && find_metadata(file.file.metadata(), kMergesKey) != nullptr;
-    return clip;
-  }
+  static Clip load(const std::string& path, const ClipOptions& options = {});
 
   /// Joins towers that are already in memory.
-  Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary = {})
-      : config_(config), vision_(std::move(vision)), text_(std::move(text)), vocabulary_(std::move(vocabulary)) {}
+  Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary = {});
 
   [[nodiscard]] const ClipConfig& config() const { return config_; }
   [[nodiscard]] const VisionTower<T>& vision() const { return vision_; }
@@ -51,60 +36,19 @@ class Clip {
   [[nodiscard]] double logit_scale() const { return logit_scale_; }
 
   /// Opened when it is first asked for. Throws missing, with the places where it was looked for, if there is none.
-  [[nodiscard]] const Tokenizer& tokenizer() const {
-    std::call_once(lazy_->once, [this] {
-      lazy_->tokenizer.emplace(has_own_merges_
-                                   ? Tokenizer(detail::read_inner_vocabulary(vocabulary_))
-                                   : Tokenizer::open(vocabulary_.empty() ? find_vocabulary() : vocabulary_));
-    });
-    return *lazy_->tokenizer;
-  }
+  [[nodiscard]] const Tokenizer& tokenizer() const;
 
   /// Unit vector (C) of a picture.
-  [[nodiscard]] Tensor<T> encode_image(const Image& image) const {
-    Context context;
-    return encode_image(context, image.view());
-  }
-  [[nodiscard]] Tensor<T> encode_image(Context& context, ImageView image) const {
-    const index_t size = config_.vision.image_size;
-    Tensor<T> pixels({1, 3, size, size}), vector({config_.embed});
-    preprocess_clip<T>(context, image, size, pixels.data());
-    const View<T, 2> out(vector.data(), {1, config_.embed});
-    encode_image_forward<T>(context, vision_, std::as_const(pixels).template view<4>(), vision_.positional_embedding,
-                            out);
-    kernels::normalize_rows<T>(context, 1, config_.embed, vector.data(), config_.embed, T(1e-12));
-    return vector;
-  }
+  [[nodiscard]] Tensor<T> encode_image(const Image& image) const;
+  [[nodiscard]] Tensor<T> encode_image(Context& context, ImageView image) const;
 
   /// Unit vectors (N, C) of sentences.
-  [[nodiscard]] Tensor<T> encode_text(const std::vector<std::string>& sentences) const {
-    Context context;
-    return encode_text(context, sentences);
-  }
-  [[nodiscard]] Tensor<T> encode_text(Context& context, const std::vector<std::string>& sentences) const {
-    const Tensor<std::int32_t> tokens = tokenize(sentences);
-    Tensor<T> vectors({std::ssize(sentences), config_.embed});
-    encode_text_forward<T>(context, text_, tokens.view<2>(), vectors.template view<2>());
-    kernels::normalize_rows<T>(context, vectors.extent(0), config_.embed, vectors.data(), config_.embed, T(1e-12));
-    return vectors;
-  }
+  [[nodiscard]] Tensor<T> encode_text(const std::vector<std::string>& sentences) const;
+  [[nodiscard]] Tensor<T> encode_text(Context& context, const std::vector<std::string>& sentences) const;
 
   /// Token rows (N, S) of sentences. Throws mismatch if the tokenizer is not this model's, and limit for a sentence
   /// that does not fit, unless it may be truncated.
-  [[nodiscard]] Tensor<std::int32_t> tokenize(const std::vector<std::string>& sentences, bool truncate = false) const {
-    if (tokenizer().vocabulary_size() != config_.text.vocabulary)
-      fail(ErrorCode::mismatch,
-           concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
-                  config_.text.vocabulary, "; give the model's own vocabulary"));
-    const index_t length = config_.text.context_length;
-    Tensor<std::int32_t> tokens({std::ssize(sentences), length});
-    index_t row = 0;
-    for (const std::string& sentence : sentences) {
-      const auto ids = tokenizer().encode_padded(sentence, length, truncate);
-      std::ranges::copy(ids, tokens.data() + length * row++);
-    }
-    return tokens;
-  }
+  [[nodiscard]] Tensor<std::int32_t> tokenize(const std::vector<std::string>& sentences, bool truncate = false) const;
 
  private:
   struct LazyTokenizer {
@@ -113,13 +57,7 @@ class Clip {
   };
 
   /// The tokenizer inside the weights, or in their folder, or "".
-  static std::string own_vocabulary(const ClipFile& file, const std::string& weights) {
-    if (find_metadata(file.file.metadata(), kMergesKey) != nullptr) return file.file.path();
-    const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
-    for (const char* name : {"tokenizer.json", "vocab.json"})
-      if (std::string path = join_path(folder, name); file_exists(path)) return path;
-    return {};
-  }
+  static std::string own_vocabulary(const ClipFile& file, const std::string& weights);
 
   ClipConfig config_;
   VisionTower<T> vision_;
@@ -131,3 +69,102 @@ class Clip {
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <mutex>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
+Clip<T> Clip<T>::load(const std::string& path, const ClipOptions& options) {
+  Context context({.threads = options.threads});
+  const ClipFile file = open_clip(path);
+  ClipConfig config = file.config;
+  config.activation = options.activation.value_or(config.activation);
+  VisionTower<T> vision = load_vision<T>(context, file, config.activation);
+  TextTower<T> text = load_text<T>(context, file, config.activation);
+  Clip clip(config, std::move(vision), std::move(text),
+            options.vocabulary.empty() ? own_vocabulary(file, path) : options.vocabulary);
+  clip.logit_scale_ = read_logit_scale(file);
+  clip.has_own_merges_ = options.vocabulary.empty() && find_metadata(file.file.metadata(), kMergesKey) != nullptr;
+  return clip;
+}
+
+template <class T>
+Clip<T>::Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary)
+    : config_(config), vision_(std::move(vision)), text_(std::move(text)), vocabulary_(std::move(vocabulary)) {}
+
+template <class T>
+const Tokenizer& Clip<T>::tokenizer() const {
+  std::call_once(lazy_->once, [this] {
+    lazy_->tokenizer.emplace(has_own_merges_ ? Tokenizer(detail::read_inner_vocabulary(vocabulary_))
+                                             : Tokenizer::open(vocabulary_.empty() ? find_vocabulary() : vocabulary_));
+  });
+  return *lazy_->tokenizer;
+}
+
+template <class T>
+Tensor<T> Clip<T>::encode_image(const Image& image) const {
+  Context context;
+  return encode_image(context, image.view());
+}
+
+template <class T>
+Tensor<T> Clip<T>::encode_image(Context& context, ImageView image) const {
+  const index_t size = config_.vision.image_size;
+  Tensor<T> pixels({1, 3, size, size}), vector({config_.embed});
+  preprocess_clip<T>(context, image, size, pixels.data());
+  const View<T, 2> out(vector.data(), {1, config_.embed});
+  encode_image_forward<T>(context, vision_, std::as_const(pixels).template view<4>(), vision_.positional_embedding,
+                          out);
+  kernels::normalize_rows<T>(context, 1, config_.embed, vector.data(), config_.embed, T(1e-12));
+  return vector;
+}
+
+template <class T>
+Tensor<T> Clip<T>::encode_text(const std::vector<std::string>& sentences) const {
+  Context context;
+  return encode_text(context, sentences);
+}
+
+template <class T>
+Tensor<T> Clip<T>::encode_text(Context& context, const std::vector<std::string>& sentences) const {
+  const Tensor<std::int32_t> tokens = tokenize(sentences);
+  Tensor<T> vectors({std::ssize(sentences), config_.embed});
+  encode_text_forward<T>(context, text_, tokens.view<2>(), vectors.template view<2>());
+  kernels::normalize_rows<T>(context, vectors.extent(0), config_.embed, vectors.data(), config_.embed, T(1e-12));
+  return vectors;
+}
+
+template <class T>
+Tensor<std::int32_t> Clip<T>::tokenize(const std::vector<std::string>& sentences, bool truncate) const {
+  if (tokenizer().vocabulary_size() != config_.text.vocabulary)
+    fail(ErrorCode::mismatch,
+         concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
+                config_.text.vocabulary, "; give the model's own vocabulary"));
+  const index_t length = config_.text.context_length;
+  Tensor<std::int32_t> tokens({std::ssize(sentences), length});
+  index_t row = 0;
+  for (const std::string& sentence : sentences) {
+    const auto ids = tokenizer().encode_padded(sentence, length, truncate);
+    std::ranges::copy(ids, tokens.data() + length * row++);
+  }
+  return tokens;
+}
+
+template <class T>
+std::string Clip<T>::own_vocabulary(const ClipFile& file, const std::string& weights) {
+  if (find_metadata(file.file.metadata(), kMergesKey) != nullptr) return file.file.path();
+  const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
+  for (const char* name : {"tokenizer.json", "vocab.json"})
+    if (std::string path = join_path(folder, name); file_exists(path)) return path;
+  return {};
+}
+
+MOECLIP_INSTANTIATE_CLASS(Clip)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,7 +3,6 @@
 // What a CLIP saved by this library (save.hpp) says about itself in the __metadata__ of its safetensors file: all that
 // tensors cannot, so that nothing needs to lie beside it.
 
-#include <charconv>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,21 +22,35 @@ inline constexpr std::string_view kMergesKey = "moeclip.merges";  // the tokeniz
 using Metadata = std::span<const std::pair<std::string, std::string>>;
 
 /// The text of `key`, or null.
-inline const std::string* find_metadata(Metadata metadata, std::string_view key) {
+const std::string* find_metadata(Metadata metadata, std::string_view key);
+
+/// What is written for `config`.
+std::vector<std::pair<std::string, std::string>> clip_metadata(const ClipConfig& config);
+
+/// Reads it back, if it is there; `path` is for messages. Throws format for values that make no sense.
+std::optional<ClipSidecar> read_clip_metadata(Metadata metadata, const std::string& path);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <charconv>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC const std::string* find_metadata(Metadata metadata, std::string_view key) {
   for (const auto& [name, text] : metadata)
     if (name == key) return &text;
   return nullptr;
 }
 
-/// What is written for `config`.
-inline std::vector<std::pair<std::string, std::string>> clip_metadata(const ClipConfig& config) {
+MOECLIP_FUNC std::vector<std::pair<std::string, std::string>> clip_metadata(const ClipConfig& config) {
   return {{std::string(kActivationKey), kernels::to_string(config.activation)},
           {std::string(kVisionHeadsKey), concat(config.vision.heads)},
           {std::string(kTextHeadsKey), concat(config.text.heads)}};
 }
 
-/// Reads it back, if it is there; `path` is for messages. Throws format for values that make no sense.
-inline std::optional<ClipSidecar> read_clip_metadata(Metadata metadata, const std::string& path) {
+MOECLIP_FUNC std::optional<ClipSidecar> read_clip_metadata(Metadata metadata, const std::string& path) {
   const std::string* activation = find_metadata(metadata, kActivationKey);
   if (activation == nullptr) return std::nullopt;
   const auto count = [&](std::string_view key) -> std::optional<index_t> {
@@ -62,3 +75,5 @@ inline std::optional<ClipSidecar> read_clip_metadata(Metadata metadata, const st
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,11 +3,6 @@
 // A CLIP as plain numbers that can be trained and saved: both towers, not packed, and the logit scale. A gradient is
 // another one of the same sizes.
 
-#include <cmath>
-#include <string>
-#include <string_view>
-
-#include "../nn/initialize.hpp"
 #include "text.hpp"
 #include "vision.hpp"
 
@@ -35,6 +30,23 @@ struct ClipWeights {
   }
 };
 
+/// Draws all weights as CLIP does before training (openai/CLIP, model.py, initialize_parameters; both towers alike):
+/// normal numbers by the rules above, norms 1 and 0, biases 0, patch kernel uniform within 1 / sqrt(3 p p), scale
+/// 1 / 0.07. Each tensor depends on the seed and its name only.
+template <class T>
+void initialize_clip(ClipWeights<T>& clip, std::uint64_t seed);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <cmath>
+#include <string>
+#include <string_view>
+#include "../nn/initialize.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 /// Standard deviation with which CLIP draws the matrix `name` of a tower (INI-1 in this folder's README), 0 for none.
@@ -53,9 +65,6 @@ inline double initial_deviation(std::string_view name, index_t width, index_t la
 
 }  // namespace detail
 
-/// Draws all weights as CLIP does before training (openai/CLIP, model.py, initialize_parameters; both towers alike):
-/// normal numbers by the rules above, norms 1 and 0, biases 0, patch kernel uniform within 1 / sqrt(3 p p), scale
-/// 1 / 0.07. Each tensor depends on the seed and its name only.
 template <class T>
 void initialize_clip(ClipWeights<T>& clip, std::uint64_t seed) {
   visit_parameters(clip, "", [&](const std::string& name, Tensor<T>& tensor) {
@@ -75,4 +84,8 @@ void initialize_clip(ClipWeights<T>& clip, std::uint64_t seed) {
   clip.logit_scale[0] = static_cast<T>(std::log(1 / 0.07));
 }
 
+MOECLIP_INSTANTIATE(initialize_clip)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

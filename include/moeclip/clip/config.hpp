@@ -5,7 +5,6 @@
 #include <array>
 #include <string_view>
 
-#include "../base/types.hpp"
 #include "../kernels/activation.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -59,7 +58,20 @@ struct ClipPreset {
 };
 
 /// The published sizes. OpenAI's four use QuickGELU; H/14 (LAION) uses GELU.
-inline std::array<ClipPreset, 5> clip_presets() {
+std::array<ClipPreset, 5> clip_presets();
+
+/// Name of the published model with these sizes (activation aside), or "custom".
+std::string_view preset_name(const ClipConfig& config);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include "../base/types.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::array<ClipPreset, 5> clip_presets() {
   using kernels::Activation;
   const TextConfig text512{77, 49408, 512, 12, 8, 2048}, text768{77, 49408, 768, 12, 12, 3072};
   return {{
@@ -71,8 +83,7 @@ inline std::array<ClipPreset, 5> clip_presets() {
   }};
 }
 
-/// Name of the published model with these sizes (activation aside), or "custom".
-inline std::string_view preset_name(const ClipConfig& config) {
+MOECLIP_FUNC std::string_view preset_name(const ClipConfig& config) {
   for (const ClipPreset& preset : clip_presets())
     if (preset.config.vision == config.vision && preset.config.text == config.text &&
         preset.config.embed == config.embed)
@@ -81,3 +92,5 @@ inline std::string_view preset_name(const ClipConfig& config) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

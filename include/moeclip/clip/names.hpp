@@ -4,12 +4,10 @@
 // finds them in open_clip's files (prefixes "module.", "state_dict/", and "text." of CustomTextCLIP) and in Hugging
 // Face's CLIPModel (queries, keys and values apart, projections transposed).
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "../base/text.hpp"
 #include "../base/types.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -28,6 +26,18 @@ struct ClipNaming {
   std::string prefix;       ///< of every tensor: "", "module.", "state_dict/module." ...
   std::string text_prefix;  ///< of the text tower's tensors, after `prefix`: "" or "text."
 };
+
+/// Where OpenAI's tensor `name` ("visual.proj", "transformer.resblocks.0.ln_1.weight") is in a file named so.
+ClipTensorSource clip_tensor_source(const ClipNaming& naming, std::string_view name);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <array>
+#include "../base/text.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -83,8 +93,7 @@ inline ClipTensorSource hugging_face_source(std::string name, std::string_view m
 
 }  // namespace detail
 
-/// Where OpenAI's tensor `name` ("visual.proj", "transformer.resblocks.0.ln_1.weight") is in a file named so.
-inline ClipTensorSource clip_tensor_source(const ClipNaming& naming, std::string_view name) {
+MOECLIP_FUNC ClipTensorSource clip_tensor_source(const ClipNaming& naming, std::string_view name) {
   constexpr std::string_view kVisual = "visual.";
   const bool is_visual = name.starts_with(kVisual), is_shared = name == "logit_scale";
   ClipTensorSource source;
@@ -100,3 +109,5 @@ inline ClipTensorSource clip_tensor_source(const ClipNaming& naming, std::string
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,15 +3,24 @@
 // Pictures as CLIP was trained on them: the shorter side resized to S (bicubic, as Pillow), the middle S x S cut out,
 // bytes normalised. The detector does not use this: the official code squeezes the whole picture to S x S.
 
-#include <algorithm>
-#include <cmath>
-
-#include "../image/normalize.hpp"
 #include "../image/resize.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Writes the (3, size, size) input of the image tower for `image` to `out`.
+template <class T>
+void preprocess_clip(Context& context, ImageView image, index_t size, T* out);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <algorithm>
+#include <cmath>
+#include "../image/normalize.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 template <class T>
 void preprocess_clip(Context& context, ImageView image, index_t size, T* out) {
   MOECLIP_EXPECT(image.width > 0 && image.height > 0 && size > 0, "an empty picture cannot be encoded");
@@ -29,4 +38,8 @@ void preprocess_clip(Context& context, ImageView image, index_t size, T* out) {
   normalize<T>(middle, Normalization::clip(), out);
 }
 
+MOECLIP_INSTANTIATE(preprocess_clip)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

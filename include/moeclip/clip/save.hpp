@@ -3,15 +3,27 @@
 // Writing a CLIP as one safetensors file under OpenAI's names. What tensors cannot say, heads and activation, and the
 // list of merges of its tokenizer go into the file's __metadata__, so that the file is all that Clip::load needs.
 
-#include <map>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "../base/half.hpp"
 #include "../io/safetensors_writer.hpp"
 #include "clip_metadata.hpp"
 #include "clip_weights.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Writes `clip` to `path`, its elements as f32, f16 or bf16. `merges` is the text of the tokenizer's list of merges
+/// (train/bpe_learner.hpp), or "". Throws io; contract for another dtype.
+template <class T>
+void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype, const std::string& merges = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <map>
+#include <span>
+#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -34,10 +46,8 @@ void write_rounded(SafetensorsWriter& writer, const Tensor<T>& tensor, DType dty
 
 }  // namespace detail
 
-/// Writes `clip` to `path`, its elements as f32, f16 or bf16. `merges` is the text of the tokenizer's list of merges
-/// (train/bpe_learner.hpp), or "". Throws io; contract for another dtype.
 template <class T>
-void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype, const std::string& merges = {}) {
+void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype, const std::string& merges) {
   MOECLIP_EXPECT(dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16, "a CLIP cannot be saved as ",
                  to_string(dtype));
   std::map<std::string, const Tensor<T>*> tensors;
@@ -55,4 +65,8 @@ void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype,
   writer.commit();
 }
 
+MOECLIP_INSTANTIATE(save_clip)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -21,6 +21,17 @@ struct ClipSidecar {
   std::optional<index_t> vision_width, text_width;  ///< to notice a file that belongs to another model
 };
 
+/// Reads the configuration beside the weights at `weights`, if the naming of their family has one there. Throws format
+/// or unsupported for one that is there and cannot be used.
+std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, ClipFamily family);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 inline constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
@@ -89,9 +100,7 @@ inline ClipSidecar read_open_clip_config(const Json& root, const std::string& pa
 
 }  // namespace detail
 
-/// Reads the configuration beside the weights at `weights`, if the naming of their family has one there. Throws format
-/// or unsupported for one that is there and cannot be used.
-inline std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, ClipFamily family) {
+MOECLIP_FUNC std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, ClipFamily family) {
   const bool is_hugging_face = family == ClipFamily::hugging_face;
   const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
   const std::string path = join_path(folder, is_hugging_face ? "config.json" : "open_clip_config.json");
@@ -103,3 +112,5 @@ inline std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, 
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -5,7 +5,6 @@
 // for tensors; which are drawn is a pure function of (seed, epoch, sample). Derivation: README.md (AUG-1).
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -39,8 +38,46 @@ struct Augmentation {
 };
 
 /// Draws what happens to sample `sample` of an epoch, in pictures of width x height.
-inline Augmentation draw_augmentation(const AugmentOptions& options, const Rng& epoch_rng, index_t sample,
-                                      index_t width, index_t height) {
+Augmentation draw_augmentation(const AugmentOptions& options, const Rng& epoch_rng, index_t sample, index_t width,
+                               index_t height);
+
+/// The random numbers of all augmentations of an epoch.
+Rng augmentation_rng(std::uint64_t seed, index_t epoch);
+
+/// For each pixel of the augmented picture the index of the pixel that it shows, -1 for none. The three steps are one
+/// look-up: flips and shifts move whole pixels, so only the rotation samples.
+void augmentation_sources(const Augmentation& augmentation, index_t width, index_t height, index_t* sources);
+
+/// Moves `channels` planes of `pixels` elements: out(i) = in(sources(i)), or 0. `out` does not overlap `in`.
+template <class T>
+void move_pixels(const index_t* sources, index_t pixels, index_t channels, const T* in, T* out) {
+  for (index_t channel = 0; channel < channels; ++channel, in += pixels)
+    for (index_t i = 0; i < pixels; ++i) *out++ = sources[i] < 0 ? T{0} : in[sources[i]];
+}
+
+/// Applies `augmentation` to an image (3, S, S), normalised, and its mask (S, S), in place.
+template <class T>
+void augment(const Augmentation& augmentation, index_t size, T* image, T* mask) {
+  if (augmentation.is_identity()) return;
+  const index_t pixels = size * size;
+  std::vector<index_t> sources(static_cast<std::size_t>(pixels));
+  augmentation_sources(augmentation, size, size, sources.data());
+  std::vector<T> before(image, image + 3 * pixels);
+  move_pixels(sources.data(), pixels, 3, before.data(), image);
+  std::copy_n(mask, pixels, before.data());
+  move_pixels(sources.data(), pixels, 1, before.data(), mask);
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+#include <cmath>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC Augmentation draw_augmentation(const AugmentOptions& options, const Rng& epoch_rng, index_t sample,
+                                            index_t width, index_t height) {
   constexpr index_t kDraws = 8;
   index_t next = sample * kDraws;
   const auto unit = [&] { return epoch_rng.unit(next++); };
@@ -58,8 +95,7 @@ inline Augmentation draw_augmentation(const AugmentOptions& options, const Rng& 
   return augmentation;
 }
 
-/// The random numbers of all augmentations of an epoch.
-inline Rng augmentation_rng(std::uint64_t seed, index_t epoch) { return Rng(seed, concat("augment ", epoch)); }
+MOECLIP_FUNC Rng augmentation_rng(std::uint64_t seed, index_t epoch) { return Rng(seed, concat("augment ", epoch)); }
 
 namespace detail {
 
@@ -98,9 +134,8 @@ class RotationSource {
 
 }  // namespace detail
 
-/// For each pixel of the augmented picture the index of the pixel that it shows, -1 for none. The three steps are one
-/// look-up: flips and shifts move whole pixels, so only the rotation samples.
-inline void augmentation_sources(const Augmentation& augmentation, index_t width, index_t height, index_t* sources) {
+MOECLIP_FUNC void augmentation_sources(const Augmentation& augmentation, index_t width, index_t height,
+                                       index_t* sources) {
   MOECLIP_EXPECT(width > 0 && height > 0 && width < (1 << 20) && height < (1 << 20), "a picture of ", width, "x",
                  height, " cannot be augmented");
   const detail::RotationSource rotation(augmentation.degrees, width, height);
@@ -117,24 +152,6 @@ inline void augmentation_sources(const Augmentation& augmentation, index_t width
   }
 }
 
-/// Moves `channels` planes of `pixels` elements: out(i) = in(sources(i)), or 0. `out` does not overlap `in`.
-template <class T>
-void move_pixels(const index_t* sources, index_t pixels, index_t channels, const T* in, T* out) {
-  for (index_t channel = 0; channel < channels; ++channel, in += pixels)
-    for (index_t i = 0; i < pixels; ++i) *out++ = sources[i] < 0 ? T{0} : in[sources[i]];
-}
-
-/// Applies `augmentation` to an image (3, S, S), normalised, and its mask (S, S), in place.
-template <class T>
-void augment(const Augmentation& augmentation, index_t size, T* image, T* mask) {
-  if (augmentation.is_identity()) return;
-  const index_t pixels = size * size;
-  std::vector<index_t> sources(static_cast<std::size_t>(pixels));
-  augmentation_sources(augmentation, size, size, sources.data());
-  std::vector<T> before(image, image + 3 * pixels);
-  move_pixels(sources.data(), pixels, 3, before.data(), image);
-  std::copy_n(mask, pixels, before.data());
-  move_pixels(sources.data(), pixels, 1, before.data(), mask);
-}
-
 }}  // namespace moeclip::abi_v0_1
+
+#endif

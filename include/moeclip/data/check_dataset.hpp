@@ -3,9 +3,6 @@
 // Is a data set what it claims to be? Every picture and mask is looked at, and what is missing, unreadable or does not
 // fit together is named.
 
-#include <charconv>
-#include <map>
-
 #include "../base/context.hpp"
 #include "../base/function_ref.hpp"
 #include "dataset.hpp"
@@ -41,14 +38,41 @@ inline constexpr std::array<FindingKind, 13> kDatasetFindings{{
     {"class_without_masks", "classes without any mask (only whole pictures can be judged)", false},
 }};
 
-inline const FindingKind& finding_kind(std::string_view name) {
+const FindingKind& finding_kind(std::string_view name);
+
+/// True if `text` is UTF-8 throughout, as names in a list must be.
+bool is_utf8(std::string_view text);
+
+/// Looks at the entries on the threads of `context`; `on_picture` is told each picture's path before, in order, from
+/// the calling thread. Without `decodes` only headers of pictures are read, and damage further on stays hidden.
+/// Findings come in the order of kDatasetFindings, within a kind in that of the entries.
+std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries, bool decodes,
+                                          function_ref<void(const std::string& path)> on_picture);
+std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
+                                          bool decodes = true);
+
+/// Paths that are not listed although the numbers around them are ("006.png" and "008.png" without "007.png"): where
+/// pictures are missing, these probably are. Folders with more gaps than pictures are passed over.
+std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+#include <charconv>
+#include <map>
+
+#include "../io/utf8.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC const FindingKind& finding_kind(std::string_view name) {
   const auto found = std::ranges::find(kDatasetFindings, name, &FindingKind::name);
   MOECLIP_EXPECT(found != kDatasetFindings.end(), "there is no finding \"", name, "\"");
   return *found;
 }
 
-/// True if `text` is UTF-8 throughout, as names in a list must be.
-inline bool is_utf8(std::string_view text) {
+MOECLIP_FUNC bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
     if (length == 0) return false;
@@ -173,11 +197,9 @@ inline void check_list(const std::vector<DatasetEntry>& entries, std::vector<Dat
 
 }  // namespace detail
 
-/// Looks at the entries on the threads of `context`; `on_picture` is told each picture's path before, in order, from
-/// the calling thread. Without `decodes` only headers of pictures are read, and damage further on stays hidden.
-/// Findings come in the order of kDatasetFindings, within a kind in that of the entries.
-inline std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
-                                                 bool decodes, function_ref<void(const std::string& path)> on_picture) {
+MOECLIP_FUNC std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
+                                                       bool decodes,
+                                                       function_ref<void(const std::string& path)> on_picture) {
   constexpr index_t kTogether = 64;  // between two signs of life
   std::vector<DatasetFinding> findings;
   detail::check_list(entries, findings);
@@ -193,14 +215,13 @@ inline std::vector<DatasetFinding> check_dataset(Context& context, const std::ve
   std::ranges::stable_sort(findings, {}, [](const DatasetFinding& finding) { return &finding_kind(finding.kind); });
   return findings;
 }
-inline std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
-                                                 bool decodes = true) {
+
+MOECLIP_FUNC std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
+                                                       bool decodes) {
   return check_dataset(context, entries, decodes, [](const std::string&) {});
 }
 
-/// Paths that are not listed although the numbers around them are ("006.png" and "008.png" without "007.png"): where
-/// pictures are missing, these probably are. Folders with more gaps than pictures are passed over.
-inline std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries) {
+MOECLIP_FUNC std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries) {
   using Number = std::pair<std::uint64_t, std::string_view>;  // and the name it was read from
   std::map<std::string, std::vector<Number>> folders;
   for (const DatasetEntry& entry : entries) {
@@ -228,3 +249,5 @@ inline std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& 
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

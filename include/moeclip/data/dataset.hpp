@@ -24,6 +24,28 @@ struct DatasetEntry {
   std::string mask_path;  ///< empty: none
 };
 
+/// Reads a list; empty lines are skipped, relative paths are relative to `root`, or to the list's folder without one.
+/// The files need not exist yet. Throws io, and with file and line: format, missing (a member that is needed), limit;
+/// missing for a list without entries.
+std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, const std::string& root = {});
+
+/// An entry as a line of a list, with its end.
+std::string dataset_line(const DatasetEntry& entry);
+
+/// Writes a list that read_dataset reads; paths are written as they are. Throws io.
+void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries);
+
+/// Reads the picture and, of a defective one, the mask: gray as Pillow's convert('L'), everything but 0 becomes 255. It
+/// may have another size than the picture. Throws as read_image does.
+Sample load_sample(const DatasetEntry& entry);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 inline constexpr std::uint64_t kDatasetBytes = std::uint64_t{1} << 30;  // of a list
@@ -75,10 +97,7 @@ inline DatasetEntry parse_dataset_line(std::string_view text, const std::string&
 
 }  // namespace detail
 
-/// Reads a list; empty lines are skipped, relative paths are relative to `root`, or to the list's folder without one.
-/// The files need not exist yet. Throws io, and with file and line: format, missing (a member that is needed), limit;
-/// missing for a list without entries.
-inline std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, const std::string& root = {}) {
+MOECLIP_FUNC std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, const std::string& root) {
   const std::vector<std::byte> bytes = read_file(jsonl_path, detail::kDatasetBytes);
   const std::string folder = root.empty() ? parent_directory(jsonl_path) : root;
   std::vector<DatasetEntry> entries;
@@ -94,24 +113,20 @@ inline std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, con
   return entries;
 }
 
-/// An entry as a line of a list, with its end.
-inline std::string dataset_line(const DatasetEntry& entry) {
+MOECLIP_FUNC std::string dataset_line(const DatasetEntry& entry) {
   Json line = Json::object();
   line.set("image_path", entry.image_path).set("label", entry.label).set("class_name", entry.class_name);
   if (!entry.mask_path.empty()) line.set("mask_path", entry.mask_path);
   return dump_json(line) + "\n";
 }
 
-/// Writes a list that read_dataset reads; paths are written as they are. Throws io.
-inline void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries) {
+MOECLIP_FUNC void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries) {
   std::string text;
   for (const DatasetEntry& entry : entries) text += dataset_line(entry);
   write_file(jsonl_path, as_bytes(text));
 }
 
-/// Reads the picture and, of a defective one, the mask: gray as Pillow's convert('L'), everything but 0 becomes 255. It
-/// may have another size than the picture. Throws as read_image does.
-inline Sample load_sample(const DatasetEntry& entry) {
+MOECLIP_FUNC Sample load_sample(const DatasetEntry& entry) {
   Sample sample;
   sample.path = entry.image_path;
   sample.class_name = entry.class_name;
@@ -124,3 +139,5 @@ inline Sample load_sample(const DatasetEntry& entry) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

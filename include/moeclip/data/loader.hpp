@@ -5,7 +5,6 @@
 // runs changes nothing.
 
 #include <memory>
-#include <numeric>
 
 #include "../tensor/tensor.hpp"
 #include "augment.hpp"
@@ -45,7 +44,64 @@ struct LoadedBatch {
 };
 
 /// The order of `count` samples in an epoch: Fisher and Yates' shuffle, from the seed.
-inline std::vector<index_t> shuffled_order(index_t count, std::uint64_t seed, index_t epoch) {
+std::vector<index_t> shuffled_order(index_t count, std::uint64_t seed, index_t epoch);
+
+/// Fills `out` with the samples `members` of `source` as epoch `epoch` shows them.
+template <class T>
+void load_batch(const SampleSource& source, const LoaderOptions& options, index_t epoch,
+                std::span<const index_t> members, LoadedBatch<T>& out);
+
+/// Hands out the batches of one epoch after the other, without end; the last of an epoch may be smaller. The source
+/// must outlive it. Used by one thread.
+template <class T>
+class Loader {
+ public:
+  /// Starts at `start`, where a resumed run goes on. Throws contract for an empty source or options out of range.
+  Loader(const SampleSource& source, const LoaderOptions& options, LoaderPosition start = {});
+
+  /// Batches of an epoch.
+  [[nodiscard]] index_t batches() const { return (source_.size() + options_.batch - 1) / options_.batch; }
+
+  /// The next batch, valid until the call after. Rethrows what went wrong while it was made (a file that is missing or
+  /// broken); the call after that goes on behind it.
+  const LoadedBatch<T>& next();
+
+ private:
+  /// A batch and the thread that makes it.
+  struct Slot {
+    LoadedBatch<T> batch;
+    std::vector<index_t> members;
+    const Loader* loader = nullptr;
+    std::unique_ptr<BackgroundWorker> worker;  // last: it stops before the rest goes
+
+    void load() { load_batch(loader->source_, loader->options_, batch.position.epoch, members, batch); }
+    void operator()() { load(); }
+  };
+
+  /// Sets what `slot` is to load next, and moves on.
+  void plan(Slot& slot);
+
+  void begin(Slot& slot);
+
+  const SampleSource& source_;
+  LoaderOptions options_;
+  LoaderPosition planned_;  // of the next batch that is begun
+  index_t order_epoch_ = -1;
+  std::vector<index_t> order_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::size_t oldest_ = 0;  // slot of the next batch that is handed out
+  bool is_lent_ = false;    // the slot before it is in the caller's hands
+};
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+#include <numeric>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::vector<index_t> shuffled_order(index_t count, std::uint64_t seed, index_t epoch) {
   std::vector<index_t> order(static_cast<std::size_t>(count));
   std::iota(order.begin(), order.end(), index_t{0});
   const Rng rng(seed, concat("shuffle ", epoch));
@@ -54,7 +110,6 @@ inline std::vector<index_t> shuffled_order(index_t count, std::uint64_t seed, in
   return order;
 }
 
-/// Fills `out` with the samples `members` of `source` as epoch `epoch` shows them.
 template <class T>
 void load_batch(const SampleSource& source, const LoaderOptions& options, index_t epoch,
                 std::span<const index_t> members, LoadedBatch<T>& out) {
@@ -86,88 +141,63 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
   }
 }
 
-/// Hands out the batches of one epoch after the other, without end; the last of an epoch may be smaller. The source
-/// must outlive it. Used by one thread.
 template <class T>
-class Loader {
- public:
-  /// Starts at `start`, where a resumed run goes on. Throws contract for an empty source or options out of range.
-  Loader(const SampleSource& source, const LoaderOptions& options, LoaderPosition start = {})
-      : source_(source), options_(options), planned_(start) {
-    MOECLIP_EXPECT(source.size() > 0, "there are no samples to load");
-    MOECLIP_EXPECT(options.batch > 0 && options.size > 0, "batches of ", options.batch, " pictures of ", options.size,
-                   " pixels cannot be loaded");
-    MOECLIP_EXPECT(options.ahead >= 0 && options.ahead <= 64, options.ahead, " batches ahead are too many");
-    MOECLIP_EXPECT(start.epoch >= 0 && start.batch >= 0 && start.batch < batches(), "epoch ", start.epoch, " batch ",
-                   start.batch, " is not one of the ", batches(), " batches of an epoch");
-    for (int i = 0; i < std::max(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
-    if (options.ahead > 0)
-      for (const auto& slot : slots_) begin(*slot);
-  }
+Loader<T>::Loader(const SampleSource& source, const LoaderOptions& options, LoaderPosition start)
+    : source_(source), options_(options), planned_(start) {
+  MOECLIP_EXPECT(source.size() > 0, "there are no samples to load");
+  MOECLIP_EXPECT(options.batch > 0 && options.size > 0, "batches of ", options.batch, " pictures of ", options.size,
+                 " pixels cannot be loaded");
+  MOECLIP_EXPECT(options.ahead >= 0 && options.ahead <= 64, options.ahead, " batches ahead are too many");
+  MOECLIP_EXPECT(start.epoch >= 0 && start.batch >= 0 && start.batch < batches(), "epoch ", start.epoch, " batch ",
+                 start.batch, " is not one of the ", batches(), " batches of an epoch");
+  for (int i = 0; i < std::max(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
+  if (options.ahead > 0)
+    for (const auto& slot : slots_) begin(*slot);
+}
 
-  /// Batches of an epoch.
-  [[nodiscard]] index_t batches() const { return (source_.size() + options_.batch - 1) / options_.batch; }
-
-  /// The next batch, valid until the call after. Rethrows what went wrong while it was made (a file that is missing or
-  /// broken); the call after that goes on behind it.
-  const LoadedBatch<T>& next() {
-    if (options_.ahead == 0) {
-      Slot& slot = *slots_.front();
-      plan(slot);
-      slot.load();
-      return slot.batch;
-    }
-    if (is_lent_) begin(*slots_[oldest_ == 0 ? slots_.size() - 1 : oldest_ - 1]);
-    Slot& slot = *slots_[oldest_];
-    oldest_ = (oldest_ + 1) % slots_.size();
-    is_lent_ = true;
-    slot.worker->wait();
+template <class T>
+const LoadedBatch<T>& Loader<T>::next() {
+  if (options_.ahead == 0) {
+    Slot& slot = *slots_.front();
+    plan(slot);
+    slot.load();
     return slot.batch;
   }
+  if (is_lent_) begin(*slots_[oldest_ == 0 ? slots_.size() - 1 : oldest_ - 1]);
+  Slot& slot = *slots_[oldest_];
+  oldest_ = (oldest_ + 1) % slots_.size();
+  is_lent_ = true;
+  slot.worker->wait();
+  return slot.batch;
+}
 
- private:
-  /// A batch and the thread that makes it.
-  struct Slot {
-    LoadedBatch<T> batch;
-    std::vector<index_t> members;
-    const Loader* loader = nullptr;
-    std::unique_ptr<BackgroundWorker> worker;  // last: it stops before the rest goes
-
-    void load() { load_batch(loader->source_, loader->options_, batch.position.epoch, members, batch); }
-    void operator()() { load(); }
-  };
-
-  /// Sets what `slot` is to load next, and moves on.
-  void plan(Slot& slot) {
-    if (order_epoch_ != planned_.epoch) {
-      order_epoch_ = planned_.epoch;
-      order_ = shuffled_order(source_.size(), options_.seed, planned_.epoch);
-      if (!options_.is_shuffled) std::iota(order_.begin(), order_.end(), index_t{0});
-    }
-    const index_t first = planned_.batch * options_.batch;
-    const index_t count = std::min(options_.batch, source_.size() - first);
-    slot.loader = this;
-    slot.members.assign(order_.begin() + first, order_.begin() + first + count);
-    slot.batch.position = planned_;
-    slot.batch.is_last = planned_.batch + 1 == batches();
-    planned_ =
-        slot.batch.is_last ? LoaderPosition{planned_.epoch + 1, 0} : LoaderPosition{planned_.epoch, planned_.batch + 1};
+template <class T>
+void Loader<T>::plan(Slot& slot) {
+  if (order_epoch_ != planned_.epoch) {
+    order_epoch_ = planned_.epoch;
+    order_ = shuffled_order(source_.size(), options_.seed, planned_.epoch);
+    if (!options_.is_shuffled) std::iota(order_.begin(), order_.end(), index_t{0});
   }
+  const index_t first = planned_.batch * options_.batch;
+  const index_t count = std::min(options_.batch, source_.size() - first);
+  slot.loader = this;
+  slot.members.assign(order_.begin() + first, order_.begin() + first + count);
+  slot.batch.position = planned_;
+  slot.batch.is_last = planned_.batch + 1 == batches();
+  planned_ =
+      slot.batch.is_last ? LoaderPosition{planned_.epoch + 1, 0} : LoaderPosition{planned_.epoch, planned_.batch + 1};
+}
 
-  void begin(Slot& slot) {
-    plan(slot);
-    if (slot.worker == nullptr) slot.worker = std::make_unique<BackgroundWorker>();
-    slot.worker->start(slot);
-  }
+template <class T>
+void Loader<T>::begin(Slot& slot) {
+  plan(slot);
+  if (slot.worker == nullptr) slot.worker = std::make_unique<BackgroundWorker>();
+  slot.worker->start(slot);
+}
 
-  const SampleSource& source_;
-  LoaderOptions options_;
-  LoaderPosition planned_;  // of the next batch that is begun
-  index_t order_epoch_ = -1;
-  std::vector<index_t> order_;
-  std::vector<std::unique_ptr<Slot>> slots_;
-  std::size_t oldest_ = 0;  // slot of the next batch that is handed out
-  bool is_lent_ = false;    // the slot before it is in the caller's hands
-};
+MOECLIP_INSTANTIATE(load_batch)
+MOECLIP_INSTANTIATE_CLASS(Loader)
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -12,6 +12,16 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Writes `image` (3, S, S) and `mask` (S, S); the mask is zeros for a good sample or one whose mask is not known.
 /// Scratch comes from the context's arena.
 template <class T>
+void prepare_sample(Context& context, const Sample& sample, index_t size, T* image, T* mask);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
 void prepare_sample(Context& context, const Sample& sample, index_t size, T* image, T* mask) {
   Arena::Scope scratch(context.arena());
   const ImageView picture = sample.picture.view();
@@ -26,4 +36,8 @@ void prepare_sample(Context& context, const Sample& sample, index_t size, T* ima
   std::transform(pixels, pixels + size * size, mask, [](std::uint8_t value) { return value != 0 ? T{1} : T{0}; });
 }
 
+MOECLIP_INSTANTIATE(prepare_sample)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -6,6 +6,29 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Lists the data set in `directory`. Entries are sorted by class as the folders are, and have whole paths. Throws io
+/// if the folder cannot be read; missing if it has no pictures, or no layout fits; mismatch if several fit and differ,
+/// or several data sets are inside; format for a table that makes no sense.
+DatasetListing scan_dataset(const std::string& directory, const LayoutOptions& options = {});
+
+/// What a list names; sets are told by the classes alone. Throws as read_dataset does.
+DatasetListing describe_list(const std::string& path, const std::string& root = {});
+
+/// The data set of a list or of a folder. Throws as describe_list or scan_dataset do.
+DatasetListing open_dataset(const std::string& path, const LayoutOptions& options = {});
+
+/// Entries of scan_dataset(directory) as a list in `list_folder` should name them: relative if the directory lies in
+/// that folder, else absolute.
+std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entries, const std::string& directory,
+                                           const std::string& list_folder);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 /// Of two classes that are the same set twice, in a format that is read and in one that is not (ClinicDB comes as PNG
@@ -124,10 +147,7 @@ inline std::pair<const DatasetLayout*, const KnownSet*> wanted_layout(const std:
 
 }  // namespace detail
 
-/// Lists the data set in `directory`. Entries are sorted by class as the folders are, and have whole paths. Throws io
-/// if the folder cannot be read; missing if it has no pictures, or no layout fits; mismatch if several fit and differ,
-/// or several data sets are inside; format for a table that makes no sense.
-inline DatasetListing scan_dataset(const std::string& directory, const LayoutOptions& options = {}) {
+MOECLIP_FUNC DatasetListing scan_dataset(const std::string& directory, const LayoutOptions& options) {
   const auto [layout, set] = detail::wanted_layout(options.layout);
   const FolderTree tree = read_folder_tree(directory);
   detail::FoundLayout found = detail::find_layout(tree, options, layout);
@@ -154,8 +174,7 @@ inline DatasetListing scan_dataset(const std::string& directory, const LayoutOpt
   return result;
 }
 
-/// What a list names; sets are told by the classes alone. Throws as read_dataset does.
-inline DatasetListing describe_list(const std::string& path, const std::string& root = {}) {
+MOECLIP_FUNC DatasetListing describe_list(const std::string& path, const std::string& root) {
   DatasetListing result;
   result.layout = "list";
   result.entries = read_dataset(path, root);
@@ -175,15 +194,12 @@ inline DatasetListing describe_list(const std::string& path, const std::string& 
   return result;
 }
 
-/// The data set of a list or of a folder. Throws as describe_list or scan_dataset do.
-inline DatasetListing open_dataset(const std::string& path, const LayoutOptions& options = {}) {
+MOECLIP_FUNC DatasetListing open_dataset(const std::string& path, const LayoutOptions& options) {
   return is_directory(path) ? scan_dataset(path, options) : describe_list(path, options.root);
 }
 
-/// Entries of scan_dataset(directory) as a list in `list_folder` should name them: relative if the directory lies in
-/// that folder, else absolute.
-inline std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entries, const std::string& directory,
-                                                  const std::string& list_folder) {
+MOECLIP_FUNC std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entries, const std::string& directory,
+                                                        const std::string& list_folder) {
   std::string base = path_below(directory, list_folder);
   if (base == ".") base.clear();
   const auto move = [&](std::string& path) {
@@ -203,3 +219,5 @@ inline std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entr
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,9 +3,7 @@
 // Where samples come from: files, pictures that are drawn when they are needed (synthetic/source.hpp), or several of
 // both, one after the other.
 
-#include <algorithm>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -33,82 +31,111 @@ class SampleSource {
   explicit SampleSource(std::vector<DrawnSample> samples) { add(std::move(samples)); }
 
   /// Appends a data set. Its samples come after those that are there; the loader shuffles all of them together.
-  void add(std::vector<DatasetEntry> entries) {
-    for (const DatasetEntry& entry : entries) add_class(entry.class_name);
-    for (DatasetEntry& entry : entries) items_.emplace_back(std::move(entry));
-  }
-  void add(std::vector<DrawnSample> samples) {
-    for (const DrawnSample& sample : samples) add_class(sample.class_name);
-    for (DrawnSample& sample : samples) items_.emplace_back(std::move(sample));
-  }
+  void add(std::vector<DatasetEntry> entries);
+  void add(std::vector<DrawnSample> samples);
 
   [[nodiscard]] index_t size() const { return std::ssize(items_); }
 
   /// Names of the classes in the order in which they first appear.
   [[nodiscard]] std::span<const std::string> classes() const { return classes_; }
 
-  [[nodiscard]] index_t class_index(std::string_view name) const {
-    const auto found = std::ranges::find(classes_, name);
-    MOECLIP_EXPECT(found != classes_.end(), "there is no class '", name, "' in this data set");
-    return found - classes_.begin();
-  }
+  [[nodiscard]] index_t class_index(std::string_view name) const;
 
   /// The file behind sample i; null if it is drawn.
-  [[nodiscard]] const DatasetEntry* entry(index_t i) const {
-    MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
-    return std::get_if<DatasetEntry>(&items_[static_cast<std::size_t>(i)]);
-  }
+  [[nodiscard]] const DatasetEntry* entry(index_t i) const;
 
   /// Reads or draws sample i. Throws as load_sample and the drawing do, with the file's name.
-  [[nodiscard]] Sample load(index_t i) const {
-    MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
-    const Item& item = items_[static_cast<std::size_t>(i)];
-    if (const auto* entry = std::get_if<DatasetEntry>(&item)) return load_sample(*entry);
-    const auto& drawn = std::get<DrawnSample>(item);
-    return drawn.draw(drawn.order.get());
-  }
+  [[nodiscard]] Sample load(index_t i) const;
 
   /// SHA-256 of what the list says (paths below the folder that all share, labels, classes; not the contents of
   /// files), to tell that a resumed run has the same data.
-  [[nodiscard]] std::string fingerprint() const {
-    const std::size_t common = common_directory();
-    std::string text;
-    for (const Item& item : items_) text += description(item, common) + "\n";
-    return sha256_hex(as_bytes(text));
-  }
+  [[nodiscard]] std::string fingerprint() const;
 
  private:
   using Item = std::variant<DatasetEntry, DrawnSample>;
 
   /// Length of what all paths begin with, up to a '/': where the data lie, which may change.
-  [[nodiscard]] std::size_t common_directory() const {
-    std::optional<std::string_view> common;
-    for (const Item& item : items_) {
-      const auto* entry = std::get_if<DatasetEntry>(&item);
-      if (entry == nullptr) continue;
-      for (const std::string_view path : {std::string_view(entry->image_path), std::string_view(entry->mask_path)}) {
-        if (path.empty()) continue;
-        if (!common) common = path;
-        const auto [end, other] = std::ranges::mismatch(*common, path);
-        common = common->substr(0, static_cast<std::size_t>(end - common->begin()));
-      }
-    }
-    return common ? common->rfind('/') + 1 : 0;  // npos + 1 is 0
-  }
+  [[nodiscard]] std::size_t common_directory() const;
 
-  static std::string description(const Item& item, std::size_t common) {
-    if (const auto* e = std::get_if<DatasetEntry>(&item))
-      return concat(e->image_path.substr(common), " ", e->label, " ", e->class_name, " ",
-                    e->mask_path.empty() ? "" : e->mask_path.substr(common));
-    return std::get<DrawnSample>(item).description;
-  }
+  static std::string description(const Item& item, std::size_t common);
 
-  void add_class(const std::string& name) {
-    if (std::ranges::find(classes_, name) == classes_.end()) classes_.push_back(name);
-  }
+  void add_class(const std::string& name);
 
   std::vector<Item> items_;
   std::vector<std::string> classes_;
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+#include <algorithm>
+#include <optional>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void SampleSource::add(std::vector<DatasetEntry> entries) {
+  for (const DatasetEntry& entry : entries) add_class(entry.class_name);
+  for (DatasetEntry& entry : entries) items_.emplace_back(std::move(entry));
+}
+
+MOECLIP_FUNC void SampleSource::add(std::vector<DrawnSample> samples) {
+  for (const DrawnSample& sample : samples) add_class(sample.class_name);
+  for (DrawnSample& sample : samples) items_.emplace_back(std::move(sample));
+}
+
+MOECLIP_FUNC index_t SampleSource::class_index(std::string_view name) const {
+  const auto found = std::ranges::find(classes_, name);
+  MOECLIP_EXPECT(found != classes_.end(), "there is no class '", name, "' in this data set");
+  return found - classes_.begin();
+}
+
+MOECLIP_FUNC const DatasetEntry* SampleSource::entry(index_t i) const {
+  MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
+  return std::get_if<DatasetEntry>(&items_[static_cast<std::size_t>(i)]);
+}
+
+MOECLIP_FUNC Sample SampleSource::load(index_t i) const {
+  MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
+  const Item& item = items_[static_cast<std::size_t>(i)];
+  if (const auto* entry = std::get_if<DatasetEntry>(&item)) return load_sample(*entry);
+  const auto& drawn = std::get<DrawnSample>(item);
+  return drawn.draw(drawn.order.get());
+}
+
+MOECLIP_FUNC std::string SampleSource::fingerprint() const {
+  const std::size_t common = common_directory();
+  std::string text;
+  for (const Item& item : items_) text += description(item, common) + "\n";
+  return sha256_hex(as_bytes(text));
+}
+
+MOECLIP_FUNC std::size_t SampleSource::common_directory() const {
+  std::optional<std::string_view> common;
+  for (const Item& item : items_) {
+    const auto* entry = std::get_if<DatasetEntry>(&item);
+    if (entry == nullptr) continue;
+    for (const std::string_view path : {std::string_view(entry->image_path), std::string_view(entry->mask_path)}) {
+      if (path.empty()) continue;
+      if (!common) common = path;
+      const auto [end, other] = std::ranges::mismatch(*common, path);
+      common = common->substr(0, static_cast<std::size_t>(end - common->begin()));
+    }
+  }
+  return common ? common->rfind('/') + 1 : 0;  // npos + 1 is 0
+}
+
+MOECLIP_FUNC std::string SampleSource::description(const Item& item, std::size_t common) {
+  if (const auto* e = std::get_if<DatasetEntry>(&item))
+    return concat(e->image_path.substr(common), " ", e->label, " ", e->class_name, " ",
+                  e->mask_path.empty() ? "" : e->mask_path.substr(common));
+  return std::get<DrawnSample>(item).description;
+}
+
+MOECLIP_FUNC void SampleSource::add_class(const std::string& name) {
+  if (std::ranges::find(classes_, name) == classes_.end()) classes_.push_back(name);
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

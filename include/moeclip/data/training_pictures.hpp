@@ -5,13 +5,11 @@
 // is not tested on what it learned by heart (LEAK-1 in this folder's README).
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "../anomaly/adapter_file.hpp"
@@ -25,40 +23,16 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The first 64 bits of SHA-256 over the bytes of a file: the same picture under another name or in another folder has
 /// the same one. Throws io.
-inline std::uint64_t picture_hash(const std::string& path) {
-  Sha256 sha;
-  sha.update(MappedFile::open(path)->bytes());
-  const auto hash = sha.finish();
-  std::uint64_t first = 0;
-  for (std::size_t i = 0; i < 8; ++i) first = first << 8 | hash[i];
-  return first;
-}
+std::uint64_t picture_hash(const std::string& path);
 
 /// That of every path, in their order, on all threads of `context`.
-inline std::vector<std::uint64_t> picture_hashes(Context& context, std::span<const std::string> paths) {
-  std::vector<std::uint64_t> hashes(paths.size());
-  context.parallel_for(std::ssize(paths), [&](index_t i, int) {
-    hashes[static_cast<std::size_t>(i)] = picture_hash(paths[static_cast<std::size_t>(i)]);
-  });
-  return hashes;
-}
+std::vector<std::uint64_t> picture_hashes(Context& context, std::span<const std::string> paths);
 
 /// 16 hexadecimal digits.
-inline std::string hash_text(std::uint64_t hash) {
-  std::string text;
-  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[hash >> shift & 15];
-  return text;
-}
+std::string hash_text(std::uint64_t hash);
 
 /// Reads such digits from the front of `text`; nothing else. Throws format, naming `source`.
-inline std::uint64_t parse_hash(std::string_view text, std::string_view source) {
-  std::uint64_t hash = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + std::min<std::size_t>(16, text.size()), hash, 16);
-  if (error != std::errc{} || text.size() < 16 || end != text.data() + 16)
-    fail(ErrorCode::format, concat(source, ": \"", text.substr(0, 16), "\" is no hash of a picture"));
-  return hash;
-}
+std::uint64_t parse_hash(std::string_view text, std::string_view source);
 
 /// Pictures and classes that were trained on. Both lists are sorted, without repetitions.
 struct TrainingPictures {
@@ -70,24 +44,83 @@ struct TrainingPictures {
   [[nodiscard]] bool has_class(const std::string& name) const { return std::ranges::binary_search(classes, name); }
 
   /// Adds another list: weights that training started from had seen theirs.
-  void add(const TrainingPictures& other) {
-    hashes.insert(hashes.end(), other.hashes.begin(), other.hashes.end());
-    classes.insert(classes.end(), other.classes.begin(), other.classes.end());
-    tidy();
-  }
+  void add(const TrainingPictures& other);
 
-  void tidy() {
-    const auto make_set = [](auto& list) {
-      std::ranges::sort(list);
-      list.erase(std::unique(list.begin(), list.end()), list.end());
-    };
-    make_set(hashes);
-    make_set(classes);
-  }
+  void tidy();
 };
 
 /// The files of a source; pictures that are drawn have no file and are not listed. Reads every file once. Throws io.
-inline TrainingPictures training_pictures(Context& context, const SampleSource& source) {
+TrainingPictures training_pictures(Context& context, const SampleSource& source);
+
+/// {"pictures": "16 digits each, one after the other", "classes": [...]}
+Json to_json(const TrainingPictures& pictures);
+
+/// What to_json made. `source` names the file in messages. Throws format, missing.
+TrainingPictures training_pictures_from_json(const Json& json, std::string_view source);
+
+inline constexpr std::string_view kTrainedOnKey = "trained_on";  ///< in the record of an adapter file
+
+/// What the record of an adapter file says of the pictures that the adapter has seen; nothing if it does not say, as
+/// those of the official code and those trained on drawn pictures do.
+std::optional<TrainingPictures> trained_on(const WeightFile& file);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_DATA)
+
+#include <charconv>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::uint64_t picture_hash(const std::string& path) {
+  Sha256 sha;
+  sha.update(MappedFile::open(path)->bytes());
+  const auto hash = sha.finish();
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < 8; ++i) first = first << 8 | hash[i];
+  return first;
+}
+
+MOECLIP_FUNC std::vector<std::uint64_t> picture_hashes(Context& context, std::span<const std::string> paths) {
+  std::vector<std::uint64_t> hashes(paths.size());
+  context.parallel_for(std::ssize(paths), [&](index_t i, int) {
+    hashes[static_cast<std::size_t>(i)] = picture_hash(paths[static_cast<std::size_t>(i)]);
+  });
+  return hashes;
+}
+
+MOECLIP_FUNC std::string hash_text(std::uint64_t hash) {
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[hash >> shift & 15];
+  return text;
+}
+
+MOECLIP_FUNC std::uint64_t parse_hash(std::string_view text, std::string_view source) {
+  std::uint64_t hash = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + std::min<std::size_t>(16, text.size()), hash, 16);
+  if (error != std::errc{} || text.size() < 16 || end != text.data() + 16)
+    fail(ErrorCode::format, concat(source, ": \"", text.substr(0, 16), "\" is no hash of a picture"));
+  return hash;
+}
+
+MOECLIP_FUNC void TrainingPictures::add(const TrainingPictures& other) {
+  hashes.insert(hashes.end(), other.hashes.begin(), other.hashes.end());
+  classes.insert(classes.end(), other.classes.begin(), other.classes.end());
+  tidy();
+}
+
+MOECLIP_FUNC void TrainingPictures::tidy() {
+  const auto make_set = [](auto& list) {
+    std::ranges::sort(list);
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  };
+  make_set(hashes);
+  make_set(classes);
+}
+
+MOECLIP_FUNC TrainingPictures training_pictures(Context& context, const SampleSource& source) {
   TrainingPictures pictures;
   std::vector<std::string> paths;
   for (index_t i = 0; i < source.size(); ++i) {
@@ -101,8 +134,7 @@ inline TrainingPictures training_pictures(Context& context, const SampleSource& 
   return pictures;
 }
 
-/// {"pictures": "16 digits each, one after the other", "classes": [...]}
-inline Json to_json(const TrainingPictures& pictures) {
+MOECLIP_FUNC Json to_json(const TrainingPictures& pictures) {
   std::string hashes;
   for (const std::uint64_t hash : pictures.hashes) hashes += hash_text(hash);
   Json classes = Json::array();
@@ -110,8 +142,7 @@ inline Json to_json(const TrainingPictures& pictures) {
   return Json::object().set("pictures", std::move(hashes)).set("classes", std::move(classes));
 }
 
-/// What to_json made. `source` names the file in messages. Throws format, missing.
-inline TrainingPictures training_pictures_from_json(const Json& json, std::string_view source) {
+MOECLIP_FUNC TrainingPictures training_pictures_from_json(const Json& json, std::string_view source) {
   TrainingPictures pictures;
   const auto hashes = member<std::string>(json, "pictures", source);
   std::string_view text = hashes;
@@ -123,14 +154,12 @@ inline TrainingPictures training_pictures_from_json(const Json& json, std::strin
   return pictures;
 }
 
-inline constexpr std::string_view kTrainedOnKey = "trained_on";  ///< in the record of an adapter file
-
-/// What the record of an adapter file says of the pictures that the adapter has seen; nothing if it does not say, as
-/// those of the official code and those trained on drawn pictures do.
-inline std::optional<TrainingPictures> trained_on(const WeightFile& file) {
+MOECLIP_FUNC std::optional<TrainingPictures> trained_on(const WeightFile& file) {
   const Json record = detail::recorded(file), *found = record.is_object() ? record.find(kTrainedOnKey) : nullptr;
   if (found == nullptr) return std::nullopt;
   return training_pictures_from_json(*found, file.path());
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -8,12 +8,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "../base/function_ref.hpp"
@@ -23,33 +21,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The number of a score in ascending order; -0 and +0 are one. The floats between 1/2 and 1 are spread like their
 /// distance from 1, which is exact.
-inline std::uint64_t score_rank(float score) {
-  const auto bits = [](float x) { return std::uint64_t{std::bit_cast<std::uint32_t>(x)}; };
-  constexpr std::uint64_t kNegative = std::uint64_t{1} << 31;  // ranks below 0
-  const std::uint64_t half = bits(0.5f);
-  if (score <= 0) return score == 0 ? kNegative : 2 * kNegative - bits(score);
-  if (score <= 0.5f) return kNegative + bits(score);
-  if (score <= 1) return kNegative + 2 * half - bits(1 - score);
-  return kNegative + 2 * half + (bits(score) - bits(1.0f));
-}
+std::uint64_t score_rank(float score);
 
 /// The score with that number; NaN if there is none.
-inline float score_of_rank(std::uint64_t rank) {
-  constexpr std::uint64_t kNegative = std::uint64_t{1} << 31;
-  const auto score = [](std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); };
-  const std::uint64_t half = std::bit_cast<std::uint32_t>(0.5f), one = std::bit_cast<std::uint32_t>(1.0f);
-  float found = std::numeric_limits<float>::quiet_NaN();
-  if (rank <= kNegative) {
-    found = 0.0f - score(kNegative - rank);  // 0 and not -0
-  } else if (rank <= kNegative + half) {
-    found = score(rank - kNegative);
-  } else if (rank <= kNegative + 2 * half) {
-    found = 1 - score(kNegative + 2 * half - rank);
-  } else if (rank < 2 * kNegative + 2 * half - one) {
-    found = score(rank - kNegative - 2 * half + one);
-  }
-  return found == found && score_rank(found) == rank ? found : std::numeric_limits<float>::quiet_NaN();
-}
+float score_of_rank(std::uint64_t rank);
 
 class BinnedScores {
  public:
@@ -58,53 +33,22 @@ class BinnedScores {
   static constexpr index_t kDefaultPages = 4096;
   static constexpr int kMaxLevel = 25;  ///< one page holds all ranks, which are below 2^33
 
-  explicit BinnedScores(index_t max_pages = kDefaultPages) : max_pages_(max_pages) {
-    MOECLIP_EXPECT(max_pages >= 1 && max_pages <= (index_t{1} << 20), "a table of ", max_pages, " pages");
-    slots_.assign(std::bit_ceil(static_cast<std::size_t>(max_pages) + 1) * 2, kFree);
-  }
+  explicit BinnedScores(index_t max_pages = kDefaultPages);
 
-  void add_negatives(std::span<const float> scores) {
-    for (const float score : scores) {
-      const Place place = find(score_rank(score));
-      Bin& bin = place.page->bins[place.bin];
-      ++bin.negatives;
-      bin.widen(score + 0.0f, score + 0.0f);  // adding 0 makes +0 of -0
-    }
-  }
+  void add_negatives(std::span<const float> scores);
 
-  void add_positive(float score, FixedSum weight) {
-    const Place place = find(score_rank(score));
-    ++place.page->positives[place.bin];
-    place.page->weights[place.bin] += weight;
-    place.page->bins[place.bin].widen(score + 0.0f, score + 0.0f);
-  }
+  void add_positive(float score, FixedSum weight);
 
   /// Adds a bin of another table, or of a file. Its scores must lie in one bin of this table's level.
-  void add_row(const ScoreRow& row) {
-    const Place place = find(score_rank(row.lowest));
-    place.page->add(place.bin, row);
-  }
+  void add_row(const ScoreRow& row);
 
-  void merge(const BinnedScores& other) {
-    raise(other.level_);
-    other.for_each_row([&](const ScoreRow& row) { add_row(row); });
-  }
+  void merge(const BinnedScores& other);
 
   /// Hands out the bins that are in use, from the highest scores to the lowest.
-  void for_each_row(function_ref<void(const ScoreRow&)> receive) const {
-    std::vector<const Page*> sorted;
-    for (const auto& page : pages_) sorted.push_back(page.get());
-    std::ranges::sort(sorted, [](const Page* a, const Page* b) { return a->number > b->number; });
-    for (const Page* page : sorted)
-      for (std::size_t bin = kPageBins; bin-- > 0;)
-        if (page->is_used(bin)) receive(page->row(bin));
-  }
+  void for_each_row(function_ref<void(const ScoreRow&)> receive) const;
 
   /// Makes bins of 2^level floats, if they are smaller.
-  void raise(int level) {
-    MOECLIP_EXPECT(level >= 0 && level <= kMaxLevel, "a table of scores has no level ", level);
-    while (level_ < level) halve();
-  }
+  void raise(int level);
 
   [[nodiscard]] int level() const { return level_; }
   [[nodiscard]] index_t max_pages() const { return max_pages_; }
@@ -152,51 +96,17 @@ class BinnedScores {
   };
 
   /// The bin of the score with this rank, at the level that the table has when it returns.
-  Place find(std::uint64_t rank) {
-    Page* page = page_of(rank >> level_ >> kPageBits);
-    while (std::ssize(pages_) > max_pages_) {
-      halve();
-      page = page_of(rank >> level_ >> kPageBits);
-    }
-    return {page, static_cast<std::size_t>(rank >> level_) % kPageBins};
-  }
+  Place find(std::uint64_t rank);
 
-  Page* page_of(std::uint64_t number) {
-    if (last_ != nullptr && last_->number == number) return last_;  // neighbours in a map have similar scores
-    return last_ = look_up(number);
-  }
+  Page* page_of(std::uint64_t number);
 
   /// Open addressing: numbers of `pages_` in twice as many slots as there may be pages.
-  Page* look_up(std::uint64_t number) {
-    std::size_t slot = slot_of(number);
-    while (slots_[slot] != kFree) {
-      Page* page = pages_[slots_[slot]].get();
-      if (page->number == number) return page;
-      slot = (slot + 1) & (slots_.size() - 1);
-    }
-    slots_[slot] = static_cast<std::uint32_t>(pages_.size());
-    return pages_.emplace_back(std::make_unique<Page>(number)).get();
-  }
+  Page* look_up(std::uint64_t number);
 
-  [[nodiscard]] std::size_t slot_of(std::uint64_t number) const {
-    constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15u;  // spreads neighbours
-    return static_cast<std::size_t>((number * kGolden) >> 32) & (slots_.size() - 1);
-  }
+  [[nodiscard]] std::size_t slot_of(std::uint64_t number) const;
 
   /// Melts each pair of neighbouring bins into one.
-  void halve() {
-    ++level_;
-    auto old = std::exchange(pages_, {});
-    last_ = nullptr;
-    std::ranges::fill(slots_, kFree);
-    for (auto& page : old) {
-      for (std::size_t bin = 0; bin < kPageBins; ++bin)
-        if (page->is_used(bin))
-          page_of(page->number >> 1)
-              ->add(static_cast<std::size_t>(page->number & 1) * kPageBins / 2 + bin / 2, page->row(bin));
-      page.reset();  // its memory is the next one's
-    }
-  }
+  void halve();
 
   index_t max_pages_;
   int level_ = 0;
@@ -206,3 +116,130 @@ class BinnedScores {
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <bit>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::uint64_t score_rank(float score) {
+  const auto bits = [](float x) { return std::uint64_t{std::bit_cast<std::uint32_t>(x)}; };
+  constexpr std::uint64_t kNegative = std::uint64_t{1} << 31;  // ranks below 0
+  const std::uint64_t half = bits(0.5f);
+  if (score <= 0) return score == 0 ? kNegative : 2 * kNegative - bits(score);
+  if (score <= 0.5f) return kNegative + bits(score);
+  if (score <= 1) return kNegative + 2 * half - bits(1 - score);
+  return kNegative + 2 * half + (bits(score) - bits(1.0f));
+}
+
+MOECLIP_FUNC float score_of_rank(std::uint64_t rank) {
+  constexpr std::uint64_t kNegative = std::uint64_t{1} << 31;
+  const auto score = [](std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); };
+  const std::uint64_t half = std::bit_cast<std::uint32_t>(0.5f), one = std::bit_cast<std::uint32_t>(1.0f);
+  float found = std::numeric_limits<float>::quiet_NaN();
+  if (rank <= kNegative) {
+    found = 0.0f - score(kNegative - rank);  // 0 and not -0
+  } else if (rank <= kNegative + half) {
+    found = score(rank - kNegative);
+  } else if (rank <= kNegative + 2 * half) {
+    found = 1 - score(kNegative + 2 * half - rank);
+  } else if (rank < 2 * kNegative + 2 * half - one) {
+    found = score(rank - kNegative - 2 * half + one);
+  }
+  return found == found && score_rank(found) == rank ? found : std::numeric_limits<float>::quiet_NaN();
+}
+
+MOECLIP_FUNC BinnedScores::BinnedScores(index_t max_pages) : max_pages_(max_pages) {
+  MOECLIP_EXPECT(max_pages >= 1 && max_pages <= (index_t{1} << 20), "a table of ", max_pages, " pages");
+  slots_.assign(std::bit_ceil(static_cast<std::size_t>(max_pages) + 1) * 2, kFree);
+}
+
+MOECLIP_FUNC void BinnedScores::add_negatives(std::span<const float> scores) {
+  for (const float score : scores) {
+    const Place place = find(score_rank(score));
+    Bin& bin = place.page->bins[place.bin];
+    ++bin.negatives;
+    bin.widen(score + 0.0f, score + 0.0f);  // adding 0 makes +0 of -0
+  }
+}
+
+MOECLIP_FUNC void BinnedScores::add_positive(float score, FixedSum weight) {
+  const Place place = find(score_rank(score));
+  ++place.page->positives[place.bin];
+  place.page->weights[place.bin] += weight;
+  place.page->bins[place.bin].widen(score + 0.0f, score + 0.0f);
+}
+
+MOECLIP_FUNC void BinnedScores::add_row(const ScoreRow& row) {
+  const Place place = find(score_rank(row.lowest));
+  place.page->add(place.bin, row);
+}
+
+MOECLIP_FUNC void BinnedScores::merge(const BinnedScores& other) {
+  raise(other.level_);
+  other.for_each_row([&](const ScoreRow& row) { add_row(row); });
+}
+
+MOECLIP_FUNC void BinnedScores::for_each_row(function_ref<void(const ScoreRow&)> receive) const {
+  std::vector<const Page*> sorted;
+  for (const auto& page : pages_) sorted.push_back(page.get());
+  std::ranges::sort(sorted, [](const Page* a, const Page* b) { return a->number > b->number; });
+  for (const Page* page : sorted)
+    for (std::size_t bin = kPageBins; bin-- > 0;)
+      if (page->is_used(bin)) receive(page->row(bin));
+}
+
+MOECLIP_FUNC void BinnedScores::raise(int level) {
+  MOECLIP_EXPECT(level >= 0 && level <= kMaxLevel, "a table of scores has no level ", level);
+  while (level_ < level) halve();
+}
+
+MOECLIP_FUNC BinnedScores::Place BinnedScores::find(std::uint64_t rank) {
+  Page* page = page_of(rank >> level_ >> kPageBits);
+  while (std::ssize(pages_) > max_pages_) {
+    halve();
+    page = page_of(rank >> level_ >> kPageBits);
+  }
+  return {page, static_cast<std::size_t>(rank >> level_) % kPageBins};
+}
+
+MOECLIP_FUNC BinnedScores::Page* BinnedScores::page_of(std::uint64_t number) {
+  if (last_ != nullptr && last_->number == number) return last_;  // neighbours in a map have similar scores
+  return last_ = look_up(number);
+}
+
+MOECLIP_FUNC BinnedScores::Page* BinnedScores::look_up(std::uint64_t number) {
+  std::size_t slot = slot_of(number);
+  while (slots_[slot] != kFree) {
+    Page* page = pages_[slots_[slot]].get();
+    if (page->number == number) return page;
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  slots_[slot] = static_cast<std::uint32_t>(pages_.size());
+  return pages_.emplace_back(std::make_unique<Page>(number)).get();
+}
+
+MOECLIP_FUNC std::size_t BinnedScores::slot_of(std::uint64_t number) const {
+  constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15u;  // spreads neighbours
+  return static_cast<std::size_t>((number * kGolden) >> 32) & (slots_.size() - 1);
+}
+
+MOECLIP_FUNC void BinnedScores::halve() {
+  ++level_;
+  auto old = std::exchange(pages_, {});
+  last_ = nullptr;
+  std::ranges::fill(slots_, kFree);
+  for (auto& page : old) {
+    for (std::size_t bin = 0; bin < kPageBins; ++bin)
+      if (page->is_used(bin))
+        page_of(page->number >> 1)
+            ->add(static_cast<std::size_t>(page->number & 1) * kPageBins / 2 + bin / 2, page->row(bin));
+    page.reset();  // its memory is the next one's
+  }
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

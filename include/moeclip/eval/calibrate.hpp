@@ -4,10 +4,7 @@
 // to be good (CAL-1), or the best F1 from labelled ones; and what so many pictures can tell about the rate of false
 // alarms (CAL-2 in this folder's README).
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +19,58 @@ namespace moeclip { inline namespace abi_v0_1 {
 struct RateInterval {
   double estimate = 0, low = 0, high = 1;
 };
+
+/// Clopper and Pearson's interval for a rate of which k of n were seen (CAL-2). Throws contract.
+RateInterval rate_interval(index_t k, index_t n, double confidence = 0.95);
+
+struct Calibration {
+  std::string how;                  ///< "false positives" or "f1"
+  float threshold = 0;              ///< a score from which on a picture is defective
+  index_t good = 0, defective = 0;  ///< pictures that it comes from
+  index_t false_positives = 0;      ///< good ones at or above it
+  index_t found = 0;                ///< defective ones at or above it
+  double target = 0;                ///< "false positives": the rate that was asked for
+  double confidence = 0.95;         ///< of the interval
+  RateInterval false_positive_rate;
+  bool is_reached = true;  ///< "false positives": so many pictures can show a rate that small
+};
+
+/// The smallest number of good pictures from which a rate of false alarms of `target` can follow.
+index_t pictures_for(double target);
+
+/// The lowest threshold that lets a new good picture be called defective with a probability of at most `target`
+/// (CAL-1). If there are too few pictures for that, it lies just above all of them. Throws contract without pictures,
+/// or for a target out of (0, 1).
+Calibration calibrate_on_good(std::vector<float> scores, double target, double confidence = 0.95);
+
+/// The threshold of the best F1 (EVA-3). Throws contract unless there are good and defective pictures.
+Calibration calibrate_on_labelled(std::span<const float> scores, std::span<const std::uint8_t> labels,
+                                  double confidence = 0.95);
+
+/// What a calibration is valid for, and where it came from.
+struct CalibrationFile {
+  Calibration calibration;
+  std::optional<float> pixel_threshold;  ///< of the probability map
+  std::string clip, adapter;             ///< hashes of the weights
+  std::string words;                     ///< hash of the sentences; for those who want to know
+  std::string domain;                    ///< "industrial" or "medical": decides how scores are made
+  index_t image_size = 0;
+};
+
+Json to_json(const CalibrationFile& file);
+
+/// What of a calibration detection needs. Throws format or missing, naming `source`.
+CalibrationFile calibration_from_json(const Json& json, std::string_view source);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -57,8 +106,7 @@ inline double binomial_rate(index_t k, index_t n, double tail) {
 
 }  // namespace detail
 
-/// Clopper and Pearson's interval for a rate of which k of n were seen (CAL-2). Throws contract.
-inline RateInterval rate_interval(index_t k, index_t n, double confidence = 0.95) {
+MOECLIP_FUNC RateInterval rate_interval(index_t k, index_t n, double confidence) {
   MOECLIP_EXPECT(n > 0 && k >= 0 && k <= n, k, " of ", n, " is no rate");
   MOECLIP_EXPECT(confidence > 0 && confidence < 1, "a confidence of ", confidence, " is not between 0 and 1");
   const double tail = (1 - confidence) / 2;
@@ -68,20 +116,7 @@ inline RateInterval rate_interval(index_t k, index_t n, double confidence = 0.95
   return interval;
 }
 
-struct Calibration {
-  std::string how;                  ///< "false positives" or "f1"
-  float threshold = 0;              ///< a score from which on a picture is defective
-  index_t good = 0, defective = 0;  ///< pictures that it comes from
-  index_t false_positives = 0;      ///< good ones at or above it
-  index_t found = 0;                ///< defective ones at or above it
-  double target = 0;                ///< "false positives": the rate that was asked for
-  double confidence = 0.95;         ///< of the interval
-  RateInterval false_positive_rate;
-  bool is_reached = true;  ///< "false positives": so many pictures can show a rate that small
-};
-
-/// The smallest number of good pictures from which a rate of false alarms of `target` can follow.
-inline index_t pictures_for(double target) { return static_cast<index_t>(std::ceil(1 / target - 1e-9)) - 1; }
+MOECLIP_FUNC index_t pictures_for(double target) { return static_cast<index_t>(std::ceil(1 / target - 1e-9)) - 1; }
 
 namespace detail {
 
@@ -100,10 +135,7 @@ inline void count_verdicts(Calibration& calibration, std::span<const float> scor
 
 }  // namespace detail
 
-/// The lowest threshold that lets a new good picture be called defective with a probability of at most `target`
-/// (CAL-1). If there are too few pictures for that, it lies just above all of them. Throws contract without pictures,
-/// or for a target out of (0, 1).
-inline Calibration calibrate_on_good(std::vector<float> scores, double target, double confidence = 0.95) {
+MOECLIP_FUNC Calibration calibrate_on_good(std::vector<float> scores, double target, double confidence) {
   MOECLIP_EXPECT(!scores.empty(), "a threshold cannot be taken from no pictures");
   MOECLIP_EXPECT(target > 0 && target < 1, "a rate of false alarms of ", target, " is not between 0 and 1");
   expect_ordered(scores);
@@ -122,9 +154,8 @@ inline Calibration calibrate_on_good(std::vector<float> scores, double target, d
   return calibration;
 }
 
-/// The threshold of the best F1 (EVA-3). Throws contract unless there are good and defective pictures.
-inline Calibration calibrate_on_labelled(std::span<const float> scores, std::span<const std::uint8_t> labels,
-                                         double confidence = 0.95) {
+MOECLIP_FUNC Calibration calibrate_on_labelled(std::span<const float> scores, std::span<const std::uint8_t> labels,
+                                               double confidence) {
   const Metrics metrics = measure(scores, labels);
   MOECLIP_EXPECT(metrics.auroc.is_defined(),
                  "the best F1 needs good and defective pictures: ", metrics.auroc.undefined);
@@ -136,17 +167,7 @@ inline Calibration calibrate_on_labelled(std::span<const float> scores, std::spa
   return calibration;
 }
 
-/// What a calibration is valid for, and where it came from.
-struct CalibrationFile {
-  Calibration calibration;
-  std::optional<float> pixel_threshold;  ///< of the probability map
-  std::string clip, adapter;             ///< hashes of the weights
-  std::string words;                     ///< hash of the sentences; for those who want to know
-  std::string domain;                    ///< "industrial" or "medical": decides how scores are made
-  index_t image_size = 0;
-};
-
-inline Json to_json(const CalibrationFile& file) {
+MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
   const Calibration& c = file.calibration;
   Json json = Json::object();
   json.set("format", "moeclip calibration 1").set("threshold", c.threshold);
@@ -167,8 +188,7 @@ inline Json to_json(const CalibrationFile& file) {
       .set("image_size", file.image_size);
 }
 
-/// What of a calibration detection needs. Throws format or missing, naming `source`.
-inline CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
+MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
   const Json* const format = json.is_object() ? json.find("format") : nullptr;
   if (format == nullptr || *format != Json("moeclip calibration 1"))
     fail(ErrorCode::format, concat(source, ": is no calibration; `moeclip calibrate` writes one"));
@@ -190,3 +210,5 @@ inline CalibrationFile calibration_from_json(const Json& json, std::string_view 
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -5,9 +5,7 @@
 // whole one is known (CUR-1 in this folder's README). And the distribution of scores as bars.
 
 #include <array>
-#include <cmath>
 #include <numbers>
-#include <utility>
 #include <vector>
 
 #include "score_table.hpp"
@@ -38,72 +36,24 @@ class CurveThinner {
   static constexpr std::size_t kMostPoints = 400;        ///< of the result; more would not be seen
   static constexpr double kFirstTolerance = 1.0 / 2048;  ///< a quarter of a pixel in a plot 500 pixels wide
 
-  void add(const CurvePoint& point) {
-    if (kept_.empty()) return restart(point);
-    if (point == last_) return;
-    if (!reaches(point)) {
-      keep(last_);
-      if (kept_.size() >= kMostPoints - 1) coarsen();
-    }
-    take(point);
-  }
+  void add(const CurvePoint& point);
 
   /// The thinned curve; nothing may follow.
-  [[nodiscard]] Curve finish() {
-    if (!kept_.empty() && !(kept_.back() == last_)) kept_.push_back(last_);
-    return {std::move(kept_), deviation_};
-  }
+  [[nodiscard]] Curve finish();
 
  private:
-  void restart(const CurvePoint& point) {
-    kept_.clear();
-    keep(point);
-    last_ = point;
-  }
+  void restart(const CurvePoint& point);
 
-  void keep(const CurvePoint& point) {
-    kept_.push_back(point);
-    lowest_ = -std::numbers::pi;
-    highest_ = std::numbers::pi;
-    reach_ = 0;
-  }
+  void keep(const CurvePoint& point);
 
   /// True if the line from the last kept point to `point` passes all points between within the tolerance.
-  [[nodiscard]] bool reaches(const CurvePoint& point) const {
-    const double dx = point.x - kept_.back().x, dy = point.y - kept_.back().y;
-    if (std::hypot(dx, dy) < reach_ - tolerance_) return false;  // some point lies beyond the end of that line
-    const double direction = std::atan2(dy, dx);
-    return direction >= lowest_ && direction <= highest_;
-  }
+  [[nodiscard]] bool reaches(const CurvePoint& point) const;
 
   /// Narrows the directions to those whose line passes `point` within the tolerance.
-  void take(const CurvePoint& point) {
-    const double dx = point.x - kept_.back().x, dy = point.y - kept_.back().y, distance = std::hypot(dx, dy);
-    last_ = point;
-    if (distance <= tolerance_) return;
-    const double direction = std::atan2(dy, dx), half = std::asin(tolerance_ / distance);
-    lowest_ = std::max(lowest_, direction - half);
-    highest_ = std::min(highest_, direction + half);
-    reach_ = std::max(reach_, distance);
-  }
+  void take(const CurvePoint& point);
 
   /// Thins what was kept so far with twice the tolerance, as often as it takes to make room.
-  void coarsen() {
-    const CurvePoint end = last_;
-    while (kept_.size() > kMostPoints / 2) {
-      tolerance_ *= 2;
-      deviation_ += std::numbers::sqrt2 * tolerance_;
-      const auto before = std::exchange(kept_, {});
-      restart(before.front());
-      for (const CurvePoint& point : before) {
-        if (point == last_) continue;
-        if (!reaches(point)) keep(last_);
-        take(point);
-      }
-    }
-    if (!(kept_.back() == end)) keep(end);
-    last_ = end;
-  }
+  void coarsen();
 
   std::vector<CurvePoint> kept_;
   CurvePoint last_;                  // of those that came
@@ -112,6 +62,96 @@ class CurveThinner {
   double tolerance_ = kFirstTolerance;
   double deviation_ = std::numbers::sqrt2 * kFirstTolerance;
 };
+
+/// The curves of one class. Of an exact table this sorts the scores.
+ClassCurves curves_of(ScoreTable& table, double false_positive_limit = kFalsePositiveLimit);
+
+/// How many pictures have which score, in bins of equal width; the last bin includes its upper end.
+struct ScoreHistogram {
+  static constexpr std::size_t kBins = 40;
+  double lowest = 0, highest = 1;
+  std::array<std::uint64_t, kBins> good{}, defective{};
+
+  /// Scores outside of [lowest, highest] count in the first or last bin; without a range between them, in the first.
+  [[nodiscard]] std::size_t bin_of(double score) const;
+};
+
+/// Distance of the round numbers (1, 2 or 5 times a power of ten) that divide `range`, above 0, into 5 to 10 parts.
+double round_step(double range);
+
+/// The histogram of picture scores, between round numbers just outside of the lowest and the highest one.
+ScoreHistogram histogram_of(ScoreTable& pictures);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <cmath>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void CurveThinner::add(const CurvePoint& point) {
+  if (kept_.empty()) return restart(point);
+  if (point == last_) return;
+  if (!reaches(point)) {
+    keep(last_);
+    if (kept_.size() >= kMostPoints - 1) coarsen();
+  }
+  take(point);
+}
+
+MOECLIP_FUNC Curve CurveThinner::finish() {
+  if (!kept_.empty() && !(kept_.back() == last_)) kept_.push_back(last_);
+  return {std::move(kept_), deviation_};
+}
+
+MOECLIP_FUNC void CurveThinner::restart(const CurvePoint& point) {
+  kept_.clear();
+  keep(point);
+  last_ = point;
+}
+
+MOECLIP_FUNC void CurveThinner::keep(const CurvePoint& point) {
+  kept_.push_back(point);
+  lowest_ = -std::numbers::pi;
+  highest_ = std::numbers::pi;
+  reach_ = 0;
+}
+
+MOECLIP_FUNC bool CurveThinner::reaches(const CurvePoint& point) const {
+  const double dx = point.x - kept_.back().x, dy = point.y - kept_.back().y;
+  if (std::hypot(dx, dy) < reach_ - tolerance_) return false;  // some point lies beyond the end of that line
+  const double direction = std::atan2(dy, dx);
+  return direction >= lowest_ && direction <= highest_;
+}
+
+MOECLIP_FUNC void CurveThinner::take(const CurvePoint& point) {
+  const double dx = point.x - kept_.back().x, dy = point.y - kept_.back().y, distance = std::hypot(dx, dy);
+  last_ = point;
+  if (distance <= tolerance_) return;
+  const double direction = std::atan2(dy, dx), half = std::asin(tolerance_ / distance);
+  lowest_ = std::max(lowest_, direction - half);
+  highest_ = std::min(highest_, direction + half);
+  reach_ = std::max(reach_, distance);
+}
+
+MOECLIP_FUNC void CurveThinner::coarsen() {
+  const CurvePoint end = last_;
+  while (kept_.size() > kMostPoints / 2) {
+    tolerance_ *= 2;
+    deviation_ += std::numbers::sqrt2 * tolerance_;
+    const auto before = std::exchange(kept_, {});
+    restart(before.front());
+    for (const CurvePoint& point : before) {
+      if (point == last_) continue;
+      if (!reaches(point)) keep(last_);
+      take(point);
+    }
+  }
+  if (!(kept_.back() == end)) keep(end);
+  last_ = end;
+}
 
 namespace detail {
 
@@ -165,8 +205,7 @@ class CurveBuilder {
 
 }  // namespace detail
 
-/// The curves of one class. Of an exact table this sorts the scores.
-inline ClassCurves curves_of(ScoreTable& table, double false_positive_limit = kFalsePositiveLimit) {
+MOECLIP_FUNC ClassCurves curves_of(ScoreTable& table, double false_positive_limit) {
   MOECLIP_EXPECT(false_positive_limit > 0 && false_positive_limit <= 1, "a false positive rate of ",
                  false_positive_limit, " is not in (0, 1]");
   detail::CurveBuilder builder(table.totals(), false_positive_limit);
@@ -174,29 +213,19 @@ inline ClassCurves curves_of(ScoreTable& table, double false_positive_limit = kF
   return builder.result();
 }
 
-/// How many pictures have which score, in bins of equal width; the last bin includes its upper end.
-struct ScoreHistogram {
-  static constexpr std::size_t kBins = 40;
-  double lowest = 0, highest = 1;
-  std::array<std::uint64_t, kBins> good{}, defective{};
+MOECLIP_FUNC std::size_t ScoreHistogram::bin_of(double score) const {
+  if (!(highest > lowest)) return 0;
+  const double place = (score - lowest) / (highest - lowest) * static_cast<double>(kBins);
+  return place > 0 ? static_cast<std::size_t>(std::min(place, static_cast<double>(kBins - 1))) : 0;
+}
 
-  /// Scores outside of [lowest, highest] count in the first or last bin; without a range between them, in the first.
-  [[nodiscard]] std::size_t bin_of(double score) const {
-    if (!(highest > lowest)) return 0;
-    const double place = (score - lowest) / (highest - lowest) * static_cast<double>(kBins);
-    return place > 0 ? static_cast<std::size_t>(std::min(place, static_cast<double>(kBins - 1))) : 0;
-  }
-};
-
-/// Distance of the round numbers (1, 2 or 5 times a power of ten) that divide `range`, above 0, into 5 to 10 parts.
-inline double round_step(double range) {
+MOECLIP_FUNC double round_step(double range) {
   const double power = std::pow(10.0, std::floor(std::log10(range)));
   const double ratio = range / power;  // [1, 10)
   return power * (ratio <= 2 ? 0.2 : ratio <= 5 ? 0.5 : 1.0);
 }
 
-/// The histogram of picture scores, between round numbers just outside of the lowest and the highest one.
-inline ScoreHistogram histogram_of(ScoreTable& pictures) {
+MOECLIP_FUNC ScoreHistogram histogram_of(ScoreTable& pictures) {
   ScoreHistogram histogram;
   double low = std::numeric_limits<double>::infinity(), high = -low;
   pictures.for_each_row([&](const ScoreRow& row) {
@@ -222,3 +251,5 @@ inline ScoreHistogram histogram_of(ScoreTable& pictures) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -52,6 +52,12 @@ struct ClassResult {
   std::optional<ReleasedRow> released;  ///< as published, in the released protocol
 };
 
+/// Mean of the defined ones; undefined if all are, for the reason of the first.
+Metric mean_of(std::span<const Metric> metrics);
+
+/// The row of means over classes, each class counting once. A class where a metric is undefined does not count in it.
+ClassResult mean_of(std::span<const ClassResult> classes);
+
 namespace detail {
 
 /// Scores of one class under one of the protocols.
@@ -140,8 +146,59 @@ class ClassScores {
 
 }  // namespace detail
 
-/// Mean of the defined ones; undefined if all are, for the reason of the first.
-inline Metric mean_of(std::span<const Metric> metrics) {
+/// Collects findings class by class.
+class Evaluation {
+ public:
+  explicit Evaluation(const EvaluationOptions& options = {}) : options_(options) {}
+
+  /// One picture; its mask is brought to the size of the map by the nearest pixel.
+  PictureScores add(Context& context, const Sample& truth, const Finding& found);
+
+  /// The same, counted under another name than that of its class.
+  PictureScores add(Context& context, const std::string& row, const Sample& truth, const Finding& found);
+
+  /// The same of a picture whose pixels are in the class' table already.
+  void add(const std::string& class_name, const PictureScores& picture) { of(class_name).add(picture); }
+
+  /// The scores of all pixels of a class, and of its pictures: those that the metrics are made of. A class that was
+  /// not there is made.
+  [[nodiscard]] ScoreTable& pixel_table(const std::string& class_name) { return of(class_name).pixels(); }
+  [[nodiscard]] ScoreTable image_table(const std::string& class_name) { return of(class_name).images(); }
+
+  /// Adds what `other`, made with the same options, has collected.
+  void merge(const Evaluation& other);
+
+  /// A row per class, by name.
+  [[nodiscard]] std::vector<ClassResult> classes();
+  [[nodiscard]] ClassResult result(const std::string& class_name) { return of(class_name).result(class_name); }
+
+  [[nodiscard]] const EvaluationOptions& options() const { return options_; }
+
+ private:
+  detail::ClassScores& of(const std::string& name) { return scores_.try_emplace(name, options_).first->second; }
+
+  EvaluationOptions options_;
+  std::map<std::string, detail::ClassScores> scores_;
+};
+
+/// Runs `detector` over all samples of `source`; `on_picture(i)` is called before each. The detector's kind of map must
+/// be that of the protocol. Throws what loading and detecting throw.
+template <class T>
+void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSource& source, Evaluation& evaluation,
+              function_ref<void(index_t)> on_picture);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+}  // namespace detail
+
+MOECLIP_FUNC Metric mean_of(std::span<const Metric> metrics) {
   double sum = 0, error = 0, count = 0;
   for (const Metric& metric : metrics) {
     if (!metric.is_defined()) continue;
@@ -153,8 +210,7 @@ inline Metric mean_of(std::span<const Metric> metrics) {
   return metrics.empty() ? Metric() : metrics.front();
 }
 
-/// The row of means over classes, each class counting once. A class where a metric is undefined does not count in it.
-inline ClassResult mean_of(std::span<const ClassResult> classes) {
+MOECLIP_FUNC ClassResult mean_of(std::span<const ClassResult> classes) {
   ClassResult mean;
   mean.name = "mean";
   const auto over = [&](auto&& get) {
@@ -178,53 +234,25 @@ inline ClassResult mean_of(std::span<const ClassResult> classes) {
   return mean;
 }
 
-/// Collects findings class by class.
-class Evaluation {
- public:
-  explicit Evaluation(const EvaluationOptions& options = {}) : options_(options) {}
+MOECLIP_FUNC PictureScores Evaluation::add(Context& context, const Sample& truth, const Finding& found) {
+  return add(context, truth.class_name, truth, found);
+}
 
-  /// One picture; its mask is brought to the size of the map by the nearest pixel.
-  PictureScores add(Context& context, const Sample& truth, const Finding& found) {
-    return add(context, truth.class_name, truth, found);
-  }
+MOECLIP_FUNC PictureScores Evaluation::add(Context& context, const std::string& row, const Sample& truth,
+                                           const Finding& found) {
+  return of(row).add(context, truth, found);
+}
 
-  /// The same, counted under another name than that of its class.
-  PictureScores add(Context& context, const std::string& row, const Sample& truth, const Finding& found) {
-    return of(row).add(context, truth, found);
-  }
+MOECLIP_FUNC void Evaluation::merge(const Evaluation& other) {
+  for (const auto& [name, scores] : other.scores_) of(name).merge(scores);
+}
 
-  /// The same of a picture whose pixels are in the class' table already.
-  void add(const std::string& class_name, const PictureScores& picture) { of(class_name).add(picture); }
+MOECLIP_FUNC std::vector<ClassResult> Evaluation::classes() {
+  std::vector<ClassResult> rows;
+  for (auto& [name, scores] : scores_) rows.push_back(scores.result(name));
+  return rows;
+}
 
-  /// The scores of all pixels of a class, and of its pictures: those that the metrics are made of. A class that was
-  /// not there is made.
-  [[nodiscard]] ScoreTable& pixel_table(const std::string& class_name) { return of(class_name).pixels(); }
-  [[nodiscard]] ScoreTable image_table(const std::string& class_name) { return of(class_name).images(); }
-
-  /// Adds what `other`, made with the same options, has collected.
-  void merge(const Evaluation& other) {
-    for (const auto& [name, scores] : other.scores_) of(name).merge(scores);
-  }
-
-  /// A row per class, by name.
-  [[nodiscard]] std::vector<ClassResult> classes() {
-    std::vector<ClassResult> rows;
-    for (auto& [name, scores] : scores_) rows.push_back(scores.result(name));
-    return rows;
-  }
-  [[nodiscard]] ClassResult result(const std::string& class_name) { return of(class_name).result(class_name); }
-
-  [[nodiscard]] const EvaluationOptions& options() const { return options_; }
-
- private:
-  detail::ClassScores& of(const std::string& name) { return scores_.try_emplace(name, options_).first->second; }
-
-  EvaluationOptions options_;
-  std::map<std::string, detail::ClassScores> scores_;
-};
-
-/// Runs `detector` over all samples of `source`; `on_picture(i)` is called before each. The detector's kind of map must
-/// be that of the protocol. Throws what loading and detecting throw.
 template <class T>
 void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSource& source, Evaluation& evaluation,
               function_ref<void(index_t)> on_picture) {
@@ -241,4 +269,8 @@ void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSo
   }
 }
 
+MOECLIP_INSTANTIATE(evaluate)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -7,7 +7,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -50,24 +49,50 @@ struct EvaluationRun {
   std::optional<Evaluation> standard, released;                           ///< rows by PictureRecord::row_key
 
   EvaluationRun() = default;
-  explicit EvaluationRun(RunSettings wanted, Shard part = {}, index_t count = 0)
-      : settings(std::move(wanted)), shard(part), assigned(count) {
-    MOECLIP_EXPECT(settings.has_default || settings.has_released, "an evaluation without a protocol");
-    if (settings.has_default) standard.emplace(settings.evaluation(false));
-    if (settings.has_released) released.emplace(settings.evaluation(true));
-  }
+  explicit EvaluationRun(RunSettings wanted, Shard part = {}, index_t count = 0);
 
   /// All pictures of the shard were judged, or cannot be.
   [[nodiscard]] bool is_complete() const { return std::ssize(pictures) == assigned; }
 
-  [[nodiscard]] index_t failures() const {
-    return std::ranges::count_if(pictures, [](const auto& entry) { return !entry.second.is_judged(); });
-  }
+  [[nodiscard]] index_t failures() const;
 };
 
 /// SHA-256 over who all the pictures are: set, path, class, row, label, and whether there is a mask. Not over their
 /// contents, which every shard reads only of its own.
-inline std::string listing_hash(std::vector<PictureRecord> pictures) {
+std::string listing_hash(std::vector<PictureRecord> pictures);
+
+/// Adds a picture that the detector has judged. `record` says who it is. With the released protocol the detection needs
+/// both maps (DetectorOptions::makes_both_maps).
+void add_picture(Context& context, EvaluationRun& run, PictureRecord record, const Sample& truth,
+                 const Detection& found);
+
+/// Adds a picture that could not be read. A resumed run tries it again.
+void add_failure(EvaluationRun& run, PictureRecord record, ErrorCode code);
+
+/// Adds another part of the same evaluation. Throws mismatch, naming `source`, if a picture is in both; contract if the
+/// settings differ.
+void merge_run(EvaluationRun& into, EvaluationRun&& part, std::string_view source);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <tuple>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC EvaluationRun::EvaluationRun(RunSettings wanted, Shard part, index_t count)
+    : settings(std::move(wanted)), shard(part), assigned(count) {
+  MOECLIP_EXPECT(settings.has_default || settings.has_released, "an evaluation without a protocol");
+  if (settings.has_default) standard.emplace(settings.evaluation(false));
+  if (settings.has_released) released.emplace(settings.evaluation(true));
+}
+
+MOECLIP_FUNC index_t EvaluationRun::failures() const {
+  return std::ranges::count_if(pictures, [](const auto& entry) { return !entry.second.is_judged(); });
+}
+
+MOECLIP_FUNC std::string listing_hash(std::vector<PictureRecord> pictures) {
   std::ranges::sort(pictures, {}, &PictureRecord::key);
   std::string text;
   for (const PictureRecord& p : pictures)
@@ -84,10 +109,8 @@ inline PictureScores scores_of(const PictureRecord& p, bool is_released) {
 
 }  // namespace detail
 
-/// Adds a picture that the detector has judged. `record` says who it is. With the released protocol the detection needs
-/// both maps (DetectorOptions::makes_both_maps).
-inline void add_picture(Context& context, EvaluationRun& run, PictureRecord record, const Sample& truth,
-                        const Detection& found) {
+MOECLIP_FUNC void add_picture(Context& context, EvaluationRun& run, PictureRecord record, const Sample& truth,
+                              const Detection& found) {
   const std::string row = record.row_key();
   record.has_mask = truth.has_mask();
   record.class_score = found.class_score;
@@ -104,15 +127,12 @@ inline void add_picture(Context& context, EvaluationRun& run, PictureRecord reco
   run.pictures.insert_or_assign(record.key(), std::move(record));
 }
 
-/// Adds a picture that could not be read. A resumed run tries it again.
-inline void add_failure(EvaluationRun& run, PictureRecord record, ErrorCode code) {
+MOECLIP_FUNC void add_failure(EvaluationRun& run, PictureRecord record, ErrorCode code) {
   record.error = to_string(code);
   run.pictures.insert_or_assign(record.key(), std::move(record));
 }
 
-/// Adds another part of the same evaluation. Throws mismatch, naming `source`, if a picture is in both; contract if the
-/// settings differ.
-inline void merge_run(EvaluationRun& into, EvaluationRun&& part, std::string_view source) {
+MOECLIP_FUNC void merge_run(EvaluationRun& into, EvaluationRun&& part, std::string_view source) {
   const std::string differences = settings_differences(part.settings, into.settings);
   MOECLIP_EXPECT(differences.empty(), source, ": is of another evaluation: ", differences);
   MOECLIP_EXPECT(
@@ -128,3 +148,5 @@ inline void merge_run(EvaluationRun& into, EvaluationRun&& part, std::string_vie
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

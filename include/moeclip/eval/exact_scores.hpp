@@ -3,7 +3,6 @@
 // Every score kept, for metrics without any error: four bytes for each normal pixel or picture, eight for each
 // anomalous one.
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,51 +21,21 @@ struct PositiveScore {
 };
 
 /// Throws contract if one of `scores` is NaN: it has no place in an order.
-inline void expect_ordered(std::span<const float> scores) {
-  std::size_t unordered = 0;
-  for (const float score : scores) unordered += score != score ? 1 : 0;
-  MOECLIP_EXPECT(unordered == 0, unordered, " of ", scores.size(), " scores are NaN, which cannot be ranked");
-}
+void expect_ordered(std::span<const float> scores);
 
 class ExactScores {
  public:
   // adding 0 makes +0 of -0, which are equal scores
-  void add_negatives(std::span<const float> scores) {
-    for (const float score : scores) negatives_.push_back(score + 0.0f);
-  }
-  void add_positive(const PositiveScore& positive) {
-    positives_.push_back({positive.score + 0.0f, positive.region_size});
-  }
+  void add_negatives(std::span<const float> scores);
+  void add_positive(const PositiveScore& positive);
 
-  void merge(const ExactScores& other) {
-    negatives_.insert(negatives_.end(), other.negatives_.begin(), other.negatives_.end());
-    positives_.insert(positives_.end(), other.positives_.begin(), other.positives_.end());
-  }
+  void merge(const ExactScores& other);
 
   /// Brings the scores into the order of the walk, highest first, which depends on nothing but what they are.
-  void sort() {
-    std::ranges::sort(negatives_, [](float a, float b) { return a > b; });
-    std::ranges::sort(positives_, [](const PositiveScore& a, const PositiveScore& b) {
-      return a.score != b.score ? a.score > b.score : a.region_size < b.region_size;
-    });
-  }
+  void sort();
 
   /// Hands out the rows of sorted scores, from the highest score to the lowest.
-  void for_each_row(function_ref<void(const ScoreRow&)> receive) const {
-    std::size_t n = 0, p = 0;
-    while (n < negatives_.size() || p < positives_.size()) {
-      ScoreRow row;
-      row.highest = row.lowest = p == positives_.size()   ? negatives_[n]
-                                 : n == negatives_.size() ? positives_[p].score
-                                                          : std::max(negatives_[n], positives_[p].score);
-      for (; n < negatives_.size() && negatives_[n] == row.lowest; ++n) ++row.negatives;
-      for (; p < positives_.size() && positives_[p].score == row.lowest; ++p) {
-        ++row.positives;
-        row.weight += FixedSum::reciprocal(positives_[p].region_size);
-      }
-      receive(row);
-    }
-  }
+  void for_each_row(function_ref<void(const ScoreRow&)> receive) const;
 
   [[nodiscard]] std::span<const float> negatives() const { return negatives_; }
   [[nodiscard]] std::span<const PositiveScore> positives() const { return positives_; }
@@ -78,7 +47,59 @@ class ExactScores {
 
 /// Exact metrics of pictures: label 0 is normal, everything else anomalous. There are no regions, so aupro is
 /// undefined.
-inline Metrics measure(std::span<const float> scores, std::span<const std::uint8_t> labels) {
+Metrics measure(std::span<const float> scores, std::span<const std::uint8_t> labels);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <algorithm>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void expect_ordered(std::span<const float> scores) {
+  std::size_t unordered = 0;
+  for (const float score : scores) unordered += score != score ? 1 : 0;
+  MOECLIP_EXPECT(unordered == 0, unordered, " of ", scores.size(), " scores are NaN, which cannot be ranked");
+}
+
+MOECLIP_FUNC void ExactScores::add_negatives(std::span<const float> scores) {
+  for (const float score : scores) negatives_.push_back(score + 0.0f);
+}
+
+MOECLIP_FUNC void ExactScores::add_positive(const PositiveScore& positive) {
+  positives_.push_back({positive.score + 0.0f, positive.region_size});
+}
+
+MOECLIP_FUNC void ExactScores::merge(const ExactScores& other) {
+  negatives_.insert(negatives_.end(), other.negatives_.begin(), other.negatives_.end());
+  positives_.insert(positives_.end(), other.positives_.begin(), other.positives_.end());
+}
+
+MOECLIP_FUNC void ExactScores::sort() {
+  std::ranges::sort(negatives_, [](float a, float b) { return a > b; });
+  std::ranges::sort(positives_, [](const PositiveScore& a, const PositiveScore& b) {
+    return a.score != b.score ? a.score > b.score : a.region_size < b.region_size;
+  });
+}
+
+MOECLIP_FUNC void ExactScores::for_each_row(function_ref<void(const ScoreRow&)> receive) const {
+  std::size_t n = 0, p = 0;
+  while (n < negatives_.size() || p < positives_.size()) {
+    ScoreRow row;
+    row.highest = row.lowest = p == positives_.size()   ? negatives_[n]
+                               : n == negatives_.size() ? positives_[p].score
+                                                        : std::max(negatives_[n], positives_[p].score);
+    for (; n < negatives_.size() && negatives_[n] == row.lowest; ++n) ++row.negatives;
+    for (; p < positives_.size() && positives_[p].score == row.lowest; ++p) {
+      ++row.positives;
+      row.weight += FixedSum::reciprocal(positives_[p].region_size);
+    }
+    receive(row);
+  }
+}
+
+MOECLIP_FUNC Metrics measure(std::span<const float> scores, std::span<const std::uint8_t> labels) {
   MOECLIP_EXPECT(scores.size() == labels.size(), scores.size(), " scores came with ", labels.size(), " labels");
   expect_ordered(scores);
   ExactScores exact;
@@ -96,3 +117,5 @@ inline Metrics measure(std::span<const float> scores, std::span<const std::uint8
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

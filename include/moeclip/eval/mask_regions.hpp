@@ -3,11 +3,22 @@
 // The connected areas of a ground-truth mask, eight neighbours each: how many there are, and for each pixel how large
 // its own is. The per-region overlap (EVA-4) counts every region once, whatever its size.
 
-#include <algorithm>
 #include <cstdint>
 
 #include "../base/context.hpp"
 #include "../image/image.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// sizes (H, W) <- pixels of the region that each pixel of `mask` (gray; not 0: anomalous) lies in, 0 outside of them.
+/// Returns the number of regions.
+index_t region_sizes(Context& context, ImageView mask, std::uint32_t* sizes);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <algorithm>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -32,9 +43,7 @@ inline index_t collect_region(ImageView mask, index_t seed, std::uint32_t* sizes
 
 }  // namespace detail
 
-/// sizes (H, W) <- pixels of the region that each pixel of `mask` (gray; not 0: anomalous) lies in, 0 outside of them.
-/// Returns the number of regions.
-inline index_t region_sizes(Context& context, ImageView mask, std::uint32_t* sizes) {
+MOECLIP_FUNC index_t region_sizes(Context& context, ImageView mask, std::uint32_t* sizes) {
   MOECLIP_EXPECT(mask.channels == 1, "a mask is a gray picture");
   const index_t pixels = mask.width * mask.height;
   std::fill_n(sizes, pixels, 0u);
@@ -51,3 +60,5 @@ inline index_t region_sizes(Context& context, ImageView mask, std::uint32_t* siz
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,10 +3,6 @@
 // The simplest detector there is, which a real one must beat: a patch is as anomalous as it is far from the median
 // patch of its own picture. It needs no training and no words.
 
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
 #include "../base/context.hpp"
 #include "../image/image.hpp"
 #include "../tensor/view.hpp"
@@ -17,7 +13,24 @@ namespace moeclip { inline namespace abi_v0_1 {
 inline constexpr index_t kPatchStatistics = 6;
 
 /// statistics (g g, 6) of the g x g patches of `patch` pixels a side of an RGB picture, in gray levels.
-inline void patch_statistics(ImageView picture, index_t patch, View<float, 2> statistics) {
+void patch_statistics(ImageView picture, index_t patch, View<float, 2> statistics);
+
+/// deviation[p] of the rows of features (P, F): the root of the mean over f of ((x_pf - median_f) / (spread_f +
+/// floor))^2, where the spread is the median distance from the median. `floor` is the smallest difference that means
+/// something.
+void median_deviation(View<const float, 2> features, float floor, float* deviation);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void patch_statistics(ImageView picture, index_t patch, View<float, 2> statistics) {
   const index_t across = picture.width / patch, down = picture.height / patch;
   MOECLIP_EXPECT(
       picture.channels == 3 && statistics.extent(0) == across * down && statistics.extent(1) == kPatchStatistics,
@@ -37,10 +50,7 @@ inline void patch_statistics(ImageView picture, index_t patch, View<float, 2> st
     }
 }
 
-/// deviation[p] of the rows of features (P, F): the root of the mean over f of ((x_pf - median_f) / (spread_f +
-/// floor))^2, where the spread is the median distance from the median. `floor` is the smallest difference that means
-/// something.
-inline void median_deviation(View<const float, 2> features, float floor, float* deviation) {
+MOECLIP_FUNC void median_deviation(View<const float, 2> features, float floor, float* deviation) {
   const index_t patches = features.extent(0), width = features.extent(1);
   std::vector<float> column(static_cast<std::size_t>(patches));
   const auto median = [&] {
@@ -63,3 +73,5 @@ inline void median_deviation(View<const float, 2> features, float floor, float* 
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -5,8 +5,6 @@
 // together. A row of that walk may also stand for scores that are near each other: then each metric says how far it may
 // be from the exact one (EVA-1' to EVA-4').
 
-#include <algorithm>
-#include <cmath>
 #include <limits>
 #include <string>
 
@@ -62,91 +60,25 @@ inline constexpr double kFalsePositiveLimit = 0.3;  ///< up to which the per-reg
 /// Takes the rows of all scores from the highest to the lowest, and knows the metrics then.
 class MetricSums {
  public:
-  explicit MetricSums(const ScoreTotals& totals, double false_positive_limit = kFalsePositiveLimit)
-      : totals_(totals),
-        positives_(static_cast<double>(totals.positives)),
-        negatives_(static_cast<double>(totals.negatives)),
-        limit_(false_positive_limit) {
-    MOECLIP_EXPECT(limit_ > 0 && limit_ <= 1, "a false positive rate of ", limit_, " is not in (0, 1]");
-  }
+  explicit MetricSums(const ScoreTotals& totals, double false_positive_limit = kFalsePositiveLimit);
 
-  void add(const ScoreRow& row) {
-    const auto p = static_cast<double>(row.positives), n = static_cast<double>(row.negatives);
-    add_roc(row, p, n);
-    add_precision(row, p, n);
-    add_overlap(row, n);
-    true_positives_ += p;
-    false_positives_ += n;
-    overlap_ += row.weight;
-    add_f1(row, p, n);
-  }
+  void add(const ScoreRow& row);
 
-  [[nodiscard]] Metrics result() const {
-    MOECLIP_ASSERT(true_positives_ == positives_ && false_positives_ == negatives_);
-    const bool has_positives = totals_.positives > 0, has_negatives = totals_.negatives > 0;
-    const char* missing = !has_positives && !has_negatives ? "there are no scores"
-                          : !has_positives                 ? "nothing is anomalous"
-                                                           : "nothing is normal";
-    Metrics metrics;
-    metrics.auroc = metrics.average_precision = metrics.f1_max = metrics.aupro = Metric::none(missing);
-    if (has_positives && has_negatives) {
-      const double pairs = positives_ * negatives_;
-      metrics.auroc = Metric(roc_ / pairs, roc_error_ / pairs);
-      metrics.aupro = totals_.regions > 0 ? Metric(overlap_area_ / limit_, overlap_error_ / limit_)
-                                          : Metric::none("there are no anomalous regions");
-    }
-    if (!has_positives) return metrics;
-    metrics.average_precision = Metric(precision_ / positives_, precision_error_ / positives_);
-    metrics.f1_max = Metric(f1_, std::max(0.0, f1_bound_ - f1_));
-    metrics.f1_threshold = f1_threshold_;
-    return metrics;
-  }
+  [[nodiscard]] Metrics result() const;
 
  private:
   /// Pairs in the right order, ties counting half (EVA-1).
-  void add_roc(const ScoreRow& row, double p, double n) {
-    roc_ += n * (true_positives_ + p / 2);
-    if (!row.is_exact()) roc_error_ += n * p / 2;
-  }
+  void add_roc(const ScoreRow& row, double p, double n);
 
   /// Precision at each of the row's positives (EVA-2). Of a row that is not exact: the middle between all positives
   /// together before the negatives, and one by one after them.
-  void add_precision(const ScoreRow& row, double p, double n) {
-    if (p == 0) return;
-    const double tp = true_positives_, fp = false_positives_;
-    if (row.is_exact()) {
-      precision_ += p * (tp + p) / (tp + p + fp + n);
-      return;
-    }
-    const double best = p * (tp + p) / (tp + p + fp), others = fp + n;
-    const double worst = others == 0 ? p : p - others * std::log1p(p / (tp + others));
-    precision_ += (best + worst) / 2;
-    precision_error_ += (best - worst) / 2;
-  }
+  void add_precision(const ScoreRow& row, double p, double n);
 
   /// Trapezoid of the overlap over the false positive rate, cut at the limit (EVA-4).
-  void add_overlap(const ScoreRow& row, double n) {
-    if (n == 0 || totals_.regions == 0) return;
-    const double from = false_positives_ / negatives_;
-    if (from >= limit_) return;
-    const auto regions = static_cast<double>(totals_.regions);
-    const double to = (false_positives_ + n) / negatives_, width = std::min(to, limit_) - from;
-    const double before = overlap_.value() / regions, rise = row.weight.value() / regions;
-    const double half = to <= limit_ ? rise / 2 : rise / 2 * width / (to - from);
-    overlap_area_ += width * (before + half);
-    if (!row.is_exact()) overlap_error_ += width * (rise - half);
-  }
+  void add_overlap(const ScoreRow& row, double n);
 
   /// F1 if everything down to this row is called anomalous (EVA-3).
-  void add_f1(const ScoreRow& row, double p, double n) {
-    const double tp = true_positives_, fp = false_positives_;
-    const double f1 = tp == 0 ? 0 : 2 * tp / (tp + fp + positives_);
-    if (p > 0 && !row.is_exact()) f1_bound_ = std::max(f1_bound_, 2 * tp / (tp + fp - n + positives_));
-    if (f1 > f1_) {
-      f1_ = f1;
-      f1_threshold_ = static_cast<double>(row.lowest);
-    }
-  }
+  void add_f1(const ScoreRow& row, double p, double n);
 
   ScoreTotals totals_;
   double positives_, negatives_, limit_;
@@ -157,3 +89,94 @@ class MetricSums {
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <algorithm>
+#include <cmath>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC MetricSums::MetricSums(const ScoreTotals& totals, double false_positive_limit)
+    : totals_(totals),
+      positives_(static_cast<double>(totals.positives)),
+      negatives_(static_cast<double>(totals.negatives)),
+      limit_(false_positive_limit) {
+  MOECLIP_EXPECT(limit_ > 0 && limit_ <= 1, "a false positive rate of ", limit_, " is not in (0, 1]");
+}
+
+MOECLIP_FUNC void MetricSums::add(const ScoreRow& row) {
+  const auto p = static_cast<double>(row.positives), n = static_cast<double>(row.negatives);
+  add_roc(row, p, n);
+  add_precision(row, p, n);
+  add_overlap(row, n);
+  true_positives_ += p;
+  false_positives_ += n;
+  overlap_ += row.weight;
+  add_f1(row, p, n);
+}
+
+MOECLIP_FUNC Metrics MetricSums::result() const {
+  MOECLIP_ASSERT(true_positives_ == positives_ && false_positives_ == negatives_);
+  const bool has_positives = totals_.positives > 0, has_negatives = totals_.negatives > 0;
+  const char* missing = !has_positives && !has_negatives ? "there are no scores"
+                        : !has_positives                 ? "nothing is anomalous"
+                                                         : "nothing is normal";
+  Metrics metrics;
+  metrics.auroc = metrics.average_precision = metrics.f1_max = metrics.aupro = Metric::none(missing);
+  if (has_positives && has_negatives) {
+    const double pairs = positives_ * negatives_;
+    metrics.auroc = Metric(roc_ / pairs, roc_error_ / pairs);
+    metrics.aupro = totals_.regions > 0 ? Metric(overlap_area_ / limit_, overlap_error_ / limit_)
+                                        : Metric::none("there are no anomalous regions");
+  }
+  if (!has_positives) return metrics;
+  metrics.average_precision = Metric(precision_ / positives_, precision_error_ / positives_);
+  metrics.f1_max = Metric(f1_, std::max(0.0, f1_bound_ - f1_));
+  metrics.f1_threshold = f1_threshold_;
+  return metrics;
+}
+
+MOECLIP_FUNC void MetricSums::add_roc(const ScoreRow& row, double p, double n) {
+  roc_ += n * (true_positives_ + p / 2);
+  if (!row.is_exact()) roc_error_ += n * p / 2;
+}
+
+MOECLIP_FUNC void MetricSums::add_precision(const ScoreRow& row, double p, double n) {
+  if (p == 0) return;
+  const double tp = true_positives_, fp = false_positives_;
+  if (row.is_exact()) {
+    precision_ += p * (tp + p) / (tp + p + fp + n);
+    return;
+  }
+  const double best = p * (tp + p) / (tp + p + fp), others = fp + n;
+  const double worst = others == 0 ? p : p - others * std::log1p(p / (tp + others));
+  precision_ += (best + worst) / 2;
+  precision_error_ += (best - worst) / 2;
+}
+
+MOECLIP_FUNC void MetricSums::add_overlap(const ScoreRow& row, double n) {
+  if (n == 0 || totals_.regions == 0) return;
+  const double from = false_positives_ / negatives_;
+  if (from >= limit_) return;
+  const auto regions = static_cast<double>(totals_.regions);
+  const double to = (false_positives_ + n) / negatives_, width = std::min(to, limit_) - from;
+  const double before = overlap_.value() / regions, rise = row.weight.value() / regions;
+  const double half = to <= limit_ ? rise / 2 : rise / 2 * width / (to - from);
+  overlap_area_ += width * (before + half);
+  if (!row.is_exact()) overlap_error_ += width * (rise - half);
+}
+
+MOECLIP_FUNC void MetricSums::add_f1(const ScoreRow& row, double p, double n) {
+  const double tp = true_positives_, fp = false_positives_;
+  const double f1 = tp == 0 ? 0 : 2 * tp / (tp + fp + positives_);
+  if (p > 0 && !row.is_exact()) f1_bound_ = std::max(f1_bound_, 2 * tp / (tp + fp - n + positives_));
+  if (f1 > f1_) {
+    f1_ = f1;
+    f1_threshold_ = static_cast<double>(row.lowest);
+  }
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

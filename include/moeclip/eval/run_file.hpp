@@ -4,16 +4,45 @@
 // "pictures" holds a line of JSON per picture, "pixels.default.000000" and so on the table of each row
 // (eval/score_table_file.hpp), rows by name. The same pictures give the same bytes.
 
-#include <set>
-#include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "../io/safetensors_writer.hpp"
 #include "../io/weights.hpp"
 #include "evaluation_run.hpp"
 #include "score_table_file.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// A line of JSON for each picture, in order: "pictures" of the file, and pictures.jsonl.
+std::string picture_lines(const EvaluationRun& run);
+
+/// Writes the state of `run`. Throws io.
+void write_run(const std::string& path, EvaluationRun& run);
+
+/// What a state file says about itself.
+struct RunManifest {
+  RunSettings settings;
+  Shard shard;
+  index_t assigned = 0, done = 0;
+  std::string isa;
+};
+
+/// Reads that, without pictures and tables. Throws format, missing, unsupported.
+RunManifest read_manifest(const WeightFile& file);
+
+/// Reads a state. Throws as read_manifest does, and format if its parts do not fit together.
+EvaluationRun read_run(const WeightFile& file);
+
+EvaluationRun read_run(const std::string& path);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -144,15 +173,13 @@ inline void read_tables(const WeightFile& file, EvaluationRun& run) {
 
 }  // namespace detail
 
-/// A line of JSON for each picture, in order: "pictures" of the file, and pictures.jsonl.
-inline std::string picture_lines(const EvaluationRun& run) {
+MOECLIP_FUNC std::string picture_lines(const EvaluationRun& run) {
   std::string lines;
   for (const auto& [key, record] : run.pictures) lines += dump_json(detail::to_json(record, run.settings)) + "\n";
   return lines;
 }
 
-/// Writes the state of `run`. Throws io.
-inline void write_run(const std::string& path, EvaluationRun& run) {
+MOECLIP_FUNC void write_run(const std::string& path, EvaluationRun& run) {
   const std::string lines = picture_lines(run);
   const auto tables = detail::named_tables(run);
   SafetensorsWriter writer(path);
@@ -174,16 +201,7 @@ inline void write_run(const std::string& path, EvaluationRun& run) {
   writer.commit();
 }
 
-/// What a state file says about itself.
-struct RunManifest {
-  RunSettings settings;
-  Shard shard;
-  index_t assigned = 0, done = 0;
-  std::string isa;
-};
-
-/// Reads that, without pictures and tables. Throws format, missing, unsupported.
-inline RunManifest read_manifest(const WeightFile& file) {
+MOECLIP_FUNC RunManifest read_manifest(const WeightFile& file) {
   const std::string* const text = find_metadata(file.metadata(), detail::kRunKey);
   if (text == nullptr) fail(ErrorCode::format, concat(file.path(), ": is no state of an evaluation"));
   const Json json = parse_json(*text, file.path());
@@ -201,8 +219,7 @@ inline RunManifest read_manifest(const WeightFile& file) {
   return manifest;
 }
 
-/// Reads a state. Throws as read_manifest does, and format if its parts do not fit together.
-inline EvaluationRun read_run(const WeightFile& file) {
+MOECLIP_FUNC EvaluationRun read_run(const WeightFile& file) {
   const RunManifest manifest = read_manifest(file);
   EvaluationRun run(manifest.settings, manifest.shard, manifest.assigned);
   run.isa = manifest.isa;
@@ -222,6 +239,8 @@ inline EvaluationRun read_run(const WeightFile& file) {
   return run;
 }
 
-inline EvaluationRun read_run(const std::string& path) { return read_run(WeightFile::open(path)); }
+MOECLIP_FUNC EvaluationRun read_run(const std::string& path) { return read_run(WeightFile::open(path)); }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,11 +3,9 @@
 // What an evaluation found: a row per class (or variant), a mean per data set, and the mean of these; and the merging
 // of shards into the whole.
 
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "run_file.hpp"
@@ -32,6 +30,28 @@ struct RunResults {
   RunRow mean;  ///< of the data sets' means; of one data set: its mean
 };
 
+/// Measures a run. Of exact tables this sorts the scores.
+RunResults results_of(EvaluationRun& run);
+
+/// {"value": 0.9, "error": 1e-6} or {"value": null, "reason": "nothing is anomalous"}
+Json to_json(const Metric& metric);
+
+/// What results.json holds: settings, rows, means. No times and no places, so that equal runs give equal bytes.
+Json to_json(const RunResults& results, const EvaluationRun& run);
+
+/// The evaluation whose shards are in `paths`: the same bytes as if one process had judged everything. Throws missing
+/// or mismatch, saying what does not fit, and as read_run does.
+EvaluationRun merge_shards(std::span<const std::string> paths);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <map>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 /// The mean of rows, with the name `name`.
@@ -51,8 +71,7 @@ inline RunRow mean_row(std::span<const RunRow> rows, std::string set, std::strin
 
 }  // namespace detail
 
-/// Measures a run. Of exact tables this sorts the scores.
-inline RunResults results_of(EvaluationRun& run) {
+MOECLIP_FUNC RunResults results_of(EvaluationRun& run) {
   std::map<std::string, std::map<std::string, index_t>> sets;  // rows and what failed in them
   std::map<std::string, bool> is_judged;                       // row keys
   for (const auto& [key, record] : run.pictures) {
@@ -81,8 +100,7 @@ inline RunResults results_of(EvaluationRun& run) {
   return results;
 }
 
-/// {"value": 0.9, "error": 1e-6} or {"value": null, "reason": "nothing is anomalous"}
-inline Json to_json(const Metric& metric) {
+MOECLIP_FUNC Json to_json(const Metric& metric) {
   if (!metric.is_defined()) return Json::object().set("value", nullptr).set("reason", metric.undefined);
   return Json::object().set("value", metric.value).set("error", metric.error);
 }
@@ -123,8 +141,7 @@ inline Json row_json(const RunRow& row) {
 
 }  // namespace detail
 
-/// What results.json holds: settings, rows, means. No times and no places, so that equal runs give equal bytes.
-inline Json to_json(const RunResults& results, const EvaluationRun& run) {
+MOECLIP_FUNC Json to_json(const RunResults& results, const EvaluationRun& run) {
   Json rows = Json::array(), means = Json::array();
   for (const RunResults::Set& set : results.sets) {
     for (const RunRow& row : set.rows) rows.push_back(detail::row_json(row));
@@ -175,9 +192,7 @@ inline void expect_all_shards(std::span<const std::string> paths, std::span<cons
 
 }  // namespace detail
 
-/// The evaluation whose shards are in `paths`: the same bytes as if one process had judged everything. Throws missing
-/// or mismatch, saying what does not fit, and as read_run does.
-inline EvaluationRun merge_shards(std::span<const std::string> paths) {
+MOECLIP_FUNC EvaluationRun merge_shards(std::span<const std::string> paths) {
   MOECLIP_EXPECT(!paths.empty(), "there are no shards to merge");
   std::vector<RunManifest> manifests;
   for (const std::string& path : paths) manifests.push_back(read_manifest(WeightFile::open(path)));
@@ -198,3 +213,5 @@ inline EvaluationRun merge_shards(std::span<const std::string> paths) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

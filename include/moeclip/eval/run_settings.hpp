@@ -3,8 +3,6 @@
 // What decides the bytes of an evaluation, and which part of the pictures a process judges. Two parts of one evaluation
 // have the same settings; what differs is named.
 
-#include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,7 +31,49 @@ struct RunSettings {
   }
 };
 
-inline Json to_json(const RunSettings& s) {
+Json to_json(const RunSettings& s);
+
+/// What to_json made. Throws format or missing, naming `source`.
+RunSettings run_settings_from_json(const Json& json, std::string_view source);
+
+/// "adapter (found 12ab, wanted 34cd), ..."; empty if all are equal.
+std::string settings_differences(const RunSettings& found, const RunSettings& wanted);
+
+/// One of `count` processes that share the pictures.
+struct Shard {
+  index_t number = 1;  ///< from 1
+  index_t count = 1;
+
+  /// True if this shard judges the picture. Depends on nothing but the path, so that every process knows it alone.
+  [[nodiscard]] bool holds(std::string_view relative_path) const {
+    Sha256 sha;
+    sha.update(as_bytes(relative_path));
+    const auto hash = sha.finish();
+    std::uint64_t first = 0;
+    for (std::size_t i = 0; i < 8; ++i) first = first << 8 | hash[i];
+    return first % static_cast<std::uint64_t>(count) == static_cast<std::uint64_t>(number - 1);
+  }
+
+  friend bool operator==(const Shard&, const Shard&) = default;
+};
+
+inline constexpr index_t kMostShards = 1'000'000;
+
+/// "2/7", or "auto": as Slurm's array (SLURM_ARRAY_TASK_ID, _COUNT, _MIN, _STEP) or an indexed Kubernetes job
+/// (JOB_COMPLETION_INDEX, from 0, and JOB_COMPLETIONS) say; "auto/7" gives the count that the environment lacks.
+/// `environment` is getenv, or what a test has. Throws contract, saying what is expected.
+Shard parse_shard(std::string_view text, function_ref<const char*(const char*)> environment);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EVAL)
+
+#include <algorithm>
+#include <charconv>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC Json to_json(const RunSettings& s) {
   return Json::object()
       .set("version", s.version)
       .set("clip", s.clip)
@@ -64,8 +104,7 @@ inline index_t stated_count(const Json& json, const char* name, index_t most, st
 
 }  // namespace detail
 
-/// What to_json made. Throws format or missing, naming `source`.
-inline RunSettings run_settings_from_json(const Json& json, std::string_view source) {
+MOECLIP_FUNC RunSettings run_settings_from_json(const Json& json, std::string_view source) {
   constexpr index_t kLargestPicture = 8192;
   RunSettings s;
   s.version = member<std::string>(json, "version", source);
@@ -87,8 +126,7 @@ inline RunSettings run_settings_from_json(const Json& json, std::string_view sou
   return s;
 }
 
-/// "adapter (found 12ab, wanted 34cd), ..."; empty if all are equal.
-inline std::string settings_differences(const RunSettings& found, const RunSettings& wanted) {
+MOECLIP_FUNC std::string settings_differences(const RunSettings& found, const RunSettings& wanted) {
   const Json there = to_json(found), here = to_json(wanted);
   constexpr std::size_t kShown = 16;  // of a hash; enough to tell two apart
   const auto shown = [](const Json& value) {
@@ -100,26 +138,6 @@ inline std::string settings_differences(const RunSettings& found, const RunSetti
       text += concat(text.empty() ? "" : ", ", name, " (found ", shown(other), ", wanted ", shown(value), ")");
   return text;
 }
-
-/// One of `count` processes that share the pictures.
-struct Shard {
-  index_t number = 1;  ///< from 1
-  index_t count = 1;
-
-  /// True if this shard judges the picture. Depends on nothing but the path, so that every process knows it alone.
-  [[nodiscard]] bool holds(std::string_view relative_path) const {
-    Sha256 sha;
-    sha.update(as_bytes(relative_path));
-    const auto hash = sha.finish();
-    std::uint64_t first = 0;
-    for (std::size_t i = 0; i < 8; ++i) first = first << 8 | hash[i];
-    return first % static_cast<std::uint64_t>(count) == static_cast<std::uint64_t>(number - 1);
-  }
-
-  friend bool operator==(const Shard&, const Shard&) = default;
-};
-
-inline constexpr index_t kMostShards = 1'000'000;
 
 namespace detail {
 
@@ -155,10 +173,7 @@ inline Shard slurm_shard(function_ref<const char*(const char*)> environment, ind
 
 }  // namespace detail
 
-/// "2/7", or "auto": as Slurm's array (SLURM_ARRAY_TASK_ID, _COUNT, _MIN, _STEP) or an indexed Kubernetes job
-/// (JOB_COMPLETION_INDEX, from 0, and JOB_COMPLETIONS) say; "auto/7" gives the count that the environment lacks.
-/// `environment` is getenv, or what a test has. Throws contract, saying what is expected.
-inline Shard parse_shard(std::string_view text, function_ref<const char*(const char*)> environment) {
+MOECLIP_FUNC Shard parse_shard(std::string_view text, function_ref<const char*(const char*)> environment) {
   const std::size_t slash = text.find('/');
   const std::string_view number = text.substr(0, slash);
   index_t count = 0;
@@ -182,3 +197,5 @@ inline Shard parse_shard(std::string_view text, function_ref<const char*(const c
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

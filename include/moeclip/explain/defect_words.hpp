@@ -6,8 +6,6 @@
 //     {"normal": ["{}", "a flawless {}"], "words": {"scratch": ["a {} with a scratch", "a scratched {}"]}}
 
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "../anomaly/defect_phrases.hpp"
@@ -29,7 +27,37 @@ struct DefectVocabulary {
 };
 
 /// The twelve kinds of anomaly/defect_phrases.hpp.
-inline DefectVocabulary default_vocabulary() {
+DefectVocabulary default_vocabulary();
+
+/// A vocabulary from JSON; without "normal" the default phrases. Throws format, with the place.
+DefectVocabulary parse_vocabulary(const Json& json, const std::string& source);
+
+/// The same from a file. Throws io too.
+DefectVocabulary read_vocabulary(const std::string& path);
+
+/// A vocabulary about one class of objects, in CLIP's space.
+template <class T>
+struct DefectWords {
+  std::string class_name;
+  std::vector<std::string> words;  ///< W of them
+  Tensor<T> directions;            ///< (1 + W, C) unit length: row 0 without defect, then word by word
+};
+
+/// Encodes a vocabulary with `class_name`, a readable noun, in the place of the object.
+template <class T>
+DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::string& class_name,
+                            const DefectVocabulary& vocabulary = default_vocabulary());
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <string_view>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC DefectVocabulary default_vocabulary() {
   DefectVocabulary vocabulary;
   vocabulary.normal.assign(kGoodPhrases.begin(), kGoodPhrases.end());
   for (const DefectPhrases& kind : kDefectPhrases)
@@ -55,8 +83,7 @@ inline std::vector<std::string> read_phrases(const Json& list, const std::string
 
 }  // namespace detail
 
-/// A vocabulary from JSON; without "normal" the default phrases. Throws format, with the place.
-inline DefectVocabulary parse_vocabulary(const Json& json, const std::string& source) {
+MOECLIP_FUNC DefectVocabulary parse_vocabulary(const Json& json, const std::string& source) {
   DefectVocabulary vocabulary = default_vocabulary();
   vocabulary.words.clear();
   if (!json.is_object()) fail(ErrorCode::format, concat(source, ": an object with \"words\" is wanted"));
@@ -75,24 +102,14 @@ inline DefectVocabulary parse_vocabulary(const Json& json, const std::string& so
   return vocabulary;
 }
 
-/// The same from a file. Throws io too.
-inline DefectVocabulary read_vocabulary(const std::string& path) {
+MOECLIP_FUNC DefectVocabulary read_vocabulary(const std::string& path) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 20;
   return parse_vocabulary(parse_json(as_text(read_file(path, kMostBytes)), path), path);
 }
 
-/// A vocabulary about one class of objects, in CLIP's space.
-template <class T>
-struct DefectWords {
-  std::string class_name;
-  std::vector<std::string> words;  ///< W of them
-  Tensor<T> directions;            ///< (1 + W, C) unit length: row 0 without defect, then word by word
-};
-
-/// Encodes a vocabulary with `class_name`, a readable noun, in the place of the object.
 template <class T>
 DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::string& class_name,
-                            const DefectVocabulary& vocabulary = default_vocabulary()) {
+                            const DefectVocabulary& vocabulary) {
   DefectWords<T> words{class_name, {}, Tensor<T>({1 + std::ssize(vocabulary.words), clip.config().embed})};
   const auto encode = [&](const std::vector<std::string>& phrases, index_t row) {
     std::vector<std::string> sentences;
@@ -110,4 +127,8 @@ DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::st
   return words;
 }
 
+MOECLIP_INSTANTIATE(encode_words)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

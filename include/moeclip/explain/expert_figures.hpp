@@ -3,15 +3,36 @@
 // Pictures of the experts themselves: how alike their answers are, beside what the ETF loss wants; how many tokens each
 // is asked about; which channels each can see (FOFS).
 
-#include <algorithm>
-#include <cmath>
-#include <string>
-#include <vector>
-
 #include "../image/figure.hpp"
 #include "../moe/fofs.hpp"
 #include "expert_statistics.hpp"
 #include "panels.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Heat maps of the mean cosines, a panel per block, numbers in the cells, the target on the scale.
+Figure cosine_figure(std::span<const MixtureStatistics> blocks);
+
+/// Bars of how many of the choices fell on each expert.
+Figure load_figure(std::span<const MixtureStatistics> blocks);
+
+/// Largest entry of |A A^T - I| for the input projections of all experts of a mixture, stacked: 0 if no expert sees
+/// what another sees.
+template <class T>
+double fofs_error(const Mixture<T>& mixture);
+
+/// Which channels each expert can see, mixture by mixture.
+template <class T>
+Figure fofs_figure(const Adapter<T>& adapter);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -79,8 +100,7 @@ inline Image cosine_scale(double target, index_t width) {
 
 }  // namespace detail
 
-/// Heat maps of the mean cosines, a panel per block, numbers in the cells, the target on the scale.
-inline Figure cosine_figure(std::span<const MixtureStatistics> blocks) {
+MOECLIP_FUNC Figure cosine_figure(std::span<const MixtureStatistics> blocks) {
   MOECLIP_EXPECT(!blocks.empty(), "there are no experts to compare");
   std::vector<Panel> panels;
   const double target = blocks.front().target();
@@ -100,8 +120,7 @@ inline Figure cosine_figure(std::span<const MixtureStatistics> blocks) {
       detail::stack({grid, detail::cosine_scale(target, width)})};
 }
 
-/// Bars of how many of the choices fell on each expert.
-inline Figure load_figure(std::span<const MixtureStatistics> blocks) {
+MOECLIP_FUNC Figure load_figure(std::span<const MixtureStatistics> blocks) {
   MOECLIP_EXPECT(!blocks.empty(), "there are no experts whose load could be shown");
   using namespace detail;  // NOLINT
   constexpr index_t kBar = 26, kLeft = 40, kNumber = 66, kWidth = 2 * kPanelSide + 3 * kPanelGap;
@@ -139,8 +158,6 @@ inline Figure load_figure(std::span<const MixtureStatistics> blocks) {
           stack(parts)};
 }
 
-/// Largest entry of |A A^T - I| for the input projections of all experts of a mixture, stacked: 0 if no expert sees
-/// what another sees.
 template <class T>
 double fofs_error(const Mixture<T>& mixture) {
   std::vector<const T*> rows;
@@ -200,7 +217,6 @@ inline std::string small_number(double value) {
 
 }  // namespace detail
 
-/// Which channels each expert can see, mixture by mixture.
 template <class T>
 Figure fofs_figure(const Adapter<T>& adapter) {
   MOECLIP_EXPECT(!adapter.mixtures.empty(), "there are no experts whose channels could be shown");
@@ -221,4 +237,9 @@ Figure fofs_figure(const Adapter<T>& adapter) {
           detail::arrange(panels, 1)};
 }
 
+MOECLIP_INSTANTIATE(fofs_error)
+MOECLIP_INSTANTIATE(fofs_figure)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

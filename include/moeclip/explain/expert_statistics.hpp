@@ -3,7 +3,6 @@
 // What the experts did over a set of pictures: how many tokens each was asked about, and how alike their answers are.
 
 #include <span>
-#include <string>
 #include <vector>
 
 #include "inspection.hpp"
@@ -57,16 +56,7 @@ class ExpertStatistics {
   }
 
   /// Adds what `other`, of the same model, has collected. Throws contract if it is of another.
-  void merge(const ExpertStatistics& other) {
-    if (other.blocks_.empty()) return;
-    if (blocks_.empty()) {
-      blocks_ = other.blocks_;
-      return;
-    }
-    MOECLIP_EXPECT(blocks_.size() == other.blocks_.size(), "statistics of ", blocks_.size(), " and of ",
-                   other.blocks_.size(), " mixtures cannot be added");
-    for (std::size_t j = 0; j < blocks_.size(); ++j) merge_block(other.blocks_[j], blocks_[j]);
-  }
+  void merge(const ExpertStatistics& other);
 
   /// One per mixture; empty before the first picture and for a model without mixtures.
   [[nodiscard]] std::span<const MixtureStatistics> blocks() const { return blocks_; }
@@ -89,25 +79,48 @@ class ExpertStatistics {
     merge_block(one, block);
   }
 
-  static void merge_block(const MixtureStatistics& from, MixtureStatistics& to) {
-    if (to.pictures == 0) {
-      to = from;
-      return;
-    }
-    MOECLIP_EXPECT(from.experts() == to.experts() && from.per_token == to.per_token && from.block == to.block,
-                   "statistics of different models cannot be added");
-    to.pictures += from.pictures;
-    to.tokens += from.tokens;
-    to.etf_sum += from.etf_sum;
-    for (std::size_t e = 0; e < to.chosen.size(); ++e) {
-      to.chosen[e] += from.chosen[e];
-      to.first[e] += from.first[e];
-      to.weight[e] += from.weight[e];
-    }
-    for (index_t i = 0; i < to.cosine_sums.size(); ++i) to.cosine_sums[i] += from.cosine_sums[i];
-  }
+  static void merge_block(const MixtureStatistics& from, MixtureStatistics& to);
 
   std::vector<MixtureStatistics> blocks_;
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <string>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void ExpertStatistics::merge(const ExpertStatistics& other) {
+  if (other.blocks_.empty()) return;
+  if (blocks_.empty()) {
+    blocks_ = other.blocks_;
+    return;
+  }
+  MOECLIP_EXPECT(blocks_.size() == other.blocks_.size(), "statistics of ", blocks_.size(), " and of ",
+                 other.blocks_.size(), " mixtures cannot be added");
+  for (std::size_t j = 0; j < blocks_.size(); ++j) merge_block(other.blocks_[j], blocks_[j]);
+}
+
+MOECLIP_FUNC void ExpertStatistics::merge_block(const MixtureStatistics& from, MixtureStatistics& to) {
+  if (to.pictures == 0) {
+    to = from;
+    return;
+  }
+  MOECLIP_EXPECT(from.experts() == to.experts() && from.per_token == to.per_token && from.block == to.block,
+                 "statistics of different models cannot be added");
+  to.pictures += from.pictures;
+  to.tokens += from.tokens;
+  to.etf_sum += from.etf_sum;
+  for (std::size_t e = 0; e < to.chosen.size(); ++e) {
+    to.chosen[e] += from.chosen[e];
+    to.first[e] += from.first[e];
+    to.weight[e] += from.weight[e];
+  }
+  for (index_t i = 0; i < to.cosine_sums.size(); ++i) to.cosine_sums[i] += from.cosine_sums[i];
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -2,13 +2,24 @@
 #pragma once
 // An inspection in words: where, what it resembles most and how sure that is, and whose doing it was.
 
+#include "inspection.hpp"
+#include "naming.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Says where `seen` is most abnormal, which of `words` it resembles there, and which expert carried it.
+template <class T>
+Explanation explain(Context& context, const BasicDetector<T>& detector, const Inspection<T>& seen,
+                    const DefectWords<T>& words);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
 #include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "inspection.hpp"
-#include "naming.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -78,7 +89,6 @@ CarrierEvidence find_carrier(const std::vector<BlockInspection<T>>& blocks, cons
 
 }  // namespace detail
 
-/// Says where `seen` is most abnormal, which of `words` it resembles there, and which expert carried it.
 template <class T>
 Explanation explain(Context& context, const BasicDetector<T>& detector, const Inspection<T>& seen,
                     const DefectWords<T>& words) {
@@ -106,4 +116,8 @@ Explanation explain(Context& context, const BasicDetector<T>& detector, const In
   return e;
 }
 
+MOECLIP_INSTANTIATE(explain)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,12 +3,42 @@
 // One look at a picture with everything kept (inspection.hpp): a forward pass, the outputs of all experts, and one
 // backward pass of the score through the whole model for Grad-CAM of every expert (CAM-1 in this folder's README).
 
-#include <algorithm>
-#include <utility>
-
 #include "../anomaly/features_backward.hpp"
 #include "inspection.hpp"
 #include "score_gradient.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Runs the score of a traced detection backward through the whole model, down to the first mixture (SCR-1'). The trace
+/// kept what feature_plan asks for. on_mixture(j, d_m) is told the gradient (1 + L, D) of the m of each mixture, the
+/// last first. Returns the score and where it comes from.
+template <class T>
+ScorePoint<T> backward_of_score(Context& context, const BasicDetector<T>& detector, const TextAnchors<T>& anchors,
+                                DetectionTrace<T>& trace,
+                                function_ref<void(std::size_t mixture, View<const T, 2> d_m)> on_mixture);
+
+/// What a trace has to keep for backward_of_score, in no more than `budget` bytes if possible.
+template <class T>
+SavePlan trace_plan(const BasicDetector<T>& detector, index_t budget);
+
+/// Looks at one picture (gray or RGB, any size). `trace` is the memory of the pass, to be used again for the next
+/// picture; its intermediates are valid afterwards. Throws what detecting throws.
+template <class T>
+Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageView image,
+                      const TextAnchors<T>& anchors, const InspectOptions& options, DetectionTrace<T>& trace);
+template <class T>
+Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageView image,
+                      const TextAnchors<T>& anchors, const InspectOptions& options = {}) {
+  DetectionTrace<T> trace;
+  return inspect(context, detector, image, anchors, options, trace);
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <algorithm>
+#include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -59,9 +89,6 @@ void grad_cams(Context& context, const Mixture<T>& mixture, const MixingSaved<T>
 
 }  // namespace detail
 
-/// Runs the score of a traced detection backward through the whole model, down to the first mixture (SCR-1'). The trace
-/// kept what feature_plan asks for. on_mixture(j, d_m) is told the gradient (1 + L, D) of the m of each mixture, the
-/// last first. Returns the score and where it comes from.
 template <class T>
 ScorePoint<T> backward_of_score(Context& context, const BasicDetector<T>& detector, const TextAnchors<T>& anchors,
                                 DetectionTrace<T>& trace,
@@ -93,15 +120,12 @@ ScorePoint<T> backward_of_score(Context& context, const BasicDetector<T>& detect
   return point;
 }
 
-/// What a trace has to keep for backward_of_score, in no more than `budget` bytes if possible.
 template <class T>
 SavePlan trace_plan(const BasicDetector<T>& detector, index_t budget) {
   return feature_plan<T>(detector.clip().config().vision, detector.adapter().config,
                          {1, detector.positions().extent(0), false}, budget);
 }
 
-/// Looks at one picture (gray or RGB, any size). `trace` is the memory of the pass, to be used again for the next
-/// picture; its intermediates are valid afterwards. Throws what detecting throws.
 template <class T>
 Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageView image,
                       const TextAnchors<T>& anchors, const InspectOptions& options, DetectionTrace<T>& trace) {
@@ -134,11 +158,16 @@ Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageV
   if (has_backward) backward_of_score<T>(context, detector, anchors, trace, on_mixture);
   return seen;
 }
-template <class T>
-Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageView image,
-                      const TextAnchors<T>& anchors, const InspectOptions& options = {}) {
-  DetectionTrace<T> trace;
-  return inspect(context, detector, image, anchors, options, trace);
-}
+
+MOECLIP_INSTANTIATE(backward_of_score)
+MOECLIP_INSTANTIATE(trace_plan)
+#if defined(MOECLIP_COMPILED)
+template Inspection<float> inspect(Context&, const BasicDetector<float>&, ImageView, const TextAnchors<float>&,
+                                   const InspectOptions&, DetectionTrace<float>&);
+template Inspection<double> inspect(Context&, const BasicDetector<double>&, ImageView, const TextAnchors<double>&,
+                                    const InspectOptions&, DetectionTrace<double>&);
+#endif
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

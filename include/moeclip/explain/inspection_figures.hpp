@@ -3,10 +3,7 @@
 // Pictures of one inspection: the anomaly map over the picture, and per adapted block which patches went to which
 // expert, beside how much its answers raised the score.
 
-#include <algorithm>
-#include <cmath>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "expert_figures.hpp"
@@ -20,6 +17,20 @@ struct InspectionFigureOptions {
   /// Pixels from here on count as abnormal; the colour scale goes to twice that, 1 at most. Unset: the detection's own.
   std::optional<float> pixel_threshold;
 };
+
+/// The figures of one picture: the map; each adapted block; the similarity of the experts' answers.
+template <class T>
+std::vector<Figure> inspection_figures(const Inspection<T>& seen, const InspectionFigureOptions& options = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -142,9 +153,8 @@ inline Figure map_figure(const Detection& detection, const InspectionFigureOptio
 
 }  // namespace detail
 
-/// The figures of one picture: the map; each adapted block; the similarity of the experts' answers.
 template <class T>
-std::vector<Figure> inspection_figures(const Inspection<T>& seen, const InspectionFigureOptions& options = {}) {
+std::vector<Figure> inspection_figures(const Inspection<T>& seen, const InspectionFigureOptions& options) {
   std::vector<Figure> figures;
   figures.push_back(detail::map_figure(seen.detection, options));
   if (options.has_blocks)
@@ -157,4 +167,8 @@ std::vector<Figure> inspection_figures(const Inspection<T>& seen, const Inspecti
   return figures;
 }
 
+MOECLIP_INSTANTIATE(inspection_figures)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

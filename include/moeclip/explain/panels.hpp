@@ -3,10 +3,7 @@
 // What figures are put together from: small pictures with a line of text, in columns on a dark ground. Sizes are such
 // that two columns of the usual panels, shown 320 pixels wide on a phone, still have letters 8 pixels high.
 
-#include <algorithm>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "../image/colormap.hpp"
 #include "../image/draw.hpp"
@@ -21,7 +18,15 @@ struct Panel {
   Image picture;  ///< RGB
 };
 
-namespace detail {
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 inline constexpr index_t kPanelSide = 256;  // pixels
 inline constexpr index_t kPanelText = 2;    // scale of the font: 21 letters on a panel
@@ -145,3 +150,5 @@ void outline_cells(Image& picture, index_t columns, index_t rows, const Inside& 
 }  // namespace detail
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

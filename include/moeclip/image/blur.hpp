@@ -6,8 +6,6 @@
 // the reflection goes back and forth; a map of one pixel reflects onto itself.
 
 #include <algorithm>
-#include <cmath>
-#include <type_traits>
 
 #include "../tensor/view.hpp"
 
@@ -33,6 +31,18 @@ constexpr index_t gaussian_blur_scratch(const GaussianBlur& blur, index_t height
 
 /// Blurs `in` (h, w) into `out` (h, w), both contiguous; they may be the same. `scratch` holds
 /// gaussian_blur_scratch(blur, h, w) elements.
+template <class T>
+void gaussian_blur(const GaussianBlur& blur, View<const std::type_identity_t<T>, 2> in, View<T, 2> out, T* scratch);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <cmath>
+#include <type_traits>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 template <class T>
 void gaussian_blur(const GaussianBlur& blur, View<const std::type_identity_t<T>, 2> in, View<T, 2> out, T* scratch) {
   MOECLIP_EXPECT(blur.size > 0 && blur.size % 2 == 1 && blur.sigma > 0, "a blur of size ", blur.size, " and sigma ",
@@ -66,4 +76,8 @@ void gaussian_blur(const GaussianBlur& blur, View<const std::type_identity_t<T>,
   }
 }
 
+MOECLIP_INSTANTIATE(gaussian_blur)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

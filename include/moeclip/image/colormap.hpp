@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <type_traits>
 
 #include "../tensor/view.hpp"
 #include "image.hpp"
@@ -79,7 +78,17 @@ Image colorize(View<const T, 2> map, std::type_identity_t<T> low, std::type_iden
 }
 
 /// base = (1 - alpha) * base + alpha * over, truncated; both of one size and kind, alpha in [0, 1].
-inline void blend(Image& base, const Image& over, double alpha) {
+void blend(Image& base, const Image& over, double alpha);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <type_traits>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void blend(Image& base, const Image& over, double alpha) {
   MOECLIP_EXPECT(base.width() == over.width() && base.height() == over.height() && base.channels() == over.channels(),
                  "images of ", base.width(), "x", base.height(), " and ", over.width(), "x", over.height(),
                  " pixels cannot be blended");
@@ -89,3 +98,5 @@ inline void blend(Image& base, const Image& over, double alpha) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,16 +3,20 @@
 // Drawing on pictures: boxes, lines, text, other pictures. What lies outside of the picture is cut off. On a gray
 // picture a colour is its luma. `alpha` is how much of the colour covers what is below, from 0 to 1.
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "font.hpp"
 #include "image.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+inline std::uint8_t mix(std::uint8_t below, std::uint8_t above, double alpha) {
+  return static_cast<std::uint8_t>(std::lround((1 - alpha) * below + alpha * above));
+}
+
+}  // namespace detail
 
 /// Pixels [x, x + width) of rows [y, y + height).
 struct Box {
@@ -21,6 +25,38 @@ struct Box {
   index_t width = 0;
   index_t height = 0;
 };
+
+/// Fills `box` with `color`.
+void fill_box(Image& image, const Box& box, Rgb color, double alpha = 1.0);
+
+/// Draws the outline of `box`, `thickness` pixels wide, inside of it.
+void draw_box(Image& image, const Box& box, Rgb color, index_t thickness = 1, double alpha = 1.0);
+
+/// Draws a line of single pixels from (x0, y0) to (x1, y1), both included. Coordinates within +-2^20.
+void draw_line(Image& image, index_t x0, index_t y0, index_t x1, index_t y1, Rgb color);
+
+/// Width in pixels of `text` at `scale`; the height is 7 * scale.
+constexpr index_t text_width(std::string_view text, index_t scale = 1) {
+  return text.empty() ? 0 : (static_cast<index_t>(text.size()) * (detail::kGlyphWidth + 1) - 1) * scale;
+}
+
+/// Writes `text` (ASCII; other bytes appear as question marks) with its upper left corner at (x, y), each pixel of the
+/// 5 x 7 font `scale` pixels wide.
+void draw_text(Image& image, index_t x, index_t y, std::string_view text, Rgb color, index_t scale = 1);
+
+/// Copies `picture` onto `image` with its upper left corner at (x, y). A gray picture may go onto an RGB image.
+void paste(Image& image, ImageView picture, index_t x, index_t y);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -35,14 +71,9 @@ inline Box clip_box(const Image& image, const Box& box) {
   return {x, y, right - x, bottom - y};
 }
 
-inline std::uint8_t mix(std::uint8_t below, std::uint8_t above, double alpha) {
-  return static_cast<std::uint8_t>(std::lround((1 - alpha) * below + alpha * above));
-}
-
 }  // namespace detail
 
-/// Fills `box` with `color`.
-inline void fill_box(Image& image, const Box& box, Rgb color, double alpha = 1.0) {
+MOECLIP_FUNC void fill_box(Image& image, const Box& box, Rgb color, double alpha) {
   MOECLIP_EXPECT(alpha >= 0 && alpha <= 1, "an alpha of ", alpha, " is not in [0, 1]");
   const Box part = detail::clip_box(image, box);
   const bool is_gray = image.channels() == 1;
@@ -60,8 +91,7 @@ inline void fill_box(Image& image, const Box& box, Rgb color, double alpha = 1.0
   }
 }
 
-/// Draws the outline of `box`, `thickness` pixels wide, inside of it.
-inline void draw_box(Image& image, const Box& box, Rgb color, index_t thickness = 1, double alpha = 1.0) {
+MOECLIP_FUNC void draw_box(Image& image, const Box& box, Rgb color, index_t thickness, double alpha) {
   const index_t t = std::min({thickness, box.width, box.height});
   fill_box(image, {box.x, box.y, box.width, t}, color, alpha);
   if (box.height > t) fill_box(image, {box.x, box.y + box.height - t, box.width, t}, color, alpha);
@@ -70,8 +100,7 @@ inline void draw_box(Image& image, const Box& box, Rgb color, index_t thickness 
   if (box.width > t) fill_box(image, {box.x + box.width - t, box.y + t, t, inner}, color, alpha);
 }
 
-/// Draws a line of single pixels from (x0, y0) to (x1, y1), both included. Coordinates within +-2^20.
-inline void draw_line(Image& image, index_t x0, index_t y0, index_t x1, index_t y1, Rgb color) {
+MOECLIP_FUNC void draw_line(Image& image, index_t x0, index_t y0, index_t x1, index_t y1, Rgb color) {
   constexpr index_t kMost = index_t{1} << 20;
   for (const index_t coordinate : {x0, y0, x1, y1})
     MOECLIP_EXPECT(std::abs(coordinate) <= kMost, "a line through ", coordinate, " is too long to draw");
@@ -84,14 +113,7 @@ inline void draw_line(Image& image, index_t x0, index_t y0, index_t x1, index_t 
   }
 }
 
-/// Width in pixels of `text` at `scale`; the height is 7 * scale.
-constexpr index_t text_width(std::string_view text, index_t scale = 1) {
-  return text.empty() ? 0 : (static_cast<index_t>(text.size()) * (detail::kGlyphWidth + 1) - 1) * scale;
-}
-
-/// Writes `text` (ASCII; other bytes appear as question marks) with its upper left corner at (x, y), each pixel of the
-/// 5 x 7 font `scale` pixels wide.
-inline void draw_text(Image& image, index_t x, index_t y, std::string_view text, Rgb color, index_t scale = 1) {
+MOECLIP_FUNC void draw_text(Image& image, index_t x, index_t y, std::string_view text, Rgb color, index_t scale) {
   MOECLIP_EXPECT(scale >= 1 && scale <= 1000, "a text scale of ", scale);
   for (const char letter : text) {
     const std::string_view rows = detail::glyph_rows(letter);
@@ -103,8 +125,7 @@ inline void draw_text(Image& image, index_t x, index_t y, std::string_view text,
   }
 }
 
-/// Copies `picture` onto `image` with its upper left corner at (x, y). A gray picture may go onto an RGB image.
-inline void paste(Image& image, ImageView picture, index_t x, index_t y) {
+MOECLIP_FUNC void paste(Image& image, ImageView picture, index_t x, index_t y) {
   MOECLIP_EXPECT(picture.channels == image.channels() || picture.channels == 1,
                  "an RGB picture cannot be pasted onto a gray one");
   const Box part = detail::clip_box(image, {x, y, picture.width, picture.height});
@@ -117,3 +138,5 @@ inline void paste(Image& image, ImageView picture, index_t x, index_t y) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,17 +3,30 @@
 // The EXIF orientation: how a camera was held. It is one tag of a TIFF structure that JPEG keeps in an APP1 segment and
 // PNG in an eXIf chunk. A damaged structure means "no orientation", never an error: the picture itself is whole.
 
-#include <algorithm>
-#include <cstdint>
-#include <string_view>
-
 #include "../io/bytes.hpp"
 #include "image.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Orientation 1 to 8 from a TIFF structure (tag 0x0112 of its first directory); 1, upright, if there is none.
-inline int tiff_orientation(Bytes tiff) {
+int tiff_orientation(Bytes tiff);
+
+/// Turns and mirrors a picture so that it is upright, as Pillow's exif_transpose. `orientation` is 1 to 8:
+/// 1 upright, 2 mirrored, 3 upside down, 4 flipped, 5 transposed, 6 to be turned right, 7 transversed, 8 to be turned
+/// left.
+Image apply_orientation(Image image, int orientation);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC int tiff_orientation(Bytes tiff) {
   if (tiff.size() < 8) return 1;
   const std::string_view order = as_text(tiff.first(2));
   if (order != "II" && order != "MM") return 1;
@@ -40,10 +53,7 @@ inline int tiff_orientation(Bytes tiff) {
   return 1;
 }
 
-/// Turns and mirrors a picture so that it is upright, as Pillow's exif_transpose. `orientation` is 1 to 8:
-/// 1 upright, 2 mirrored, 3 upside down, 4 flipped, 5 transposed, 6 to be turned right, 7 transversed, 8 to be turned
-/// left.
-inline Image apply_orientation(Image image, int orientation) {
+MOECLIP_FUNC Image apply_orientation(Image image, int orientation) {
   MOECLIP_EXPECT(orientation >= 1 && orientation <= 8, "an orientation is 1 to 8, not ", orientation);
   if (orientation == 1) return image;
   const bool is_mirrored = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;  // in x
@@ -63,3 +73,5 @@ inline Image apply_orientation(Image image, int orientation) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,10 +3,6 @@
 // What kind of picture some bytes are, judged by their content, never by a file name. Formats that this library does
 // not read are recognised, too, so that the message can say what the file is and what to do.
 
-#include <algorithm>
-#include <array>
-#include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "../io/bytes.hpp"
@@ -14,6 +10,23 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 enum class ImageFormat { unknown, png, jpeg, bmp, pnm };
+
+/// Format of a file by its first bytes; unknown if this library does not read it.
+ImageFormat image_format(Bytes bytes);
+
+/// Throws the error for bytes whose format is unknown: empty, a format that is not read, or no picture at all.
+[[noreturn]] void fail_image_format(Bytes bytes, std::string_view source);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -94,8 +107,7 @@ inline std::string first_bytes(Bytes bytes) {
 
 }  // namespace detail
 
-/// Format of a file by its first bytes; unknown if this library does not read it.
-inline ImageFormat image_format(Bytes bytes) {
+MOECLIP_FUNC ImageFormat image_format(Bytes bytes) {
   using namespace std::string_view_literals;
   if (detail::has_signature(bytes, 0, "\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;
   if (detail::has_signature(bytes, 0, "\xFF\xD8\xFF"sv)) return ImageFormat::jpeg;
@@ -108,8 +120,7 @@ inline ImageFormat image_format(Bytes bytes) {
   return ImageFormat::unknown;
 }
 
-/// Throws the error for bytes whose format is unknown: empty, a format that is not read, or no picture at all.
-[[noreturn]] inline void fail_image_format(Bytes bytes, std::string_view source) {
+MOECLIP_FUNC void fail_image_format(Bytes bytes, std::string_view source) {
   if (bytes.empty()) fail(ErrorCode::format, concat(source, ": the file is empty"));
   if (const std::string_view name = detail::unread_format(bytes); !name.empty())
     fail(ErrorCode::unsupported,
@@ -122,3 +133,5 @@ inline ImageFormat image_format(Bytes bytes) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

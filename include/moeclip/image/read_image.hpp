@@ -5,13 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "../io/file.hpp"
 #include "bmp.hpp"
-#include "exif.hpp"
-#include "image_format.hpp"
-#include "jpeg.hpp"
-#include "png.hpp"
-#include "pnm.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -30,6 +24,30 @@ struct ImageInfo {
   std::string note;     ///< "interlaced", "progressive, 4:2:0", "RLE8"; may be empty
   int orientation = 1;  ///< EXIF, 1 to 8; 1 is upright
 };
+
+/// Describes a picture without decoding it. Throws as decode_image does, for what the headers show.
+ImageInfo describe_image(Bytes bytes, std::string_view source);
+
+/// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
+/// Image.open(...).convert('RGB') or ('L') gives them. `source` is the name in messages. Throws format for damaged or
+/// truncated files, limit for more pixels than kMaxPixels or than the file can hold, unsupported for other formats.
+Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {});
+
+/// Reads a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read, otherwise as decode_image.
+Image read_image(const std::string& path, ImageOptions options = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include "../io/file.hpp"
+#include "exif.hpp"
+#include "image_format.hpp"
+#include "jpeg.hpp"
+#include "png.hpp"
+#include "pnm.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -82,8 +100,7 @@ inline ImageInfo describe_pnm(Bytes bytes, std::string_view source) {
 
 }  // namespace detail
 
-/// Describes a picture without decoding it. Throws as decode_image does, for what the headers show.
-inline ImageInfo describe_image(Bytes bytes, std::string_view source) {
+MOECLIP_FUNC ImageInfo describe_image(Bytes bytes, std::string_view source) {
   switch (image_format(bytes)) {
     case ImageFormat::png: return detail::describe_png(bytes, source);
     case ImageFormat::jpeg: return detail::describe_jpeg(bytes, source);
@@ -94,10 +111,7 @@ inline ImageInfo describe_image(Bytes bytes, std::string_view source) {
   fail_image_format(bytes, source);
 }
 
-/// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
-/// Image.open(...).convert('RGB') or ('L') gives them. `source` is the name in messages. Throws format for damaged or
-/// truncated files, limit for more pixels than kMaxPixels or than the file can hold, unsupported for other formats.
-inline Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {}) {
+MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptions options) {
   const PixelKind kind = options.gray ? PixelKind::gray : PixelKind::rgb;
   Image image;
   Bytes exif;
@@ -117,10 +131,11 @@ inline Image decode_image(Bytes bytes, std::string_view source, ImageOptions opt
   return apply_orientation(std::move(image), tiff_orientation(exif));
 }
 
-/// Reads a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read, otherwise as decode_image.
-inline Image read_image(const std::string& path, ImageOptions options = {}) {
+MOECLIP_FUNC Image read_image(const std::string& path, ImageOptions options) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // more than kMaxPixels need in any format
   return decode_image(read_file(path, kMostBytes), path, options);
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

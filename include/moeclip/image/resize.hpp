@@ -9,13 +9,34 @@
 //
 // Nearest, for masks: the source position starts at half a step and grows by repeated addition.
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 
 #include "../base/context.hpp"
-#include "../kernels/dispatch.hpp"
 #include "image.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Bicubic resize of `in` (1 or 3 channels) to width x height, exactly as Pillow's Image.resize(..., BICUBIC).
+/// `out` holds width * height * channels bytes and does not overlap `in`. Scratch comes from the context's arena.
+void resize_bicubic(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out);
+
+/// The same into a new image, on the calling thread.
+Image resize_bicubic(ImageView in, index_t width, index_t height);
+
+/// Nearest-neighbour resize of `in` to width x height, exactly as Pillow's Image.resize(..., NEAREST): with a = in/out,
+/// x starts at a/2 and grows by a, in double; the source is floor(x). `out` holds width * height * channels bytes.
+void resize_nearest(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out);
+
+/// The same into a new image.
+Image resize_nearest(ImageView in, index_t width, index_t height);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <algorithm>
+#include <cmath>
+#include "../kernels/dispatch.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -182,9 +203,7 @@ inline void expect_resizable(const ImageView& in, index_t width, index_t height)
 
 }  // namespace detail
 
-/// Bicubic resize of `in` (1 or 3 channels) to width x height, exactly as Pillow's Image.resize(..., BICUBIC).
-/// `out` holds width * height * channels bytes and does not overlap `in`. Scratch comes from the context's arena.
-inline void resize_bicubic(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out) {
+MOECLIP_FUNC void resize_bicubic(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out) {
   detail::expect_resizable(in, width, height);
   const detail::ResampleAxis across(in.width, width), down(in.height, height);
   constexpr index_t kMostWeights = index_t{1} << 20;  // 4 MB: absurdly wide pictures go in strips of columns
@@ -200,17 +219,14 @@ inline void resize_bicubic(Context& context, ImageView in, index_t width, index_
   }
 }
 
-/// The same into a new image, on the calling thread.
-inline Image resize_bicubic(ImageView in, index_t width, index_t height) {
+MOECLIP_FUNC Image resize_bicubic(ImageView in, index_t width, index_t height) {
   Context context({.threads = 1});
   Image out(width, height, in.channels);
   resize_bicubic(context, in, width, height, out.data());
   return out;
 }
 
-/// Nearest-neighbour resize of `in` to width x height, exactly as Pillow's Image.resize(..., NEAREST): with a = in/out,
-/// x starts at a/2 and grows by a, in double; the source is floor(x). `out` holds width * height * channels bytes.
-inline void resize_nearest(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out) {
+MOECLIP_FUNC void resize_nearest(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out) {
   detail::expect_resizable(in, width, height);
   const double step_x = static_cast<double>(in.width) / static_cast<double>(width);
   const double step_y = static_cast<double>(in.height) / static_cast<double>(height);
@@ -226,8 +242,7 @@ inline void resize_nearest(Context& context, ImageView in, index_t width, index_
   }
 }
 
-/// The same into a new image.
-inline Image resize_nearest(ImageView in, index_t width, index_t height) {
+MOECLIP_FUNC Image resize_nearest(ImageView in, index_t width, index_t height) {
   Context context({.threads = 1});
   Image out(width, height, in.channels);
   resize_nearest(context, in, width, height, out.data());
@@ -235,3 +250,5 @@ inline Image resize_nearest(ImageView in, index_t width, index_t height) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

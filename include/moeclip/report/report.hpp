@@ -4,7 +4,6 @@
 // a policy in its head forbids it to.
 
 #include <string>
-#include <string_view>
 
 #include "../io/file.hpp"
 #include "../io/sha256.hpp"
@@ -14,6 +13,24 @@
 #include "page/sections.hpp"
 #include "page/style.hpp"
 #include "page/summary.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// The report in one piece.
+std::string to_html(const Report& report, const ReportOptions& options = {});
+
+/// Writes the report piece by piece, under a temporary name that becomes `path` when it is whole. Throws io.
+void write_report(const std::string& path, const Report& report, const ReportOptions& options = {});
+
+/// The same with figures that are made when they are needed; those in the report's pictures are not looked at.
+void write_report(const std::string& path, const Report& report, FigureSource figures,
+                  const ReportOptions& options = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_REPORT)
+
+#include <string_view>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -92,8 +109,7 @@ inline void write_report_file(const std::string& path, const ReportContext& cont
 
 }  // namespace detail
 
-/// The report in one piece.
-inline std::string to_html(const Report& report, const ReportOptions& options = {}) {
+MOECLIP_FUNC std::string to_html(const Report& report, const ReportOptions& options) {
   std::string html;
   const auto append = [&](std::string_view piece) { html += piece; };
   HtmlWriter page(append);
@@ -101,15 +117,15 @@ inline std::string to_html(const Report& report, const ReportOptions& options = 
   return html;
 }
 
-/// Writes the report piece by piece, under a temporary name that becomes `path` when it is whole. Throws io.
-inline void write_report(const std::string& path, const Report& report, const ReportOptions& options = {}) {
+MOECLIP_FUNC void write_report(const std::string& path, const Report& report, const ReportOptions& options) {
   detail::write_report_file(path, {report, options, std::nullopt});
 }
 
-/// The same with figures that are made when they are needed; those in the report's pictures are not looked at.
-inline void write_report(const std::string& path, const Report& report, FigureSource figures,
-                         const ReportOptions& options = {}) {
+MOECLIP_FUNC void write_report(const std::string& path, const Report& report, FigureSource figures,
+                               const ReportOptions& options) {
   detail::write_report_file(path, {report, options, figures});
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

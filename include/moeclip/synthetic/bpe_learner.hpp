@@ -4,13 +4,24 @@
 // as its bytes, and the most frequent pair of adjacent tokens becomes a token of its own, again and again. The result
 // is the text of a list of merges in OpenAI's form, which Tokenizer opens (clip/vocabulary.hpp).
 
-#include <map>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "../clip/tokenizer.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// The list of at most `merges` merges that the words of `captions` suggest; fewer if every word has become one token.
+/// Of pairs that are equally frequent the first in byte order counts. O(merges * different words).
+std::string learn_merges(std::span<const std::string> captions, index_t merges);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+#include <map>
+#include <utility>
+#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -43,9 +54,7 @@ inline void join_pair(Symbols& word, const SymbolPair& pair) {
 
 }  // namespace detail
 
-/// The list of at most `merges` merges that the words of `captions` suggest; fewer if every word has become one token.
-/// Of pairs that are equally frequent the first in byte order counts. O(merges * different words).
-inline std::string learn_merges(std::span<const std::string> captions, index_t merges) {
+MOECLIP_FUNC std::string learn_merges(std::span<const std::string> captions, index_t merges) {
   std::map<detail::Symbols, index_t> words;
   for (const std::string& caption : captions) {
     const std::u32string cleaned = clean_text(caption);
@@ -70,3 +79,5 @@ inline std::string learn_merges(std::span<const std::string> captions, index_t m
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

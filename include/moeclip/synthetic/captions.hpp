@@ -13,7 +13,16 @@ namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
 
 /// "a photo of a flawless weave.", "a broken gear.", "a photo of a gear with a scratch.": `name` with a phrase drawn
 /// from those for good ones, or for bad ones in general and this kind.
-inline std::string draw_caption(std::string_view name, std::optional<DefectKind> kind, Dice& dice) {
+std::string draw_caption(std::string_view name, std::optional<DefectKind> kind, Dice& dice);
+
+}}}  // namespace moeclip::abi_v0_1::synthetic
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+
+namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
+
+MOECLIP_FUNC std::string draw_caption(std::string_view name, std::optional<DefectKind> kind, Dice& dice) {
   std::string_view phrase;
   if (!kind) {
     phrase = kGoodPhrases[static_cast<std::size_t>(dice.integer(0, static_cast<int>(kGoodPhrases.size())))];
@@ -27,3 +36,5 @@ inline std::string draw_caption(std::string_view name, std::optional<DefectKind>
 }
 
 }}}  // namespace moeclip::abi_v0_1::synthetic
+
+#endif

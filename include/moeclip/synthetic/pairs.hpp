@@ -45,85 +45,16 @@ constexpr bool is_held_out(index_t category, synthetic::DefectKind defect) {
 }
 
 /// The kinds of defects that are shown on category number `category`.
-inline std::vector<synthetic::DefectKind> pretraining_defects(index_t category) {
-  std::vector<synthetic::DefectKind> kinds;
-  for (const std::string_view name : seen_defects(pretraining_categories()[static_cast<std::size_t>(category)]))
-    if (const auto kind = synthetic::find_defect(name); kind && !is_held_out(category, *kind)) kinds.push_back(*kind);
-  return kinds;
-}
-
-namespace detail {
-
-inline constexpr std::string_view kAnyObject = "object";
-
-template <class List>
-const auto& draw_from(const List& list, synthetic::Dice& dice) {
-  return list[static_cast<std::size_t>(dice.integer(0, static_cast<int>(std::size(list))))];
-}
-
-/// Three to five letters that mean nothing.
-inline std::string draw_word(synthetic::Dice& dice) {
-  std::string word(static_cast<std::size_t>(dice.integer(3, 6)), ' ');
-  for (char& letter : word) letter = static_cast<char>('a' + dice.integer(0, 26));
-  return word;
-}
-
-/// A caption for a picture of `category`, whole if `kind` is none: seven times in ten by its name.
-inline Caption draw_pair_caption(index_t category, std::optional<synthetic::DefectKind> kind, synthetic::Dice& dice) {
-  Caption caption;
-  std::string name(kAnyObject);
-  const float names = dice.range(0, 1);
-  if (names < 0.7f) {
-    caption.category = category;
-    name = pretraining_categories()[static_cast<std::size_t>(category)];
-  } else if (names < 0.85f) {
-    name = draw_word(dice);
-  }
-  caption.is_good = !kind;
-  std::string_view phrase = draw_from(kGoodPhrases, dice);
-  if (kind && dice.chance(0.5f)) {
-    phrase = draw_from(kAbnormalStates, dice);
-  } else if (kind) {
-    caption.defect = kind;
-    const DefectPhrases& words = kDefectPhrases[static_cast<std::size_t>(*kind)];
-    phrase = dice.chance(0.5f) ? words.with : words.adjective;
-  }
-  caption.text = detail::fill_in(draw_from(kTemplates, dice), detail::fill_in(phrase, name));
-  return caption;
-}
-
-}  // namespace detail
+std::vector<synthetic::DefectKind> pretraining_defects(index_t category);
 
 /// Every caption that can be drawn, but for the words that mean nothing: what the vocabulary is learned from.
-inline std::vector<std::string> pretraining_captions() {
-  std::vector<std::string_view> names(pretraining_categories().begin(), pretraining_categories().end()), phrases;
-  names.push_back(detail::kAnyObject);
-  phrases.insert(phrases.end(), kGoodPhrases.begin(), kGoodPhrases.end());
-  phrases.insert(phrases.end(), kAbnormalStates.begin(), kAbnormalStates.end());
-  for (const DefectPhrases& words : kDefectPhrases) phrases.insert(phrases.end(), {words.with, words.adjective});
-  std::vector<std::string> captions;
-  for (const std::string_view name : names)
-    for (const std::string_view phrase : phrases)
-      for (const std::string_view pattern : kTemplates)
-        captions.push_back(detail::fill_in(pattern, detail::fill_in(phrase, name)));
-  return captions;
-}
+std::vector<std::string> pretraining_captions();
 
 /// A source of batches. Batch `step` is a function of the options and of `step`.
 class SyntheticPairs {
  public:
   /// `tokenizer` outlives this; captions get `context_length` tokens.
-  SyntheticPairs(const SyntheticPairsOptions& options, const Tokenizer& tokenizer, index_t context_length)
-      : options_(options),
-        tokenizer_(tokenizer),
-        context_length_(context_length),
-        pool_(static_cast<std::size_t>(options.pool)) {
-    MOECLIP_EXPECT(options.pool >= std::ssize(pretraining_categories()) && options.renewed <= options.pool,
-                   "a pool of ", options.pool, " pairs is too small for ", pretraining_categories().size(),
-                   " categories or to renew ", options.renewed, " of them");
-    MOECLIP_EXPECT(options.size <= options.smallest && options.smallest <= options.largest, "windows of ", options.size,
-                   " pixels cannot be cut from pictures of ", options.smallest, " to ", options.largest);
-  }
+  SyntheticPairs(const SyntheticPairsOptions& options, const Tokenizer& tokenizer, index_t context_length);
 
   /// Fills batch number `step`. Fast if it follows the one before; otherwise the whole pool is drawn anew.
   template <class T>
@@ -173,62 +104,15 @@ class SyntheticPairs {
   };
 
   /// Draws those of the pairs [first, first + pool) that are not there.
-  void renew_pool(Context& context, index_t first) {
-    std::vector<index_t> wanted;
-    for (index_t number = first; number < first + options_.pool; ++number)
-      if (slot(number).number != number) wanted.push_back(number);
-    context.parallel_for(std::ssize(wanted), [&](index_t i, int) { draw_pair(wanted[static_cast<std::size_t>(i)]); });
-  }
+  void renew_pool(Context& context, index_t first);
 
   Pair& slot(index_t number) { return pool_[static_cast<std::size_t>(number % options_.pool)]; }
 
   /// Pairs take the categories in turn.
-  void draw_pair(index_t number) {
-    synthetic::Dice dice(options_.seed, "pretraining pairs", number);
-    Pair& pair = slot(number);
-    pair.number = number;
-    pair.category = number % std::ssize(pretraining_categories());
-    pair.defect = detail::draw_from(pretraining_defects(pair.category), dice);
-    SyntheticSpec spec;
-    spec.category = pretraining_categories()[static_cast<std::size_t>(pair.category)];
-    spec.seed = options_.seed;
-    spec.index = number;
-    spec.size = dice.integer(static_cast<int>(options_.smallest), static_cast<int>(options_.largest) + 1);
-    spec.severity = static_cast<double>(dice.range(static_cast<float>(options_.lowest_severity), 1));
-    pair.whole = synthesize(spec).picture;
-    spec.defect = synthetic::kDefectNames[static_cast<std::size_t>(pair.defect)];
-    Sample sample = synthesize(spec);
-    pair.defective = std::move(sample.picture);
-    double count = 0, sum_x = 0, sum_y = 0;
-    for (index_t y = 0; y < sample.mask.height(); ++y)
-      for (index_t x = 0; x < sample.mask.width(); ++x)
-        if (sample.mask.row(y)[x] != 0) count += 1, sum_x += static_cast<double>(x), sum_y += static_cast<double>(y);
-    pair.middle_x = sum_x / std::max(1.0, count);
-    pair.middle_y = sum_y / std::max(1.0, count);
-  }
+  void draw_pair(index_t number);
 
   /// View number `i` of batch `step`: a pair of one of the batch's categories.
-  Shown draw_view(index_t step, index_t i) {
-    const index_t categories = std::ssize(pretraining_categories()), first = step * options_.renewed;
-    synthetic::Dice group(options_.seed, "pretraining categories",
-                          step * options_.categories + i % options_.categories);
-    synthetic::Dice dice(options_.seed, "pretraining views", step * options_.pairs + i);
-    const index_t category = group.integer(0, static_cast<int>(categories));
-    const index_t skipped = (category - first % categories + categories) % categories;
-    const index_t turn = dice.integer(0, static_cast<int>((options_.pool - skipped - 1) / categories + 1));
-    Shown view;
-    view.pair = &slot(first + skipped + turn * categories);
-    const auto corner = [&](double middle) {  // the middle of the defect lies in the inner half of the window
-      const double offset = static_cast<double>(options_.size) * static_cast<double>(dice.range(0.25f, 0.75f));
-      return std::clamp<index_t>(static_cast<index_t>(middle - offset), 0, view.pair->whole.width() - options_.size);
-    };
-    view.x = corner(view.pair->middle_x);
-    view.y = corner(view.pair->middle_y);
-    view.orientation = dice.integer(0, 8);
-    view.captions[0] = detail::draw_pair_caption(category, {}, dice);
-    view.captions[1] = detail::draw_pair_caption(category, view.pair->defect, dice);
-    return view;
-  }
+  Shown draw_view(index_t step, index_t i);
 
   /// Writes the window of `picture` to `out` (3, size, size), normalised.
   template <class T>
@@ -245,11 +129,7 @@ class SyntheticPairs {
     normalize<T>(window.view(), Normalization::clip(), out);
   }
 
-  static bool is_true(const Caption& caption, const Pair& pair, bool is_defective) {
-    if (caption.category && *caption.category != pair.category) return false;
-    if (caption.is_good || !is_defective) return caption.is_good && !is_defective;
-    return !caption.defect || *caption.defect == pair.defect;
-  }
+  static bool is_true(const Caption& caption, const Pair& pair, bool is_defective);
 
   SyntheticPairsOptions options_;
   const Tokenizer& tokenizer_;
@@ -258,3 +138,146 @@ class SyntheticPairs {
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::vector<synthetic::DefectKind> pretraining_defects(index_t category) {
+  std::vector<synthetic::DefectKind> kinds;
+  for (const std::string_view name : seen_defects(pretraining_categories()[static_cast<std::size_t>(category)]))
+    if (const auto kind = synthetic::find_defect(name); kind && !is_held_out(category, *kind)) kinds.push_back(*kind);
+  return kinds;
+}
+
+namespace detail {
+
+inline constexpr std::string_view kAnyObject = "object";
+
+template <class List>
+const auto& draw_from(const List& list, synthetic::Dice& dice) {
+  return list[static_cast<std::size_t>(dice.integer(0, static_cast<int>(std::size(list))))];
+}
+
+/// Three to five letters that mean nothing.
+inline std::string draw_word(synthetic::Dice& dice) {
+  std::string word(static_cast<std::size_t>(dice.integer(3, 6)), ' ');
+  for (char& letter : word) letter = static_cast<char>('a' + dice.integer(0, 26));
+  return word;
+}
+
+/// A caption for a picture of `category`, whole if `kind` is none: seven times in ten by its name.
+inline Caption draw_pair_caption(index_t category, std::optional<synthetic::DefectKind> kind, synthetic::Dice& dice) {
+  Caption caption;
+  std::string name(kAnyObject);
+  const float names = dice.range(0, 1);
+  if (names < 0.7f) {
+    caption.category = category;
+    name = pretraining_categories()[static_cast<std::size_t>(category)];
+  } else if (names < 0.85f) {
+    name = draw_word(dice);
+  }
+  caption.is_good = !kind;
+  std::string_view phrase = draw_from(kGoodPhrases, dice);
+  if (kind && dice.chance(0.5f)) {
+    phrase = draw_from(kAbnormalStates, dice);
+  } else if (kind) {
+    caption.defect = kind;
+    const DefectPhrases& words = kDefectPhrases[static_cast<std::size_t>(*kind)];
+    phrase = dice.chance(0.5f) ? words.with : words.adjective;
+  }
+  caption.text = detail::fill_in(draw_from(kTemplates, dice), detail::fill_in(phrase, name));
+  return caption;
+}
+
+}  // namespace detail
+
+MOECLIP_FUNC std::vector<std::string> pretraining_captions() {
+  std::vector<std::string_view> names(pretraining_categories().begin(), pretraining_categories().end()), phrases;
+  names.push_back(detail::kAnyObject);
+  phrases.insert(phrases.end(), kGoodPhrases.begin(), kGoodPhrases.end());
+  phrases.insert(phrases.end(), kAbnormalStates.begin(), kAbnormalStates.end());
+  for (const DefectPhrases& words : kDefectPhrases) phrases.insert(phrases.end(), {words.with, words.adjective});
+  std::vector<std::string> captions;
+  for (const std::string_view name : names)
+    for (const std::string_view phrase : phrases)
+      for (const std::string_view pattern : kTemplates)
+        captions.push_back(detail::fill_in(pattern, detail::fill_in(phrase, name)));
+  return captions;
+}
+
+MOECLIP_FUNC SyntheticPairs::SyntheticPairs(const SyntheticPairsOptions& options, const Tokenizer& tokenizer,
+                                            index_t context_length)
+    : options_(options),
+      tokenizer_(tokenizer),
+      context_length_(context_length),
+      pool_(static_cast<std::size_t>(options.pool)) {
+  MOECLIP_EXPECT(options.pool >= std::ssize(pretraining_categories()) && options.renewed <= options.pool, "a pool of ",
+                 options.pool, " pairs is too small for ", pretraining_categories().size(), " categories or to renew ",
+                 options.renewed, " of them");
+  MOECLIP_EXPECT(options.size <= options.smallest && options.smallest <= options.largest, "windows of ", options.size,
+                 " pixels cannot be cut from pictures of ", options.smallest, " to ", options.largest);
+}
+
+MOECLIP_FUNC void SyntheticPairs::renew_pool(Context& context, index_t first) {
+  std::vector<index_t> wanted;
+  for (index_t number = first; number < first + options_.pool; ++number)
+    if (slot(number).number != number) wanted.push_back(number);
+  context.parallel_for(std::ssize(wanted), [&](index_t i, int) { draw_pair(wanted[static_cast<std::size_t>(i)]); });
+}
+
+MOECLIP_FUNC void SyntheticPairs::draw_pair(index_t number) {
+  synthetic::Dice dice(options_.seed, "pretraining pairs", number);
+  Pair& pair = slot(number);
+  pair.number = number;
+  pair.category = number % std::ssize(pretraining_categories());
+  pair.defect = detail::draw_from(pretraining_defects(pair.category), dice);
+  SyntheticSpec spec;
+  spec.category = pretraining_categories()[static_cast<std::size_t>(pair.category)];
+  spec.seed = options_.seed;
+  spec.index = number;
+  spec.size = dice.integer(static_cast<int>(options_.smallest), static_cast<int>(options_.largest) + 1);
+  spec.severity = static_cast<double>(dice.range(static_cast<float>(options_.lowest_severity), 1));
+  pair.whole = synthesize(spec).picture;
+  spec.defect = synthetic::kDefectNames[static_cast<std::size_t>(pair.defect)];
+  Sample sample = synthesize(spec);
+  pair.defective = std::move(sample.picture);
+  double count = 0, sum_x = 0, sum_y = 0;
+  for (index_t y = 0; y < sample.mask.height(); ++y)
+    for (index_t x = 0; x < sample.mask.width(); ++x)
+      if (sample.mask.row(y)[x] != 0) count += 1, sum_x += static_cast<double>(x), sum_y += static_cast<double>(y);
+  pair.middle_x = sum_x / std::max(1.0, count);
+  pair.middle_y = sum_y / std::max(1.0, count);
+}
+
+MOECLIP_FUNC SyntheticPairs::Shown SyntheticPairs::draw_view(index_t step, index_t i) {
+  const index_t categories = std::ssize(pretraining_categories()), first = step * options_.renewed;
+  synthetic::Dice group(options_.seed, "pretraining categories", step * options_.categories + i % options_.categories);
+  synthetic::Dice dice(options_.seed, "pretraining views", step * options_.pairs + i);
+  const index_t category = group.integer(0, static_cast<int>(categories));
+  const index_t skipped = (category - first % categories + categories) % categories;
+  const index_t turn = dice.integer(0, static_cast<int>((options_.pool - skipped - 1) / categories + 1));
+  Shown view;
+  view.pair = &slot(first + skipped + turn * categories);
+  const auto corner = [&](double middle) {  // the middle of the defect lies in the inner half of the window
+    const double offset = static_cast<double>(options_.size) * static_cast<double>(dice.range(0.25f, 0.75f));
+    return std::clamp<index_t>(static_cast<index_t>(middle - offset), 0, view.pair->whole.width() - options_.size);
+  };
+  view.x = corner(view.pair->middle_x);
+  view.y = corner(view.pair->middle_y);
+  view.orientation = dice.integer(0, 8);
+  view.captions[0] = detail::draw_pair_caption(category, {}, dice);
+  view.captions[1] = detail::draw_pair_caption(category, view.pair->defect, dice);
+  return view;
+}
+
+MOECLIP_FUNC bool SyntheticPairs::is_true(const Caption& caption, const Pair& pair, bool is_defective) {
+  if (caption.category && *caption.category != pair.category) return false;
+  if (caption.is_good || !is_defective) return caption.is_good && !is_defective;
+  return !caption.defect || *caption.defect == pair.defect;
+}
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

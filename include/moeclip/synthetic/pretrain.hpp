@@ -55,6 +55,23 @@ struct PretrainWorkspace {
 /// The loss of `batch` and, added to `gradient`, the gradient of every weight of `clip`.
 template <class T>
 ContrastiveLoss clip_forward_backward(Context& context, const ClipWeights<T>& clip, const PretrainBatch<T>& batch,
+                                      PretrainWorkspace<T>& saved, ClipWeights<T>& gradient);
+
+/// Trains `clip` from the weights that it has (initialize_clip). The same weights and source give the same bits for any
+/// number of threads.
+template <class T>
+void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& options, PretrainSource<T> source,
+              PretrainCallback on_step);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
+ContrastiveLoss clip_forward_backward(Context& context, const ClipWeights<T>& clip, const PretrainBatch<T>& batch,
                                       PretrainWorkspace<T>& saved, ClipWeights<T>& gradient) {
   const index_t rows = batch.images.extent(0), embed = clip.config.embed;
   MOECLIP_EXPECT(batch.tokens.extent(0) == rows, rows, " pictures with ", batch.tokens.extent(0), " captions");
@@ -87,8 +104,6 @@ SavePlan plan_within(index_t budget, const TransformerConfig& config, TokenLayou
 
 }  // namespace detail
 
-/// Trains `clip` from the weights that it has (initialize_clip). The same weights and source give the same bits for any
-/// number of threads.
 template <class T>
 void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& options, PretrainSource<T> source,
               PretrainCallback on_step) {
@@ -117,4 +132,9 @@ void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& opt
   }
 }
 
+MOECLIP_INSTANTIATE(clip_forward_backward)
+MOECLIP_INSTANTIATE(pretrain)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

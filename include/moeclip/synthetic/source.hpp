@@ -2,11 +2,7 @@
 #pragma once
 // Synthetic pictures as a source of samples (data/source.hpp): a plan says which, and each is drawn when it is needed.
 
-#include <algorithm>
-#include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "../data/source.hpp"
@@ -27,7 +23,23 @@ struct SyntheticPlan {
 };
 
 /// The specs of a plan. Throws contract for a plan that cannot be drawn.
-inline std::vector<SyntheticSpec> plan_synthetic(const SyntheticPlan& plan) {
+std::vector<SyntheticSpec> plan_synthetic(const SyntheticPlan& plan);
+
+/// Samples for a SampleSource that are drawn from these specs.
+std::vector<DrawnSample> drawn_samples(std::vector<SyntheticSpec> specs);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::vector<SyntheticSpec> plan_synthetic(const SyntheticPlan& plan) {
   MOECLIP_EXPECT(!plan.categories.empty() && plan.count >= 0, "a synthetic data set needs a category");
   MOECLIP_EXPECT(
       plan.lowest_severity >= 0 && plan.lowest_severity <= plan.highest_severity && plan.highest_severity <= 1,
@@ -52,8 +64,7 @@ inline std::vector<SyntheticSpec> plan_synthetic(const SyntheticPlan& plan) {
   return specs;
 }
 
-/// Samples for a SampleSource that are drawn from these specs.
-inline std::vector<DrawnSample> drawn_samples(std::vector<SyntheticSpec> specs) {
+MOECLIP_FUNC std::vector<DrawnSample> drawn_samples(std::vector<SyntheticSpec> specs) {
   std::vector<DrawnSample> samples;
   for (SyntheticSpec& s : specs) {
     std::string description =
@@ -66,3 +77,5 @@ inline std::vector<DrawnSample> drawn_samples(std::vector<SyntheticSpec> specs) 
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

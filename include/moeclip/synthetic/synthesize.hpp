@@ -35,6 +35,36 @@ struct SyntheticSpec {
   double severity = 1;     ///< 0 barely visible, 1 plain
 };
 
+/// All categories; of these the ones that a CLIP is pretrained on, that adapters are trained on, and that neither ever
+/// sees (textures and objects).
+std::span<const std::string_view> synthetic_categories();
+std::span<const std::string_view> pretraining_categories();
+std::span<const std::string_view> adapter_categories();
+std::span<const std::string_view> unseen_categories();
+
+/// All kinds of defects, and those that are kept for judging.
+std::span<const std::string_view> synthetic_defects();
+std::span<const std::string_view> unseen_defects();
+
+/// The kinds that `category` can have. Throws contract for an unknown one.
+std::vector<std::string_view> synthetic_defects(std::string_view category);
+
+/// The same without unseen_defects(): what may be trained on.
+std::vector<std::string_view> seen_defects(std::string_view category);
+
+bool is_synthetic_texture(std::string_view category);
+
+/// Draws a picture with its mask (all 0 for a good one), label, caption and the name of its class. Throws contract for
+/// names that do not exist, a defect that the category cannot have, or a size or severity out of range.
+Sample synthesize(const SyntheticSpec& spec);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 struct SyntheticCategory {
@@ -92,19 +122,19 @@ inline constexpr std::array<std::string_view, 3> kUnseenDefects{"foreign thread"
 
 }  // namespace detail
 
-/// All categories; of these the ones that a CLIP is pretrained on, that adapters are trained on, and that neither ever
-/// sees (textures and objects).
-inline std::span<const std::string_view> synthetic_categories() { return detail::kSyntheticNames; }
-inline std::span<const std::string_view> pretraining_categories() { return detail::kPretrainingCategories; }
-inline std::span<const std::string_view> adapter_categories() { return detail::kAdapterCategories; }
-inline std::span<const std::string_view> unseen_categories() { return detail::kUnseenCategories; }
+MOECLIP_FUNC std::span<const std::string_view> synthetic_categories() { return detail::kSyntheticNames; }
 
-/// All kinds of defects, and those that are kept for judging.
-inline std::span<const std::string_view> synthetic_defects() { return synthetic::kDefectNames; }
-inline std::span<const std::string_view> unseen_defects() { return detail::kUnseenDefects; }
+MOECLIP_FUNC std::span<const std::string_view> pretraining_categories() { return detail::kPretrainingCategories; }
 
-/// The kinds that `category` can have. Throws contract for an unknown one.
-inline std::vector<std::string_view> synthetic_defects(std::string_view category) {
+MOECLIP_FUNC std::span<const std::string_view> adapter_categories() { return detail::kAdapterCategories; }
+
+MOECLIP_FUNC std::span<const std::string_view> unseen_categories() { return detail::kUnseenCategories; }
+
+MOECLIP_FUNC std::span<const std::string_view> synthetic_defects() { return synthetic::kDefectNames; }
+
+MOECLIP_FUNC std::span<const std::string_view> unseen_defects() { return detail::kUnseenDefects; }
+
+MOECLIP_FUNC std::vector<std::string_view> synthetic_defects(std::string_view category) {
   const synthetic::DefectSet set = detail::find_synthetic(category).defects;
   std::vector<std::string_view> names;
   for (std::size_t i = 0; i < synthetic::kDefectNames.size(); ++i)
@@ -112,19 +142,18 @@ inline std::vector<std::string_view> synthetic_defects(std::string_view category
   return names;
 }
 
-/// The same without unseen_defects(): what may be trained on.
-inline std::vector<std::string_view> seen_defects(std::string_view category) {
+MOECLIP_FUNC std::vector<std::string_view> seen_defects(std::string_view category) {
   std::vector<std::string_view> names = synthetic_defects(category);
   std::erase_if(
       names, [](std::string_view name) { return std::ranges::find(unseen_defects(), name) != unseen_defects().end(); });
   return names;
 }
 
-inline bool is_synthetic_texture(std::string_view category) { return detail::find_synthetic(category).is_texture; }
+MOECLIP_FUNC bool is_synthetic_texture(std::string_view category) {
+  return detail::find_synthetic(category).is_texture;
+}
 
-/// Draws a picture with its mask (all 0 for a good one), label, caption and the name of its class. Throws contract for
-/// names that do not exist, a defect that the category cannot have, or a size or severity out of range.
-inline Sample synthesize(const SyntheticSpec& spec) {
+MOECLIP_FUNC Sample synthesize(const SyntheticSpec& spec) {
   const detail::SyntheticCategory& category = detail::find_synthetic(spec.category);
   MOECLIP_EXPECT(spec.size >= kSmallestSynthetic && spec.size <= kLargestSynthetic, "a synthetic picture has ",
                  kSmallestSynthetic, " to ", kLargestSynthetic, " pixels a side, not ", spec.size);
@@ -150,3 +179,5 @@ inline Sample synthesize(const SyntheticSpec& spec) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

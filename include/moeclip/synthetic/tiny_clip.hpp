@@ -3,9 +3,7 @@
 // The built-in CLIP, made from nothing but a seed: its sizes, its vocabulary, and its training in two stages, as CLIP's
 // own 336-pixel model was: long on small windows, then briefly on whole pictures of the final size.
 
-#include <algorithm>
 #include <string>
-#include <utility>
 
 #include "bpe_learner.hpp"
 #include "pairs.hpp"
@@ -15,9 +13,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// About 0.8 million parameters, 1.6 MB in half precision. Widths are multiples of 48, the columns of a tile of the
 /// AVX-512 kernels.
-inline ClipConfig tiny_clip_config(index_t vocabulary, index_t image_size) {
-  return {{image_size, 8, 96, 4, 3, 384}, {32, vocabulary, 96, 2, 3, 384}, 96, kernels::Activation::gelu};
-}
+ClipConfig tiny_clip_config(index_t vocabulary, index_t image_size);
 
 struct TinyClipOptions {
   std::uint64_t seed = 111;  ///< of first weights, pictures and captions
@@ -33,6 +29,22 @@ struct TinyClip {
   ClipWeights<float> weights;
   std::string merges;
 };
+
+/// Trains it. Steps are counted through both stages; `on_step` returning false ends the training at once.
+TinyClip train_tiny_clip(Context& context, const TinyClipOptions& options, PretrainCallback on_step);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+#include <algorithm>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC ClipConfig tiny_clip_config(index_t vocabulary, index_t image_size) {
+  return {{image_size, 8, 96, 4, 3, 384}, {32, vocabulary, 96, 2, 3, 384}, 96, kernels::Activation::gelu};
+}
 
 namespace detail {
 
@@ -68,8 +80,7 @@ inline ClipWeights<float> with_image_size(ClipWeights<float> clip, index_t size)
 
 }  // namespace detail
 
-/// Trains it. Steps are counted through both stages; `on_step` returning false ends the training at once.
-inline TinyClip train_tiny_clip(Context& context, const TinyClipOptions& options, PretrainCallback on_step) {
+MOECLIP_FUNC TinyClip train_tiny_clip(Context& context, const TinyClipOptions& options, PretrainCallback on_step) {
   TinyClip tiny;
   tiny.merges = learn_merges(pretraining_captions(), detail::kMostTinyMerges);
   const Tokenizer tokenizer(read_merge_list(tiny.merges, "the vocabulary learned from synthetic captions"));
@@ -108,3 +119,5 @@ inline TinyClip train_tiny_clip(Context& context, const TinyClipOptions& options
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -28,6 +28,24 @@ struct SyntheticFolder {
   bool is_train = false;  ///< of train/ instead of test/
 };
 
+/// The folders that `files` asks for. Throws contract for unknown names or numbers out of range.
+std::vector<SyntheticFolder> synthetic_folders(const SyntheticFiles& files);
+
+/// Writes the pictures (and masks) of one folder below `directory`, on all threads, and returns their lines.
+std::vector<DatasetEntry> write_synthetic_folder(Context& context, const std::string& directory,
+                                                 const SyntheticFiles& files, const SyntheticFolder& folder);
+
+/// Writes a whole data set to `directory`; the lists come last. Throws contract and io.
+void write_synthetic_dataset(Context& context, const std::string& directory, const SyntheticFiles& files,
+                             function_ref<void(const SyntheticFolder&)> before_folder);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 namespace detail {
 
 inline std::string folder_name(std::string_view words) {
@@ -68,8 +86,7 @@ inline std::vector<std::string> owned_names(std::span<const std::string_view> na
 
 }  // namespace detail
 
-/// The folders that `files` asks for. Throws contract for unknown names or numbers out of range.
-inline std::vector<SyntheticFolder> synthetic_folders(const SyntheticFiles& files) {
+MOECLIP_FUNC std::vector<SyntheticFolder> synthetic_folders(const SyntheticFiles& files) {
   MOECLIP_EXPECT(files.count >= 0 && files.count <= 1'000'000, "a folder of ", files.count,
                  " pictures cannot be written");
   for (const std::string& defect : files.defects)
@@ -86,9 +103,9 @@ inline std::vector<SyntheticFolder> synthetic_folders(const SyntheticFiles& file
   return folders;
 }
 
-/// Writes the pictures (and masks) of one folder below `directory`, on all threads, and returns their lines.
-inline std::vector<DatasetEntry> write_synthetic_folder(Context& context, const std::string& directory,
-                                                        const SyntheticFiles& files, const SyntheticFolder& folder) {
+MOECLIP_FUNC std::vector<DatasetEntry> write_synthetic_folder(Context& context, const std::string& directory,
+                                                              const SyntheticFiles& files,
+                                                              const SyntheticFolder& folder) {
   std::vector<DatasetEntry> entries;
   for (index_t i = 0; i < files.count; ++i)
     entries.push_back({detail::picture_path(folder, i), folder.defect.empty() ? 0 : 1, folder.category,
@@ -105,9 +122,8 @@ inline std::vector<DatasetEntry> write_synthetic_folder(Context& context, const 
   return entries;
 }
 
-/// Writes a whole data set to `directory`; the lists come last. Throws contract and io.
-inline void write_synthetic_dataset(Context& context, const std::string& directory, const SyntheticFiles& files,
-                                    function_ref<void(const SyntheticFolder&)> before_folder) {
+MOECLIP_FUNC void write_synthetic_dataset(Context& context, const std::string& directory, const SyntheticFiles& files,
+                                          function_ref<void(const SyntheticFolder&)> before_folder) {
   std::vector<DatasetEntry> train, test;
   for (const SyntheticFolder& folder : synthetic_folders(files)) {
     before_folder(folder);
@@ -121,3 +137,5 @@ inline void write_synthetic_dataset(Context& context, const std::string& directo
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -4,12 +4,10 @@
 // counts its own steps, and one without a gradient is skipped whole: its moments do not decay, its step does not count.
 // A parameter is known by its name, so lists may be made anew from step to step.
 
-#include <cmath>
 #include <cstdint>
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "../kernels/pieces.hpp"
@@ -44,10 +42,7 @@ class Adam {
   /// Updates every parameter that has a gradient, with learning rate `lr`:
   ///   m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,   p <- p - lr/(1 - b1^t) m / (sqrt(v)/sqrt(1 - b2^t) + eps)
   /// The same bits for any number of threads: elements do not depend on each other.
-  void step(Context& context, std::span<const TrainedParameter<T>> parameters, double lr) {
-    for (const TrainedParameter<T>& parameter : parameters)
-      if (parameter.has_gradient) update(context, parameter, lr);
-  }
+  void step(Context& context, std::span<const TrainedParameter<T>> parameters, double lr);
 
  private:
   /// The factors of one update, rounded to T once, as torch does.
@@ -55,47 +50,74 @@ class Adam {
     T beta1, one_minus_beta1, beta2, one_minus_beta2, root, eps, step_size;
   };
 
-  [[nodiscard]] Factors factors_at(std::int64_t t, double lr) const {
-    const double left1 = 1 - std::pow(options_.beta1, static_cast<double>(t));
-    const double left2 = 1 - std::pow(options_.beta2, static_cast<double>(t));
-    return {static_cast<T>(options_.beta1),     static_cast<T>(1 - options_.beta1), static_cast<T>(options_.beta2),
-            static_cast<T>(1 - options_.beta2), static_cast<T>(std::sqrt(left2)),   static_cast<T>(options_.eps),
-            static_cast<T>(lr / left1)};
-  }
+  [[nodiscard]] Factors factors_at(std::int64_t t, double lr) const;
 
-  void update(Context& context, const TrainedParameter<T>& parameter, double lr) {
-    const index_t size = parameter.value->size();
-    MOECLIP_EXPECT(parameter.gradient != nullptr && parameter.gradient->size() == size, parameter.name,
-                   ": a gradient of the parameter's shape is needed");
-    AdamState<T>& state = state_of(parameter);
-    const Factors f = factors_at(++state.step, lr);
-    T *p = parameter.value->data(), *m = state.m.data(), *v = state.v.data();
-    const T* g = parameter.gradient->data();
-    kernels::detail::for_pieces(context, size, 1, [&](index_t begin, index_t end) {
-      for (index_t i = begin; i < end; ++i) {
-        m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
-        v[i] = f.beta2 * v[i] + f.one_minus_beta2 * g[i] * g[i];
-        p[i] -= f.step_size * m[i] / (std::sqrt(v[i]) / f.root + f.eps);
-      }
-    });
-  }
+  void update(Context& context, const TrainedParameter<T>& parameter, double lr);
 
-  AdamState<T>& state_of(const TrainedParameter<T>& parameter) {
-    const auto known = states_.find(parameter.name);
-    if (known == states_.end())
-      return states_
-          .emplace(parameter.name,
-                   AdamState<T>{Tensor<T>(parameter.value->shape()), Tensor<T>(parameter.value->shape()), 0})
-          .first->second;
-    MOECLIP_EXPECT(
-        known->second.m.size() == parameter.value->size() && known->second.v.size() == parameter.value->size(),
-        parameter.name, ": its moments are ", to_string(known->second.m.shape()), ", the parameter is ",
-        to_string(parameter.value->shape()));
-    return known->second;
-  }
+  AdamState<T>& state_of(const TrainedParameter<T>& parameter);
 
   AdamOptions options_;
   States states_;
 };
 
 }}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <cmath>
+#include <string_view>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
+void Adam<T>::step(Context& context, std::span<const TrainedParameter<T>> parameters, double lr) {
+  for (const TrainedParameter<T>& parameter : parameters)
+    if (parameter.has_gradient) update(context, parameter, lr);
+}
+
+template <class T>
+typename Adam<T>::Factors Adam<T>::factors_at(std::int64_t t, double lr) const {
+  const double left1 = 1 - std::pow(options_.beta1, static_cast<double>(t));
+  const double left2 = 1 - std::pow(options_.beta2, static_cast<double>(t));
+  return {static_cast<T>(options_.beta1),     static_cast<T>(1 - options_.beta1), static_cast<T>(options_.beta2),
+          static_cast<T>(1 - options_.beta2), static_cast<T>(std::sqrt(left2)),   static_cast<T>(options_.eps),
+          static_cast<T>(lr / left1)};
+}
+
+template <class T>
+void Adam<T>::update(Context& context, const TrainedParameter<T>& parameter, double lr) {
+  const index_t size = parameter.value->size();
+  MOECLIP_EXPECT(parameter.gradient != nullptr && parameter.gradient->size() == size, parameter.name,
+                 ": a gradient of the parameter's shape is needed");
+  AdamState<T>& state = state_of(parameter);
+  const Factors f = factors_at(++state.step, lr);
+  T *p = parameter.value->data(), *m = state.m.data(), *v = state.v.data();
+  const T* g = parameter.gradient->data();
+  kernels::detail::for_pieces(context, size, 1, [&](index_t begin, index_t end) {
+    for (index_t i = begin; i < end; ++i) {
+      m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
+      v[i] = f.beta2 * v[i] + f.one_minus_beta2 * g[i] * g[i];
+      p[i] -= f.step_size * m[i] / (std::sqrt(v[i]) / f.root + f.eps);
+    }
+  });
+}
+
+template <class T>
+AdamState<T>& Adam<T>::state_of(const TrainedParameter<T>& parameter) {
+  const auto known = states_.find(parameter.name);
+  if (known == states_.end())
+    return states_
+        .emplace(parameter.name,
+                 AdamState<T>{Tensor<T>(parameter.value->shape()), Tensor<T>(parameter.value->shape()), 0})
+        .first->second;
+  MOECLIP_EXPECT(known->second.m.size() == parameter.value->size() && known->second.v.size() == parameter.value->size(),
+                 parameter.name, ": its moments are ", to_string(known->second.m.shape()), ", the parameter is ",
+                 to_string(parameter.value->shape()));
+  return known->second;
+}
+
+MOECLIP_INSTANTIATE_CLASS(Adam)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -4,11 +4,7 @@
 // "adam.v.NAME", and in __metadata__ everything else, as JSON. It appears whole or not at all (io/file.hpp); detection
 // reads the same file (anomaly/adapter_file.hpp).
 
-#include <map>
 #include <string>
-#include <string_view>
-#include <type_traits>
-#include <utility>
 
 #include "../data/training_pictures.hpp"
 #include "../io/safetensors_writer.hpp"
@@ -52,6 +48,41 @@ struct Checkpoint {
   Adapter<T> adapter;  ///< plain, memory of its own
   typename Adam<T>::States moments;
 };
+
+/// Writes a checkpoint to `path`, replacing the one that was there only when the new one is whole. Throws io.
+template <class T>
+void write_checkpoint(const std::string& path, const CheckpointRecord& record, const Adapter<T>& adapter,
+                      const typename Adam<T>::States& moments);
+
+/// The same for an adapter that comes from elsewhere, of whose run only the number of epochs is known.
+template <class T>
+void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& adapter,
+                   const typename Adam<T>::States& moments);
+
+/// True if the file holds a run that can be resumed.
+bool holds_run(const WeightFile& file);
+
+/// What a checkpoint says about its run, without the tensors. Throws missing if it is none.
+CheckpointRecord read_record(const WeightFile& file);
+
+/// Reads a checkpoint that was written for a CLIP of the sizes `clip`. Throws missing if it is none, mismatch if it is
+/// for another CLIP, and what WeightFile throws.
+template <class T>
+Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip);
+
+/// Throws mismatch, saying in what, if a run of identity `wanted` cannot go on from the checkpoint at `path`.
+void expect_same_run(const std::string& path, const RunIdentity& found, const RunIdentity& wanted);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <map>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -158,14 +189,12 @@ typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& 
 
 }  // namespace detail
 
-/// Writes a checkpoint to `path`, replacing the one that was there only when the new one is whole. Throws io.
 template <class T>
 void write_checkpoint(const std::string& path, const CheckpointRecord& record, const Adapter<T>& adapter,
                       const typename Adam<T>::States& moments) {
   detail::write_run<T>(path, detail::to_json(record), adapter, moments);
 }
 
-/// The same for an adapter that comes from elsewhere, of whose run only the number of epochs is known.
 template <class T>
 void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& adapter,
                    const typename Adam<T>::States& moments) {
@@ -173,14 +202,12 @@ void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& ada
                        moments);
 }
 
-/// True if the file holds a run that can be resumed.
-inline bool holds_run(const WeightFile& file) {
+MOECLIP_FUNC bool holds_run(const WeightFile& file) {
   const Json record = detail::recorded(file);
   return record.is_object() && record.find("step") != nullptr;
 }
 
-/// What a checkpoint says about its run, without the tensors. Throws missing if it is none.
-inline CheckpointRecord read_record(const WeightFile& file) {
+MOECLIP_FUNC CheckpointRecord read_record(const WeightFile& file) {
   if (!holds_run(file))
     fail(ErrorCode::missing, concat(file.path(),
                                     ": holds no training run, so it cannot be resumed; start from its "
@@ -188,8 +215,6 @@ inline CheckpointRecord read_record(const WeightFile& file) {
   return detail::record_from_json(detail::recorded(file), file);
 }
 
-/// Reads a checkpoint that was written for a CLIP of the sizes `clip`. Throws missing if it is none, mismatch if it is
-/// for another CLIP, and what WeightFile throws.
 template <class T>
 Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip) {
   Checkpoint<T> checkpoint{read_record(file), read_adapter<T>(file, clip), {}};
@@ -201,8 +226,7 @@ Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip) {
   return checkpoint;
 }
 
-/// Throws mismatch, saying in what, if a run of identity `wanted` cannot go on from the checkpoint at `path`.
-inline void expect_same_run(const std::string& path, const RunIdentity& found, const RunIdentity& wanted) {
+MOECLIP_FUNC void expect_same_run(const std::string& path, const RunIdentity& found, const RunIdentity& wanted) {
   const auto expect = [&](bool is_same, const auto&... pieces) {
     if (!is_same) fail(ErrorCode::mismatch, concat(path, ": cannot be resumed: ", pieces...));
   };
@@ -215,4 +239,10 @@ inline void expect_same_run(const std::string& path, const RunIdentity& found, c
   expect(found.image_size == wanted.image_size, "its image size is ", found.image_size, ", not ", wanted.image_size);
 }
 
+MOECLIP_INSTANTIATE(write_checkpoint)
+MOECLIP_INSTANTIATE(write_adapter)
+MOECLIP_INSTANTIATE(read_checkpoint)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

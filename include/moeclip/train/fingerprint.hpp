@@ -3,13 +3,7 @@
 // Short names for weights, so that a run is not resumed, merged or judged with others: a hash of a CLIP, one of an
 // adapter.
 
-#include <algorithm>
-#include <array>
-#include <bit>
-#include <cstdint>
 #include <string>
-#include <string_view>
-#include <type_traits>
 
 #include "../anomaly/adapter_file.hpp"
 #include "../clip/text.hpp"
@@ -18,6 +12,28 @@
 #include "../io/sha256.hpp"
 #include "../nn/attention.hpp"
 #include "../tensor/visit.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// 64 hexadecimal digits: SHA-256 over activation, names, sizes and up to 1024 elements of every tensor of both towers.
+/// The same for plain and packed weights, on any instruction set.
+template <class T>
+std::string clip_fingerprint(const VisionTower<T>& vision, const TextTower<T>& text);
+
+/// The same of an adapter: its switches and up to 1024 elements of every tensor, plain or packed.
+template <class T>
+std::string adapter_fingerprint(const Adapter<T>& adapter);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -71,8 +87,6 @@ class ModelHasher {
 
 }  // namespace detail
 
-/// 64 hexadecimal digits: SHA-256 over activation, names, sizes and up to 1024 elements of every tensor of both towers.
-/// The same for plain and packed weights, on any instruction set.
 template <class T>
 std::string clip_fingerprint(const VisionTower<T>& vision, const TextTower<T>& text) {
   detail::ModelHasher<T> hasher;
@@ -81,7 +95,6 @@ std::string clip_fingerprint(const VisionTower<T>& vision, const TextTower<T>& t
   return to_hex(hasher.finish());
 }
 
-/// The same of an adapter: its switches and up to 1024 elements of every tensor, plain or packed.
 template <class T>
 std::string adapter_fingerprint(const Adapter<T>& adapter) {
   detail::ModelHasher<T> hasher;
@@ -89,4 +102,9 @@ std::string adapter_fingerprint(const Adapter<T>& adapter) {
   return to_hex(hasher.finish());
 }
 
+MOECLIP_INSTANTIATE(clip_fingerprint)
+MOECLIP_INSTANTIATE(adapter_fingerprint)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -3,9 +3,7 @@
 // Where training starts (METHOD section 6): Xavier for every projection, zeros or small numbers for gates and B, an
 // orthogonal frozen A per expert (FOFS) or Kaiming's trainable one. Every value depends on the seed and its name only.
 
-#include <cmath>
 #include <cstdint>
-#include <string>
 
 #include "../anomaly/adapter.hpp"
 #include "../moe/fofs.hpp"
@@ -18,6 +16,20 @@ struct AdapterStart {
   double gate_bound = 0;    ///< gates uniform in +-bound; 0: all experts tie at the first step, as released
   double expert_bound = 0;  ///< B uniform in +-bound; 0: no expert says anything at the first step, as released
 };
+
+/// Gives every parameter of a plain (not packed) adapter its first value. Throws contract if FOFS does not fit
+/// (moe/fofs.hpp).
+template <class T>
+void initialize_adapter(Adapter<T>& adapter, const AdapterStart& start, std::uint64_t seed);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <cmath>
+#include <string>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -43,8 +55,6 @@ void start_mixture(Mixture<T>& mixture, const AdapterStart& start, std::uint64_t
 
 }  // namespace detail
 
-/// Gives every parameter of a plain (not packed) adapter its first value. Throws contract if FOFS does not fit
-/// (moe/fofs.hpp).
 template <class T>
 void initialize_adapter(Adapter<T>& adapter, const AdapterStart& start, std::uint64_t seed) {
   const auto xavier = [seed](Linear<T>& layer, const std::string& name) {
@@ -64,4 +74,8 @@ void initialize_adapter(Adapter<T>& adapter, const AdapterStart& start, std::uin
     detail::start_mixture(adapter.mixtures[j], start, seed, concat("moe_adapters.", j));
 }
 
+MOECLIP_INSTANTIATE(initialize_adapter)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

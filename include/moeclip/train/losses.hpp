@@ -9,10 +9,7 @@
 // at a pixel is P_a P_n times a factor that all marked (unmarked) pixels share and that is known only at the end, so
 // three gradients are gathered on the grid and put together then.
 
-#include <algorithm>
-#include <cmath>
 #include <span>
-#include <type_traits>
 #include <vector>
 
 #include "../base/context.hpp"
@@ -23,6 +20,38 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Mean over the batch of -log softmax(logits)[label], for logits (B, 2). d_logits (B, 2) receives the gradient.
+template <class T>
+double cross_entropy(View<const T, 2> logits, std::span<const int> labels, View<T, 2> d_logits);
+
+/// The losses of one map, means over the pictures that have a mask.
+struct MapLosses {
+  double focal = 0, dice_normal = 0, dice_abnormal = 0;
+};
+
+/// One map of a batch.
+template <class T>
+struct MapTask {
+  View<const T, 3> difference;        ///< (B, g, g) similarity with abnormal minus with normal, contiguous
+  View<const T, 3> masks;             ///< (B, S, S), nonzero where abnormal, contiguous
+  const std::vector<bool>& has_mask;  ///< (B), or empty: all have
+  View<T, 3> d_difference;            ///< (B, g, g) out: gradient of focal + dice_normal + dice_abnormal
+};
+
+/// Focal and dice losses of a map and their gradient on the grid; pictures without a mask are left out, their gradient
+/// is 0. Sums run band by band in a fixed order: the same bits for any number of threads.
+template <class T>
+MapLosses map_losses(Context& context, const MapTask<T>& task);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
 template <class T>
 double cross_entropy(View<const T, 2> logits, std::span<const int> labels, View<T, 2> d_logits) {
   const index_t batch = logits.extent(0);
@@ -38,20 +67,6 @@ double cross_entropy(View<const T, 2> logits, std::span<const int> labels, View<
   }
   return sum / static_cast<double>(batch);
 }
-
-/// The losses of one map, means over the pictures that have a mask.
-struct MapLosses {
-  double focal = 0, dice_normal = 0, dice_abnormal = 0;
-};
-
-/// One map of a batch.
-template <class T>
-struct MapTask {
-  View<const T, 3> difference;        ///< (B, g, g) similarity with abnormal minus with normal, contiguous
-  View<const T, 3> masks;             ///< (B, S, S), nonzero where abnormal, contiguous
-  const std::vector<bool>& has_mask;  ///< (B), or empty: all have
-  View<T, 3> d_difference;            ///< (B, g, g) out: gradient of focal + dice_normal + dice_abnormal
-};
 
 namespace detail {
 
@@ -150,8 +165,6 @@ void finish_picture(const MapSums& sums, index_t pixels, double weight, const T*
 
 }  // namespace detail
 
-/// Focal and dice losses of a map and their gradient on the grid; pictures without a mask are left out, their gradient
-/// is 0. Sums run band by band in a fixed order: the same bits for any number of threads.
 template <class T>
 MapLosses map_losses(Context& context, const MapTask<T>& task) {
   const index_t batch = task.difference.extent(0), cells = task.difference.extent(1) * task.difference.extent(2);
@@ -202,4 +215,9 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
   return losses;
 }
 
+MOECLIP_INSTANTIATE(cross_entropy)
+MOECLIP_INSTANTIATE(map_losses)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

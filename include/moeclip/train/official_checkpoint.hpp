@@ -3,16 +3,37 @@
 // The official .pth layout (METHOD section 9): adapters that the official code loads, and its optimiser's state, in
 // which parameters are numbers in the order of train/parameters.hpp.
 
-#include <array>
-#include <charconv>
-#include <map>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "../io/torch.hpp"
 #include "checkpoint.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Writes adapter and optimiser state to `path` as the official code saves them after `epoch` epochs and `step` steps.
+/// Throws io.
+template <class T>
+void write_official(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments,
+                    const Recipe& recipe, const RunPosition& position);
+
+/// Adam's moments and steps in an adapter file of either kind; none if it has no optimiser. Throws mismatch if their
+/// shapes are not those of the `adapter` that it holds.
+template <class T>
+typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter);
+
+/// Epochs of training behind an adapter file of either kind; 0 if it does not say.
+index_t trained_epochs(const WeightFile& file);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <array>
+#include <charconv>
+#include <map>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -154,8 +175,6 @@ inline double value_or(const WeightFile& file, std::string_view name, double oth
 
 }  // namespace detail
 
-/// Writes adapter and optimiser state to `path` as the official code saves them after `epoch` epochs and `step` steps.
-/// Throws io.
 template <class T>
 void write_official(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments,
                     const Recipe& recipe, const RunPosition& position) {
@@ -203,19 +222,21 @@ typename Adam<T>::States read_official_moments(const WeightFile& file, const Ada
 
 }  // namespace detail
 
-/// Adam's moments and steps in an adapter file of either kind; none if it has no optimiser. Throws mismatch if their
-/// shapes are not those of the `adapter` that it holds.
 template <class T>
 typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter) {
   return file.kind() == WeightKind::safetensors ? detail::read_moments<T>(file, adapter)
                                                 : detail::read_official_moments<T>(file, adapter);
 }
 
-/// Epochs of training behind an adapter file of either kind; 0 if it does not say.
-inline index_t trained_epochs(const WeightFile& file) {
+MOECLIP_FUNC index_t trained_epochs(const WeightFile& file) {
   const Json record = detail::recorded(file), *epoch = record.is_object() ? record.find("epoch") : nullptr;
   return epoch != nullptr ? detail::checked_count(file, "epoch", epoch->as_number())
                           : detail::checked_count(file, "epoch", detail::value_or(file, "epoch", 0));
 }
 
+MOECLIP_INSTANTIATE(write_official)
+MOECLIP_INSTANTIATE(read_moments)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

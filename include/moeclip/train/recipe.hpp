@@ -4,11 +4,8 @@
 // README; METHOD section 4 says where the released code and the paper part). The one list of options below serves the
 // command line, the checkpoint and the comparison on resume.
 
-#include <algorithm>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "../anomaly/adapter_file.hpp"
@@ -90,31 +87,75 @@ struct Recipe {
   static Recipe released() { return {}; }
 
   /// The method as the paper describes it: auxiliary losses and dropout are on.
-  static Recipe paper() {
-    Recipe recipe;
-    recipe.name = "paper";
-    recipe.is_training = true;
-    return recipe;
-  }
+  static Recipe paper();
 
   /// The paper's method with the accidents mended.
-  static Recipe moeclip() {
-    Recipe recipe = paper();
-    recipe.name = "moeclip";
-    recipe.keeps_schedule = true;
-    recipe.expert_init = 1e-3;
-    recipe.clip_norm = 1;
-    recipe.similarity_scale = 10;
-    return recipe;
-  }
+  static Recipe moeclip();
 
   /// The recipe of that name. Throws contract if there is none.
-  static Recipe named(std::string_view wanted) {
-    for (const Recipe& recipe : {moeclip(), paper(), released()})
-      if (recipe.name == wanted) return recipe;
-    fail(ErrorCode::contract, concat("there is no recipe \"", wanted, "\"; there are moeclip, paper and released"));
-  }
+  static Recipe named(std::string_view wanted);
 };
+
+/// Options of a recipe by name, its own name first.
+Json to_json(const Recipe& recipe);
+
+/// The recipe that to_json wrote; options that are missing keep the released value. `source` is named in messages.
+/// Throws format for a value of the wrong kind, unsupported for an option that this version does not know.
+Recipe recipe_from_json(const Json& json, std::string_view source);
+
+/// Sets option `name` from text: a number, "on" or "off", a list as "100,200" (or "none"). Throws contract.
+void set_option(Recipe& recipe, std::string_view name, std::string_view text);
+
+/// Options in which two recipes differ, whatever they are called: "lr (5e-05, 0.001), rank (8, 4)"; "" if in none.
+std::string recipe_differences(const Recipe& a, const Recipe& b);
+
+/// Throws contract, naming the option, if one has a value that makes no sense.
+void expect_sound(const Recipe& r);
+
+/// The adapter that a recipe builds on an image tower of `layers` blocks.
+AdapterConfig adapter_config(const Recipe& recipe, index_t layers);
+
+AdapterStart adapter_start(const Recipe& recipe);
+
+AdamOptions adam_options(const Recipe& recipe);
+
+MultiStepSchedule schedule_of(const Recipe& recipe);
+
+/// What one step needs to know; seed, step and memory are the trainer's to fill in.
+StepOptions step_options(const Recipe& recipe);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC Recipe Recipe::paper() {
+  Recipe recipe;
+  recipe.name = "paper";
+  recipe.is_training = true;
+  return recipe;
+}
+
+MOECLIP_FUNC Recipe Recipe::moeclip() {
+  Recipe recipe = paper();
+  recipe.name = "moeclip";
+  recipe.keeps_schedule = true;
+  recipe.expert_init = 1e-3;
+  recipe.clip_norm = 1;
+  recipe.similarity_scale = 10;
+  return recipe;
+}
+
+MOECLIP_FUNC Recipe Recipe::named(std::string_view wanted) {
+  for (const Recipe& recipe : {moeclip(), paper(), released()})
+    if (recipe.name == wanted) return recipe;
+  fail(ErrorCode::contract, concat("there is no recipe \"", wanted, "\"; there are moeclip, paper and released"));
+}
 
 namespace detail {
 
@@ -137,17 +178,14 @@ inline void read_option(const Json& json, std::vector<index_t>& values) {
 
 }  // namespace detail
 
-/// Options of a recipe by name, its own name first.
-inline Json to_json(const Recipe& recipe) {
+MOECLIP_FUNC Json to_json(const Recipe& recipe) {
   Json json = Json::object().set("name", recipe.name);
   Recipe::visit(recipe,
                 [&](const char* name, const auto& value, const char*) { json.set(name, detail::option_json(value)); });
   return json;
 }
 
-/// The recipe that to_json wrote; options that are missing keep the released value. `source` is named in messages.
-/// Throws format for a value of the wrong kind, unsupported for an option that this version does not know.
-inline Recipe recipe_from_json(const Json& json, std::string_view source) {
+MOECLIP_FUNC Recipe recipe_from_json(const Json& json, std::string_view source) {
   Recipe recipe;
   if (const Json* name = json.find("name"); name != nullptr) recipe.name = name->as_string();
   Recipe::visit(recipe, [&](const char* name, auto& value, const char*) {
@@ -162,8 +200,7 @@ inline Recipe recipe_from_json(const Json& json, std::string_view source) {
   return recipe;
 }
 
-/// Sets option `name` from text: a number, "on" or "off", a list as "100,200" (or "none"). Throws contract.
-inline void set_option(Recipe& recipe, std::string_view name, std::string_view text) {
+MOECLIP_FUNC void set_option(Recipe& recipe, std::string_view name, std::string_view text) {
   bool is_known = false;
   const auto set = [&](const char* option, auto& value, const char*) {
     if (name != option) return;
@@ -178,8 +215,7 @@ inline void set_option(Recipe& recipe, std::string_view name, std::string_view t
   MOECLIP_EXPECT(is_known, "a recipe has no option \"", name, "\"");
 }
 
-/// Options in which two recipes differ, whatever they are called: "lr (5e-05, 0.001), rank (8, 4)"; "" if in none.
-inline std::string recipe_differences(const Recipe& a, const Recipe& b) {
+MOECLIP_FUNC std::string recipe_differences(const Recipe& a, const Recipe& b) {
   const Json first = to_json(a), second = to_json(b);
   std::string text;
   for (const auto& [name, value] : first.members())
@@ -188,8 +224,7 @@ inline std::string recipe_differences(const Recipe& a, const Recipe& b) {
   return text;
 }
 
-/// Throws contract, naming the option, if one has a value that makes no sense.
-inline void expect_sound(const Recipe& r) {
+MOECLIP_FUNC void expect_sound(const Recipe& r) {
   const auto expect = [](bool is_sound, std::string_view name, const char* range) {
     MOECLIP_EXPECT(is_sound, "recipe: ", name, " must be ", range);
   };
@@ -215,8 +250,7 @@ inline void expect_sound(const Recipe& r) {
   expect(r.chosen > 0 && r.chosen <= r.experts, "chosen", "from 1 to the number of experts");
 }
 
-/// The adapter that a recipe builds on an image tower of `layers` blocks.
-inline AdapterConfig adapter_config(const Recipe& recipe, index_t layers) {
+MOECLIP_FUNC AdapterConfig adapter_config(const Recipe& recipe, index_t layers) {
   AdapterConfig config;
   MOECLIP_EXPECT(recipe.mixtures <= layers, "recipe: ", recipe.mixtures, " mixtures for an image tower of ", layers,
                  " blocks");
@@ -231,16 +265,19 @@ inline AdapterConfig adapter_config(const Recipe& recipe, index_t layers) {
   return config;
 }
 
-inline AdapterStart adapter_start(const Recipe& recipe) {
+MOECLIP_FUNC AdapterStart adapter_start(const Recipe& recipe) {
   return {recipe.use_fofs, recipe.gate_init, recipe.expert_init};
 }
 
-inline AdamOptions adam_options(const Recipe& recipe) { return {recipe.lr, recipe.beta1, recipe.beta2, recipe.eps}; }
+MOECLIP_FUNC AdamOptions adam_options(const Recipe& recipe) {
+  return {recipe.lr, recipe.beta1, recipe.beta2, recipe.eps};
+}
 
-inline MultiStepSchedule schedule_of(const Recipe& recipe) { return {recipe.lr, recipe.milestones, recipe.gamma}; }
+MOECLIP_FUNC MultiStepSchedule schedule_of(const Recipe& recipe) {
+  return {recipe.lr, recipe.milestones, recipe.gamma};
+}
 
-/// What one step needs to know; seed, step and memory are the trainer's to fill in.
-inline StepOptions step_options(const Recipe& recipe) {
+MOECLIP_FUNC StepOptions step_options(const Recipe& recipe) {
   StepOptions options;
   options.is_training = recipe.is_training;
   options.lambda_etf = recipe.lambda_etf;
@@ -254,3 +291,5 @@ inline StepOptions step_options(const Recipe& recipe) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -4,11 +4,8 @@
 // The pieces are plain functions for a loop of one's own; the Trainer is the loop that survives being killed.
 
 #include <chrono>
-#include <cmath>
-#include <map>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -64,30 +61,7 @@ template <class T>
 class Trainer {
  public:
   /// A new adapter for `clip`, which must outlive the trainer. Throws contract for options or a recipe out of range.
-  explicit Trainer(const Clip<T>& clip, const Recipe& recipe = Recipe::moeclip(), const TrainerOptions& options = {})
-      : clip_(clip),
-        recipe_(recipe),
-        options_(options),
-        context_({.threads = options.threads}),
-        adam_(adam_options(recipe)) {
-    expect_sound(recipe);
-    const ClipConfig& config = clip.config();
-    constexpr index_t kReleasedSize = 518;
-    if (options_.image_size == 0)
-      options_.image_size = kReleasedSize % config.vision.patch_size == 0 ? kReleasedSize : config.vision.image_size;
-    MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % config.vision.patch_size == 0, "the image size ",
-                   options_.image_size, " is not a multiple of the patch size ", config.vision.patch_size);
-    MOECLIP_EXPECT(options_.batch > 0, "a batch of ", options_.batch, " pictures");
-    MOECLIP_EXPECT(recipe.keeps_activation || clip.vision().activation == kernels::Activation::gelu,
-                   "the recipe trains with gelu, but this CLIP's blocks have ", to_string(clip.vision().activation),
-                   "; load it with ClipOptions::activation, or set keeps_activation");
-    positions_ = resize_positions(clip.vision().positional_embedding, options_.image_size / config.vision.patch_size);
-    adapter_ =
-        Adapter<T>(adapter_config(recipe, config.vision.layers), config.vision.width, config.embed, config.text.width);
-    initialize_adapter(adapter_, adapter_start(recipe), options_.seed);
-    gradient_ = AdapterGradient<T>(adapter_);
-    parameters_ = trained_parameters(adapter_, gradient_.values, !recipe.use_fofs);
-  }
+  explicit Trainer(const Clip<T>& clip, const Recipe& recipe = Recipe::moeclip(), const TrainerOptions& options = {});
 
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -105,37 +79,13 @@ class Trainer {
   void start_from(const std::string& path);
 
   /// The classes that batches refer to by number. Their sentences are encoded when a batch first needs them.
-  void set_classes(std::span<const std::string> names) {
-    texts_.resize(names.size());
-    for (std::size_t i = 0; i < names.size(); ++i)
-      if (texts_[i].name != names[i]) texts_[i] = {names[i], {}, 0};
-  }
+  void set_classes(std::span<const std::string> names);
 
   /// The same from encodings made elsewhere.
   void set_classes(std::vector<ClassText<T>> texts) { texts_ = std::move(texts); }
 
   /// One update from `batch`. If a loss or the gradient is no number, nothing changes and the report says so.
-  StepReport step(const TrainingBatch<T>& batch) {
-    for (const index_t which : batch.classes) encode_class(which);
-    StepOptions options = step_options(recipe_);
-    options.seed = options_.seed;
-    options.step = at_.step;
-    options.memory_budget_bytes = options_.memory_bytes;
-    zero_parameters(gradient_.values);
-    const AdaptedModel<T> model{clip_.vision(), positions_, adapter_};
-    const LossReport& loss = adapter_forward_backward<T>(context_, model, {batch, texts_, options}, work_, &gradient_);
-    mark_experts(parameters_, adapter_, gradient_.expert_has_gradient);
-    StepReport report{loss};
-    report.step = at_.step + 1;
-    report.lr = schedule_of(recipe_).at(at_.step - at_.schedule_start);
-    report.gradient_norm = gradient_norm<T>(parameters_);
-    report.is_finite = std::isfinite(loss.total) && std::isfinite(report.gradient_norm);
-    if (!report.is_finite) return report;
-    if (recipe_.clip_norm > 0) clip_gradients<T>(parameters_, report.gradient_norm, recipe_.clip_norm);
-    adam_.step(context_, parameters_, report.lr);
-    ++at_.step;
-    return report;
-  }
+  StepReport step(const TrainingBatch<T>& batch);
 
   /// Trains on `source` up to options.epochs epochs in all. `on_step(const StepReport&)` sees every step; if it returns
   /// false, training ends behind that step, with a checkpoint. Returns whether all epochs are done. Throws what loading
@@ -143,9 +93,7 @@ class Trainer {
   /// pictures, when a loss is no number; then nothing was changed by that batch, and the last checkpoint stays.
   template <class OnStep>
   bool fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step);
-  bool fit(const SampleSource& source, const FitOptions& options = {}) {
-    return fit(source, options, [](const StepReport&) {});
-  }
+  bool fit(const SampleSource& source, const FitOptions& options = {});
   /// The same on the pictures of a list (data/dataset.hpp).
   template <class OnStep>
   bool fit(std::vector<DatasetEntry> entries, const FitOptions& options, OnStep&& on_step) {
@@ -157,20 +105,10 @@ class Trainer {
   [[nodiscard]] std::string fingerprint(const SampleSource& source) const;
 
   /// What a checkpoint says about the run as it is now; `data` is the fingerprint of the training data.
-  [[nodiscard]] CheckpointRecord record(const std::string& data) {
-    return {identity(data),
-            at_,
-            adapter_.config,
-            clip_.vision().activation,
-            kernels::to_string(kernels::active_isa()),
-            MOECLIP_VERSION_STRING,
-            trained_on_};
-  }
+  [[nodiscard]] CheckpointRecord record(const std::string& data);
 
   /// Writes a checkpoint; `data` as for record.
-  void save(const std::string& path, const std::string& data) {
-    write_checkpoint<T>(path, record(data), adapter_, adam_.states());
-  }
+  void save(const std::string& path, const std::string& data);
 
   /// Goes back to a checkpoint of the same run, and returns what it says about itself. Throws mismatch if it is of
   /// another run.
@@ -179,10 +117,7 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  [[nodiscard]] RunIdentity identity(const std::string& data) {
-    if (clip_hash_.empty()) clip_hash_ = clip_fingerprint<T>(clip_.vision(), clip_.text());
-    return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data};
-  }
+  [[nodiscard]] RunIdentity identity(const std::string& data);
 
   void copy_weights(const Adapter<T>& from, const std::string& path);
 
@@ -196,9 +131,7 @@ class Trainer {
     index_t pictures = 0;
   };
 
-  static double seconds_since(Clock::time_point then) {
-    return std::chrono::duration<double>(Clock::now() - then).count();
-  }
+  static double seconds_since(Clock::time_point then);
 
   [[nodiscard]] LoaderOptions loader_options(int ahead) const;
   void advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report);
@@ -224,7 +157,104 @@ class Trainer {
   TrainingPictures trained_on_;  // also before this run, by the weights that it started from
 };
 
-/// Sentences of class `which` through the frozen text tower, once.
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <cmath>
+#include <map>
+#include <type_traits>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
+Trainer<T>::Trainer(const Clip<T>& clip, const Recipe& recipe, const TrainerOptions& options)
+    : clip_(clip),
+      recipe_(recipe),
+      options_(options),
+      context_({.threads = options.threads}),
+      adam_(adam_options(recipe)) {
+  expect_sound(recipe);
+  const ClipConfig& config = clip.config();
+  constexpr index_t kReleasedSize = 518;
+  if (options_.image_size == 0)
+    options_.image_size = kReleasedSize % config.vision.patch_size == 0 ? kReleasedSize : config.vision.image_size;
+  MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % config.vision.patch_size == 0, "the image size ",
+                 options_.image_size, " is not a multiple of the patch size ", config.vision.patch_size);
+  MOECLIP_EXPECT(options_.batch > 0, "a batch of ", options_.batch, " pictures");
+  MOECLIP_EXPECT(recipe.keeps_activation || clip.vision().activation == kernels::Activation::gelu,
+                 "the recipe trains with gelu, but this CLIP's blocks have ", to_string(clip.vision().activation),
+                 "; load it with ClipOptions::activation, or set keeps_activation");
+  positions_ = resize_positions(clip.vision().positional_embedding, options_.image_size / config.vision.patch_size);
+  adapter_ =
+      Adapter<T>(adapter_config(recipe, config.vision.layers), config.vision.width, config.embed, config.text.width);
+  initialize_adapter(adapter_, adapter_start(recipe), options_.seed);
+  gradient_ = AdapterGradient<T>(adapter_);
+  parameters_ = trained_parameters(adapter_, gradient_.values, !recipe.use_fofs);
+}
+
+template <class T>
+void Trainer<T>::set_classes(std::span<const std::string> names) {
+  texts_.resize(names.size());
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (texts_[i].name != names[i]) texts_[i] = {names[i], {}, 0};
+}
+
+template <class T>
+StepReport Trainer<T>::step(const TrainingBatch<T>& batch) {
+  for (const index_t which : batch.classes) encode_class(which);
+  StepOptions options = step_options(recipe_);
+  options.seed = options_.seed;
+  options.step = at_.step;
+  options.memory_budget_bytes = options_.memory_bytes;
+  zero_parameters(gradient_.values);
+  const AdaptedModel<T> model{clip_.vision(), positions_, adapter_};
+  const LossReport& loss = adapter_forward_backward<T>(context_, model, {batch, texts_, options}, work_, &gradient_);
+  mark_experts(parameters_, adapter_, gradient_.expert_has_gradient);
+  StepReport report{loss};
+  report.step = at_.step + 1;
+  report.lr = schedule_of(recipe_).at(at_.step - at_.schedule_start);
+  report.gradient_norm = gradient_norm<T>(parameters_);
+  report.is_finite = std::isfinite(loss.total) && std::isfinite(report.gradient_norm);
+  if (!report.is_finite) return report;
+  if (recipe_.clip_norm > 0) clip_gradients<T>(parameters_, report.gradient_norm, recipe_.clip_norm);
+  adam_.step(context_, parameters_, report.lr);
+  ++at_.step;
+  return report;
+}
+
+template <class T>
+bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options) {
+  return fit(source, options, [](const StepReport&) {});
+}
+
+template <class T>
+CheckpointRecord Trainer<T>::record(const std::string& data) {
+  return {identity(data),
+          at_,
+          adapter_.config,
+          clip_.vision().activation,
+          kernels::to_string(kernels::active_isa()),
+          MOECLIP_VERSION_STRING,
+          trained_on_};
+}
+
+template <class T>
+void Trainer<T>::save(const std::string& path, const std::string& data) {
+  write_checkpoint<T>(path, record(data), adapter_, adam_.states());
+}
+
+template <class T>
+RunIdentity Trainer<T>::identity(const std::string& data) {
+  if (clip_hash_.empty()) clip_hash_ = clip_fingerprint<T>(clip_.vision(), clip_.text());
+  return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data};
+}
+
+template <class T>
+double Trainer<T>::seconds_since(Clock::time_point then) {
+  return std::chrono::duration<double>(Clock::now() - then).count();
+}
+
 template <class T>
 void Trainer<T>::encode_class(index_t which) {
   MOECLIP_EXPECT(which >= 0 && which < std::ssize(texts_), "a picture is of class ", which, "; there are ",
@@ -253,7 +283,6 @@ std::string Trainer<T>::fingerprint(const SampleSource& source) const {
   return sentences.empty() ? pictures : sha256_hex(as_bytes(pictures + sentences));
 }
 
-/// The loader's batch as the step wants it; memory is used again.
 template <class T>
 void Trainer<T>::take(const LoadedBatch<T>& loaded) {
   const auto copy = [](const Tensor<T>& from, Tensor<T>& to) {
@@ -276,7 +305,6 @@ void Trainer<T>::fail_not_finite(const StepReport& report, std::span<const std::
               "; a smaller learning rate or a limit for the gradient (clip_norm) may help"));
 }
 
-/// Copies values into the adapter, whose tensors stay where they are: parameters_ points to them.
 template <class T>
 void Trainer<T>::copy_weights(const Adapter<T>& from, const std::string& path) {
   std::map<std::string, const Tensor<T>*> found;
@@ -325,7 +353,6 @@ LoaderOptions Trainer<T>::loader_options(int ahead) const {
   return options;
 }
 
-/// Moves on behind the batch that was just used, and says where and how fast.
 template <class T>
 void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report) {
   at_.epoch += loaded.is_last ? 1 : 0;
@@ -343,7 +370,6 @@ void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& 
   report.without_mask = std::ranges::count(loaded.has_mask, false);
 }
 
-/// Writes the checkpoints that are due after a step.
 template <class T>
 void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
   const FitOptions& options = run.options;
@@ -387,4 +413,8 @@ bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnSt
   return at_.epoch >= options.epochs;
 }
 
+MOECLIP_INSTANTIATE_CLASS(Trainer)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -4,8 +4,10 @@
 // pairs that the merge list knows, the one listed first is joined, everywhere, and so on until none is left.
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,6 +20,16 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Adjacent tokens `left` and `right` become `result`. The place of a merge in its list is its rank; low goes first.
 struct Merge {
   std::int32_t left = 0, right = 0, result = 0;
+};
+
+/// Tokens and merges of a byte-level BPE tokenizer, checked: every id below is one of `tokens`.
+struct Vocabulary {
+  std::string source;                           // the file it came from, for messages
+  std::vector<std::string> tokens;              // by id, in the byte alphabet
+  std::vector<Merge> merges;                    // by rank
+  std::array<std::int32_t, 256> inner_bytes{};  // id of a byte alone, inside a piece
+  std::array<std::int32_t, 256> last_bytes{};   // and as the last one of a piece
+  std::int32_t start = 0, end = 0;              // ids of kStartOfText and kEndOfText
 };
 
 /// The merge list, indexed by pair. Immutable: any number of threads may use one.

@@ -3,11 +3,34 @@
 // From a path to a vocabulary: which kind of file it is (vocabulary_readers.hpp reads them), what lies in a folder, and
 // where the standard one is kept when nobody names a file.
 
-#include <cstdlib>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "bpe.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// The largest vocabulary file that is read, also after decompression. OpenAI's has 3 MiB, so has its tokenizer.json.
+inline constexpr std::uint64_t kMaxVocabularyBytes = std::uint64_t{16} << 20;
+
+inline constexpr std::string_view kStandardVocabulary = "bpe_simple_vocab_16e6.txt.gz";
+
+/// Reads the vocabulary at `path`: OpenAI's list (.txt, .txt.gz), tokenizer.json, vocab.json (merges.txt lies beside
+/// it), the .safetensors of a CLIP with its merges inside (save.hpp), or a folder with one of the others. The kind is
+/// told by content, weights by their name. Throws io, format, unsupported, missing or limit.
+Vocabulary open_vocabulary(const std::string& path);
+
+/// Path of the standard vocabulary (OpenAI's bpe_simple_vocab_16e6.txt.gz, which is installed with the tool). Looks at
+/// the environment's MOECLIP_VOCABULARY, which is final if set; beside the program; in ../share/moeclip from there; in
+/// `extra_directory`, if given; in /usr/local/share/moeclip and /usr/share/moeclip. Throws missing, listing the places.
+std::string find_vocabulary(const std::string& extra_directory = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <cstdlib>
+#include <vector>
 #include "../../io/data_directories.hpp"
 #include "../../io/deflate.hpp"
 #include "../../io/file.hpp"
@@ -16,11 +39,6 @@
 #include "vocabulary_readers.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-/// The largest vocabulary file that is read, also after decompression. OpenAI's has 3 MiB, so has its tokenizer.json.
-inline constexpr std::uint64_t kMaxVocabularyBytes = std::uint64_t{16} << 20;
-
-inline constexpr std::string_view kStandardVocabulary = "bpe_simple_vocab_16e6.txt.gz";
 
 namespace detail {
 
@@ -58,10 +76,7 @@ inline Vocabulary read_inner_vocabulary(const std::string& path) {
 
 }  // namespace detail
 
-/// Reads the vocabulary at `path`: OpenAI's list (.txt, .txt.gz), tokenizer.json, vocab.json (merges.txt lies beside
-/// it), the .safetensors of a CLIP with its merges inside (save.hpp), or a folder with one of the others. The kind is
-/// told by content, weights by their name. Throws io, format, unsupported, missing or limit.
-inline Vocabulary open_vocabulary(const std::string& path) {
+MOECLIP_FUNC Vocabulary open_vocabulary(const std::string& path) {
   if (is_directory(path)) return open_vocabulary(detail::find_vocabulary_in(path));
   if (file_extension(path) == ".safetensors") return detail::read_inner_vocabulary(path);
   const std::string folder = parent_directory(path);
@@ -82,10 +97,7 @@ inline Vocabulary open_vocabulary(const std::string& path) {
   return read_vocab_json(root, path, as_text(merges), merges_path);
 }
 
-/// Path of the standard vocabulary (OpenAI's bpe_simple_vocab_16e6.txt.gz, which is installed with the tool). Looks at
-/// the environment's MOECLIP_VOCABULARY, which is final if set; beside the program; in ../share/moeclip from there; in
-/// `extra_directory`, if given; in /usr/local/share/moeclip and /usr/share/moeclip. Throws missing, listing the places.
-inline std::string find_vocabulary(const std::string& extra_directory = {}) {
+MOECLIP_FUNC std::string find_vocabulary(const std::string& extra_directory) {
   if (const char* named = std::getenv("MOECLIP_VOCABULARY"); named != nullptr && *named != '\0') {
     if (file_exists(named) || is_directory(named)) return named;
     fail(ErrorCode::missing, concat("MOECLIP_VOCABULARY is set to \"", named, "\", where nothing is"));
@@ -103,3 +115,5 @@ inline std::string find_vocabulary(const std::string& extra_directory = {}) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -22,16 +22,6 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Tokens and merges of a byte-level BPE tokenizer, checked: every id below is one of `tokens`.
-struct Vocabulary {
-  std::string source;                           // the file it came from, for messages
-  std::vector<std::string> tokens;              // by id, in the byte alphabet
-  std::vector<Merge> merges;                    // by rank
-  std::array<std::int32_t, 256> inner_bytes{};  // id of a byte alone, inside a piece
-  std::array<std::int32_t, 256> last_bytes{};   // and as the last one of a piece
-  std::int32_t start = 0, end = 0;              // ids of kStartOfText and kEndOfText
-};
-
 inline constexpr std::string_view kEndOfWord = "</w>";
 
 /// Merges that CLIP uses of a list in text form, however long: 49152 - 256 - 2, as OpenAI's reader cuts it.

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// The definitions of base/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
+#define MOECLIP_SOURCE
+#define MOECLIP_SOURCE_PART MOECLIP_BASE
+#include <moeclip/base/error.hpp>
+#include <moeclip/base/text.hpp>
+#include <moeclip/base/thread_pool.hpp>
+#include <moeclip/base/version.hpp>

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The definitions of explain/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
+#define MOECLIP_SOURCE
+#define MOECLIP_SOURCE_PART MOECLIP_EXPLAIN
+#include <moeclip/explain/defect_words.hpp>
+#include <moeclip/explain/expert_figures.hpp>
+#include <moeclip/explain/expert_statistics.hpp>
+#include <moeclip/explain/explain.hpp>
+#include <moeclip/explain/explanation.hpp>
+#include <moeclip/explain/inspect.hpp>
+#include <moeclip/explain/inspection_figures.hpp>
+#include <moeclip/explain/naming.hpp>
+#include <moeclip/explain/panels.hpp>

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+// The definitions of report/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
+#define MOECLIP_SOURCE
+#define MOECLIP_SOURCE_PART MOECLIP_REPORT
+#include <moeclip/report/report.hpp>

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The definitions of train/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
+#define MOECLIP_SOURCE
+#define MOECLIP_SOURCE_PART MOECLIP_TRAIN
+#include <moeclip/train/adam.hpp>
+#include <moeclip/train/checkpoint.hpp>
+#include <moeclip/train/fingerprint.hpp>
+#include <moeclip/train/initialize_adapter.hpp>
+#include <moeclip/train/losses.hpp>
+#include <moeclip/train/official_checkpoint.hpp>
+#include <moeclip/train/recipe.hpp>
+#include <moeclip/train/schedule.hpp>
+#include <moeclip/train/trainer.hpp>
