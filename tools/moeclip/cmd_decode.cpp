@@ -2,6 +2,7 @@
 #include <moeclip/base/text.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/image/write_image.hpp>
+#include <moeclip/io/file.hpp>
 
 #include "commands.hpp"
 

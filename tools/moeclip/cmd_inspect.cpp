@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <moeclip/base/text.hpp>
 #include <moeclip/clip/tokenizer.hpp>
+#include <moeclip/image/image_format.hpp>
 #include <moeclip/image/read_image.hpp>
+#include <moeclip/io/file.hpp>
 #include <moeclip/io/json.hpp>
 
 #include "commands.hpp"

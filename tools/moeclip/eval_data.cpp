@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <moeclip/data/scan_dataset.hpp>
+#include <moeclip/io/utf8.hpp>
 #include <set>
 
 #include "eval.hpp"

@@ -50,6 +50,12 @@ template <class T>
 TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, const Adapter<T>& adapter,
                                const ClassTokens& sentences, const Probe<T>* probe = nullptr);
 
+namespace detail {
+/// out = normalise(mean of the normalised rows of z (N, C)).
+template <class T>
+void mean_direction(View<const T, 2> z, T* out);
+}  // namespace detail
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
@@ -69,7 +75,6 @@ T length(const T* x, index_t n) {
   return static_cast<T>(std::sqrt(square));
 }
 
-/// out = normalise(mean of the normalised rows of z (N, C)).
 template <class T>
 void mean_direction(View<const T, 2> z, T* out) {
   const index_t embed = z.extent(1);
@@ -155,6 +160,9 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
 MOECLIP_INSTANTIATE(anchors_of_sentences)
 MOECLIP_INSTANTIATE(anchors_backward)
 MOECLIP_INSTANTIATE(anchors_forward)
+namespace detail {
+MOECLIP_INSTANTIATE(mean_direction)
+}
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -26,6 +26,13 @@ void find_regions(Context& context, View<const T, 2> map, T threshold, index_t s
 /// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
 Region scaled_region(const Region& region, index_t size, index_t width, index_t height);
 
+namespace detail {
+/// Grows one region from pixel `seed` with an explicit stack, marking its pixels in `seen`. `stack` has room for all
+/// pixels of the map.
+template <class T>
+Region grow_region(View<const T, 2> map, T threshold, index_t seed, std::uint8_t* seen, index_t* stack);
+}  // namespace detail
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
@@ -37,8 +44,6 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-/// Grows one region from pixel `seed` with an explicit stack, marking its pixels in `seen`. `stack` has room for all
-/// pixels of the map.
 template <class T>
 Region grow_region(View<const T, 2> map, T threshold, index_t seed, std::uint8_t* seen, index_t* stack) {
   const index_t height = map.extent(0), width = map.extent(1);
@@ -113,6 +118,9 @@ MOECLIP_FUNC Region scaled_region(const Region& region, index_t size, index_t wi
 }
 
 MOECLIP_INSTANTIATE(find_regions)
+namespace detail {
+MOECLIP_INSTANTIATE(grow_region)
+}
 
 }}  // namespace moeclip::abi_v0_1
 

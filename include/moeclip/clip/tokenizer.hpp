@@ -60,12 +60,22 @@ class Tokenizer {
   BytePairEncoder encoder_;  // which are here
 };
 
+/// What a vocabulary is learned from: the pieces that `text` (UTF-8) is cut into, each as the symbols of its bytes, of
+/// which the last ends with "</w>". Throws as Tokenizer::encode does.
+std::vector<std::vector<std::string>> byte_symbols(std::string_view text);
+
+/// The vocabulary of a list of merges in OpenAI's text form. `source` is the name in messages. Throws format.
+Vocabulary vocabulary_of_merges(std::string_view text, const std::string& source);
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_CLIP)
 
 #include <algorithm>
 #include <utility>
+
+#include "tokenizer/text_pieces.hpp"
+#include "tokenizer/vocabulary_readers.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -139,6 +149,24 @@ MOECLIP_FUNC void Tokenizer::append_bytes(std::string& text, std::string_view sy
     else
       append_utf8(text, code);
   }
+}
+
+MOECLIP_FUNC std::vector<std::vector<std::string>> byte_symbols(std::string_view text) {
+  std::vector<std::vector<std::string>> pieces;
+  const std::u32string cleaned = clean_text(text);
+  std::u32string_view rest = cleaned;
+  for (std::u32string_view piece = next_piece(rest); !piece.empty(); piece = next_piece(rest)) {
+    std::string bytes;
+    for (const char32_t code : piece) append_utf8(bytes, code);
+    std::vector<std::string>& symbols = pieces.emplace_back();
+    for (const char byte : bytes) symbols.push_back(detail::byte_symbol(static_cast<unsigned char>(byte)));
+    symbols.back() += kEndOfWord;
+  }
+  return pieces;
+}
+
+MOECLIP_FUNC Vocabulary vocabulary_of_merges(std::string_view text, const std::string& source) {
+  return read_merge_list(text, source);
 }
 
 }}  // namespace moeclip::abi_v0_1

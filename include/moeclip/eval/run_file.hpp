@@ -13,6 +13,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+namespace detail {
+PictureRecord picture_from_json(const Json& json, const RunSettings& settings, std::string_view source);
+}  // namespace detail
+
 /// A line of JSON for each picture, in order: "pictures" of the file, and pictures.jsonl.
 std::string picture_lines(const EvaluationRun& run);
 
@@ -89,7 +93,7 @@ inline ValueRange stated_range(const Json& json, const char* name, std::string_v
   return {stated_float(range.at(0), name, source), stated_float(range.at(1), name, source)};
 }
 
-inline PictureRecord picture_from_json(const Json& json, const RunSettings& settings, std::string_view source) {
+MOECLIP_FUNC PictureRecord picture_from_json(const Json& json, const RunSettings& settings, std::string_view source) {
   PictureRecord p;
   p.set = member<std::string>(json, "set", source);
   p.path = member<std::string>(json, "path", source);

@@ -19,6 +19,7 @@ std::string learn_merges(std::span<const std::string> captions, index_t merges);
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -29,16 +30,6 @@ namespace detail {
 
 using Symbols = std::vector<std::string>;
 using SymbolPair = std::pair<std::string, std::string>;
-
-/// A piece of text as the tokens of its bytes.
-inline Symbols byte_symbols(std::u32string_view piece) {
-  std::string bytes;
-  for (const char32_t code : piece) append_utf8(bytes, code);
-  Symbols symbols;
-  for (const char byte : bytes) symbols.push_back(byte_symbol(static_cast<unsigned char>(byte)));
-  symbols.back() += kEndOfWord;
-  return symbols;
-}
 
 /// Joins every `pair` in `word`, from left to right.
 inline void join_pair(Symbols& word, const SymbolPair& pair) {
@@ -56,12 +47,8 @@ inline void join_pair(Symbols& word, const SymbolPair& pair) {
 
 MOECLIP_FUNC std::string learn_merges(std::span<const std::string> captions, index_t merges) {
   std::map<detail::Symbols, index_t> words;
-  for (const std::string& caption : captions) {
-    const std::u32string cleaned = clean_text(caption);
-    std::u32string_view rest = cleaned;
-    for (std::u32string_view piece = next_piece(rest); !piece.empty(); piece = next_piece(rest))
-      ++words[detail::byte_symbols(piece)];
-  }
+  for (const std::string& caption : captions)
+    for (detail::Symbols& word : byte_symbols(caption)) ++words[std::move(word)];
   std::vector<std::pair<detail::Symbols, index_t>> counted(words.begin(), words.end());
 
   std::string list = "#version: 0.2 - moeclip\n";

@@ -83,7 +83,7 @@ inline ClipWeights<float> with_image_size(ClipWeights<float> clip, index_t size)
 MOECLIP_FUNC TinyClip train_tiny_clip(Context& context, const TinyClipOptions& options, PretrainCallback on_step) {
   TinyClip tiny;
   tiny.merges = learn_merges(pretraining_captions(), detail::kMostTinyMerges);
-  const Tokenizer tokenizer(read_merge_list(tiny.merges, "the vocabulary learned from synthetic captions"));
+  const Tokenizer tokenizer(vocabulary_of_merges(tiny.merges, "the vocabulary learned from synthetic captions"));
   tiny.weights = ClipWeights<float>(tiny_clip_config(tokenizer.vocabulary_size(), options.window_size));
   initialize_clip(tiny.weights, options.seed);
   bool is_wanted = true;

@@ -39,10 +39,15 @@ std::vector<DatasetEntry> write_synthetic_folder(Context& context, const std::st
 void write_synthetic_dataset(Context& context, const std::string& directory, const SyntheticFiles& files,
                              function_ref<void(const SyntheticFolder&)> before_folder);
 
+namespace detail {
+std::string mask_path(const SyntheticFolder& folder, index_t i);
+/// Path of picture i of a folder below the data set, and of its mask.
+std::string picture_path(const SyntheticFolder& folder, index_t i);
+}  // namespace detail
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
-
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -59,12 +64,11 @@ inline std::string numbered(index_t i, std::string_view end) {
   return concat(std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0'), digits, end);
 }
 
-/// Path of picture i of a folder below the data set, and of its mask.
-inline std::string picture_path(const SyntheticFolder& folder, index_t i) {
+MOECLIP_FUNC std::string picture_path(const SyntheticFolder& folder, index_t i) {
   const std::string kind = folder.defect.empty() ? "good" : folder_name(folder.defect);
   return concat(folder_name(folder.category), folder.is_train ? "/train/" : "/test/", kind, "/", numbered(i, ".png"));
 }
-inline std::string mask_path(const SyntheticFolder& folder, index_t i) {
+MOECLIP_FUNC std::string mask_path(const SyntheticFolder& folder, index_t i) {
   return concat(folder_name(folder.category), "/ground_truth/", folder_name(folder.defect), "/",
                 numbered(i, "_mask.png"));
 }

@@ -92,7 +92,16 @@ class Trainer {
   /// pictures and writing checkpoints throw, mismatch if the checkpoint is of another run, and limit, naming the
   /// pictures, when a loss is no number; then nothing was changed by that batch, and the last checkpoint stays.
   template <class OnStep>
-  bool fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step);
+  bool fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step) {
+    return fit_all(source, options, [&](const StepReport& report) {
+      if constexpr (std::is_same_v<std::invoke_result_t<OnStep&, const StepReport&>, bool>) {
+        return on_step(report);
+      } else {
+        on_step(report);
+        return true;
+      }
+    });
+  }
   bool fit(const SampleSource& source, const FitOptions& options = {});
   /// The same on the pictures of a list (data/dataset.hpp).
   template <class OnStep>
@@ -119,6 +128,7 @@ class Trainer {
 
   [[nodiscard]] RunIdentity identity(const std::string& data);
 
+  bool fit_all(const SampleSource& source, const FitOptions& options, function_ref<bool(const StepReport&)> on_step);
   void copy_weights(const Adapter<T>& from, const std::string& path);
 
   /// What fit() keeps between steps.
@@ -384,8 +394,8 @@ void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
 }
 
 template <class T>
-template <class OnStep>
-bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnStep&& on_step) {
+bool Trainer<T>::fit_all(const SampleSource& source, const FitOptions& options,
+                         function_ref<bool(const StepReport&)> on_step) {
   FitRun run{options, fingerprint(source)};
   if (!options.checkpoint.empty()) {
     create_directories(options.checkpoint);
@@ -404,10 +414,7 @@ bool Trainer<T>::fit(const SampleSource& source, const FitOptions& options, OnSt
     StepReport report = step(batch_);
     if (!report.is_finite) fail_not_finite(report, loaded.paths);
     advance(loaded, run, report);
-    if constexpr (std::is_same_v<std::invoke_result_t<OnStep&, const StepReport&>, bool>)
-      goes_on = on_step(std::as_const(report));
-    else
-      on_step(std::as_const(report));
+    goes_on = on_step(report);
     save_due(run, loaded.is_last, !goes_on);
   }
   return at_.epoch >= options.epochs;
