@@ -19,13 +19,13 @@ class Json {
 
   /// Values convert to what they are: `Json::object().set("file", path).set("score", 0.5)`. Null by default.
   Json() = default;
-  Json(std::nullptr_t);                                     // NOLINT: implicit on purpose, here and below
-  Json(std::same_as<bool> auto value);      // NOLINT
-  Json(double value);                       // NOLINT
-  Json(float value);     // NOLINT
-  Json(std::string value);                                    // NOLINT
-  Json(std::string_view value);  // NOLINT
-  Json(const char* value);       // NOLINT
+  Json(std::nullptr_t);                                   // NOLINT: implicit on purpose, here and below
+  Json(std::same_as<bool> auto value) : value_(value) {}  // NOLINT
+  Json(double value);                                     // NOLINT
+  Json(float value);                                      // NOLINT
+  Json(std::string value);                                // NOLINT
+  Json(std::string_view value);                           // NOLINT
+  Json(const char* value);                                // NOLINT
   template <std::integral Integer>
   requires(!std::same_as<Integer, bool> && !std::same_as<Integer, char>) Json(Integer value) {  // NOLINT
     if (std::in_range<std::int64_t>(value)) {
@@ -146,10 +146,7 @@ bool operator==(const Json& a, const Json& b);
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-
 MOECLIP_FUNC Json::Json(std::nullptr_t) {}
-
-MOECLIP_FUNC Json::Json(std::same_as<bool> auto value) : value_(value) {}
 
 MOECLIP_FUNC Json::Json(double value) : value_(value) {}
 
@@ -236,7 +233,8 @@ MOECLIP_FUNC void Json::Object::merge_repeated() {
 
 MOECLIP_FUNC Json::~Json() = default;
 
-MOECLIP_FUNC Json::Json(std::string value) : value_(value.empty() ? nullptr : std::make_unique<std::string>(std::move(value))) {}
+MOECLIP_FUNC Json::Json(std::string value)
+    : value_(value.empty() ? nullptr : std::make_unique<std::string>(std::move(value))) {}
 
 MOECLIP_FUNC Json::Json(const Json& other) {
   const auto copy = [this]<class T>(const T& value) {
