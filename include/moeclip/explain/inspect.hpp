@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "../anomaly/features_backward.hpp"
+#include "../anomaly/features.hpp"
 #include "inspection.hpp"
 #include "score_gradient.hpp"
 
