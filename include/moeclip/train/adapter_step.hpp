@@ -230,7 +230,7 @@ void run_tower(const StepRun<T>& run, bool goes_back) {
                     {after_block, nullptr, goes_back ? &work.blocks : nullptr});
 }
 
-/// (2'), down to the first mixture. Nothing looks at the tokens of the last block but its level, if it has one.
+/// (2'), down to the first mixture. The tokens of the last block have a gradient only if the block has a level.
 template <class T>
 void run_tower_backward(const StepRun<T>& run) {
   AdapterWorkspace<T>& work = run.work;
