@@ -10,6 +10,7 @@
 #include <string>
 
 #include "../base/function_ref.hpp"
+#include "shape.hpp"
 #include "view.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
