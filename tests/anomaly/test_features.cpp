@@ -91,6 +91,26 @@ TEST_CASE("a mixture acts on its own level and later ones only") {
   CHECK_FALSE(std::equal(with.maps.data() + level, with.maps.data() + 2 * level, without.maps.data() + level));
 }
 
+TEST_CASE_TEMPLATE("the steps of a map give the same bits with memory of their own and in each other's place", T, float,
+                   double) {
+  const Model<T> model;
+  const AdaptedModel<T> adapted{model.tower, model.tower.positional_embedding, model.adapter};
+  const Tensor<T> x = random_tensor<T>({3, 10, 16}, "tokens");
+  Context context({.threads = 2});
+  for (index_t map = 0; map < 6; ++map) {
+    Arena::Scope scratch(context.arena());
+    const auto apart = MapSteps<T>::take(scratch, 27, 16, 6, true),
+               in_place = MapSteps<T>::take(scratch, 27, 16, 6, false);
+    for (const auto& steps : {apart, in_place}) {
+      map_tokens_forward<T>(context, adapted, map, x.template view<3>(), steps);
+      map_features_forward<T>(context, model.adapter, map, steps);
+    }
+    CHECK(apart.aggregated.data() != apart.tokens.data());
+    CHECK(std::equal(apart.tokens.data(), apart.tokens.data() + 27 * 16, in_place.tokens.data()));
+    CHECK(std::equal(apart.features.data(), apart.features.data() + 27 * 6, in_place.features.data()));
+  }
+}
+
 TEST_CASE("watching changes nothing, and names follow the recorded data") {
   const Model<float> model;
   Context context({.threads = 1});

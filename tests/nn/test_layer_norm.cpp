@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/nn/layer_norm.hpp>
+#include <moeclip/nn/teaching.hpp>
 
 #include "backward_test.hpp"
 #include "expect_error.hpp"

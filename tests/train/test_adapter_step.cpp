@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -145,6 +146,35 @@ TEST_CASE("dropout changes with the step and repeats with it") {
   CHECK(training.step(context).total != first);
   training.options.step = 6;
   CHECK(training.step(context).total == first);
+}
+
+TEST_CASE_TEMPLATE("watching a step changes nothing, and names follow the recorded data", T, float, double) {
+  Context context({.threads = 2});
+  TinyTraining<T> training;
+  training.options = all_options();
+  const double total = training.step(context).total;
+  const std::uint64_t bits = bits_of(training.gradient);
+  std::vector<std::string> seen;
+  auto on_values = [&](const std::string& name, const Shape& shape, const T*) {
+    seen.push_back(name + " " + to_string(shape));
+  };
+  auto on_indices = [](const std::string&, const Shape&, const std::int32_t*) { CHECK(false); };
+  const Probe<T> probe{on_values, on_indices};
+  zero_parameters(training.gradient.values);
+  const LossReport& watched = adapter_forward_backward<T>(
+      context, {training.tower, training.tower.positional_embedding, training.adapter},
+      {training.batch, training.texts, training.options, &probe}, training.work, &training.gradient);
+  CHECK(watched.total == total);
+  CHECK(bits_of(training.gradient) == bits);
+  std::ranges::sort(seen);
+  std::vector<std::string> wanted = {"grad_det_token (3,6)", "grad_text_features (3,6,2)", "grad_x/moe_0 (3,17,8)",
+                                     "grad_x/moe_1 (3,17,8)", "train/cls_pred (3,2)"};
+  for (const char* map : {"00", "01", "02", "03"}) {
+    wanted.push_back(concat("grad_seg_tokens/", map, " (3,16,6)"));
+    wanted.push_back(concat("train/sim/", map, " (3,2,4,4)"));
+  }
+  std::ranges::sort(wanted);
+  CHECK(seen == wanted);
 }
 
 TEST_CASE("batches that do not fit are told") {

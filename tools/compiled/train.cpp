@@ -3,6 +3,7 @@
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_TRAIN
 #include <moeclip/train/adam.hpp>
+#include <moeclip/train/adapter_step.hpp>
 #include <moeclip/train/checkpoint.hpp>
 #include <moeclip/train/fingerprint.hpp>
 #include <moeclip/train/initialize_adapter.hpp>

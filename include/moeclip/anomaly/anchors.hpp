@@ -7,6 +7,7 @@
 
 #include "../clip/text.hpp"
 #include "adapter.hpp"
+#include "observer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -150,10 +151,7 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
   TextAnchors<T> anchors{sentences.name, Tensor<T>({2, embed}), static_cast<T>(adapter.config.similarity_scale)};
   text_forward<T>(context, tower, sentences.tokens, u, probe);
   anchors_of_sentences<T>(context, adapter, u, sentences.normal_count, z, anchors.vectors.template view<2>());
-  if (probe != nullptr) {
-    probe->on_values("eot", {count, width}, u.data());
-    probe->on_values("adapted", {count, embed}, z.data());
-  }
+  AnchorObserver<T>{probe}.sentences(u, z);
   return anchors;
 }
 

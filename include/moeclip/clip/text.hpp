@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <utility>
 
-#include "../tensor/probe.hpp"
 #include "../tensor/visit.hpp"
 #include "config.hpp"
+#include "observer.hpp"
 #include "projection.hpp"
 #include "transformer.hpp"
 
@@ -107,16 +107,14 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
   const index_t sentences = tokens.extent(0), width = tower.config.width;
   MOECLIP_EXPECT(tokens.extent(1) > 0 && tokens.extent(1) <= tower.config.context_length, "sentences of ",
                  tokens.extent(1), " tokens; this text tower takes up to ", tower.config.context_length);
-  index_t length = probe != nullptr ? tokens.extent(1) : 1;
+  const TextObserver<T> observe{probe};
+  index_t length = observe.is_watching() ? tokens.extent(1) : 1;
   for (index_t n = 0; n < sentences; ++n) length = std::max(length, end_position(tokens[n]) + 1);
 
   Arena::Scope scratch(context.arena());
   const View<T, 2> x(scratch.take<T>(sentences * length * width), {sentences * length, width});
   detail::embed_tokens<T>(tower, tokens, View<T, 3>(x.data(), {sentences, length, width}));
-  auto after_block = [&](index_t block, View<T, 2> rows) {
-    if (probe != nullptr)
-      probe->on_values(concat("block_", two_digits(block - 1), "_prompt0"), {length, width}, rows.data());
-  };
+  auto after_block = [&](index_t block, View<T, 2> rows) { observe.block(block, length, rows); };
   transformer_forward<T>(context, {tower.transformer, tower.activation, {sentences, length, true}}, x, after_block,
                          saved == nullptr ? nullptr : &saved->blocks);
 

@@ -5,13 +5,12 @@
 // blocks passes a hook.
 
 #include <algorithm>
-#include <string>
 
 #include "../nn/patch_embed.hpp"
 #include "../nn/position.hpp"
-#include "../tensor/probe.hpp"
 #include "../tensor/visit.hpp"
 #include "config.hpp"
+#include "observer.hpp"
 #include "projection.hpp"
 #include "transformer.hpp"
 
@@ -53,16 +52,6 @@ struct VisionTower {
   }
 };
 
-/// Shows the patch tokens, class tokens left out: tokens (B, 1 + L, D) as (B, L, D).
-template <class T>
-void show_patches(Context& context, const Probe<T>& probe, const std::string& name, View<const T, 3> tokens) {
-  const index_t batch = tokens.extent(0), patches = tokens.extent(1) - 1, width = tokens.extent(2);
-  Arena::Scope scratch(context.arena());
-  T* copy = scratch.take<T>(batch * patches * width);
-  for (index_t b = 0; b < batch; ++b) std::copy_n(&tokens(b, 1, 0), patches * width, copy + b * patches * width);
-  probe.on_values(name, {batch, patches, width}, copy);
-}
-
 /// What a pass through the image tower is asked to do besides the pass itself.
 template <class T>
 struct VisionOptions {
@@ -98,16 +87,16 @@ void vision_forward(Context& context, const VisionTower<T>& tower, View<const T,
                  to_string(positions.shape()));
   MOECLIP_EXPECT(tokens.is_contiguous(), "the token array must be contiguous");
   const View<T, 2> rows(tokens.data(), {batch * count, width});
-  const Probe<T>* probe = options.probe;
+  const VisionObserver<T> observe{options.probe, batch};
 
   patch_embed_forward<T>(context, tower.patch_embed, tower.config.patch_size, images, tokens);  // (1)
-  if (probe != nullptr) show_patches<T>(context, *probe, "vision/patch_embed", tokens);
+  observe.patch_embed(context, tokens);
   detail::add_class_and_positions<T>(tower, positions, tokens);  // (2)
   layer_norm_forward<T>(context, tower.ln_pre, rows, rows);      // (3)
-  if (probe != nullptr) probe->on_values("vision/ln_pre", {batch, count, width}, rows.data());
+  observe.ln_pre(rows);
 
   auto after_block = [&](index_t block, View<T, 2> x) {
-    if (probe != nullptr) probe->on_values("vision/block_" + two_digits(block - 1), {batch, count, width}, x.data());
+    observe.block(block, x);
     options.after_block(block, x);
   };
   const TokenLayout layout{batch, count, false};  // (4)

@@ -60,42 +60,4 @@ void layer_norm_backward(Context& context, const LayerNorm<T>& norm, View<const 
   kernels::layer_norm_backward<T>(context, {x.extent(0), x.extent(1), x.stride(0)}, x.data(), weights, task);
 }
 
-// The same for reading and trying out, with results returned.
-
-/// What forward keeps for backward: nothing here, since mean and rstd come from x again.
-struct LayerNormSaved {};
-
-template <class T>
-struct LayerNormResult {
-  Tensor<T> y;  // (M, D)
-  LayerNormSaved saved;
-};
-
-template <class T>
-struct LayerNormGradients {
-  Tensor<T> d_x;  // (M, D)
-  LayerNorm<T> d_norm;
-};
-
-/// auto [y, saved] = layer_norm_forward(norm, x);  for x (M, D)
-template <class T>
-LayerNormResult<T> layer_norm_forward(const LayerNorm<T>& norm, const Tensor<T>& x) {
-  Context context({.threads = 1});
-  LayerNormResult<T> result{Tensor<T>(x.shape()), {}};
-  layer_norm_forward<T>(context, norm, x.template view<2>(), result.y.template view<2>());
-  return result;
-}
-
-/// auto [d_x, d_norm] = layer_norm_backward(norm, saved, x, d_y);
-template <class T>
-LayerNormGradients<T> layer_norm_backward(const LayerNorm<T>& norm, const LayerNormSaved&, const Tensor<T>& x,
-                                          const Tensor<T>& d_y) {
-  Context context({.threads = 1});
-  LayerNormGradients<T> result{Tensor<T>(x.shape()), LayerNorm<T>(norm.gamma.size())};
-  zero_parameters(result.d_norm);
-  layer_norm_backward<T>(context, norm, x.template view<2>(), d_y.template view<2>(), result.d_x.template view<2>(),
-                         &result.d_norm);
-  return result;
-}
-
 }}  // namespace moeclip::abi_v0_1

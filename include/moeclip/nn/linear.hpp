@@ -110,32 +110,4 @@ void linear_backward(Context& context, const Linear<T>& layer, View<const T, 2> 
   if (!gradient->bias.empty()) kernels::column_sums<T>(context, m, n, d_y.data(), d_y.stride(0), gradient->bias.data());
 }
 
-// The same for reading and trying out, with results returned.
-
-/// auto y = linear_forward(layer, x);  for x (M, K)
-template <class T>
-Tensor<T> linear_forward(const Linear<T>& layer, const Tensor<T>& x) {
-  Context context({.threads = 1});
-  Tensor<T> y({x.extent(0), layer.outputs()});
-  linear_forward<T>(context, layer, x.template view<2>(), y.template view<2>());
-  return y;
-}
-
-template <class T>
-struct LinearGradients {
-  Tensor<T> d_x;  // (M, K)
-  Linear<T> d_layer;
-};
-
-/// auto [d_x, d_layer] = linear_backward(layer, x, d_y);
-template <class T>
-LinearGradients<T> linear_backward(const Linear<T>& layer, const Tensor<T>& x, const Tensor<T>& d_y) {
-  Context context({.threads = 1});
-  LinearGradients<T> result{Tensor<T>(x.shape()), Linear<T>(layer.outputs(), layer.inputs(), !layer.bias.empty())};
-  zero_parameters(result.d_layer);
-  linear_backward<T>(context, layer, x.template view<2>(), d_y.template view<2>(), result.d_x.template view<2>(),
-                     &result.d_layer);
-  return result;
-}
-
 }}  // namespace moeclip::abi_v0_1

@@ -2,13 +2,16 @@
 #pragma once
 // A look inside a running model. Forward functions take a `const Probe<T>*` and, when it is not null, show it every
 // intermediate under the name that the golden data uses ("vision/block_00", "moe_0/topk", ...). Watching costs
-// nothing when nobody watches, and never changes a result.
+// nothing when nobody watches, and never changes a result. The mathematics does not know the names: it calls an
+// observer at the end of a stage (clip/observer.hpp, anomaly/observer.hpp, train/observer.hpp), and the observer knows
+// them.
 
 #include <cstdint>
 #include <string>
 
 #include "../base/function_ref.hpp"
 #include "shape.hpp"
+#include "view.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -22,5 +25,11 @@ struct Probe {
 
 /// Two decimal digits, as the golden names count ("block_07").
 inline std::string two_digits(index_t number) { return concat(number < 10 ? "0" : "", number); }
+
+/// Shows the rows x (B * N, D), contiguous, of B images as (B, N, D).
+template <class T>
+void show_rows(const Probe<T>& probe, const std::string& name, index_t batch, View<const T, 2> x) {
+  probe.on_values(name, {batch, x.extent(0) / batch, x.extent(1)}, x.data());
+}
 
 }}  // namespace moeclip::abi_v0_1

@@ -1,132 +1,279 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One training step of the adapters on a frozen CLIP: losses and all gradients (METHOD sections 2 to 4; the way through
-// it is told in this folder's README). The tower runs forward; mixtures act after their blocks. The losses of a level
-// depend on nothing behind it, so its heads run forward and backward at once, and only the gradient of its tokens waits
-// for the backward pass. The tower keeps nothing before the first mixture, since nothing is trained there.
+// One training step of the adapters on a frozen CLIP, on one page: the losses, and the gradients of all that is trained
+// (METHOD sections 2 to 4). Forward,
+//
+//   (1)  T = the two anchors of every class in the batch       anomaly/anchors.hpp
+//   (2)  x = the image tower, block by block; after block n    clip/vision.hpp
+//   (3)    x <- the mixture of n, and its two losses           moe/mixing.hpp
+//        and for each map of the level of n
+//   (4)    t = its tokens: aggregation, LN_post                anomaly/features.hpp (2), (3)
+//   (5)    d = an embedding per picture; detection map only    anomaly/features.hpp (4)
+//   (6)    logits k d . T and their cross entropy              losses.hpp
+//   (7)    f = its unit features                               anomaly/features.hpp (5), (6)
+//   (8)    s = c f . T                                         anomaly/score_map.hpp
+//   (9)    focal and dice losses of s_a - s_n                  losses.hpp
+//
+// and backward (9') ... (1'), each step from its own. The losses of a map depend on nothing that comes after its level,
+// so `step_at_map` goes (4) to (9) and at once (9') to (4'), and only the gradient of x waits for (3'). Features are
+// not kept: those of one map exist at a time. The tower keeps nothing before the first mixture, since nothing is
+// trained there. Losses and their own derivatives, (6) and (9), are computed together.
 
-#include <algorithm>
-#include <vector>
-
-#include "adapter_step_level.hpp"
+#include "../anomaly/score_map.hpp"
+#include "adapter_step_types.hpp"
+#include "losses.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
-
-/// After block n, on the way forward.
-template <class T>
-void visit_block(const StepRun<T>& run, index_t block, View<T, 2> x) {
-  AdapterWorkspace<T>& work = run.work;
-  const AdapterConfig& config = run.model.adapter.config;
-  for (std::size_t j = 0; j < config.mixture_blocks.size(); ++j) {
-    if (config.mixture_blocks[j] != block) continue;
-    const Mixture<T>& mixture = run.model.adapter.mixtures[j];
-    const MixingLosses losses = mixing_forward<T>(run.context, mixture, run.mixing(j), x, work.mixtures[j]);
-    work.report.etf[j] = losses.etf;
-    work.report.balance[j] = losses.balance;
-    work.report.expert_tokens[j].assign(mixture.experts.size(), 0);
-    for (const std::int32_t e : work.mixtures[j].chosen) ++work.report.expert_tokens[j][static_cast<std::size_t>(e)];
-  }
-  const Shape shape{run.batch(), run.patches() + 1, run.width()};
-  for (std::size_t l = 0; l < config.level_blocks.size(); ++l) {
-    if (config.level_blocks[l] != block) continue;
-    View<T, 3> d_x;
-    if (run.gradient != nullptr && block >= run.first_mixture_block()) {
-      d_x = fit(work.d_levels[l], shape).template view<3>();
-      std::fill_n(d_x.data(), d_x.size(), T(0));
-    }
-    for (index_t w = 0; w < std::ssize(config.windows); ++w)
-      run_map<T>(run, static_cast<index_t>(l), w, View<const T, 3>(x.data(), {shape[0], shape[1], shape[2]}), d_x);
-  }
-}
-
-/// Before the backward pass of block n: the gradient of what visit_block left becomes that of what it found.
-template <class T>
-void visit_block_backward(const StepRun<T>& run, index_t block, View<T, 2> d_x) {
-  AdapterWorkspace<T>& work = run.work;
-  const AdapterConfig& config = run.model.adapter.config;
-  for (std::size_t l = 0; l < config.level_blocks.size(); ++l) {
-    if (config.level_blocks[l] != block) continue;
-    const T* from = work.d_levels[l].data();
-    run.context.parallel_for(d_x.extent(0), [&](index_t i, int) {
-      add_scaled_row<T>(T(1), from + i * run.width(), &d_x(i, 0), run.width());
-    });
-  }
-  for (std::size_t j = 0; j < config.mixture_blocks.size(); ++j) {
-    if (config.mixture_blocks[j] != block) continue;
-    mixing_backward<T>(run.context, run.model.adapter.mixtures[j], run.mixing(j), work.mixtures[j], d_x,
-                       {&run.gradient->values.mixtures[j], &run.gradient->expert_has_gradient[j]});
-    show<T>(
-        run.input.probe, [=] { return concat("grad_x/moe_", j); }, {run.batch(), run.patches() + 1, run.width()},
-        d_x.data());
-  }
-}
-
-template <class T>
-void run_tower(const StepRun<T>& run) {
-  AdapterWorkspace<T>& work = run.work;
-  const VisionConfig& config = run.model.tower.config;
-  const index_t first = run.first_mixture_block() + 1, tokens = run.patches() + 1;
-  const bool has_backward = run.gradient != nullptr && first <= config.layers + 1;
-  const TokenLayout layout{run.batch(), tokens, false};
-  if (has_backward)
-    work.blocks.plan =
-        run.input.options.memory_budget_bytes == 0
-            ? SavePlan{first, config.layers + 1 - first}
-            : plan_for<T>(transformer_config(config), layout, first, run.input.options.memory_budget_bytes);
-  const View<const T, 4> images = run.input.batch.images.template view<4>();
-  auto after_block = [&](index_t block, View<T, 2> x) { visit_block<T>(run, block, x); };
-  vision_forward<T>(run.context, run.model.tower, images, run.model.positions,
-                    fit(work.tokens, {run.batch(), tokens, config.width}).template view<3>(),
-                    {after_block, nullptr, has_backward ? &work.blocks : nullptr});
-  if (!has_backward) return;
-  auto before_block = [&](index_t block, View<T, 2> d_x) { visit_block_backward<T>(run, block, d_x); };
-  fit(work.d_tokens, work.tokens.shape()).fill(T(0));
-  vision_backward<T>(run.context, run.model.tower, {images, run.model.positions}, work.d_tokens.template view<3>(),
-                     {before_block, work.blocks, nullptr});
-}
-
-/// The weighted sum of the terms.
-template <class T>
-double total_loss(const StepRun<T>& run) {
-  const LossReport& report = run.work.report;
-  const auto sum = [](const std::vector<double>& terms) {
-    double all = 0;
-    for (const double term : terms) all += term;
-    return all;
-  };
-  return report.cross_entropy +
-         run.map_weight() * (sum(report.focal) + sum(report.dice_normal) + sum(report.dice_abnormal)) +
-         run.input.options.lambda_balance * sum(report.balance) + run.input.options.lambda_etf * sum(report.etf);
-}
-
-}  // namespace detail
 
 /// Losses of a batch, and their gradients added to `gradient` (null: losses only). The report lives in `work`. The
 /// same bits for any number of threads.
 template <class T>
 const LossReport& adapter_forward_backward(Context& context, const AdaptedModel<T>& model, const StepInput<T>& input,
+                                           AdapterWorkspace<T>& work, AdapterGradient<T>* gradient);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+/// (1): anchors of the classes in the batch, in the order of their first picture.
+template <class T>
+void encode_classes(const StepRun<T>& run) {
+  AdapterWorkspace<T>& work = run.work;
+  work.class_of.clear();
+  std::size_t count = 0;
+  for (const index_t which : run.input.batch.classes) {
+    std::size_t place = 0;
+    while (place < count && work.classes[place].class_index != which) ++place;
+    work.class_of.push_back(place);
+    if (place < count) continue;
+    work.classes.resize(std::max(work.classes.size(), ++count));
+    auto& own = work.classes[place];
+    own.class_index = which;
+    own.anchors.similarity_scale = static_cast<T>(run.model.adapter.config.similarity_scale);
+    const ClassText<T>& text = run.input.texts[static_cast<std::size_t>(which)];
+    anchors_of_sentences<T>(run.context, run.model.adapter, text.encodings.template view<2>(), text.normal_count,
+                            fit(own.z, {text.encodings.extent(0), run.embed()}).template view<2>(),
+                            fit(own.anchors.vectors, {2, run.embed()}).template view<2>());
+  }
+  work.classes.resize(count);
+  fit(work.d_anchors, {run.batch(), 2, run.embed()}).fill(T(0));
+}
+
+/// (1'): pictures of one class share its anchors, so their gradients are added first.
+template <class T>
+void encode_classes_backward(const StepRun<T>& run) {
+  AdapterWorkspace<T>& work = run.work;
+  Arena::Scope scratch(run.context.arena());
+  const View<T, 2> sum(scratch.take<T>(2 * run.embed()), {2, run.embed()});
+  for (std::size_t place = 0; place < work.classes.size(); ++place) {
+    std::fill_n(sum.data(), sum.size(), T(0));
+    for (index_t b = 0; b < run.batch(); ++b)
+      if (work.class_of[static_cast<std::size_t>(b)] == place)
+        add_scaled_row<T>(T(1), run.d_anchors_of(b).data(), sum.data(), sum.size());
+    const auto& own = work.classes[place];
+    const ClassText<T>& text = run.input.texts[static_cast<std::size_t>(own.class_index)];
+    anchors_backward<T>(run.context, run.model.adapter,
+                        {text.encodings.template view<2>(), text.normal_count, own.z.template view<2>(), sum},
+                        run.gradient->values.text);
+  }
+}
+
+/// (5), (6) from the tokens t (B * L, D) of the detection map.
+template <class T>
+void classify_forward(const StepRun<T>& run, View<const T, 2> tokens, const ClassifySteps<T>& steps) {
+  const T scale = static_cast<T>(run.input.options.class_logit_scale);
+  embeddings_forward<T>(run.context, *run.model.adapter.detection, tokens, steps.head, steps.embedding);  // (5)
+  for (index_t b = 0; b < run.batch(); ++b)                                                               // (6)
+    for (index_t side = 0; side < 2; ++side)
+      steps.logits(b, side) = scale * dot_product(&steps.embedding(b, 0), run.anchor_of(b, side), run.embed());
+  run.work.report.cross_entropy = cross_entropy<T>(steps.logits, run.input.batch.labels, steps.d_logits);
+  run.observe().logits(steps.logits);
+}
+
+/// (6'), (5'): d_tokens (B * L, D) is added to.
+template <class T>
+void classify_backward(const StepRun<T>& run, View<const T, 2> tokens, const ClassifySteps<T>& steps,
+                       View<T, 2> d_tokens) {
+  const T scale = static_cast<T>(run.input.options.class_logit_scale);
+  Arena::Scope scratch(run.context.arena());
+  const View<T, 2> d_embedding(scratch.take<T>(steps.embedding.size()), steps.embedding.extents());
+  std::fill_n(d_embedding.data(), d_embedding.size(), T(0));
+  for (index_t b = 0; b < run.batch(); ++b)  // (6')
+    for (index_t side = 0; side < 2; ++side) {
+      const T d_logit = scale * steps.d_logits(b, side);
+      add_scaled_row<T>(d_logit, run.anchor_of(b, side), &d_embedding(b, 0), run.embed());
+      add_scaled_row<T>(d_logit, &steps.embedding(b, 0), &run.d_anchors_of(b)(side, 0), run.embed());
+    }
+  embeddings_backward<T>(run.context, *run.model.adapter.detection, {tokens, steps.head, d_embedding, d_tokens},
+                         &*run.gradient->values.detection);  // (5')
+  run.observe().d_embedding(d_embedding);
+}
+
+/// (8), (9) of map `map` from its unit features f (B * L, C).
+template <class T>
+void compare_forward(const StepRun<T>& run, index_t map, View<const T, 2> features) {
+  AdapterWorkspace<T>& work = run.work;
+  const index_t batch = run.batch(), patches = run.patches(), g = run.grid();
+  const View<T, 3> s(fit(work.similarities, {batch, 2, g, g}).data(), {batch, 2, patches});
+  T* const difference = fit(work.difference, {batch, g, g}).data();
+  fit(work.d_difference, {batch, g, g});
+  for (index_t b = 0; b < batch; ++b) {
+    similarities_forward<T>(run.context, patches_of(features, b, patches), run.anchors_of(b), s[b]);  // (8)
+    for (index_t i = 0; i < patches; ++i) difference[b * patches + i] = s(b, 1, i) - s(b, 0, i);
+  }
+  run.observe().similarities(map, work.similarities);
+  const MapLosses losses = map_losses<T>(
+      run.context, {std::as_const(work.difference).template view<3>(), run.input.batch.masks.template view<3>(),
+                    run.input.batch.has_mask, work.d_difference.template view<3>()});  // (9)
+  const auto place = static_cast<std::size_t>(map);
+  work.report.focal[place] = losses.focal;
+  work.report.dice_normal[place] = losses.dice_normal;
+  work.report.dice_abnormal[place] = losses.dice_abnormal;
+}
+
+/// (9'), (8'): d_features (B * L, C) is overwritten.
+template <class T>
+void compare_backward(const StepRun<T>& run, index_t map, View<const T, 2> features, View<T, 2> d_features) {
+  const index_t batch = run.batch(), patches = run.patches(), g = run.grid();
+  const View<T, 3> d_s(fit(run.work.d_similarities, {batch, 2, g, g}).data(), {batch, 2, patches});
+  const T *d_difference = run.work.d_difference.data(), weight = static_cast<T>(run.map_weight());
+  for (index_t b = 0; b < batch; ++b) {
+    for (index_t i = 0; i < patches; ++i) {  // (9')
+      d_s(b, 1, i) = weight * d_difference[b * patches + i];
+      d_s(b, 0, i) = -d_s(b, 1, i);
+    }
+    similarities_backward<T>(run.context, patches_of(features, b, patches), run.anchors_of(b), d_s[b],
+                             patches_of(d_features, b, patches), run.d_anchors_of(b));  // (8')
+  }
+  run.observe().d_features(map, d_features);
+}
+
+/// Map `map` of the tokens x (B, T, D), there and back; d_x (B, T, D) is added to, unless it has no data.
+template <class T>
+void step_at_map(const StepRun<T>& run, index_t map, View<const T, 3> x, View<T, 3> d_x) {
+  const Adapter<T>& adapter = run.model.adapter;
+  const bool has_classes = map == adapter.config.detection_map(), has_pixels = run.has_any_mask();
+  if (!has_classes && !has_pixels) return;
+  const index_t rows = run.batch() * run.patches(), width = run.width(), embed = has_pixels ? run.embed() : 0;
+  const bool goes_back = run.gradient != nullptr, has_d_x = d_x.data() != nullptr;
+  Arena::Scope scratch(run.context.arena());
+  const auto take = [&](index_t columns) { return View<T, 2>(scratch.take<T>(rows * columns), {rows, columns}); };
+  const auto steps = MapSteps<T>::take(scratch, rows, width, embed, goes_back);
+  const auto classes = has_classes ? ClassifySteps<T>::take(scratch, run) : ClassifySteps<T>();
+
+  map_tokens_forward<T>(run.context, run.model, map, x, steps);               // (4)
+  if (has_classes) classify_forward<T>(run, steps.tokens, classes);           // (5), (6)
+  if (has_pixels) map_features_forward<T>(run.context, adapter, map, steps);  // (7)
+  if (has_pixels) compare_forward<T>(run, map, steps.features);               // (8), (9)
+  if (!goes_back) return;
+
+  const View<T, 2> d_tokens = take(width), d_features = take(embed);
+  std::fill_n(d_tokens.data(), d_tokens.size(), T(0));
+  if (has_pixels) compare_backward<T>(run, map, steps.features, d_features);  // (9'), (8')
+  if (has_pixels)                                                             // (7')
+    map_features_backward<T>(run.context, adapter, map, steps, {d_features, has_d_x ? d_tokens : View<T, 2>()},
+                             &run.gradient->values);
+  if (has_classes) classify_backward<T>(run, steps.tokens, classes, d_tokens);             // (6'), (5')
+  if (has_d_x) map_tokens_backward<T>(run.context, run.model, map, steps, d_tokens, d_x);  // (4')
+}
+
+/// (3), and its part of the report: mixture j acts on the tokens x (B * T, D).
+template <class T>
+void step_at_mixture(const StepRun<T>& run, std::size_t j, View<T, 2> x) {
+  const Mixture<T>& mixture = run.model.adapter.mixtures[j];
+  LossReport& report = run.work.report;
+  const MixingLosses losses = mixing_forward<T>(run.context, mixture, run.mixing(j), x, run.work.mixtures[j]);  // (3)
+  report.etf[j] = losses.etf;
+  report.balance[j] = losses.balance;
+  report.expert_tokens[j].assign(mixture.experts.size(), 0);
+  for (const std::int32_t e : run.work.mixtures[j].chosen) ++report.expert_tokens[j][static_cast<std::size_t>(e)];
+}
+
+/// After block n, on the way forward: (3), then (4) to (9) and (9') to (4') of the maps of its level.
+template <class T>
+void step_after_block(const StepRun<T>& run, index_t block, View<T, 2> x) {
+  const AdapterConfig& config = run.model.adapter.config;
+  for_each_at(config.mixture_blocks, block, [&](std::size_t j) { step_at_mixture<T>(run, j, x); });
+  for_each_at(config.level_blocks, block, [&](std::size_t l) {
+    const index_t windows = std::ssize(config.windows), first = static_cast<index_t>(l) * windows;
+    const View<const T, 3> tokens(x.data(), {run.batch(), run.patches() + 1, run.width()});
+    View<T, 3> d_x;
+    if (run.gradient != nullptr && block >= run.first_mixture_block()) {
+      d_x = fit(run.work.d_levels[l], Shape(tokens.extents())).template view<3>();
+      std::fill_n(d_x.data(), d_x.size(), T(0));
+    }
+    for (index_t map = first; map < first + windows; ++map) step_at_map<T>(run, map, tokens, d_x);
+  });
+}
+
+/// Before the backward pass of block n: the gradient of what step_after_block left becomes that of what it found.
+template <class T>
+void step_before_block(const StepRun<T>& run, index_t block, View<T, 2> d_x) {
+  const AdapterConfig& config = run.model.adapter.config;
+  for_each_at(config.level_blocks, block, [&](std::size_t l) {
+    const T* from = run.work.d_levels[l].data();
+    run.context.parallel_for(d_x.extent(0), [&](index_t i, int) {
+      add_scaled_row<T>(T(1), from + i * run.width(), &d_x(i, 0), run.width());
+    });
+  });
+  for_each_at(config.mixture_blocks, block, [&](std::size_t j) {
+    mixing_backward<T>(run.context, run.model.adapter.mixtures[j], run.mixing(j), run.work.mixtures[j], d_x,
+                       {&run.gradient->values.mixtures[j], &run.gradient->expert_has_gradient[j]});  // (3')
+    run.observe().d_mixture_input(j, d_x);
+  });
+}
+
+/// (2), and with it all that happens after its blocks. Keeps what run_tower_backward needs if `goes_back`.
+template <class T>
+void run_tower(const StepRun<T>& run, bool goes_back) {
+  AdapterWorkspace<T>& work = run.work;
+  if (goes_back) work.blocks.plan = run.save_plan();
+  auto after_block = [&](index_t block, View<T, 2> x) { step_after_block<T>(run, block, x); };
+  vision_forward<T>(run.context, run.model.tower, run.input.batch.images.template view<4>(), run.model.positions,
+                    fit(work.tokens, {run.batch(), run.patches() + 1, run.width()}).template view<3>(),
+                    {after_block, nullptr, goes_back ? &work.blocks : nullptr});
+}
+
+/// (2'), down to the first mixture. The tokens of the last block have a gradient only if the block has a level.
+template <class T>
+void run_tower_backward(const StepRun<T>& run) {
+  AdapterWorkspace<T>& work = run.work;
+  auto before_block = [&](index_t block, View<T, 2> d_x) { step_before_block<T>(run, block, d_x); };
+  fit(work.d_tokens, work.tokens.shape()).fill(T(0));
+  vision_backward<T>(run.context, run.model.tower, {run.input.batch.images.template view<4>(), run.model.positions},
+                     work.d_tokens.template view<3>(), {before_block, work.blocks, nullptr});
+}
+
+}  // namespace detail
+
+template <class T>
+const LossReport& adapter_forward_backward(Context& context, const AdaptedModel<T>& model, const StepInput<T>& input,
                                            AdapterWorkspace<T>& work, AdapterGradient<T>* gradient) {
   const detail::StepRun<T> run{context, model, input, work, gradient};
   detail::check_step(run);
-  const AdapterConfig& config = model.adapter.config;
-  const auto maps = static_cast<std::size_t>(config.maps()), mixtures = config.mixture_blocks.size();
-  LossReport& report = work.report;
-  for (std::vector<double>* terms : {&report.focal, &report.dice_normal, &report.dice_abnormal}) terms->assign(maps, 0);
-  for (std::vector<double>* terms : {&report.etf, &report.balance}) terms->assign(mixtures, 0);
-  report.expert_tokens.resize(mixtures);
-  work.mixtures.resize(mixtures);
-  work.d_levels.resize(config.level_blocks.size());
+  work.begin(model.adapter.config);
+  const bool has_gradient = gradient != nullptr, goes_back = has_gradient && run.has_mixtures();
 
-  detail::encode_classes(run);
-  detail::run_tower(run);
-  if (gradient != nullptr) {
-    detail::encode_classes_backward(run);
-    detail::show_d_anchors(run);
-  }
-  report.total = detail::total_loss(run);
-  return report;
+  detail::encode_classes(run);                             // (1)
+  detail::run_tower(run, goes_back);                       // (2), (3) to (9), (9') to (4')
+  if (goes_back) detail::run_tower_backward(run);          // (3'), (2')
+  if (has_gradient) detail::encode_classes_backward(run);  // (1')
+  if (has_gradient) run.observe().d_anchors(std::as_const(work.d_anchors).template view<3>());
+
+  work.report.total = detail::total_loss(run);
+  return work.report;
 }
 
+MOECLIP_INSTANTIATE(adapter_forward_backward)
+
 }}  // namespace moeclip::abi_v0_1
+
+#endif

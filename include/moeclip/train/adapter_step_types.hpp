@@ -2,14 +2,18 @@
 #pragma once
 // What goes into one training step of the adapters and what comes out of it (adapter_step.hpp): a batch of pictures,
 // the encoded sentences of their classes, switches; the losses one by one, and gradients in the shape of the adapter.
+// At the end what the parts of a step hand to each other, and the check of its input.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "../anomaly/adapter.hpp"
-#include "../clip/vision.hpp"
+#include "../anomaly/anchors.hpp"
+#include "../anomaly/features.hpp"
+#include "../moe/mixing.hpp"
+#include "observer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -31,14 +35,6 @@ struct ClassText {
   index_t normal_count = 0;  ///< the first so many describe the normal state, the others the abnormal
 };
 
-/// A CLIP, possibly packed, and the plain (not packed) adapter on it.
-template <class T>
-struct AdaptedModel {
-  const VisionTower<T>& tower;
-  const Tensor<T>& positions;  ///< (1 + g g, D) for the size of the images (nn/position.hpp)
-  const Adapter<T>& adapter;
-};
-
 /// The defaults are those of the released recipe.
 struct StepOptions {
   bool is_training = false;         ///< all experts see all tokens, ETF and balance losses and dropout are on: `paper`
@@ -52,6 +48,15 @@ struct StepOptions {
   std::uint64_t seed = 0;           ///< with `step`, of the dropout
   index_t step = 0;                 ///< number of this step
   index_t memory_budget_bytes = 0;  ///< for the tower's saved activations; 0: keep all, whatever it takes
+};
+
+/// A step's input.
+template <class T>
+struct StepInput {
+  const TrainingBatch<T>& batch;
+  std::span<const ClassText<T>> texts;  ///< of all classes
+  StepOptions options = {};
+  const Probe<T>* probe = nullptr;  ///< sees similarities and gradients of activations (observer.hpp)
 };
 
 /// The terms of the loss, before their weights. Lists have an entry per map (focal, dice) or per mixture.
@@ -77,5 +82,146 @@ struct AdapterGradient {
     zero_parameters(values);
   }
 };
+
+/// What a step keeps between its parts, and from step to step so that memory is taken once.
+template <class T>
+struct AdapterWorkspace {
+  struct ClassAnchors {
+    index_t class_index = 0;
+    Tensor<T> z;  // (N, C), adapted sentences
+    TextAnchors<T> anchors;
+  };
+  std::vector<ClassAnchors> classes;  // of the batch, in the order of their first picture
+  std::vector<std::size_t> class_of;  // (B), place in `classes`
+  TransformerSaved<T> blocks;
+  std::vector<MixingSaved<T>> mixtures;
+  std::vector<Tensor<T>> d_levels;         // (B * T, D) each: gradient of the tokens of a level
+  Tensor<T> tokens, d_tokens;              // (B, T, D)
+  Tensor<T> similarities, d_similarities;  // (B, 2, g, g) of one map
+  Tensor<T> difference, d_difference;      // (B, g, g)
+  Tensor<T> d_anchors;                     // (B, 2, C), per picture
+  LossReport report;
+
+  /// Empty lists of the lengths that this adapter needs.
+  void begin(const AdapterConfig& config) {
+    const auto maps = static_cast<std::size_t>(config.maps()), count = config.mixture_blocks.size();
+    for (std::vector<double>* terms : {&report.focal, &report.dice_normal, &report.dice_abnormal})
+      terms->assign(maps, 0);
+    for (std::vector<double>* terms : {&report.etf, &report.balance}) terms->assign(count, 0);
+    report.expert_tokens.resize(count);
+    mixtures.resize(count);
+    d_levels.resize(config.level_blocks.size());
+  }
+};
+
+namespace detail {
+
+/// What every part of a step needs.
+template <class T>
+struct StepRun {
+  Context& context;
+  const AdaptedModel<T>& model;
+  const StepInput<T>& input;
+  AdapterWorkspace<T>& work;
+  AdapterGradient<T>* gradient;  // null: losses only
+
+  [[nodiscard]] index_t batch() const { return input.batch.images.extent(0); }
+  [[nodiscard]] index_t patches() const { return model.positions.extent(0) - 1; }
+  [[nodiscard]] index_t grid() const { return grid_side(patches()); }
+  [[nodiscard]] index_t width() const { return model.tower.config.width; }
+  [[nodiscard]] index_t embed() const { return model.adapter.text.outputs(); }
+  [[nodiscard]] bool has_any_mask() const {
+    const std::vector<bool>& has = input.batch.has_mask;
+    return has.empty() || std::ranges::find(has, true) != has.end();
+  }
+  /// Blocks up to this one are not run backward.
+  [[nodiscard]] index_t first_mixture_block() const {
+    const auto& blocks = model.adapter.config.mixture_blocks;
+    return blocks.empty() ? model.tower.config.layers + 1 : *std::ranges::min_element(blocks);
+  }
+  [[nodiscard]] bool has_mixtures() const { return first_mixture_block() <= model.tower.config.layers; }
+  /// What the tower keeps for its way back.
+  [[nodiscard]] SavePlan save_plan() const {
+    const VisionConfig& config = model.tower.config;
+    const index_t first = first_mixture_block() + 1, budget = input.options.memory_budget_bytes;
+    if (budget == 0) return {first, config.layers + 1 - first};
+    return plan_for<T>(transformer_config(config), {batch(), patches() + 1, false}, first, budget);
+  }
+  [[nodiscard]] const TextAnchors<T>& anchors_of(index_t b) const {
+    return work.classes[work.class_of[static_cast<std::size_t>(b)]].anchors;
+  }
+  [[nodiscard]] const T* anchor_of(index_t b, index_t side) const {
+    return anchors_of(b).vectors.data() + side * embed();
+  }
+  [[nodiscard]] View<T, 2> d_anchors_of(index_t b) const { return work.d_anchors.template view<3>()[b]; }
+  [[nodiscard]] double map_weight() const {
+    return input.options.averages_maps ? 1.0 / static_cast<double>(model.adapter.config.maps()) : 1.0;
+  }
+  [[nodiscard]] StepObserver<T> observe() const { return {input.probe, batch()}; }
+  [[nodiscard]] MixingOptions mixing(std::size_t j) const {
+    const StepOptions& o = input.options;
+    const bool on = o.is_training;
+    return {model.adapter.config.mix_weight,
+            on,
+            on ? o.lambda_etf : 0,
+            on ? o.lambda_balance : 0,
+            {on ? o.expert_dropout : 0, o.seed, o.step, static_cast<index_t>(j)},
+            o.norm_match_floor,
+            o.trains_lora_a};
+  }
+};
+
+/// What the pictures of a batch leave on their way to the class scores.
+template <class T>
+struct ClassifySteps {
+  DetectionSteps<T> head;
+  View<T, 2> embedding, logits, d_logits;  // (B, C), (B, 2), (B, 2)
+
+  static ClassifySteps take(Arena::Scope& scratch, const StepRun<T>& run) {
+    const index_t batch = run.batch(), embed = run.embed();
+    const auto take = [&](index_t columns) { return View<T, 2>(scratch.take<T>(batch * columns), {batch, columns}); };
+    return {DetectionSteps<T>::take(scratch, batch * run.patches(), run.width(), embed), take(embed), take(2), take(2)};
+  }
+};
+
+/// The weighted sum of the terms.
+template <class T>
+double total_loss(const StepRun<T>& run) {
+  const LossReport& report = run.work.report;
+  const auto sum = [](const std::vector<double>& terms) {
+    double all = 0;
+    for (const double term : terms) all += term;
+    return all;
+  };
+  return report.cross_entropy +
+         run.map_weight() * (sum(report.focal) + sum(report.dice_normal) + sum(report.dice_abnormal)) +
+         run.input.options.lambda_balance * sum(report.balance) + run.input.options.lambda_etf * sum(report.etf);
+}
+
+/// Throws contract if the input does not fit together.
+template <class T>
+void check_step(const StepRun<T>& run) {
+  const TrainingBatch<T>& batch = run.input.batch;
+  const Adapter<T>& adapter = run.model.adapter;
+  const auto count = static_cast<std::size_t>(run.batch());
+  MOECLIP_EXPECT(batch.labels.size() == count && batch.classes.size() == count &&
+                     (batch.has_mask.empty() || batch.has_mask.size() == count),
+                 "a batch of ", count, " pictures has ", batch.labels.size(), " labels, ", batch.classes.size(),
+                 " classes and ", batch.has_mask.size(), " mask flags");
+  MOECLIP_EXPECT(!run.has_any_mask() || (batch.masks.rank() == 3 && batch.masks.extent(0) == run.batch()),
+                 "a batch of ", count, " pictures has masks ", to_string(batch.masks.shape()));
+  for (const index_t which : batch.classes) {
+    MOECLIP_EXPECT(which >= 0 && which < std::ssize(run.input.texts), "a picture is of class ", which,
+                   ", but there are ", run.input.texts.size(), " class texts");
+    const ClassText<T>& text = run.input.texts[static_cast<std::size_t>(which)];
+    MOECLIP_EXPECT(text.normal_count > 0 && text.normal_count < text.encodings.extent(0), "the class \"", text.name,
+                   "\" needs sentences for both states; ", text.normal_count, " of ", text.encodings.extent(0),
+                   " are normal");
+  }
+  MOECLIP_EXPECT(adapter.detection.has_value() && !adapter.text.weight.empty(),
+                 "a step needs an adapter with a detection head, not packed");
+}
+
+}  // namespace detail
 
 }}  // namespace moeclip::abi_v0_1
