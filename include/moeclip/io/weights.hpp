@@ -45,7 +45,7 @@ class WeightFile {
   /// What else a checkpoint holds: epoch, learning rates, switches.
   [[nodiscard]] std::span<const WeightValue> values() const noexcept { return held_->index.values; }
 
-  /// The __metadata__ of a safetensors file.
+  /// The __metadata__ of a safetensors file; of a PyTorch checkpoint the record beside it (io/sidecar.hpp).
   [[nodiscard]] std::span<const std::pair<std::string, std::string>> metadata() const noexcept {
     return held_->index.metadata;
   }

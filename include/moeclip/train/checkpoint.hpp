@@ -165,12 +165,23 @@ void write_checkpoint(const std::string& path, const CheckpointRecord& record, c
   detail::write_run<T>(path, detail::to_json(record), adapter, moments);
 }
 
-/// The same for an adapter that comes from elsewhere, of whose run only the number of epochs is known.
+/// The same for an adapter that comes from elsewhere, with the `record` of the file that it comes from (record_of).
+template <class T>
+void write_adapter(const std::string& path, Json record, const Adapter<T>& adapter,
+                   const typename Adam<T>::States& moments) {
+  detail::write_run<T>(path, std::move(record), adapter, moments);
+}
+
+/// The same if nothing is known of its run but the number of epochs. Its switches are recorded.
 template <class T>
 void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& adapter,
                    const typename Adam<T>::States& moments) {
-  detail::write_run<T>(path, Json::object().set("version", MOECLIP_VERSION_STRING).set("epoch", epoch), adapter,
-                       moments);
+  write_adapter<T>(path,
+                   Json::object()
+                       .set("version", MOECLIP_VERSION_STRING)
+                       .set("epoch", epoch)
+                       .set("adapter", adapter_record(adapter.config, kernels::Activation::gelu)),
+                   adapter, moments);
 }
 
 /// True if the file holds a run that can be resumed.
@@ -192,6 +203,8 @@ inline CheckpointRecord read_record(const WeightFile& file) {
 /// for another CLIP, and what WeightFile throws.
 template <class T>
 Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip) {
+  if (file.kind() != WeightKind::safetensors)
+    fail(ErrorCode::missing, concat(file.path(), ": a run is resumed from .safetensors; convert it first"));
   Checkpoint<T> checkpoint{read_record(file), read_adapter<T>(file, clip), {}};
   checkpoint.moments = detail::read_moments<T>(file, checkpoint.adapter);
   checkpoint.record.adapter = checkpoint.adapter.config;
