@@ -95,6 +95,17 @@ class TraceTest(ToolTest):
         self.assertIn("records alpha 16, but 12 was asked for",
                       self.message(3, *self.words, self.folder / "y", "--lora-alpha", 12))
 
+    def test_an_official_file_of_another_shape(self):
+        self.run_tool(*train_words(self.clip, self.folder / "data.jsonl", self.folder / "six", "--epochs", 1, "--recipe",
+                                   "released", "--experts", 6, "--rank", 4, "--chosen", 3, "--scale", 3))
+        self.words[4], official = self.folder / "six" / "moe_last.safetensors", self.folder / "six.pth"
+        self.run_tool("convert", self.words[4], official, "--lossy")
+        more = ("--train", "nut,cap", "--steps", 2, "--recipe", "paper")
+        ours = self.trace("ours.safetensors", *more)
+        self.words[4] = official
+        self.assertEqual(ours, self.trace("told.safetensors", *more, "--top-k", 3, "--lora-alpha", 12))
+        self.assertNotEqual(ours, self.trace("assumed.safetensors", *more))
+
     def test_what_does_not_fit_is_told(self):
         self.assertIn("--train wants NAME,NAME", self.message(2, *self.words, self.folder / "x", "--train", "nut,"))
         self.assertIn("text/lid/tokens", self.message(3, *self.words, self.folder / "x", "--train", "nut,lid"))
