@@ -2,7 +2,8 @@
 // node compare.mjs MODEL.onnx IMAGE.safetensors BENCH_ENCODER CLIP [ROUNDS] [THREADS]
 //
 // Times ONNX Runtime and moeclip on the same image tower and picture, one pass each in turn, after checking that both
-// give the same tokens (sum and sum of squares). Prints medians and their ratio. Needs `npm i onnxruntime-node`.
+// give the same tokens (sum and sum of squares). Prints medians and their ratio. Needs `npm i onnxruntime-node`
+// (--ignore-scripts leaves out its downloads for GPUs).
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

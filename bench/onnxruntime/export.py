@@ -28,18 +28,20 @@ def load_safetensors(path):
 
 
 class Block(nn.Module):
-    def __init__(self, weights, prefix):
+    def __init__(self, weights, prefix, tokens):
         super().__init__()
+        # plain numbers: read off a tensor's shape while it is traced, they would be tensors
+        self.tokens, self.width = tokens, weights[prefix + "ln_1.weight"].shape[0]
         self.weights = nn.ParameterDict({name.replace(".", "_"): nn.Parameter(weights[prefix + name]) for name in (
             "ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias", "attn.in_proj_weight", "attn.in_proj_bias",
             "attn.out_proj.weight", "attn.out_proj.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
             "mlp.c_proj.bias")})
 
     def forward(self, x):
-        w, (_, tokens, width) = self.weights, x.shape
+        w, tokens, width = self.weights, self.tokens, self.width
         h = F.linear(F.layer_norm(x, (width,), w["ln_1_weight"], w["ln_1_bias"]), w["attn_in_proj_weight"],
                      w["attn_in_proj_bias"])
-        q, k, v = h.reshape(1, tokens, 3, width // 64, 64).permute(2, 0, 3, 1, 4)
+        q, k, v = h.reshape(1, tokens, 3, width // 64, 64).permute(2, 0, 3, 1, 4).unbind(0)
         a = torch.softmax((q * 0.125) @ k.transpose(-1, -2), -1) @ v
         a = a.permute(0, 2, 1, 3).reshape(1, tokens, width)
         x = x + F.linear(a, w["attn_out_proj_weight"], w["attn_out_proj_bias"])
@@ -53,7 +55,8 @@ class ImageTower(nn.Module):
         w = {name.removeprefix("visual."): nn.Parameter(value) for name, value in weights.items()}
         self.kernel, self.class_token = w["conv1.weight"], w["class_embedding"]
         self.gamma, self.beta = w["ln_pre.weight"], w["ln_pre.bias"]
-        grid, width = size // self.kernel.shape[3], self.kernel.shape[0]
+        self.patch, self.width = self.kernel.shape[3], self.kernel.shape[0]
+        grid, width = size // self.patch, self.width
         positions = w["positional_embedding"].detach()
         old = round((positions.shape[0] - 1) ** 0.5)
         plane = positions[1:].reshape(1, old, old, width).permute(0, 3, 1, 2)
@@ -62,12 +65,12 @@ class ImageTower(nn.Module):
         rows = plane[0].permute(1, 2, 0).reshape(-1, width)
         self.positions = nn.Parameter(torch.cat([positions[:1], rows])[None])
         layers = sum(name.endswith("ln_1.weight") for name in w)
-        self.blocks = nn.ModuleList([Block(w, f"transformer.resblocks.{i}.") for i in range(layers)])
+        self.blocks = nn.ModuleList([Block(w, f"transformer.resblocks.{i}.", 1 + grid * grid) for i in range(layers)])
 
     def forward(self, image):
-        x = F.conv2d(image, self.kernel, stride=self.kernel.shape[3]).flatten(2).transpose(1, 2)
+        x = F.conv2d(image, self.kernel, stride=self.patch).flatten(2).transpose(1, 2)
         x = torch.cat([self.class_token[None, None], x], 1) + self.positions
-        x = F.layer_norm(x, (x.shape[2],), self.gamma, self.beta)
+        x = F.layer_norm(x, (self.width,), self.gamma, self.beta)
         for block in self.blocks:
             x = block(x)
         return x

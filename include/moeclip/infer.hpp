@@ -57,6 +57,7 @@
 #include "io/safetensors.hpp"
 #include "io/safetensors_writer.hpp"
 #include "io/sha256.hpp"
+#include "io/sidecar.hpp"
 #include "io/torch.hpp"
 #include "io/utf8.hpp"
 #include "io/weight_index.hpp"

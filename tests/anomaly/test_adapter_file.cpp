@@ -148,6 +148,44 @@ TEST_CASE("options that the file contradicts are told") {
   CHECK(config.level_blocks == std::vector<index_t>{2, 4, 6, 9});
 }
 
+TEST_CASE("alpha is the scale times the rank, and reaches what the experts say") {
+  Context context({.threads = 1});
+  const ClipConfig clip = open_clip(golden_path("formats/sharded")).config;
+  const Tensor<float> x = random_tensor<float>({5, clip.vision.width}, "x");
+  const auto mixed = [&](const AdapterOptions& options) {
+    const Adapter<float> adapter = load_adapter<float>(context, adapter_path("default"), clip, options);
+    const Mixture<float>& mixture = adapter.mixtures[1];
+    const index_t per_token = mixture.chosen;
+    Tensor<float> logits({5, 4}), probabilities({5, 4}), weights({5, per_token}), m(x.shape());
+    Tensor<std::int32_t> chosen({5, per_token});
+    const Routing<float> routing{logits.view<2>(), probabilities.view<2>(), chosen.view<2>(), weights.view<2>()};
+    router_forward<float>(context, mixture.router, x.view<2>(), routing);
+    mixture_forward_sparse<float>(context, mixture, routing, x.view<2>(), m.view<2>());
+    return m;
+  };
+  const auto with_alpha = [](double alpha) {
+    AdapterOptions options;
+    options.alpha = alpha;
+    return options;
+  };
+  const Tensor<float> one = mixed({}), same = mixed(with_alpha(8)), twice = mixed(with_alpha(16));
+  AdapterOptions more;
+  more.chosen = 3;
+  const Tensor<float> of_three = mixed(more);
+  double largest = 0, change = 0;
+  for (index_t i = 0; i < one.size(); ++i) {
+    CHECK(same[i] == one[i]);       // rank 4: twice the rank is assumed
+    CHECK(twice[i] == 2 * one[i]);  // a power of two: exactly
+    largest = std::max<double>(largest, std::abs(one[i]));
+    change = std::max<double>(change, std::abs(of_three[i] - one[i]));
+  }
+  CHECK(largest > 0);
+  CHECK(change > 0.01 * largest);
+  AdapterOptions both = with_alpha(16);
+  both.scale = 2;
+  expect_error(ErrorCode::contract, {"alpha"}, [&] { mixed(both); });
+}
+
 TEST_CASE("an adapter of another CLIP is told with both shapes and what to do") {
   Context context({.threads = 1});
   const ClipConfig base = clip_presets()[1].config;

@@ -56,6 +56,20 @@ TEST_CASE("torch writer: tensors and values are read again") {
   CHECK(file.values()[0].text == "3");
 }
 
+TEST_CASE("torch writer: the hash that is told before the file appears is the file's") {
+  const TemporaryFolder folder("torch_writer_hash");
+  const std::string path = join_path(folder.path(), "a.pth");
+  const std::vector<float> values(100000, 0.5f);
+  TorchWriter writer(path);
+  writer.tensor<float>({100000}, values);
+  std::string told;
+  writer.commit([&](const std::string& hash) {
+    CHECK_FALSE(file_exists(path));
+    told = hash;
+  });
+  CHECK(told == sha256_hex(read_file(path, 1 << 20)));
+}
+
 TEST_CASE("torch writer: elements must fit their shape") {
   TorchWriter writer("unused.pth");
   expect_error(ErrorCode::contract, {"(2,2)", "3 elements"}, [&] {

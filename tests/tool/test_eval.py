@@ -257,6 +257,8 @@ class LeakageTest(ToolTest):
     def test_official_files_do_not_say(self):
         official = self.folder / "official.pth"
         self.run_tool("convert", self.adapter, official)
+        self.evaluate(self.data, adapter=official, code=3)  # what lies beside it does
+        (self.folder / "official.pth.json").unlink()
         out, _ = self.evaluate(self.data, adapter=official)
         self.assertIn("does not say what it was trained on", out)
 

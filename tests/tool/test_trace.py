@@ -62,6 +62,50 @@ class TraceTest(ToolTest):
         self.assertEqual(exact["grad_det_token"][0], "F64")
         self.assertAlmostEqual(struct.unpack("<d", exact["loss/total"][2])[0], losses[0], places=3)
 
+    def test_top_k_and_alpha_reach_the_experts(self):
+        official, recorded = self.folder / "a.pth", self.words[4]
+        self.run_tool("convert", recorded, official, "--lossy")
+        self.words[4] = official
+        train = ("--train", "nut,cap", "--steps", 0, "--recipe", "paper")
+
+        def outputs(*more):
+            tensors = self.trace("out.safetensors", "--force", *more)
+            values = {name: array.array("f", tensors[name][2]) for name in ("moe_0/output", "moe_0/input")}
+            return tensors, values["moe_0/output"], values["moe_0/input"]
+
+        plain, one, x = outputs()
+        same, _, _ = outputs("--top-k", 2, "--lora-alpha", 16)
+        self.assertEqual(plain, same)
+        _, twice, again = outputs("--lora-alpha", 32)
+        self.assertEqual(x, again)
+        self.assertTrue(any(one))
+        self.assertEqual(array.array("f", (2 * value for value in one)), twice)
+        tensors, three, _ = outputs("--top-k", 3, "--lora-alpha", 12, *train)
+        self.assertEqual(tensors["moe_0/topk"][1], [IMAGES, 17, 3])
+        self.assertNotEqual(one, three)
+        _, twice, _ = outputs("--top-k", 3, "--lora-alpha", 24, *train)
+        self.assertEqual(array.array("f", (2 * value for value in three)), twice)
+        # training sees three experts a token, too: their choice is in the losses and gradients
+        of_two, _, _ = outputs("--lora-alpha", 12, *train)
+        self.assertNotEqual(of_two["loss/total"], tensors["loss/total"])
+        self.assertIn("a.pth says neither how many experts a token gets nor alpha; 2 and 16 are assumed",
+                      self.run_tool(*self.words, self.folder / "x")[1])
+        self.assertIn("has 4", self.message(3, *self.words, self.folder / "y", "--top-k", 5, "--lora-alpha", 16))
+        self.words[4] = recorded
+        self.assertIn("records alpha 16, but 12 was asked for",
+                      self.message(3, *self.words, self.folder / "y", "--lora-alpha", 12))
+
+    def test_an_official_file_of_another_shape(self):
+        self.run_tool(*train_words(self.clip, self.folder / "data.jsonl", self.folder / "six", "--epochs", 1, "--recipe",
+                                   "released", "--experts", 6, "--rank", 4, "--chosen", 3, "--scale", 3))
+        self.words[4], official = self.folder / "six" / "moe_last.safetensors", self.folder / "six.pth"
+        self.run_tool("convert", self.words[4], official, "--lossy")
+        more = ("--train", "nut,cap", "--steps", 2, "--recipe", "paper")
+        ours = self.trace("ours.safetensors", *more)
+        self.words[4] = official
+        self.assertEqual(ours, self.trace("told.safetensors", *more, "--top-k", 3, "--lora-alpha", 12))
+        self.assertNotEqual(ours, self.trace("assumed.safetensors", *more))
+
     def test_what_does_not_fit_is_told(self):
         self.assertIn("--train wants NAME,NAME", self.message(2, *self.words, self.folder / "x", "--train", "nut,"))
         self.assertIn("text/lid/tokens", self.message(3, *self.words, self.folder / "x", "--train", "nut,lid"))

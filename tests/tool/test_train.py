@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
 """`moeclip train`: runs, resumes to the same bits, and leaves whole files whatever happens."""
 import json
+import math
 import os
 import signal
 import subprocess
 import time
 import unittest
 
-from support import GOLDEN, TOOL, ToolTest
+from support import GOLDEN, TOOL, ToolTest, png
 from train_survives_kill import survive_kills
-from training import micro_clip, train_words, write_data
+from training import SIZE, micro_clip, train_words, write_data
 
 try:
     import resource
@@ -154,6 +155,57 @@ class TrainTest(ToolTest):
         self.train("first", "--epochs", 1)
         self.train("second", "--epochs", 1, "--start", self.folder / "first" / "moe_last.safetensors")
         self.assertNotEqual(self.weights("first"), self.weights("second"))
+
+    def test_start_says_what_differs(self):
+        self.train("first", "--epochs", 1, "--chosen", 3, "--similarity-scale", 20)
+        first = self.folder / "first" / "moe_last.safetensors"
+        _, message = self.train("second", "--epochs", 1, "--start", first)
+        self.assertIn("goes on with settings that it was not trained with (there, here): chosen (3, 2), "
+                      "similarity_scale (20.0, 10.0)", message)
+        self.assertNotIn("(there, here)", self.train("third", "--epochs", 1, "--start", first, "--top-k", 3,
+                                                     "--lora-alpha", 16, "--similarity-scale", 20)[1])
+        self.assertIn("records top-k (experts per token) 3, but 2 was asked for",
+                      self.train("fourth", "--epochs", 1, "--start", first, "--top-k", 2, code=3)[1])
+        self.run_tool("convert", first, self.folder / "a.pth", "--lossy")
+        _, message = self.train("fifth", "--epochs", 1, "--start", self.folder / "a.pth")
+        self.assertIn("a.pth says neither how many experts a token gets nor alpha; 2 and 16 are assumed", message)
+        _, message = self.train("sixth", "--epochs", 1, "--start", self.folder / "a.pth", "--top-k", 3, "--lora-alpha", 12)
+        self.assertNotIn("assumed", message)
+        found, = self.objects("inspect", self.folder / "sixth" / "moe_last.safetensors")
+        self.assertEqual((found["model"]["top_k"], found["model"]["alpha"]), (3, 12))
+        _, message = self.train("seventh", "--epochs", 1, "--start", self.folder / "a.pth", "--chosen", 3)
+        self.assertIn("a.pth does not say alpha; 16 is assumed", message)
+        self.assertIn("choose one", self.train("x", "--top-k", 3, "--chosen", 3, code=2)[1])
+        self.assertIn("from 1 to the number of experts", self.train("x", "--top-k", 5, code=2)[1])
+
+    def log(self, out):
+        return [json.loads(line) for line in (self.folder / out / "log.jsonl").read_text().splitlines()]
+
+    def test_gates_that_start_apart(self):
+        self.train("tied", "--epochs", 1)
+        self.train("apart", "--epochs", 1, "--gate-init", "0.05")
+        self.assertEqual(self.log("tied")[0]["expert_tokens"], [[34, 34, 0, 0]] * 4)  # the first two experts, for all
+        for layer in self.log("apart")[0]["expert_tokens"]:
+            self.assertEqual(sum(layer), 68)
+            self.assertGreater(layer[2] + layer[3], 0)
+
+    def test_a_defect_that_leaves_the_frame(self):
+        """In a corner, where turning and moving often lose it; label and class loss are then those of a good picture."""
+        mask = bytearray(3 * SIZE * SIZE)
+        mask[:6] = b"\xff" * 6
+        (self.folder / "1_mask.png").write_bytes(png(SIZE, SIZE, bytes(mask)))
+        self.data.write_text(json.dumps({"image_path": "1.png", "label": 1, "class_name": "nut",
+                                         "mask_path": "1_mask.png"}) + "\n")
+        for name, more in (("kept", ()), ("revised", ("--revises-labels", "on")), ("still", ("--is-augmented", "off")),
+                           ("both", ("--is-augmented", "off", "--revises-labels", "on"))):
+            self.train(name, "--epochs", 12, "--batch", 1, *more)
+        kept, revised = self.log("kept"), self.log("revised")
+        first = next(i for i in range(12) if kept[i]["cross_entropy"] != revised[i]["cross_entropy"])
+        # cross entropy of the two labels: log(1 + e^-z) and log(1 + e^z), so that e^-a + e^-b = 1
+        a, b = kept[first]["cross_entropy"], revised[first]["cross_entropy"]
+        self.assertAlmostEqual(math.exp(-a) + math.exp(-b), 1, places=5)
+        self.assertEqual(kept[first]["focal"], revised[first]["focal"])
+        self.assertEqual([line["loss"] for line in self.log("still")], [line["loss"] for line in self.log("both")])
 
     def test_losses_that_are_no_numbers(self):
         self.train("run", "--epochs", 1)

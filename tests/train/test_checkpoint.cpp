@@ -85,6 +85,35 @@ TEST_CASE_TEMPLATE("a checkpoint gives back everything to the last bit", T, floa
   CHECK(read_adapter<T>(file, tiny_model::config(), wish).config.chosen == 1);
 }
 
+TEST_CASE("options may be refused where they contradict the record") {
+  const TemporaryFolder folder("checkpoint_contradicted");
+  const std::string path = join_path(folder.path(), "a.safetensors");
+  const Checkpoint<float> written = make_checkpoint<float>();  // rank 8, scale 2, top-k 3, no aggregation
+  write_checkpoint<float>(path, written.record, written.adapter, written.moments);
+  const WeightFile file = WeightFile::open(path);
+  const auto read = [&](auto change) {
+    AdapterOptions options;
+    options.overrides_record = false;
+    change(options);
+    return read_adapter<float>(file, tiny_model::config(), options).config;
+  };
+  const auto refused = [&](std::string_view recorded, std::string_view wanted, auto change) {
+    expect_error(ErrorCode::mismatch, {path, recorded, wanted}, [&] { read(change); });
+  };
+  refused("top-k (experts per token) 3", "but 2", [](AdapterOptions& o) { o.chosen = 2; });
+  refused("alpha 16", "but 12", [](AdapterOptions& o) { o.alpha = 12; });
+  refused("scale 2", "but 3", [](AdapterOptions& o) { o.scale = 3; });
+  refused("mix weight 0.25", "but 0.1", [](AdapterOptions& o) { o.mix_weight = 0.1; });
+  refused("similarity scale 100", "but 10", [](AdapterOptions& o) { o.similarity_scale = 10; });
+  refused("without", "PAA", [](AdapterOptions& o) { o.use_aggregation = true; });
+  const AdapterConfig same = read([](AdapterOptions& o) { o.chosen = 3, o.alpha = 16, o.use_aggregation = false; });
+  CHECK(same.chosen == 3);
+  CHECK(same.scale == 2);
+  AdapterOptions other;  // as a library does it unless told otherwise
+  other.alpha = 12;
+  CHECK(read_adapter<float>(file, tiny_model::config(), other).config.scale == 1.5);
+}
+
 TEST_CASE("an adapter from elsewhere is no run") {
   const TemporaryFolder folder("checkpoint_adapter");
   const std::string path = join_path(folder.path(), "a.safetensors");
@@ -94,6 +123,9 @@ TEST_CASE("an adapter from elsewhere is no run") {
   CHECK_FALSE(holds_run(file));
   CHECK(trained_epochs(file) == 3);
   CHECK(read_moments<float>(file, written.adapter).size() == 1);
+  CHECK(records_switches(file));  // its switches are known all the same
+  CHECK(read_adapter<float>(file, tiny_model::config()).config.mixture_blocks == std::vector<index_t>{2, 4});
+  CHECK(read_adapter<float>(file, tiny_model::config()).config.chosen == 3);
   expect_error(ErrorCode::missing, {path, "cannot be resumed"}, [&] { read_record(file); });
 }
 
@@ -173,6 +205,50 @@ TEST_CASE("the official layout keeps weights and optimiser") {
     CHECK(same_bits(same.at(name).v, state.v));
     CHECK(same.at(name).step == state.step);
   }
+  CHECK_FALSE(records_switches(again));
+}
+
+TEST_CASE("what the official layout has no place for lies beside it") {
+  const TemporaryFolder folder("official_record");
+  const std::string ours = join_path(folder.path(), "a.safetensors"), official = join_path(folder.path(), "a.pth"),
+                    back = join_path(folder.path(), "b.safetensors");
+  Checkpoint<float> written = make_checkpoint<float>();
+  written.record.adapter.similarity_scale = 10;
+  written.record.adapter.scale = 1.0 / 3;
+  write_checkpoint<float>(ours, written.record, written.adapter, written.moments);
+  const WeightFile from = WeightFile::open(ours);
+  const auto adapter = read_adapter<float>(from, tiny_model::config());
+  const auto moments = read_moments<float>(from, adapter);
+  write_official<float>(official, adapter, moments, written.record.identity.recipe, written.record.position,
+                        record_of(from, adapter.config));
+  const WeightFile file = WeightFile::open(official);
+  const auto again = read_adapter<float>(file, tiny_model::config());
+  CHECK(adapter_record(again.config, kernels::Activation::gelu) ==
+        adapter_record(adapter.config, kernels::Activation::gelu));
+  CHECK(trained_activation(file) == kernels::Activation::quick_gelu);
+  CHECK(trained_image_size(file) == 16);
+  CHECK(trained_epochs(file) == 4);
+  CHECK(trained_on(file)->hashes == written.record.trained_on.hashes);
+  CHECK(read_record(file).position == written.record.position);
+  expect_error(ErrorCode::missing, {official, "convert"}, [&] { read_checkpoint<float>(file, tiny_model::config()); });
+  write_adapter<float>(back, record_of(file, again.config), again, read_moments<float>(file, again));
+  CHECK(read_file(back, 1 << 24) == read_file(ours, 1 << 24));  // to the last byte
+}
+
+TEST_CASE("an official file's settings are recorded as they were assumed") {
+  const ClipConfig sizes{{35, 7, 64, 4, 1, 256}, {16, 600, 64, 1, 1, 256}, 20, kernels::Activation::gelu};
+  const WeightFile official = WeightFile::open(golden_path("formats/moeclip/default.pth"));
+  AdapterOptions options;
+  options.chosen = 3;
+  options.alpha = 12;
+  const Json record = record_of(official, read_adapter<float>(official, sizes, options).config);
+  CHECK(record.at("epoch").as_int64() == 1);
+  const Json& adapter = record.at("adapter");
+  CHECK(adapter.at("chosen").as_int64() == 3);
+  CHECK(adapter.at("scale").as_number() == 3);  // rank 4
+  CHECK(adapter.at("similarity_scale").as_number() == 100);
+  CHECK(adapter.at("activation").as_string() == "gelu");
+  CHECK(adapter.at("mixture_blocks").size() == 0);  // the CLIP's matter
 }
 
 }  // namespace

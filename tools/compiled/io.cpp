@@ -12,6 +12,7 @@
 #include <moeclip/io/naming.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
+#include <moeclip/io/sidecar.hpp>
 #include <moeclip/io/utf8.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/io/zip.hpp>

@@ -9,6 +9,7 @@
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/synthetic/tiny_clip.hpp>
 
+#include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "demo_pictures.hpp"
 #include "picture_report.hpp"
@@ -31,6 +32,7 @@ struct DemoSettings {
   std::string out = "moeclip-demo", clip, adapter;
   std::int64_t pictures = 12, seed = 1, threads = 0;
   std::int64_t train_pictures = 1600, epochs = 1, pretrain_steps = 300;
+  AdapterFlags adapter_flags;
   bool is_trained = false, is_from_scratch = false, is_json = false, is_forced = false;
 
   [[nodiscard]] std::string file(const std::string& name) const { return moeclip::join_path(out, name); }
@@ -52,6 +54,7 @@ bool parse(Words words, DemoSettings& s) {
   options.value("pretrain-steps", s.pretrain_steps, "N", "of the tiny CLIP; default 300");
   options.value("clip", s.clip, "FILE", "another CLIP than the built-in one");
   options.value("adapter", s.adapter, "FILE", "another adapter than the built-in one");
+  s.adapter_flags.add_to(options);
   options.value("threads", s.threads, "N", "default: one per core");
   options.flag("json", s.is_json, "the table as one JSON object");
   options.flag("force", s.is_forced, "replace files in DIR");
@@ -62,6 +65,7 @@ bool parse(Words words, DemoSettings& s) {
   if (s.is_from_scratch && !s.clip.empty()) throw UsageError("--from-scratch makes its own CLIP; it takes no --clip");
   s.is_trained = s.is_trained || s.is_from_scratch;
   if (s.is_trained && !s.adapter.empty()) throw UsageError("--train makes its own adapter; it takes no --adapter");
+  s.adapter_flags.check(!s.adapter.empty());
   if (!s.clip.empty() && s.adapter.empty() && !s.is_trained)
     throw UsageError("an adapter belongs to one CLIP: give --adapter, or --train, with --clip");
   return true;
@@ -124,7 +128,9 @@ moeclip::Detector make_detector(moeclip::Context& context, const DemoSettings& s
   if (s.is_trained) train_adapters(s, clip, adapter_path);
   moeclip::DetectorOptions options;
   options.image_size = clip.config().vision.image_size;
-  moeclip::Adapter<float> adapter = moeclip::load_adapter<float>(context, adapter_path, clip.config());
+  s.adapter_flags.apply(options.adapter);
+  s.adapter_flags.say_assumed(s.adapter);
+  moeclip::Adapter<float> adapter = moeclip::load_adapter<float>(context, adapter_path, clip.config(), options.adapter);
   return moeclip::Detector(std::move(clip), std::move(adapter), options);
 }
 

@@ -7,6 +7,7 @@
 #include <moeclip/eval/calibrate.hpp>
 #include <moeclip/io/json.hpp>
 
+#include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "detect.hpp"
 #include "eval.hpp"
@@ -20,8 +21,9 @@ struct DetectSettings {
   std::string activation = "auto", vocabulary, out, calibration;
   std::optional<double> threshold;
   std::optional<moeclip::CalibrationFile> calibrated;  // what --calibration holds
-  std::int64_t image_size = 0, experts_per_token = 0, threads = 0;
-  bool is_plain = false, is_truncated = false, use_exif = false, is_json = false, is_forced = false;
+  std::int64_t image_size = 0, threads = 0;
+  AdapterFlags adapter_flags;
+  bool is_truncated = false, use_exif = false, is_json = false, is_forced = false;
   bool trusts_calibration = false;
 
   [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty(); }
@@ -50,8 +52,7 @@ bool parse(Words words, DetectSettings& s) {
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
   options.value("image-size", s.image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
-  options.value("top-k", s.experts_per_token, "K", "experts per token; default 2");
-  options.flag("no-paa", s.is_plain, "the adapter was trained without patch aggregation");
+  s.adapter_flags.add_to(options);
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.flag("truncate", s.is_truncated, "cut sentences that are too long for the text tower");
   options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
@@ -61,8 +62,8 @@ bool parse(Words words, DetectSettings& s) {
   options.value("threads", s.threads, "N", "default: one per core");
   if (!options.parse(words)) return false;
   if (s.arguments.empty() != s.clip.empty()) throw UsageError("pictures and --clip are needed together");
-  if (s.image_size < 0 || s.experts_per_token < 0 || s.threads < 0 || s.threads > 4096)
-    throw UsageError("--image-size, --top-k and --threads are counts");
+  if (s.image_size < 0 || s.threads < 0 || s.threads > 4096) throw UsageError("--image-size and --threads are counts");
+  s.adapter_flags.check(!s.adapter.empty());
   if (s.threshold && !s.calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
   if (!s.calibration.empty() && s.clip.empty()) throw UsageError("--calibration belongs to a model: give --clip");
   if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -84,8 +85,7 @@ moeclip::DetectorOptions detector_options(const DetectSettings& s) {
   options.vocabulary = s.vocabulary;
   options.truncate_prompts = s.is_truncated;
   options.threads = static_cast<int>(s.threads);
-  if (s.is_plain) options.adapter.use_aggregation = false;
-  if (s.experts_per_token > 0) options.adapter.chosen = s.experts_per_token;
+  s.adapter_flags.apply(options.adapter);
   return options;
 }
 
@@ -178,6 +178,7 @@ int run_detect(Words words) {
   constexpr std::uint64_t kSeed = 1;
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
   const moeclip::DetectorOptions options = detector_options(s);
+  s.adapter_flags.say_assumed(s.adapter);
   const moeclip::Detector detector = s.is_demonstration() ? moeclip::make_seeded_detector(kSeed, options)
                                                           : moeclip::Detector::load(s.clip, s.adapter, options);
   expect_calibrated(s, detector);

@@ -15,6 +15,7 @@ using moeclip::concat;
 void EvalSettings::declare(Options& options) {
   options.value("clip", clip, "FILE", "CLIP weights; default: the built-in tiny model with its adapter");
   options.value("adapter", adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
+  adapter_flags.add_to(options);
   options.positionals("DATA", more_data, 0, "data sets: folders as they were downloaded, or lists (.jsonl)");
   options.repeated("data", data, "DATA", "the same as an option");
   options.choice("split", split, {"test", "train", "valid", "all"}, "what is taken of folders that have parts");
@@ -32,6 +33,7 @@ void EvalSettings::declare(Options& options) {
 void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   if (clip.empty() && !adapter.empty()) throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
+  adapter_flags.check(!adapter.empty());
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");

@@ -7,6 +7,7 @@
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/synthetic/synthesize.hpp>
 
+#include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "explain.hpp"
 #include "tiny_model.hpp"
@@ -25,6 +26,7 @@ struct ExplainSettings {
   std::optional<double> threshold;
   std::optional<std::int64_t> benchmark;
   std::int64_t image_size = 0, threads = 0, seed = 1;
+  AdapterFlags adapter_flags;
   bool use_exif = false, is_json = false, is_forced = false;
 };
 
@@ -44,6 +46,7 @@ bool parse(Words words, ExplainSettings& s) {
   options.choice("domain", s.domain, {"industrial", "medical"}, "how the score is made");
   options.value("image-size", s.image_size, "S",
                 "side of the square that the model sees; default: that of the training");
+  s.adapter_flags.add_to(options);
   options.value("mask", s.mask, "FILE", "the true mask of the one picture, for its outline");
   options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
   options.value("out", s.out, "DIR", "write the figures there, as NAME.1-map.png and so on");
@@ -57,6 +60,7 @@ bool parse(Words words, ExplainSettings& s) {
   if (!options.parse(words)) return false;
   if (!s.adapter.empty() && s.clip.empty())
     throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
+  s.adapter_flags.check(!s.adapter.empty());
   if (!s.mask.empty() && s.arguments.size() != 1) throw UsageError("--mask belongs to one picture");
   if (s.benchmark && (!s.arguments.empty() || !s.out.empty() || !s.class_name.empty() || s.use_exif))
     throw UsageError("--benchmark draws its own pictures, of its own classes, and writes none");
@@ -74,6 +78,8 @@ moeclip::Detector load_detector(const ExplainSettings& s) {
   options.threads = static_cast<int>(s.threads);
   if (s.domain == "medical") options.domain = moeclip::Domain::medical;
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
+  s.adapter_flags.apply(options.adapter);
+  s.adapter_flags.say_assumed(s.adapter);
   if (!s.clip.empty()) return moeclip::Detector::load(s.clip, s.adapter, options);
   return moeclip::Detector::load(find_tiny(kTinyClip), find_tiny(kTinyAdapter), options);
 }

@@ -8,6 +8,7 @@
 #include <moeclip/data/class_words.hpp>
 #include <numeric>
 
+#include "adapter_flags.hpp"
 #include "commands.hpp"
 
 namespace cli {
@@ -20,6 +21,7 @@ struct PromptSettings {
   std::vector<std::string> classes;
   std::string words, clip, adapter, vocabulary;
   std::int64_t threads = 0;
+  AdapterFlags adapter_flags;
   bool is_json = false;
 };
 
@@ -33,11 +35,13 @@ bool parse(Words words, PromptSettings& s) {
   options.value("words", s.words, "FILE", "JSON with one's own words, states, templates or sentences");
   options.value("clip", s.clip, "FILE", "CLIP weights; adds the cosine of the anchors");
   options.value("adapter", s.adapter, "FILE", "with --clip: anchors as this adapter turns them");
+  s.adapter_flags.add_to(options);
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.value("threads", s.threads, "N", "default: one per core");
   options.flag("json", s.is_json, "one JSON object a class and line");
   if (!options.parse(words)) return false;
   if (!s.adapter.empty() && s.clip.empty()) throw UsageError("--adapter needs --clip FILE");
+  s.adapter_flags.check(!s.adapter.empty());
   if (s.threads < 0 || s.threads > 4096) throw UsageError("--threads is a count");
   return true;
 }
@@ -99,6 +103,7 @@ int run_prompts(Words arguments) {
   } else {
     moeclip::DetectorOptions options;
     options.vocabulary = s.vocabulary;
+    s.adapter_flags.apply(options.adapter);
     options.threads = static_cast<int>(s.threads);
     detector = moeclip::Detector::load(s.clip, s.adapter, options);
   }

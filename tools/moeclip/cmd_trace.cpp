@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "trace.hpp"
 
@@ -36,7 +37,8 @@ int run_trace(Words words) {
   std::vector<std::string> tests;
   std::string train;
   std::int64_t images = 0, threads = 0, steps = 1;
-  bool is_plain = false, is_forced = false;
+  AdapterFlags adapter_flags;
+  bool is_forced = false;
   Options options(
       "trace",
       "Run the model on recorded inputs and write every intermediate to a safetensors file, under the names\n"
@@ -56,12 +58,13 @@ int run_trace(Words words) {
       "train", train, "NAME,NAME",
       "losses and gradients of a step on the first images, one class each, with inputs/mask and inputs/label");
   options.value("steps", steps, "N", "steps of Adam after that, all on the same images; default 1");
-  options.flag("no-paa", is_plain, "the adapter was trained without patch aggregation");
+  adapter_flags.add_to(options);
   options.value("threads", threads, "N", "default: one per core");
   options.flag("force", is_forced, "replace OUT if it exists");
   if (!options.parse(words)) return kOk;
   if (task.clip.empty() || task.input.empty() || task.output.empty())
     throw UsageError("--clip, --input and --out are needed");
+  adapter_flags.check(!task.adapter.empty());
   if (steps < 0) throw UsageError("--steps is a count");
   if (!train.empty() && task.adapter.empty()) throw UsageError("--train needs an --adapter");
   if (images < 0 || threads < 0 || threads > 4096) throw UsageError("--images and --threads are counts");
@@ -70,7 +73,7 @@ int run_trace(Words words) {
     for (std::size_t j = 0; j < i; ++j)
       if (task.tests[i].domain == task.tests[j].domain)
         throw UsageError("one --test per domain: their results have the same names");
-  if (is_plain) task.adapter_options.use_aggregation = false;
+  adapter_flags.apply(task.adapter_options);
   task.activation =
       activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
   task.is_dense = recipe == "paper";
@@ -79,6 +82,7 @@ int run_trace(Words words) {
   task.images = images;
   task.threads = static_cast<int>(threads);
   expect_writable(task.output, is_forced);
+  adapter_flags.say_assumed(task.adapter);
   scalar == "f32" ? trace<float>(task) : trace<double>(task);
   return kOk;
 }

@@ -30,6 +30,7 @@ struct TrainSettings {
   std::int64_t epochs = 20, threads = 0, memory = 0, checkpoint_every = 0, checkpoint_seconds = 300, ahead = 2;
   bool is_resumed = false, is_forced = false, is_json = false;
   RecipeOptions options;
+  AdapterFlags adapter_flags;
 
   [[nodiscard]] std::string last_checkpoint() const { return moeclip::join_path(out, moeclip::kLastCheckpoint); }
 };
@@ -55,6 +56,9 @@ bool parse(Words words, TrainSettings& s) {
   options.value("out", s.out, "DIR", "checkpoints and log.jsonl go there");
   options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");
   options.value("start", s.start, "FILE", "begin with the weights of this adapter (.pth or .safetensors)");
+  options.value("top-k", s.adapter_flags.top_k, "K", "the same as --chosen: experts per token, of --start FILE too");
+  options.value("lora-alpha", s.adapter_flags.alpha, "A",
+                "the same as --scale A/rank: alpha of the experts, of --start FILE too");
   options.flag("force", s.is_forced, "begin anew although DIR holds a run");
   options.value("checkpoint-every", s.checkpoint_every, "N", "also write moe_last every N steps; 0: not");
   options.value("checkpoint-seconds", s.checkpoint_seconds, "S", "and whenever S seconds have passed; 0: not");
@@ -65,11 +69,17 @@ bool parse(Words words, TrainSettings& s) {
   options.flag("json", s.is_json, "the result as a JSON object");
   s.options.declare(options);
   options.note("Values in brackets are those of the recipes released | paper | moeclip.");
+  options.note(
+      "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
+      "are there for data that want them.");
   options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
   if (!options.parse(words)) return false;
   s.data.insert(s.data.end(), s.more_data.begin(), s.more_data.end());
   if (s.clip.empty() || s.data.empty())
     throw UsageError("--clip and --data are needed; `moeclip demo --train` needs neither");
+  s.adapter_flags.check(true);
+  if ((s.adapter_flags.top_k && s.options.has("chosen")) || (s.adapter_flags.alpha && s.options.has("scale")))
+    throw UsageError("--top-k is --chosen, and --lora-alpha is --scale times the rank; choose one");
   if (s.is_resumed && s.is_forced) throw UsageError("--resume goes on, --force begins anew; choose one");
   const std::int64_t counts[] = {s.epochs,
                                  s.threads,
@@ -93,6 +103,19 @@ struct Plan {
   moeclip::index_t first_step = 0;
 };
 
+/// Sets what options say about the recipe.
+void apply_options(const TrainSettings& s, moeclip::Recipe& recipe) {
+  s.options.apply(recipe);
+  const AdapterFlags& flags = s.adapter_flags;
+  if (flags.top_k) recipe.chosen = *flags.top_k;
+  if (flags.alpha) recipe.scale = *flags.alpha / static_cast<double>(recipe.rank);
+  try {
+    moeclip::expect_sound(recipe);
+  } catch (const moeclip::Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
 Plan make_plan(const TrainSettings& s) {
   Plan plan{moeclip::Recipe::named(s.recipe.empty() ? "moeclip" : s.recipe), {}, 0};
   if (s.is_resumed && moeclip::file_exists(s.last_checkpoint())) {
@@ -105,7 +128,7 @@ Plan make_plan(const TrainSettings& s) {
     if (record.isa != isa)
       say(concat("it ran with ", record.isa, " instructions, this machine uses ", isa, ": the last bits will differ"));
   }
-  s.options.apply(plan.recipe);
+  apply_options(s, plan.recipe);
   plan.trainer.batch = s.batch.value_or(plan.trainer.batch);
   plan.trainer.seed = static_cast<std::uint64_t>(s.seed.value_or(static_cast<std::int64_t>(plan.trainer.seed)));
   plan.trainer.image_size = s.image_size.value_or(plan.trainer.image_size);
@@ -152,6 +175,7 @@ int run_train(Words words) {
   if (plan.first_step > 0) {
     trainer.resume(s.last_checkpoint(), trainer.fingerprint(source));
   } else if (!s.start.empty()) {
+    say_start(s.start, s.adapter_flags, plan.recipe);
     trainer.start_from(s.start);
   }
   TrainLog log(moeclip::join_path(s.out, "log.jsonl"), plan.first_step);

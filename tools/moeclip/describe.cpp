@@ -56,8 +56,9 @@ ModelDescription describe_clip(const moeclip::WeightFile& file) {
 ModelDescription describe_adapter(const moeclip::WeightFile& file) {
   const moeclip::AdapterFile adapter = moeclip::recognise_adapter_file(file);
   const index_t mixtures = adapter.count_numbered("image_adapter.moe_adapters.");
-  const index_t layers = std::max<index_t>(1, mixtures);  // the smallest tower that it fits
-  const moeclip::AdapterConfig config = moeclip::recognise_adapter(adapter, layers, {});
+  const moeclip::AdapterConfig config = moeclip::recognise_adapter(adapter, moeclip::AdapterFile::kMostNumbered, {});
+  const double alpha = config.scale * static_cast<double>(config.rank);
+  const bool is_recorded = moeclip::records_switches(file);
   const moeclip::Shape& text = adapter.shape("text_adapter.0.fc.0.weight");
   const index_t width = adapter.shape("image_adapter.det_proj.ln.weight")[0];
   const char* sharing = config.use_separate_projections ? "separate" : "shared";
@@ -65,6 +66,8 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
   description.text =
       concat("MoECLIP adapter: ", mixtures, " mixtures of ", config.experts, " experts of rank ", config.rank, ", ",
              config.levels(), " levels, ", sharing, " projections", config.use_relu ? " with LeakyReLU" : "",
+             is_recorded ? concat(", top-k ", config.chosen, ", alpha ", alpha)
+                         : std::string(", top-k and alpha not recorded"),
              "; for image width ", width, ", text width ", text[1], ", joint ", text[0]);
   description.facts = Json::object()
                           .set("kind", "moeclip_adapter")
@@ -75,6 +78,8 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
                           .set("projections", config.projections())
                           .set("sharing", sharing)
                           .set("relu", config.use_relu)
+                          .set("top_k", is_recorded ? Json(config.chosen) : Json())
+                          .set("alpha", is_recorded ? Json(alpha) : Json())
                           .set("image_width", width)
                           .set("text_width", text[1])
                           .set("embed", text[0]);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "adapter_flags.hpp"
 #include "options.hpp"
 
 namespace cli {
@@ -19,6 +20,7 @@ inline constexpr std::int64_t kDefaultCheckpoint = 300;  ///< seconds between tw
 /// Options that all commands have that judge data sets with a model.
 struct EvalSettings {
   std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
+  AdapterFlags adapter_flags;
   std::vector<std::string> data, more_data;
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;

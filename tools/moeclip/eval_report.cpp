@@ -123,6 +123,8 @@ void add_other_adapter(moeclip::Context& context, const FinishedEval& finished, 
   const moeclip::ClassWords& words = finished.model->words;
   moeclip::DetectorOptions options = finished.model->detector.options();
   options.activation.reset();  // each adapter says what it was trained with
+  if (moeclip::records_switches(moeclip::WeightFile::open(path))) options.adapter = {};
+  finished.settings->adapter_flags.say_assumed(path);
   const auto detector = moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, path, options);
   CloseLooks looks(context, detector);
   for (std::size_t i = 0; i < shown.samples.size(); ++i)

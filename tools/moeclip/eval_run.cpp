@@ -130,6 +130,8 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
   options.vocabulary = s.vocabulary;
   options.threads = static_cast<int>(s.threads);
+  s.adapter_flags.apply(options.adapter);
+  s.adapter_flags.say_assumed(s.adapter);
   const bool is_built_in = s.clip.empty();
   const std::string adapter = is_built_in ? find_tiny(kTinyAdapter) : s.adapter;
   EvalModel model{moeclip::Detector::load(is_built_in ? find_tiny(kTinyClip) : s.clip, adapter, options),

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapter_flags.hpp"
 #include "options.hpp"
 
 namespace cli {
@@ -25,6 +26,9 @@ class RecipeOptions {
   /// Sets those that were given. Throws UsageError for a value that is none.
   void apply(moeclip::Recipe& recipe) const;
 
+  /// True if the option of this name (in the recipe) was given.
+  [[nodiscard]] bool has(std::string_view name) const;
+
  private:
   std::deque<std::pair<std::string, std::string>> texts_;  // name in the recipe, what was given
 };
@@ -33,6 +37,10 @@ class RecipeOptions {
 /// missing: masks that nobody gave, mask files that are not there (such pictures are used without). Throws io, with the
 /// first of them, if pictures are not there, and as open_dataset does.
 moeclip::SampleSource collect_training_data(const std::vector<std::string>& data, std::optional<moeclip::Split> split);
+
+/// Says on stderr what the adapter at `path`, whose training `recipe` is to go on with, does not say about itself, and
+/// what it says otherwise. `flags` are the options about it. Throws mismatch if they contradict it.
+void say_start(const std::string& path, const AdapterFlags& flags, const moeclip::Recipe& recipe);
 
 /// log.jsonl of a run: a line per step.
 class TrainLog {

@@ -98,6 +98,34 @@ void RecipeOptions::apply(moeclip::Recipe& recipe) const {
   }
 }
 
+bool RecipeOptions::has(std::string_view name) const {
+  return std::ranges::any_of(texts_, [&](const auto& text) { return text.first == name && !text.second.empty(); });
+}
+
+void say_start(const std::string& path, const AdapterFlags& flags, const moeclip::Recipe& recipe) {
+  const moeclip::WeightFile file = moeclip::WeightFile::open(path);
+  moeclip::AdapterOptions options;
+  flags.apply(options);
+  const moeclip::AdapterConfig found =
+      moeclip::recognise_adapter(moeclip::recognise_adapter_file(file), moeclip::AdapterFile::kMostNumbered, options);
+  if (!moeclip::records_switches(file)) {
+    AdapterFlags told = flags;
+    if (recipe.chosen != found.chosen) told.top_k = recipe.chosen;
+    if (recipe.scale != found.scale) told.alpha = recipe.scale * static_cast<double>(recipe.rank);
+    return told.say_assumed(path);
+  }
+  constexpr auto kActivation = moeclip::kernels::Activation::gelu;  // another one would be another CLIP
+  const Json there = moeclip::adapter_record(found, kActivation),
+             here = moeclip::adapter_record(moeclip::adapter_config(recipe, moeclip::AdapterFile::kMostNumbered),
+                                            kActivation);
+  std::string text;
+  for (const char* name : {"chosen", "scale", "mix_weight", "similarity_scale", "use_aggregation"})
+    if (!(there.at(name) == here.at(name)))
+      text +=
+          concat(text.empty() ? "" : ", ", name, " (", dump_json(there.at(name)), ", ", dump_json(here.at(name)), ")");
+  if (!text.empty()) say(concat(path, ": goes on with settings that it was not trained with (there, here): ", text));
+}
+
 TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
   const std::string kept = step > 0 && moeclip::file_exists(path) ? kept_lines(path, step) : "";
   moeclip::write_file(path, moeclip::as_bytes(kept));

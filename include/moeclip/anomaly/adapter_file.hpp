@@ -12,6 +12,7 @@
 
 #include "../clip/checkpoint.hpp"
 #include "../io/json.hpp"
+#include "../io/sidecar.hpp"
 #include "adapter.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -23,18 +24,17 @@ std::vector<index_t> evenly_spread(index_t layers, index_t count);
 Json recorded(const WeightFile& file);
 }  // namespace detail
 
-/// Entry of a safetensors file's __metadata__ that holds, as JSON, what this library records beside the tensors.
-inline constexpr std::string_view kRecordKey = "moeclip";
-
 /// What names and shapes do not tell. Unset: what the file records, else the released default, given in brackets.
 struct AdapterOptions {
   std::optional<index_t> chosen;           ///< experts per token [2, or all if there are fewer]
   std::optional<double> scale;             ///< alpha / r [2]; only matters against the 1e-6 of norm matching
+  std::optional<double> alpha;             ///< the same as alpha; not both
   std::optional<double> mix_weight;        ///< [0.1]
   std::optional<double> similarity_scale;  ///< of the cosines with the anchors [100]
   std::optional<bool> use_aggregation;     ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
   std::vector<index_t> mixture_blocks;     ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
   std::vector<index_t> level_blocks;       ///< 1-based [the same]
+  bool overrides_record = true;  ///< what is set goes before what the file records; false: if it differs, mismatch
 };
 
 /// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
@@ -79,6 +79,10 @@ struct AdapterFile {
 /// Finds the adapter in an open weight file. Throws mismatch if there is none.
 AdapterFile recognise_adapter_file(WeightFile file);
 
+/// True if the file records top-k, alpha and the other settings that its tensors do not tell, as those of this library
+/// do; false for those of the official code.
+bool records_switches(const WeightFile& file);
+
 /// What `with_recorded` reads: the switches of an adapter and the activation of the CLIP's blocks in its training.
 Json adapter_record(const AdapterConfig& config, kernels::Activation activation);
 
@@ -118,6 +122,7 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
 
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
 
+#include <cmath>
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -190,10 +195,34 @@ inline Json recorded_switches(const WeightFile& file) {
   return adapter != nullptr && adapter->is_object() ? *adapter : Json();
 }
 
+/// Throws mismatch if `options` say something else than the record about what both say.
+inline void expect_agreement(const std::string& path, const Json& record, const AdapterOptions& options, index_t rank) {
+  const auto expect = [&](std::string_view what, double recorded, std::optional<double> wanted) {
+    if (!wanted || std::abs(*wanted - recorded) <= 1e-9 * std::abs(recorded)) return;
+    fail(ErrorCode::mismatch, concat(path, ": records ", what, " ", recorded, ", but ", *wanted, " was asked for"));
+  };
+  const double scale = record.at("scale").as_number();
+  expect("top-k (experts per token)", record.at("chosen").as_number(), options.chosen);
+  expect("alpha", scale * static_cast<double>(rank), options.alpha);
+  expect("scale", scale, options.scale);
+  expect("mix weight", record.at("mix_weight").as_number(), options.mix_weight);
+  expect("similarity scale", record.at("similarity_scale").as_number(), options.similarity_scale);
+  const bool is_aggregated = record.at("use_aggregation").as_bool();
+  if (options.use_aggregation && *options.use_aggregation != is_aggregated)
+    fail(ErrorCode::mismatch, concat(path, ": records that it was trained ", is_aggregated ? "with" : "without",
+                                     " patch aggregation (PAA), but the opposite was asked for"));
+}
+
 /// `options` with what is unset taken from the record.
-inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions options) {
+inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions options, index_t rank) {
+  MOECLIP_EXPECT(!options.scale || !options.alpha, "an adapter's scale is alpha / r: give one of the two");
   const Json record = recorded_switches(file);
   if (record.is_null()) return options;
+  if (!options.overrides_record) {
+    expect_agreement(file.path(), record, options, rank);
+    options.alpha.reset();  // the recorded scale has all digits
+    options.scale.reset();
+  }
   const auto blocks = [&](const char* name, std::vector<index_t>& list) {
     if (!list.empty()) return;
     for (const Json& block : record.at(name).items()) list.push_back(block.as_int64());
@@ -201,7 +230,7 @@ inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions optio
   blocks("mixture_blocks", options.mixture_blocks);
   blocks("level_blocks", options.level_blocks);
   if (!options.chosen) options.chosen = record.at("chosen").as_int64();
-  if (!options.scale) options.scale = record.at("scale").as_number();
+  if (!options.scale && !options.alpha) options.scale = record.at("scale").as_number();
   if (!options.mix_weight) options.mix_weight = record.at("mix_weight").as_number();
   if (!options.similarity_scale) options.similarity_scale = record.at("similarity_scale").as_number();
   if (!options.use_aggregation) options.use_aggregation = record.at("use_aggregation").as_bool();
@@ -209,6 +238,8 @@ inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions optio
 }
 
 }  // namespace detail
+
+MOECLIP_FUNC bool records_switches(const WeightFile& file) { return !detail::recorded_switches(file).is_null(); }
 
 MOECLIP_FUNC Json adapter_record(const AdapterConfig& config, kernels::Activation activation) {
   const auto list = [](const std::vector<index_t>& blocks) {
@@ -248,20 +279,24 @@ MOECLIP_FUNC index_t trained_image_size(const WeightFile& file) {
 
 MOECLIP_FUNC AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted) {
   AdapterConfig config;
-  const AdapterOptions options = detail::with_recorded(adapter.file, wanted);
+  const std::string first = "image_adapter.moe_adapters.0.";
+  const index_t mixtures = adapter.count_numbered("image_adapter.moe_adapters.");
+  if (mixtures > 0) {
+    config.experts = adapter.count_numbered(first + "experts.");
+    const Shape& shape = adapter.shape(first + "experts.0.lora_A.weight");
+    if (shape.rank() == 0 || shape[0] < 1)
+      fail(ErrorCode::mismatch, concat(adapter.file.path(), ": the experts' lora_A are no matrices"));
+    config.rank = shape[0];
+  }
+  const AdapterOptions options = detail::with_recorded(adapter.file, wanted, config.rank);
   detail::recognise_levels(adapter, options, config);
   const std::string& path = adapter.file.path();
-  const index_t mixtures = std::ssize(config.mixture_blocks);
-  if (mixtures > 0) {
-    const std::string first = "image_adapter.moe_adapters.0.";
-    config.experts = adapter.count_numbered(first + "experts.");
-    config.rank = adapter.shape(first + "experts.0.lora_A.weight")[0];
-  }
   config.chosen = options.chosen.value_or(std::min<index_t>(2, config.experts));
   if (config.chosen < 1 || config.chosen > config.experts)
     fail(ErrorCode::mismatch,
          concat(path, ": ", config.chosen, " experts per token were asked for; it has ", config.experts));
-  config.scale = options.scale.value_or(config.scale);
+  config.scale =
+      options.alpha ? *options.alpha / static_cast<double>(config.rank) : options.scale.value_or(config.scale);
   config.mix_weight = options.mix_weight.value_or(config.mix_weight);
   config.similarity_scale = options.similarity_scale.value_or(config.similarity_scale);
   const auto or_spread = [&](const std::vector<index_t>& given, index_t count) {

@@ -149,6 +149,17 @@ void features_backward(Context& context, const FeatureBackward<T>& back, View<T,
 
 namespace detail {
 
+/// Side of a grid of so many patches.
+inline index_t grid_side(index_t patches) {
+  return static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(patches))));
+}
+
+/// Patches of image b among those of all images.
+template <class T>
+View<T, 2> patches_of(View<T, 2> rows, index_t b, index_t patches) {
+  return rows.rows(b * patches, (b + 1) * patches);
+}
+
 /// Calls visit(i) for every place i of `blocks` that names `block`.
 template <class Visit>
 void for_each_at(const std::vector<index_t>& blocks, index_t block, const Visit& visit) {
@@ -170,20 +181,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-/// Patches of image b among those of all images.
-template <class T>
-View<T, 2> patches_of(View<T, 2> rows, index_t b, index_t patches) {
-  return rows.rows(b * patches, (b + 1) * patches);
-}
-
 /// The aggregation window of map `map`.
 inline index_t window_of_map(const AdapterConfig& config, index_t map) {
   return config.windows[static_cast<std::size_t>(map % std::ssize(config.windows))];
-}
-
-/// Side of a grid of so many patches.
-inline index_t grid_side(index_t patches) {
-  return static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(patches))));
 }
 
 }  // namespace detail

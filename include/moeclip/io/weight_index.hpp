@@ -95,7 +95,7 @@ struct WeightIndex {
   std::vector<WeightStorage> storages;
   std::vector<WeightEntry> entries;                           // in the order of the file
   std::vector<WeightValue> values;                            // likewise
-  std::vector<std::pair<std::string, std::string>> metadata;  // of safetensors
+  std::vector<std::pair<std::string, std::string>> metadata;  // of safetensors, or beside a checkpoint
 };
 
 namespace detail {

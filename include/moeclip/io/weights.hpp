@@ -35,7 +35,7 @@ class WeightFile {
   /// What else a checkpoint holds: epoch, learning rates, switches.
   [[nodiscard]] std::span<const WeightValue> values() const noexcept;
 
-  /// The __metadata__ of a safetensors file.
+  /// The __metadata__ of a safetensors file; of a PyTorch checkpoint the record beside it (io/sidecar.hpp).
   [[nodiscard]] std::span<const std::pair<std::string, std::string>> metadata() const noexcept;
 
   /// The tensor with this name, or null.
@@ -117,7 +117,6 @@ MOECLIP_FUNC WeightKind WeightFile::kind() const noexcept { return held_->index.
 MOECLIP_FUNC const std::string& WeightFile::path() const noexcept { return held_->index.path; }
 MOECLIP_FUNC std::span<const WeightEntry> WeightFile::entries() const noexcept { return held_->index.entries; }
 MOECLIP_FUNC std::span<const WeightValue> WeightFile::values() const noexcept { return held_->index.values; }
-
 
 MOECLIP_FUNC WeightFile WeightFile::from_bytes(std::vector<std::byte> bytes, std::string name) {
   return WeightFile(detail::read_weights(WeightBytes::keep(std::move(bytes), std::move(name))));

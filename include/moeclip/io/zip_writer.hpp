@@ -8,15 +8,18 @@
 #include <string_view>
 #include <vector>
 
+#include "../base/function_ref.hpp"
 #include "checksum.hpp"
 #include "file.hpp"
+#include "sha256.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// The archive appears whole, under its name, with commit() (io/file.hpp).
 class ZipWriter {
  public:
-  explicit ZipWriter(const std::string& path) : path_(path), file_(path) {}
+  /// `hash`, unless it is null, is updated with every byte that is written.
+  explicit ZipWriter(const std::string& path, Sha256* hash = nullptr) : path_(path), file_(path), hash_(hash) {}
 
   /// Appends an entry. Its data begin at a multiple of `alignment` bytes of the archive. Throws io, or limit beyond the
   /// 4 GiB of a plain zip archive.
@@ -41,6 +44,12 @@ class ZipWriter {
 
   /// Writes the directory and makes the archive appear. Throws io.
   void commit() {
+    commit([] {});
+  }
+
+  /// The same; `on_written` is called when all bytes are written and the archive has not got its name yet. If that
+  /// throws, the archive does not appear.
+  void commit(function_ref<void()> on_written) {
     const std::uint64_t first = offset_;
     for (const Entry& entry : entries_) {
       begin();
@@ -67,6 +76,7 @@ class ZipWriter {
     u32(first);
     u16(0);  // comment
     end();
+    on_written();
     file_.commit();
   }
 
@@ -120,11 +130,13 @@ class ZipWriter {
 
   void put(Bytes bytes) {
     file_.write(bytes);
+    if (hash_ != nullptr) hash_->update(bytes);
     offset_ += bytes.size();
   }
 
   std::string path_;
   FileWriter file_;
+  Sha256* hash_;
   std::uint64_t offset_ = 0;
   std::vector<Entry> entries_;
   std::string record_;  // being put together

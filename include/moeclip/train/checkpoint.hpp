@@ -54,7 +54,12 @@ template <class T>
 void write_checkpoint(const std::string& path, const CheckpointRecord& record, const Adapter<T>& adapter,
                       const typename Adam<T>::States& moments);
 
-/// The same for an adapter that comes from elsewhere, of whose run only the number of epochs is known.
+/// The same for an adapter that comes from elsewhere, with the `record` of the file that it comes from (record_of).
+template <class T>
+void write_adapter(const std::string& path, Json record, const Adapter<T>& adapter,
+                   const typename Adam<T>::States& moments);
+
+/// The same if nothing is known of its run but the number of epochs. Its switches are recorded.
 template <class T>
 void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& adapter,
                    const typename Adam<T>::States& moments);
@@ -196,10 +201,20 @@ void write_checkpoint(const std::string& path, const CheckpointRecord& record, c
 }
 
 template <class T>
+void write_adapter(const std::string& path, Json record, const Adapter<T>& adapter,
+                   const typename Adam<T>::States& moments) {
+  detail::write_run<T>(path, std::move(record), adapter, moments);
+}
+
+template <class T>
 void write_adapter(const std::string& path, index_t epoch, const Adapter<T>& adapter,
                    const typename Adam<T>::States& moments) {
-  detail::write_run<T>(path, Json::object().set("version", MOECLIP_VERSION_STRING).set("epoch", epoch), adapter,
-                       moments);
+  write_adapter<T>(path,
+                   Json::object()
+                       .set("version", MOECLIP_VERSION_STRING)
+                       .set("epoch", epoch)
+                       .set("adapter", adapter_record(adapter.config, kernels::Activation::gelu)),
+                   adapter, moments);
 }
 
 MOECLIP_FUNC bool holds_run(const WeightFile& file) {
@@ -217,6 +232,8 @@ MOECLIP_FUNC CheckpointRecord read_record(const WeightFile& file) {
 
 template <class T>
 Checkpoint<T> read_checkpoint(const WeightFile& file, const ClipConfig& clip) {
+  if (file.kind() != WeightKind::safetensors)
+    fail(ErrorCode::missing, concat(file.path(), ": a run is resumed from .safetensors; convert it first"));
   Checkpoint<T> checkpoint{read_record(file), read_adapter<T>(file, clip), {}};
   checkpoint.moments = detail::read_moments<T>(file, checkpoint.adapter);
   checkpoint.record.adapter = checkpoint.adapter.config;
@@ -240,8 +257,13 @@ MOECLIP_FUNC void expect_same_run(const std::string& path, const RunIdentity& fo
 }
 
 MOECLIP_INSTANTIATE(write_checkpoint)
-MOECLIP_INSTANTIATE(write_adapter)
 MOECLIP_INSTANTIATE(read_checkpoint)
+#if defined(MOECLIP_COMPILED)
+template void write_adapter(const std::string&, Json, const Adapter<float>&, const Adam<float>::States&);
+template void write_adapter(const std::string&, Json, const Adapter<double>&, const Adam<double>::States&);
+template void write_adapter(const std::string&, index_t, const Adapter<float>&, const Adam<float>::States&);
+template void write_adapter(const std::string&, index_t, const Adapter<double>&, const Adam<double>::States&);
+#endif
 
 }}  // namespace moeclip::abi_v0_1
 

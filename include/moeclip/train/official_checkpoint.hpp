@@ -5,16 +5,19 @@
 
 #include <string>
 
+#include "../io/sidecar.hpp"
 #include "../io/torch.hpp"
 #include "checkpoint.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Writes adapter and optimiser state to `path` as the official code saves them after `epoch` epochs and `step` steps.
-/// Throws io.
+/// Writes adapter and optimiser state to `path` as the official code saves them after the epochs and steps of
+/// `position`. That layout has no place for the adapter's switches and its run: `record` (record_of) goes into a file
+/// beside it, where this library's readers find it (io/sidecar.hpp), and which is there before the checkpoint is; null:
+/// it is lost. Throws io.
 template <class T>
 void write_official(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments,
-                    const Recipe& recipe, const RunPosition& position);
+                    const Recipe& recipe, const RunPosition& position, const Json& record = {});
 
 /// Adam's moments and steps in an adapter file of either kind; none if it has no optimiser. Throws mismatch if their
 /// shapes are not those of the `adapter` that it holds.
@@ -23,6 +26,10 @@ typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& 
 
 /// Epochs of training behind an adapter file of either kind; 0 if it does not say.
 index_t trained_epochs(const WeightFile& file);
+
+/// What an adapter file records, for another file with the same adapter. If it does not record its switches, those of
+/// `config`, by which it was read, are taken; blocks stay open then, since only the CLIP knows how many it has.
+Json record_of(const WeightFile& file, AdapterConfig config);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -48,7 +55,7 @@ class OfficialWriter {
   OfficialWriter(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments)
       : writer_(path), out_(writer_.structure()), adapter_(adapter), moments_(moments) {}
 
-  void write(const Recipe& recipe, index_t epoch, index_t step) {
+  void write(const Recipe& recipe, index_t epoch, index_t step, function_ref<void(const std::string&)> on_written) {
     out_.begin_dict();
     out_.text("epoch");
     out_.integer(epoch);
@@ -57,7 +64,7 @@ class OfficialWriter {
     write_adapter("text_adapter");
     write_adapter("image_adapter");
     out_.end();
-    writer_.commit();
+    writer_.commit(on_written);
   }
 
  private:
@@ -177,9 +184,11 @@ inline double value_or(const WeightFile& file, std::string_view name, double oth
 
 template <class T>
 void write_official(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments,
-                    const Recipe& recipe, const RunPosition& position) {
+                    const Recipe& recipe, const RunPosition& position, const Json& record) {
   detail::OfficialWriter<T>(path, adapter, moments)
-      .write(recipe, position.epoch, position.step - position.schedule_start);
+      .write(recipe, position.epoch, position.step - position.schedule_start, [&](const std::string& hash) {
+        if (!record.is_null()) write_sidecar(path, hash, record);
+      });
 }
 
 namespace detail {
@@ -232,6 +241,16 @@ MOECLIP_FUNC index_t trained_epochs(const WeightFile& file) {
   const Json record = detail::recorded(file), *epoch = record.is_object() ? record.find("epoch") : nullptr;
   return epoch != nullptr ? detail::checked_count(file, "epoch", epoch->as_number())
                           : detail::checked_count(file, "epoch", detail::value_or(file, "epoch", 0));
+}
+
+MOECLIP_FUNC Json record_of(const WeightFile& file, AdapterConfig config) {
+  Json record = detail::recorded(file);
+  if (!record.is_object())
+    record = Json::object().set("version", MOECLIP_VERSION_STRING).set("epoch", trained_epochs(file));
+  if (records_switches(file)) return record;
+  config.mixture_blocks.clear();
+  config.level_blocks.clear();
+  return record.set("adapter", adapter_record(config, trained_activation(file)));
 }
 
 MOECLIP_INSTANTIATE(write_official)

@@ -13,8 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "../../base/function_ref.hpp"
 #include "../../tensor/shape.hpp"
 #include "../pickle.hpp"
+#include "../sha256.hpp"
 #include "../weight_index.hpp"
 #include "../zip_writer.hpp"
 
@@ -54,13 +56,20 @@ class TorchWriter {
 
   /// Writes the file and makes it appear. Throws io, or limit beyond 4 GiB.
   void commit() {
-    ZipWriter zip(path_);
+    commit([](const std::string&) {});
+  }
+
+  /// The same; `on_written` gets the SHA-256 of the file (64 hexadecimal digits) when all of it is written and it has
+  /// not got its name yet. If that throws, the file does not appear.
+  void commit(function_ref<void(const std::string& hash)> on_written) {
+    Sha256 hash;
+    ZipWriter zip(path_, &hash);
     const std::string structure = pickle_.finish();
     zip.add("archive/data.pkl", as_bytes(structure), kAlignment);
     zip.add("archive/byteorder", as_bytes(std::endian::native == std::endian::little ? "little" : "big"), kAlignment);
     for (std::size_t i = 0; i < tensors_.size(); ++i) zip.add(concat("archive/data/", i), tensors_[i], kAlignment);
     zip.add("archive/version", as_bytes("3\n"), kAlignment);  // of the layout, since PyTorch 1.6
-    zip.commit();
+    zip.commit([&] { on_written(to_hex(hash.finish())); });
   }
 
  private:

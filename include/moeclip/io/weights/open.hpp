@@ -13,6 +13,7 @@
 #include "../file.hpp"
 #include "../json.hpp"
 #include "../safetensors.hpp"
+#include "../sidecar.hpp"
 #include "../torch.hpp"
 #include "../weight_index.hpp"
 
@@ -151,12 +152,21 @@ inline std::string find_model_file(const std::string& directory) {
        concat(directory, ": the folder holds several weight files (", names, "); name the one"));
 }
 
+/// Adds the record that lies beside a checkpoint of PyTorch to its metadata.
+inline void attach_sidecar(WeightIndex& index) {
+  if (index.kind != WeightKind::torch_zip && index.kind != WeightKind::torch_legacy) return;
+  const Json record = read_sidecar(index.files.at(0));
+  if (!record.is_null()) index.metadata.emplace_back(kRecordKey, dump_json(record));
+}
+
 inline WeightIndex open_weights(const std::string& path) {
   const std::string file_path = is_directory(path) ? find_model_file(path) : path;
   WeightBytes file = WeightBytes::map(file_path);
   if (file_extension(file_path) == ".json" && as_text(file.bytes()).find('{') != std::string_view::npos)
     return read_sharded(file);
-  return read_weights(std::move(file));
+  WeightIndex index = read_weights(std::move(file));
+  attach_sidecar(index);
+  return index;
 }
 
 }  // namespace detail
