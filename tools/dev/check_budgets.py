@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cpp_source import INCLUDE, ROOT, code_only, includes, relative, sources
+from cpp_source import INCLUDE, ROOT, code_only, includes, match_close, relative, sources
 
 HEADER_LINES, BODY_LINES = 400, 500          # a .hpp or .cpp; a .inl
 FUNCTION_LINES, KERNEL_LINES = 60, 100       # anywhere; in kernels/body and kernels/isa
@@ -27,20 +27,6 @@ class Function:
     @property
     def lines(self):
         return self.last - self.first + 1
-
-
-def match_close(text, start):
-    """Offset just past the bracket that closes the one at `start`."""
-    pairs = {"(": ")", "{": "}", "[": "]"}
-    depth = 0
-    for i in range(start, len(text)):
-        if text[i] in pairs:
-            depth += 1
-        elif text[i] in pairs.values():
-            depth -= 1
-            if depth == 0:
-                return i + 1
-    return len(text)
 
 
 def count_parameters(inside):

@@ -43,6 +43,20 @@ def code_only(text):
     return DIRECTIVE.sub(lambda m: blank(m.group()), text)
 
 
+def match_close(text, start):
+    """Offset just past the bracket that closes the one at `start`."""
+    pairs = {"(": ")", "{": "}", "[": "]"}
+    depth = 0
+    for i in range(start, len(text)):
+        if text[i] in pairs:
+            depth += 1
+        elif text[i] in pairs.values():
+            depth -= 1
+            if depth == 0:
+                return i + 1
+    return len(text)
+
+
 def includes(text):
     """(line number, delimiter, name) of each #include."""
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', without_comments(text), re.M):
