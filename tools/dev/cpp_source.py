@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 INCLUDE = ROOT / "include" / "moeclip"
 UMBRELLAS = ("moeclip.hpp", "infer.hpp", "synthetic.hpp")
+# What every header opens; base/version.hpp makes the second name one with all switches in it.
+NAMESPACE = "namespace moeclip { inline namespace abi_v0_1 {"
 
 # Folders by rank: a file may include its own folder and folders of lower rank. The order is that of ARCHITECTURE.
 RANKS = {
@@ -61,6 +63,21 @@ def includes(text):
     """(line number, delimiter, name) of each #include."""
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', without_comments(text), re.M):
         yield text.count("\n", 0, match.start()) + 1, match.group(1), match.group(2)
+
+
+def included(path, text):
+    """(line number, file) of each #include of a header of ours, whether it exists or not."""
+    for line, delimiter, name in includes(text):
+        if delimiter == '"':
+            yield line, (path.parent / name).resolve()
+        elif name.startswith("moeclip/"):
+            yield line, INCLUDE.parent / name
+
+
+def room(path):
+    """(folder, sub-folder) of a header in a private sub-folder of the library, else None."""
+    parts = path.relative_to(INCLUDE).parts if path.is_relative_to(INCLUDE) else ()
+    return parts[:2] if len(parts) > 2 else None
 
 
 def public_headers():
