@@ -46,12 +46,14 @@ def name_of(head):
     text = re.sub(r"\b(alignas|noexcept|requires|decltype)\s*\([^()]*(?:\([^()]*\)[^()]*)*\)", "", text).strip()
     if alias := re.match(r"using\s+(\w+)\s*=", text):
         return "alias", alias.group(1)
+    if pointer := re.search(r"\(\s*\*\s*(\w+)\s*\)\s*\(", text):
+        return "variable", pointer.group(1)
     opening = text.find("(", text.find("operator()") + 10 if "operator()" in text else 0)
     equals = re.search(r"(?<![=!<>])=(?!=)", text)
     is_operator = re.search(r"\boperator\b", text)
     if opening > 0 and (is_operator or not equals or opening < equals.start()):
         if found := FUNCTION_NAME.search(text[:opening]):
-            return "function", re.sub(r"\s", "", found.group(1).split("::")[-1])
+            return "function", re.sub(r"\s", "", found.group(1))
     before = re.split(r"[={]", text)[0]
     first = before.split(",")[0]
     if found := re.search(r"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?::[^:].*)?$", first):
@@ -135,7 +137,8 @@ def walk(code, at, end, scope, access):
                 yield from walk(code, body + 1, inside, scope + (name,), own)
         elif not is_type and not re.match(r"(using\s+namespace|static_assert|extern\s+template|template\s+(class|struct)\b)", head):
             kind, name = name_of(head.rstrip(";"))
-            yield Declaration(kind, name, first, last, access, scope, head)
+            *owner, name = name.split("::")  # a member that is defined outside of its class
+            yield Declaration(kind, name, first, last, access, scope + tuple(owner), head)
         at = last
 
 
