@@ -4,12 +4,11 @@
 usage: check_layers.py      prints one line per breach and fails if there is any
 """
 import re
-import subprocess
 import sys
 
 import generate_umbrella
-from cpp_source import (INCLUDE, NAMESPACE, RANKS, ROOT, UMBRELLAS, code_only, included, includes, relative, room, sources,
-                        without_comments)
+from cpp_source import (INCLUDE, NAMESPACE, RANKS, ROOT, UMBRELLAS, code_only, included, includes, listed_files, relative,
+                        room, sources, without_comments)
 
 # Slow to compile, bound to a locale, or not in GCC 12.
 FORBIDDEN = {"iostream", "sstream", "regex", "ranges", "functional", "random", "format"}
@@ -93,13 +92,6 @@ def check_header(path, text, report):
         report(path, 2, "#pragma once is missing below the SPDX line")
     if path.suffix == ".hpp" and not any(line.startswith("//") for line in lines[2:4]):
         report(path, 3, "the paragraph of purpose is missing")
-
-
-def listed_files():
-    """Every text file that git has or would take."""
-    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, check=True,
-                         stdout=subprocess.PIPE).stdout
-    return [ROOT / name for name in out.splitlines()]
 
 
 # Spelled so that this file does not find itself.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the checking scripts share: where our sources are, and C++ text without comments, strings and directives."""
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -93,3 +94,10 @@ def sources(*folders, suffixes=(".hpp", ".inl", ".cpp")):
 
 def relative(path):
     return path.relative_to(ROOT).as_posix()
+
+
+def listed_files():
+    """Every text file that git has or would take."""
+    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, check=True,
+                         stdout=subprocess.PIPE).stdout
+    return [ROOT / name for name in out.splitlines()]

@@ -35,7 +35,7 @@ void write_rounded(SafetensorsWriter& writer, const Tensor<T>& tensor, DType dty
 }  // namespace detail
 
 /// Writes `clip` to `path`, its elements as f32, f16 or bf16. `merges` is the text of the tokenizer's list of merges
-/// (train/bpe_learner.hpp), or "". Throws io; contract for another dtype.
+/// (synthetic/bpe_learner.hpp), or "". Throws io; contract for another dtype.
 template <class T>
 void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype, const std::string& merges = {}) {
   MOECLIP_EXPECT(dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16, "a CLIP cannot be saved as ",
