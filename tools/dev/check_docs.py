@@ -16,8 +16,8 @@ FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 # Where a name may be looked up beside the place of the file that says it, the folders above that, and, for a README, the
 # sub-folders.
 PLACES = [INCLUDE, INCLUDE.parent, ROOT, ROOT / "tools" / "dev", ROOT / "tools" / "moeclip", ROOT / "tests"]
-# Names that are examples, or of files that somebody else has.
-NOT_OURS = {"main.cpp", "test_x.cpp", "cmd_x.cpp", "isa/vec_x.inl", "begin_x.inl"}
+# A file that somebody is told to write, and the program of a user.
+EXAMPLE = re.compile(r"(^|.*[/_])x\.\w+$|main\.cpp$")
 
 
 def exists(path, name):
@@ -45,7 +45,7 @@ def mentions(path, text):
 def check_mentions(path, report):
     text = path.read_text(encoding="utf-8")
     for offset, name in mentions(path, text):
-        if name not in NOT_OURS and not exists(path, name):
+        if not EXAMPLE.match(name) and not exists(path, name):
             report(path, text.count("\n", 0, offset) + 1, f"there is no {name}")
 
 
