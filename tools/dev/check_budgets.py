@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cpp_source import INCLUDE, ROOT, UMBRELLAS, code_only, included, match_close, relative, sources
+from cpp_source import INCLUDE, ROOT, UMBRELLAS, code_only, included_below, match_close, relative, sources
 
 HEADER_LINES, BODY_LINES = 400, 500          # a .hpp or .cpp; a .inl
 FUNCTION_LINES, KERNEL_LINES = 60, 100       # anywhere; in kernels/body and kernels/isa
@@ -92,7 +92,7 @@ def functions(text):
 @functools.cache
 def longest_chain(path):
     """The longest chain of includes of our own headers that begins with this one, as a tuple of paths."""
-    chains = (longest_chain(below) for _, below in included(path, path.read_text(encoding="utf-8")) if below.exists())
+    chains = (longest_chain(below) for below in sorted(included_below(path)))
     return (path, *max(chains, key=len, default=()))
 
 
@@ -103,8 +103,7 @@ def in_circle(path, above, done):
     if path in done:
         return None
     done.add(path)
-    below = [found for _, found in included(path, path.read_text(encoding="utf-8")) if found.exists()]
-    return next(filter(None, (in_circle(found, [*above, path], done) for found in below)), None)
+    return next(filter(None, (in_circle(found, [*above, path], done) for found in included_below(path))), None)
 
 
 def preprocessed_lines():

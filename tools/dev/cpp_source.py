@@ -75,6 +75,15 @@ def included(path, text):
             yield line, INCLUDE.parent / name
 
 
+def included_below(path):
+    """The headers of ours that a header includes, less its own door: what lies in image/png/ may name image/png.hpp, which
+    includes it, so that it can be read and compiled alone."""
+    door = path.parent.with_suffix(".hpp")
+    found = {below for _, below in included(path, path.read_text(encoding="utf-8")) if below.exists()}
+    return found - ({door} if door.exists() and path in {f for _, f in included(door, door.read_text(encoding="utf-8"))}
+                    else set())
+
+
 def room(path):
     """(folder, sub-folder) of a header in a private sub-folder of the library, else None."""
     parts = path.relative_to(INCLUDE).parts if path.is_relative_to(INCLUDE) else ()

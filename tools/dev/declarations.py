@@ -9,6 +9,7 @@ from cpp_source import code_only, match_close
 
 SPACE = re.compile(r"\s*")
 ACCESS = re.compile(r"(public|private|protected)\s*:(?!:)")
+MACRO = re.compile(r"MOECLIP_\w+\([^()]*\)[ \t]*$", re.M)  # on a line of its own
 TYPE = re.compile(r"\b(class|struct|union|enum(?:\s+(?:class|struct))?)\s+(?:\[\[.*?\]\]\s*)?(\w+)[^()=;]*$")
 FUNCTION_NAME = re.compile(r"(operator\s*(?:\(\)|\[\]|[^\s\w(]+|\s[\w:&* ]+)|~?[A-Za-z_][\w:]*)\s*$")
 
@@ -112,6 +113,9 @@ def walk(code, at, end, scope, access):
             return
         if label := ACCESS.match(code, first):
             access, at = label.group(1), label.end()
+            continue
+        if macro := MACRO.match(code, first):
+            at = macro.end()
             continue
         if code[first] in ";}":
             at = first + 1

@@ -17,7 +17,10 @@ from cpp_source import INCLUDE, RANKS, ROOT, UMBRELLAS, relative
 from declarations import angle_free, declarations
 
 HIDDEN = "detail"
-INTERNAL_MACRO = re.compile(r"[ \t]*#[ \t]*define (MOECLIP_(TAG|JOIN_TAG|HAS|KERNEL_TABLE|UNROLL|INLINE_LAMBDA)\w*|abi_v\w+)")
+PARTS = "|".join(folder.upper() for folder in RANKS)
+INTERNAL_MACRO = re.compile(
+    rf"[ \t]*#[ \t]*define (MOECLIP_((TAG|JOIN_TAG|HAS|KERNEL_TABLE|UNROLL|INLINE|INSTANTIATE)\w*|{PARTS}|DEFINES|FUNC|COLD)\b"
+    r"|abi_v\w+)")
 VISIT = "Calls visitor(name, tensor) for each parameter, in the order of the files (tensor/visit.hpp)."
 
 

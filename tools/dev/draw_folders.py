@@ -11,7 +11,7 @@ import functools
 import re
 import sys
 
-from cpp_source import INCLUDE, RANKS, included, sources
+from cpp_source import INCLUDE, RANKS, included, included_below, sources
 
 README = INCLUDE / "README.md"
 BEGIN, END = "<!-- made by tools/dev/draw_folders.py -->", "<!-- end of what is made -->"
@@ -58,7 +58,7 @@ def picture():
 @functools.cache
 def reached(path):
     """All files of ours that a header includes, directly or not."""
-    direct = {found for _, found in included(path, path.read_text(encoding="utf-8")) if found.exists()}
+    direct = included_below(path)
     return direct.union(*map(reached, direct))
 
 
