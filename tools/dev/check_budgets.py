@@ -4,6 +4,7 @@
 usage: check_budgets.py [--largest]      --largest also lists the ten longest headers and functions
 The preprocessed size is measured with $CXX (g++ by default).
 """
+import functools
 import os
 import re
 import subprocess
@@ -11,13 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cpp_source import INCLUDE, ROOT, code_only, includes, relative, sources
+from cpp_source import INCLUDE, ROOT, UMBRELLAS, code_only, included_below, match_close, relative, sources
 
 HEADER_LINES, BODY_LINES = 400, 500          # a .hpp or .cpp; a .inl
 FUNCTION_LINES, KERNEL_LINES = 60, 100       # anywhere; in kernels/body and kernels/isa
 PARAMETERS = 6
-INCLUDE_DEPTH = 10                           # of our own headers, from the umbrella
+INCLUDE_DEPTH = 16                           # longest chain of our own includes, from each umbrella
 PREPROCESSED_LINES = 130_000                 # of the umbrella
+DEPTH, PREPROCESSED = "includes deep", "preprocessed lines"
 
 
 class Function:
@@ -27,20 +29,6 @@ class Function:
     @property
     def lines(self):
         return self.last - self.first + 1
-
-
-def match_close(text, start):
-    """Offset just past the bracket that closes the one at `start`."""
-    pairs = {"(": ")", "{": "}", "[": "]"}
-    depth = 0
-    for i in range(start, len(text)):
-        if text[i] in pairs:
-            depth += 1
-        elif text[i] in pairs.values():
-            depth -= 1
-            if depth == 0:
-                return i + 1
-    return len(text)
 
 
 def count_parameters(inside):
@@ -101,15 +89,21 @@ def functions(text):
     return found
 
 
-def include_depth(path, seen):
-    """How deep our own headers nest when a compiler reads this one; each is read once, as #pragma once has it."""
-    seen.add(path)
-    deepest = 0
-    for _, kind, name in includes(path.read_text(encoding="utf-8")):
-        below = (path.parent / name).resolve()
-        if kind == '"' and below.exists() and below not in seen:
-            deepest = max(deepest, 1 + include_depth(below, seen))
-    return deepest
+@functools.cache
+def longest_chain(path):
+    """The longest chain of includes of our own headers that begins with this one, as a tuple of paths."""
+    chains = (longest_chain(below) for below in sorted(included_below(path)))
+    return (path, *max(chains, key=len, default=()))
+
+
+def in_circle(path, above, done):
+    """A circle of includes that can be reached from `path`, as a list of paths, or None."""
+    if path in above:
+        return [*above[above.index(path):], path]
+    if path in done:
+        return None
+    done.add(path)
+    return next(filter(None, (in_circle(found, [*above, path], done) for found in included_below(path))), None)
 
 
 def preprocessed_lines():
@@ -145,11 +139,14 @@ def measure():
             yield subject, function.lines, KERNEL_LINES if kernel else FUNCTION_LINES, "lines in the function"
             yield subject, function.parameters, PARAMETERS, "parameters"
     umbrella = INCLUDE / "moeclip.hpp"
-    yield relative(umbrella), include_depth(umbrella, set()), INCLUDE_DEPTH, "includes deep"
-    yield f"{relative(umbrella)} -E", preprocessed_lines(), PREPROCESSED_LINES, "preprocessed lines"
+    for name in UMBRELLAS:
+        yield relative(INCLUDE / name), len(longest_chain(INCLUDE / name)) - 1, INCLUDE_DEPTH, DEPTH
+    yield f"{relative(umbrella)} -E", preprocessed_lines(), PREPROCESSED_LINES, PREPROCESSED
 
 
 def main():
+    if circle := next(filter(None, (in_circle(INCLUDE / name, [], set()) for name in UMBRELLAS)), None):
+        sys.exit("a circle of includes: " + " -> ".join(map(relative, circle)))
     excuses, used, over, seen = read_excuses(), set(), [], []
     for subject, value, limit, what in measure():
         seen.append((what, value, subject))
@@ -166,9 +163,12 @@ def main():
             for _, value, subject in sorted((entry for entry in seen if entry[0] == what), reverse=True)[:10]:
                 print(f"{value:6} {what}: {subject}")
     print(*over, sep="\n", end="\n" if over else "")
-    total = {what: value for what, value, subject in seen if what in ("includes deep", "preprocessed lines")}
-    print(f"check_budgets: {len(over)} over, {len(used)} excused;"
-          f" moeclip.hpp is {total['includes deep']} includes deep, {total['preprocessed lines']} lines preprocessed")
+    for name in UMBRELLAS:
+        chain = longest_chain(INCLUDE / name)
+        steps = " > ".join(path.relative_to(INCLUDE).as_posix().removesuffix(".hpp") for path in chain)
+        print(f"longest chain of includes, {len(chain) - 1}: {steps}")
+    lines = next(value for what, value, _ in seen if what == PREPROCESSED)
+    print(f"check_budgets: {len(over)} over, {len(used)} excused; moeclip.hpp is {lines} lines preprocessed")
     sys.exit(1 if over else 0)
 
 

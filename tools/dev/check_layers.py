@@ -4,15 +4,15 @@
 usage: check_layers.py      prints one line per breach and fails if there is any
 """
 import re
-import subprocess
 import sys
 
 import generate_umbrella
-from cpp_source import INCLUDE, RANKS, ROOT, UMBRELLAS, includes, relative, sources, without_comments
+from cpp_source import (INCLUDE, NAMESPACE, RANKS, ROOT, UMBRELLAS, code_only, included, includes, listed_files, relative,
+                        room, sources, without_comments)
 
 # Slow to compile, bound to a locale, or not in GCC 12.
 FORBIDDEN = {"iostream", "sstream", "regex", "ranges", "functional", "random", "format"}
-# One header each may know these.
+# One header each, with what lies behind it, may know these.
 ONLY_IN = {
     "thread": "base/thread_pool.hpp",
     "filesystem": "io/file.hpp", "fstream": "io/file.hpp", "unistd.h": "io/file.hpp", "fcntl.h": "io/file.hpp",
@@ -52,10 +52,38 @@ def check_includes(path, text, report):
         elif ISA_ONLY.search(target):
             if not name.startswith(ISA_FILES):
                 breach(f"<{target}> is for {', '.join(ISA_FILES)} only")
-        elif owner is not None and name != owner:
+        elif owner is not None and not name.startswith((owner, owner.removesuffix(".hpp") + "/")):
             breach(f"<{target}> is for {owner} only")
     for match in ISA_MACRO.finditer(without_comments(text)):
         report(path, text.count("\n", 0, match.start()) + 1, f"{match.group()} makes the tokens depend on -m flags")
+
+
+def check_rooms(path, text, report):
+    """What lies in a sub-folder of a folder is for the folder's own headers and for its neighbours in there."""
+    parts = path.relative_to(INCLUDE).parts if path.is_relative_to(INCLUDE) else ()
+    own_folder, own_room = parts[0] if len(parts) > 1 else None, room(path)
+    for line, found in included(path, text):
+        inside = room(found)
+        if inside is None:
+            continue
+        folder, name = inside
+        if folder != own_folder:
+            report(path, line, f"{folder}/{name}/ is private to {folder}/; include a header of {folder}/ itself")
+        elif own_room not in (None, inside) and folder != "kernels":  # whose .inl are pasted, not included
+            report(path, line, f"{'/'.join(own_room)}/ includes the inside of {folder}/{name}/; {folder}/ has the door")
+
+
+def check_namespace(path, text, report):
+    """Each header's names are in the one namespace, spelled out, so that tools without a preprocessor see them."""
+    for match in re.finditer(r"^[^\n]*\bnamespace\s+moeclip\b[^\n]*", code_only(text), re.M):
+        line = match.group().strip()
+        if not line.startswith((NAMESPACE, "}")) and not re.match(r"using\b", line):
+            report(path, text.count("\n", 0, match.start()) + 1, f"the namespace is opened with `{NAMESPACE}`")
+    if re.search(r"\binline\s+namespace\b", code_only(text).replace(NAMESPACE, "")):
+        report(path, 1, "an inline namespace of its own")
+    declares = re.search(r"[;}]", code_only(text))
+    if path.suffix == ".hpp" and declares and NAMESPACE not in text:
+        report(path, 1, f"declares something outside of `{NAMESPACE}`")
 
 
 def check_header(path, text, report):
@@ -64,13 +92,6 @@ def check_header(path, text, report):
         report(path, 2, "#pragma once is missing below the SPDX line")
     if path.suffix == ".hpp" and not any(line.startswith("//") for line in lines[2:4]):
         report(path, 3, "the paragraph of purpose is missing")
-
-
-def listed_files():
-    """Every text file that git has or would take."""
-    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, check=True,
-                         stdout=subprocess.PIPE).stdout
-    return [ROOT / name for name in out.splitlines()]
 
 
 # Spelled so that this file does not find itself.
@@ -107,6 +128,9 @@ def main():
     for path in sources("include"):
         text = path.read_text(encoding="utf-8")
         check_includes(path, text, report)
+        check_namespace(path, text, report)
+    for path in sources("include", "tools", "bench", "examples"):  # tests may look into the rooms
+        check_rooms(path, path.read_text(encoding="utf-8"), report)
     for path in sources("include", "tests", "tools", "bench", suffixes=(".hpp",)):
         check_header(path, path.read_text(encoding="utf-8"), report)
     for path in listed_files():

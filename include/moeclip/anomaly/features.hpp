@@ -16,6 +16,9 @@
 // makes (2) to (6) again from the tokens x of the level, then goes (6') to (1'). Training (train/adapter_step.hpp)
 // takes the same steps with its losses between (6) and (6').
 
+#include <cmath>
+#include <vector>
+
 #include "../clip/projection.hpp"
 #include "../clip/vision.hpp"
 #include "../moe/mixing.hpp"

@@ -13,7 +13,7 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Writes `clip` to `path`, its elements as f32, f16 or bf16. `merges` is the text of the tokenizer's list of merges
-/// (train/bpe_learner.hpp), or "". Throws io; contract for another dtype.
+/// (synthetic/bpe_learner.hpp), or "". Throws io; contract for another dtype.
 template <class T>
 void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype, const std::string& merges = {});
 

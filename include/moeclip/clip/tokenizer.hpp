@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// CLIP's tokenizer: text to token ids. Equal to OpenAI's simple_tokenizer.py but for ftfy (text_pieces.hpp says what
-// that leaves out), whichever kind of file the vocabulary comes from: Hugging Face's own variants (NFC, other cleaning)
-// are not imitated. Method: text_pieces.hpp cleans and splits, bpe.hpp joins bytes to tokens.
+// CLIP's tokenizer: text to token ids. Equal to OpenAI's simple_tokenizer.py but for ftfy (tokenizer/text_pieces.hpp
+// says what that leaves out), whichever kind of file the vocabulary comes from: Hugging Face's own variants (NFC, other
+// cleaning) are not imitated. Method: tokenizer/text_pieces.hpp cleans and splits, tokenizer/bpe.hpp joins bytes to
+// tokens.
 
 #include <cstdint>
 #include <span>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A data set from a folder (data/layout.hpp) or a list (data/dataset.hpp), whichever it is.
+// A data set from a folder (layout/recognise.hpp) or a list (data/dataset.hpp), whichever it is.
 
 #include "layout/recognise.hpp"
 

@@ -3,7 +3,8 @@
 // Synthetic pictures as files, in the folders of MVTec AD, which every tool of the field reads:
 //     <category>/train/good/000.png        <category>/test/good/000.png       <category>/test/<defect>/000.png
 //     <category>/ground_truth/<defect>/000_mask.png
-// and two lists for this library (dataset.hpp): train.jsonl names the good pictures of train/, test.jsonl all of test/.
+// and two lists for this library (data/dataset.hpp): train.jsonl names the good pictures of train/, test.jsonl all of
+// test/.
 
 #include "../base/context.hpp"
 #include "../data/dataset.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Entropy decoding of single blocks of DCT coefficients (ITU T.81 F.2 sequential, G.2 progressive). Where the data is
-// damaged the bits say so afterwards (jpeg_bits.hpp); until then whatever it gives is stored inside the block.
+// damaged the bits say so afterwards (bits.hpp); until then whatever it gives is stored inside the block.
 
 #include <cstdint>
 

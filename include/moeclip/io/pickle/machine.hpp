@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Reads the pickles that torch.save (protocols 0 to 5) and TorchScript write, as data: a stack machine that knows the
-// opcodes for plain values, containers and the few calls of pickle_build.hpp, checks the kind of every operand, and
+// opcodes for plain values, containers and the few calls of build.hpp, checks the kind of every operand, and
 // refuses everything else by name. Opcodes: Python's Lib/pickletools.py.
 
 #include <bit>

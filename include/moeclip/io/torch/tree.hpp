@@ -137,7 +137,7 @@ class TorchTree {
     index_.entries.push_back(std::move(entry));
   }
 
-  /// The children of a tuple of natural numbers (pickle_build.hpp saw to that), kept in `values`.
+  /// The children of a tuple of natural numbers (pickle/build.hpp saw to that), kept in `values`.
   std::span<const std::uint64_t> numbers(PickleRef tuple, std::array<std::uint64_t, Shape::kMaxRank>& values,
                                          std::string_view what) const {
     const std::size_t count = graph_[tuple].count;

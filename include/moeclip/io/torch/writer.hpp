@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Writing what torch.save writes: a zip archive of a pickle and one file per tensor, which torch.load and this
-// library's reader (torch_zip.hpp) read. Values come in the order of the file; a tensor's elements are remembered, not
+// library's reader (zip.hpp) read. Values come in the order of the file; a tensor's elements are remembered, not
 // copied, until commit().
 
 #include <bit>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A printed circuit board with its parts. (synthetic_scene.hpp says what a category is.)
+// A printed circuit board with its parts. (scene.hpp says what a category is.)
 
 #include "print.hpp"
 #include "scene.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 // Defects that lie on a surface: each says, for a point, what colour it gives it and how much of the point belongs to
 // it. The share is geometry alone, so that the mask is exact however faint the defect; severity sets size and contrast,
-// from barely above the camera's noise to plain. (Changes of form are the scene's: synthetic_scene.hpp.)
+// from barely above the camera's noise to plain. (Changes of form are the scene's: scene.hpp.)
 
 #include "../kinds.hpp"
 #include "stage.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Long things: capsule, screw, battery, fuse, spring. In their own axes they lie along x in [-1, 1].
-// (synthetic_scene.hpp says what a category is.)
+// (scene.hpp says what a category is.)
 
 #include "print.hpp"
 #include "scene.hpp"

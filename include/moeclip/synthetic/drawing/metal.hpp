@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Round things turned from metal: gear, ring, nut. In their own axes they fill about [-1, 1]^2. (synthetic_scene.hpp
+// Round things turned from metal: gear, ring, nut. In their own axes they fill about [-1, 1]^2. (scene.hpp
 // says what a category is.)
 
 #include "scene.hpp"

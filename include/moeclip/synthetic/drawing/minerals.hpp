@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Hard materials: metal sheet, tiles, concrete, marble, wood. (synthetic_scene.hpp says what a category is.)
+// Hard materials: metal sheet, tiles, concrete, marble, wood. (scene.hpp says what a category is.)
 
 #include "scene.hpp"
 

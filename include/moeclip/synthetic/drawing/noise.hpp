@@ -2,7 +2,7 @@
 #pragma once
 // What procedural pictures are made of: points, colours, random draws in a fixed order, and noise that is a function of
 // a point of the scene, never of a pixel, so that a scene looks the same at any resolution. The formulas have labels in
-// README.md (SYN-1 to SYN-3).
+// ../README.md (SYN-1 to SYN-3).
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Other round things: button, tablet, bottle top, the end of a cable. In their own axes they fill about [-1, 1]^2.
-// (synthetic_scene.hpp says what a category is.)
+// (scene.hpp says what a category is.)
 
 #include "print.hpp"
 #include "scene.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 // Shapes as functions of a point, and how a lamp makes them look solid. Every shape is a signed depth: positive inside,
 // zero on the outline, negative outside, in the units of the point; depths are antialiased by coverage() and combine by
-// min (both) and max (either). Formulas: README.md (SYN-4 to SYN-6).
+// min (both) and max (either). Formulas: ../README.md (SYN-4 to SYN-6).
 
 #include <array>
 #include <span>

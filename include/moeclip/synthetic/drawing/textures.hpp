@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Soft and woven materials: a picture shows about one unit of an endless pattern. (synthetic_scene.hpp says what a
+// Soft and woven materials: a picture shows about one unit of an endless pattern. (scene.hpp says what a
 // category is.)
 
 #include "print.hpp"

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The scripts of tools/dev that read C++: what they see in a header, and what Doxygen gets of it."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools" / "dev"))
+
+import doxygen_text  # noqa: E402
+from cpp_source import INCLUDE, room  # noqa: E402
+from declarations import declarations  # noqa: E402
+
+HEADER = """// SPDX-License-Identifier: MIT
+#pragma once
+// What it is for. y = W x for all:
+//   y_i = sum_j W_ij x_j
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+inline constexpr index_t kMost = index_t{1} << 28;  // of <anything>
+
+/// A thing.
+template <class T, int N = 3>
+struct Thing {
+  Tensor<T> gamma;  // (D),
+                    // as stored
+  double a = 0, b = 0;  ///< both
+  void (*call)(int x);
+
+  Thing(const Thing& other) { copy(other, {1, 2}); }
+  Thing& operator=(Thing&&) = default;
+  /// Looks.
+  int look(int x = f({1})) const;
+  int look() const { return look(1); }
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& visitor) {}
+
+ private:
+  int hidden_;
+};
+
+enum class Kind { one, two };
+
+namespace detail {
+void inner();
+}
+
+template <class T>
+MOECLIP_FUNC int Thing<T>::look(int x) const {
+  return x;
+}
+MOECLIP_INSTANTIATE(look)
+bool operator==(const Thing& a, const Thing& b);
+
+}}  // namespace moeclip::abi_v0_1
+"""
+
+
+class Declarations(unittest.TestCase):
+    def test_names_kinds_and_scopes(self):
+        found = {(d.kind, "::".join(d.scope[2:] + (d.name,)), d.access) for d in declarations(HEADER)}
+        for wanted in [("variable", "kMost", "public"), ("type", "Thing", "public"), ("variable", "Thing::gamma", "public"),
+                       ("variable", "Thing::call", "public"), ("function", "Thing::Thing", "public"),
+                       ("function", "Thing::operator=", "public"), ("function", "Thing::look", "public"),
+                       ("function", "Thing::visit", "public"), ("variable", "Thing::hidden_", "private"),
+                       ("enumerator", "Kind::two", "public"), ("function", "detail::inner", "public"),
+                       ("function", "operator==", "public")]:
+            self.assertIn(wanted, found)
+        self.assertFalse([entry for entry in found if entry[0] == "other" or "INSTANTIATE" in entry[1]])
+
+    def test_every_header_is_read(self):
+        for path in INCLUDE.rglob("*.hpp"):
+            for here in declarations(path.read_text(encoding="utf-8")):
+                self.assertNotEqual(here.kind, "other", f"{path}: {here.head}")
+
+
+class DoxygenText(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.NamedTemporaryFile("w", dir=INCLUDE / "nn", suffix=".tmp") as file:
+            file.write(HEADER)
+            file.flush()
+            cls.text = doxygen_text.Header(Path(file.name)).result()
+
+    def test_lines_stay_where_they_are(self):
+        self.assertEqual(self.text.count("\n"), HEADER.count("\n"))
+        self.assertEqual(self.text.split("\n")[11].strip(), "struct Thing {")
+
+    def test_what_becomes_documentation(self):
+        for wanted in ["/// @file nn/", "/// @verbatim    y_i = sum_j W_ij x_j @endverbatim", r"///< of \<anything\>",
+                       "///< (D),", "///< as stored", "/** both */ double a = 0; /** both */ double b = 0;",
+                       "/** Copies. */ Thing(const Thing& other)", "/** @overload */ int look() const",
+                       f"/** {doxygen_text.VISIT} */ template", "namespace moeclip { /** @addtogroup nn */ /** @{ */"]:
+            self.assertIn(wanted, self.text)
+
+    def test_what_goes(self):
+        self.assertNotIn("operator=(Thing&&)", self.text)
+        self.assertNotIn("inline namespace", self.text)
+
+
+class Rooms(unittest.TestCase):
+    def test_which_files_are_private(self):
+        self.assertEqual(room(INCLUDE / "image" / "png" / "chunks.hpp"), ("image", "png"))
+        self.assertIsNone(room(INCLUDE / "image" / "png.hpp"))
+        self.assertIsNone(room(Path("/elsewhere/a/b/c.hpp")))
+
+
+if __name__ == "__main__":
+    unittest.main()
