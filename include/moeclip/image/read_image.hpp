@@ -16,8 +16,11 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 struct ImageOptions {
-  bool apply_exif_orientation = false;  ///< turn the picture upright; the reference code does not
-  bool gray = false;                    ///< one channel (Pillow's convert('L')) instead of RGB
+  bool apply_exif_orientation = false;    ///< turn the picture upright; the reference code does not
+  bool gray = false;                      ///< one channel (Pillow's convert('L')) instead of RGB
+  DeepGray deep_gray = DeepGray::scaled;  ///< 16-bit gray; the reference code, by way of Pillow, clips it
+
+  friend bool operator==(const ImageOptions&, const ImageOptions&) = default;
 };
 
 /// What a picture file is.
@@ -95,15 +98,16 @@ inline ImageInfo describe_image(Bytes bytes, std::string_view source) {
 }
 
 /// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
-/// Image.open(...).convert('RGB') or ('L') gives them. `source` is the name in messages. Throws format for damaged or
-/// truncated files, limit for more pixels than kMaxPixels or than the file can hold, unsupported for other formats.
+/// Image.open(...).convert('RGB') or ('L') gives them, but for gray of more than 8 bits (DeepGray). `source` is the
+/// name in messages. Throws format for damaged or truncated files, limit for more pixels than kMaxPixels or than the
+/// file can hold, unsupported for other formats.
 inline Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {}) {
   const PixelKind kind = options.gray ? PixelKind::gray : PixelKind::rgb;
   Image image;
   Bytes exif;
   switch (image_format(bytes)) {
     case ImageFormat::png:
-      image = decode_png(bytes, source, kind);
+      image = decode_png(bytes, source, kind, options.deep_gray);
       if (options.apply_exif_orientation) exif = read_png_chunks(bytes, source).exif;
       break;
     case ImageFormat::jpeg:
@@ -111,7 +115,7 @@ inline Image decode_image(Bytes bytes, std::string_view source, ImageOptions opt
       if (options.apply_exif_orientation) exif = read_jpeg_info(bytes, source).exif;
       break;
     case ImageFormat::bmp: image = decode_bmp(bytes, source, kind); break;
-    case ImageFormat::pnm: image = decode_pnm(bytes, source, kind); break;
+    case ImageFormat::pnm: image = decode_pnm(bytes, source, kind, options.deep_gray); break;
     case ImageFormat::unknown: fail_image_format(bytes, source);
   }
   return apply_orientation(std::move(image), tiff_orientation(exif));
