@@ -23,6 +23,7 @@ struct LoaderOptions {
   bool revises_labels = false;  ///< a picture whose whole defect left the frame becomes a good one
   AugmentOptions augment = {};
   int ahead = 2;  ///< batches prepared at the same time, each on a thread of its own; 0: none, when they are asked for
+  ImageOptions images = {};  ///< how pictures are read
 };
 
 /// Where in a training run a batch stands.
@@ -68,7 +69,7 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
   Context context({.threads = 1});
   for (index_t b = 0; b < count; ++b) {
     const index_t member = members[static_cast<std::size_t>(b)];
-    const Sample sample = source.load(member);
+    const Sample sample = source.load(member, options.images);
     T* image = out.images.data() + b * 3 * pixels;
     T* mask = out.masks.data() + b * pixels;
     prepare_sample(context, sample, size, image, mask);

@@ -33,7 +33,7 @@ inline bool marks_something(const std::string& path) {
 #if MOECLIP_HAS_EXCEPTIONS
   try {
 #endif
-    const Image mask = read_image(path, {.gray = true});
+    const Image mask = read_mask(path);
     return std::any_of(mask.data(), mask.data() + mask.size(), [](std::uint8_t value) { return value != 0; });
 #if MOECLIP_HAS_EXCEPTIONS
   } catch (const Error&) {

@@ -59,11 +59,11 @@ class SampleSource {
     return std::get_if<DatasetEntry>(&items_[static_cast<std::size_t>(i)]);
   }
 
-  /// Reads or draws sample i. Throws as load_sample and the drawing do, with the file's name.
-  [[nodiscard]] Sample load(index_t i) const {
+  /// Reads sample i as `images` say, or draws it. Throws as load_sample and the drawing do, with the file's name.
+  [[nodiscard]] Sample load(index_t i, const ImageOptions& images = {}) const {
     MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
     const Item& item = items_[static_cast<std::size_t>(i)];
-    if (const auto* entry = std::get_if<DatasetEntry>(&item)) return load_sample(*entry);
+    if (const auto* entry = std::get_if<DatasetEntry>(&item)) return load_sample(*entry, images);
     const auto& drawn = std::get<DrawnSample>(item);
     return drawn.draw(drawn.order.get());
   }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "../data/image_record.hpp"
 #include "../io/json.hpp"
 #include "exact_scores.hpp"
 
@@ -144,6 +145,7 @@ struct CalibrationFile {
   std::string words;                     ///< hash of the sentences; for those who want to know
   std::string domain;                    ///< "industrial" or "medical": decides how scores are made
   index_t image_size = 0;
+  std::optional<ImageOptions> images;  ///< how pictures were read; nothing: not known
 };
 
 inline Json to_json(const CalibrationFile& file) {
@@ -160,11 +162,10 @@ inline Json to_json(const CalibrationFile& file) {
                                       .set("low", c.false_positive_rate.low)
                                       .set("high", c.false_positive_rate.high)
                                       .set("confidence", c.confidence));
-  return json.set("clip", file.clip)
-      .set("adapter", file.adapter)
-      .set("words", file.words)
-      .set("domain", file.domain)
-      .set("image_size", file.image_size);
+  json.set("clip", file.clip).set("adapter", file.adapter).set("words", file.words);
+  json.set("domain", file.domain).set("image_size", file.image_size);
+  if (file.images) json.set(kImagesKey, to_json(*file.images));
+  return json;
 }
 
 /// What of a calibration detection needs. Throws format or missing, naming `source`.
@@ -186,6 +187,7 @@ inline CalibrationFile calibration_from_json(const Json& json, std::string_view 
   file.words = member<std::string>(json, "words", source);
   file.domain = member<std::string>(json, "domain", source);
   file.image_size = member<index_t>(json, "image_size", source);
+  if (json.find(kImagesKey) != nullptr) file.images = recorded_images(json, source);
   return file;
 }
 

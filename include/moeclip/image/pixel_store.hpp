@@ -6,16 +6,9 @@
 
 #include "../base/checked.hpp"
 #include "image.hpp"
+#include "image_options.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-/// How a gray sample of more than 8 bits becomes one of 8.
-enum class DeepGray : std::uint8_t {
-  scaled,   ///< as colour does: a PNG's keeps its high byte, a Netpbm file's is divided by the maximum
-  clipped,  ///< at 255, so that almost everything is white: Pillow (9.4) holds such a picture as integers
-};
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// Checks a claimed size: positive, and at most kMaxPixels. Nothing has been allocated yet.
 inline void expect_image_size(std::uint64_t width, std::uint64_t height, std::string_view source) {

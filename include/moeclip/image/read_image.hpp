@@ -4,24 +4,18 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../io/file.hpp"
 #include "bmp.hpp"
 #include "exif.hpp"
 #include "image_format.hpp"
+#include "image_options.hpp"
 #include "jpeg.hpp"
 #include "png.hpp"
 #include "pnm.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-struct ImageOptions {
-  bool apply_exif_orientation = false;    ///< turn the picture upright; the reference code does not
-  bool gray = false;                      ///< one channel (Pillow's convert('L')) instead of RGB
-  DeepGray deep_gray = DeepGray::scaled;  ///< 16-bit gray; the reference code, by way of Pillow, clips it
-
-  friend bool operator==(const ImageOptions&, const ImageOptions&) = default;
-};
 
 /// What a picture file is.
 struct ImageInfo {
@@ -121,10 +115,22 @@ inline Image decode_image(Bytes bytes, std::string_view source, ImageOptions opt
   return apply_orientation(std::move(image), tiff_orientation(exif));
 }
 
+/// The EXIF orientation by which read_image turns the picture in a file: 1, not at all, unless the options ask for it.
+/// Throws as read_image does.
+inline int applied_orientation(const std::string& path, const ImageOptions& options) {
+  if (!options.apply_exif_orientation) return 1;
+  return describe_image(MappedFile::open(path)->bytes(), path).orientation;
+}
+
+/// The bytes of a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read.
+inline std::vector<std::byte> read_image_file(const std::string& path) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // more than kMaxPixels need in any format
+  return read_file(path, kMostBytes);
+}
+
 /// Reads a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read, otherwise as decode_image.
 inline Image read_image(const std::string& path, ImageOptions options = {}) {
-  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // more than kMaxPixels need in any format
-  return decode_image(read_file(path, kMostBytes), path, options);
+  return decode_image(read_image_file(path), path, options);
 }
 
 }}  // namespace moeclip::abi_v0_1

@@ -31,6 +31,7 @@ struct TrainerOptions {
   index_t memory_bytes = 0;  ///< for saved activations: blocks beyond it are run twice, with the same bits; 0: no limit
   int threads = 0;           ///< 0: one per core
   ClassWords words = {};     ///< what classes are called in sentences
+  ImageOptions images = {};  ///< how pictures are read
 };
 
 /// What a step did. Valid until the next step.
@@ -181,7 +182,7 @@ class Trainer {
 
   [[nodiscard]] RunIdentity identity(const std::string& data) {
     if (clip_hash_.empty()) clip_hash_ = clip_fingerprint<T>(clip_.vision(), clip_.text());
-    return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data};
+    return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data, options_.images};
   }
 
   void copy_weights(const Adapter<T>& from, const std::string& path);
@@ -322,6 +323,7 @@ LoaderOptions Trainer<T>::loader_options(int ahead) const {
   options.is_augmented = recipe_.is_augmented;
   options.revises_labels = recipe_.revises_labels;
   options.ahead = ahead;
+  options.images = options_.images;
   return options;
 }
 
