@@ -140,8 +140,7 @@ class ClassWords {
   std::map<std::string, Entry> classes_;
 };
 
-/// Path of the installed word list: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
-/// /usr/share/moeclip. Empty if it is in none of them.
+/// Path of the installed word list, in one of the folders of data_directories. Empty if it is in none of them.
 inline std::string find_class_words() {
   for (const std::string& folder : data_directories())
     if (std::string path = join_path(folder, std::string(kClassWordsFile)); file_exists(path)) return path;
