@@ -175,8 +175,8 @@ inline ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end
   directory.count = reader.u64le();
   directory.size = reader.u64le();
   directory.offset = reader.u64le();
-  const auto agrees = [](std::uint64_t small, std::uint64_t saturated, std::uint64_t large) {
-    return small == saturated || small == large;
+  const auto agrees = [](std::uint64_t narrow, std::uint64_t saturated, std::uint64_t wide) {
+    return narrow == saturated || narrow == wide;
   };
   if (count_here != directory.count || !agrees(plain.count, detail::kZipSaturatedCount, directory.count) ||
       !agrees(plain.size, detail::kZipSaturated, directory.size) ||

@@ -129,8 +129,8 @@ inline void write_image(HtmlWriter& page, const Image& picture, std::string_view
   const auto [width, height] = shrunk_size(picture, limit);
   const bool is_drawing = has_few_colors(picture);
   const bool has_size = width == picture.width() && height == picture.height();
-  const Image small = has_size ? Image() : resize_bicubic(picture.view(), width, height);
-  const ImageView shown = has_size ? picture.view() : small.view();
+  const Image shrunk = has_size ? Image() : resize_bicubic(picture.view(), width, height);
+  const ImageView shown = has_size ? picture.view() : shrunk.view();
   page.write("<img width=\"", width, "\" height=\"", height, "\" alt=\"", escape_html(description),
              "\" loading=\"lazy\" decoding=\"async\" src=\"data:image/", is_drawing ? "png" : "jpeg", ";base64,");
   page.base64(is_drawing ? encode_png(shown) : encode_jpeg(shown, kQuality));

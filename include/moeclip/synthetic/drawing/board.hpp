@@ -64,8 +64,8 @@ class CircuitBoard {
 
   /// A part was not fitted; at low severity one of the small ones.
   void remove_part(Dice& dice, float severity) {
-    const auto small = static_cast<int>(count_) - 1;
-    gone_ = severity > 0.9f && dice.chance(0.3f) ? 0 : 1 + dice.integer(0, small);
+    const auto small_parts = static_cast<int>(count_) - 1;
+    gone_ = severity > 0.9f && dice.chance(0.3f) ? 0 : 1 + dice.integer(0, small_parts);
   }
   void spoil_print(Dice& dice, float severity) { print_.spoil(dice, severity); }
 

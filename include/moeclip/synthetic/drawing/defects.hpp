@@ -167,10 +167,10 @@ class Blemish {
   }
 
   void bound_paths() {
-    float far = 0;
+    float radius = 0;
     for (std::size_t i = 0; i < path_count_; ++i)
-      for (const Vec2 p : paths_[i].points()) far = std::max(far, length(p - centre_));
-    reach_ = {centre_, far + 2 * width_};
+      for (const Vec2 p : paths_[i].points()) radius = std::max(radius, length(p - centre_));
+    reach_ = {centre_, radius + 2 * width_};
   }
 
   /// Depth inside a round patch with an irregular border.

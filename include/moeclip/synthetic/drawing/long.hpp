@@ -280,9 +280,9 @@ class Spring {
   [[nodiscard]] float depth(Vec2 q) const { return std::max(front(q).depth, back(q).depth); }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
-    const Strand near = front(q), far = back(q);
-    const bool is_front = near.depth > 0 || near.depth > far.depth;
-    const Strand& strand = is_front ? near : far;
+    const Strand fore = front(q), rear = back(q);
+    const bool is_front = fore.depth > 0 || fore.depth > rear.depth;
+    const Strand& strand = is_front ? fore : rear;
     const Vec3 normal = round_normal(strand.across, {0.96f, strand.lean});
     const float round = 1 - 0.35f * (q.y * q.y) / (half_ * half_);
     return lit(metal_ * ((is_front ? round : 0.5f * round) * (1 + 0.05f * noise(q * 20, seed_))), normal, lamp_,

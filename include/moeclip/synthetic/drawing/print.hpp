@@ -36,9 +36,9 @@ class Print {
 
   void spoil(Dice& dice, float severity) {
     fault_ = static_cast<Fault>(dice.integer(1, 4));
-    const float far = mix(0.9f, 3.2f, severity) * dot_;
-    shift_ = direction(dice.angle()) * far;
-    if (fault_ != Fault::ghost) shift_ = {dice.sign() * 2 * far, 0.3f * far};
+    const float distance = mix(0.9f, 3.2f, severity) * dot_;
+    shift_ = direction(dice.angle()) * distance;
+    if (fault_ != Fault::ghost) shift_ = {dice.sign() * 2 * distance, 0.3f * distance};
     gone_ = mix(0.2f, 0.75f, severity);
   }
 
