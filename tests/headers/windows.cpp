@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An umbrella for Windows, alone and after <windows.h>, whose macros must not change what our headers mean. Only read by
-// a compiler (.ci/run: MinGW, -fsyntax-only); MOECLIP_UMBRELLA names the header in angle brackets.
+// An umbrella for Windows, alone and after <windows.h>, whose macros must not change what our headers mean. Only read
+// by a compiler (.ci/run: MinGW, -fsyntax-only); MOECLIP_UMBRELLA names the header in angle brackets.
 #if defined(MOECLIP_AFTER_WINDOWS)
 #include <bits/stdc++.h>  // before the macros: libstdc++ does not stand min and max, as Microsoft's library does
 

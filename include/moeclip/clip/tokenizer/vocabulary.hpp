@@ -82,8 +82,8 @@ inline Vocabulary open_vocabulary(const std::string& path) {
   return read_vocab_json(root, path, as_text(merges), merges_path);
 }
 
-/// Path of the standard vocabulary (OpenAI's bpe_simple_vocab_16e6.txt.gz, which is installed with the library). Looks at
-/// the environment's MOECLIP_VOCABULARY, which is final if set; then into the folders of data_directories, with
+/// Path of the standard vocabulary (OpenAI's bpe_simple_vocab_16e6.txt.gz, which is installed with the library). Looks
+/// at the environment's MOECLIP_VOCABULARY, which is final if set; then into the folders of data_directories, with
 /// `extra_directory` among them. Throws missing, listing the places.
 inline std::string find_vocabulary(const std::string& extra_directory = {}) {
   if (const char* named = std::getenv("MOECLIP_VOCABULARY"); named != nullptr && *named != '\0') {
