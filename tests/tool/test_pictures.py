@@ -34,7 +34,7 @@ class Turned(ToolTest):
     def setUp(self):
         super().setUp()
         draw = random.Random(3)
-        self.upright, self.stored = self.folder / "upright", self.folder / "stored"
+        self.upright, self.stored = self.folder / "data", self.folder / "stored"
         self.upright.mkdir(), self.stored.mkdir()
         lines = []
         for i in range(4):
