@@ -29,7 +29,7 @@ class ThreadPool {
   /// `threads` workers, the calling thread included; 0 means one per core.
   explicit ThreadPool(int threads = 0) {
     MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
-    if (threads == 0) threads = static_cast<int>((std::max)(1u, std::thread::hardware_concurrency()));
+    if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     threads_.reserve(static_cast<std::size_t>(threads - 1));
     for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
   }

@@ -108,7 +108,7 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
   MOECLIP_EXPECT(tokens.extent(1) > 0 && tokens.extent(1) <= tower.config.context_length, "sentences of ",
                  tokens.extent(1), " tokens; this text tower takes up to ", tower.config.context_length);
   index_t length = probe != nullptr ? tokens.extent(1) : 1;
-  for (index_t n = 0; n < sentences; ++n) length = (std::max)(length, end_position(tokens[n]) + 1);
+  for (index_t n = 0; n < sentences; ++n) length = std::max(length, end_position(tokens[n]) + 1);
 
   Arena::Scope scratch(context.arena());
   const View<T, 2> x(scratch.take<T>(sentences * length * width), {sentences * length, width});

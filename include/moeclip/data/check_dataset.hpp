@@ -82,7 +82,7 @@ inline MaskLevels measure_mask(const Image& mask) {
     result.highest = level;
     ++result.levels;
   }
-  for (int level = (std::max)(1, (result.highest + 1) / 2); level < 256; ++level)
+  for (int level = std::max(1, (result.highest + 1) / 2); level < 256; ++level)
     result.strong += count[static_cast<std::size_t>(level)];
   return result;
 }
@@ -193,7 +193,7 @@ inline std::vector<DatasetFinding> check_dataset(Context& context, const std::ve
   std::vector<DatasetFinding> findings;
   detail::check_list(entries, findings);
   for (index_t first = 0; first < std::ssize(entries); first += kTogether) {
-    const index_t count = (std::min)(kTogether, std::ssize(entries) - first);
+    const index_t count = std::min(kTogether, std::ssize(entries) - first);
     const DatasetEntry* some = entries.data() + first;
     for (index_t i = 0; i < count; ++i) on_picture(some[i].image_path);
     std::vector<std::vector<DatasetFinding>> found(static_cast<std::size_t>(count));

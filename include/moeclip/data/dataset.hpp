@@ -84,9 +84,9 @@ inline std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, con
   std::vector<DatasetEntry> entries;
   std::string_view rest = as_text(bytes);
   for (index_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = (std::min)(rest.find('\n'), rest.size());
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix((std::min)(end + 1, rest.size()));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     entries.push_back(detail::parse_dataset_line(line, folder, concat(jsonl_path, ": line ", number)));
   }

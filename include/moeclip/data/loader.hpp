@@ -101,7 +101,7 @@ class Loader {
     MOECLIP_EXPECT(options.ahead >= 0 && options.ahead <= 64, options.ahead, " batches ahead are too many");
     MOECLIP_EXPECT(start.epoch >= 0 && start.batch >= 0 && start.batch < batches(), "epoch ", start.epoch, " batch ",
                    start.batch, " is not one of the ", batches(), " batches of an epoch");
-    for (int i = 0; i < (std::max)(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
+    for (int i = 0; i < std::max(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
     if (options.ahead > 0)
       for (const auto& slot : slots_) begin(*slot);
   }
@@ -146,7 +146,7 @@ class Loader {
       if (!options_.is_shuffled) std::iota(order_.begin(), order_.end(), index_t{0});
     }
     const index_t first = planned_.batch * options_.batch;
-    const index_t count = (std::min)(options_.batch, source_.size() - first);
+    const index_t count = std::min(options_.batch, source_.size() - first);
     slot.loader = this;
     slot.members.assign(order_.begin() + first, order_.begin() + first + count);
     slot.batch.position = planned_;

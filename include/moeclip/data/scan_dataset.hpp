@@ -192,7 +192,7 @@ inline std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entr
                            (directory.find_last_of("/\\") + 1 == root || path.find_first_of("/\\", root) == root);
     if (!is_inside) return;  // none, or elsewhere: a table may name files in full
     std::string_view below = std::string_view(path).substr(root);
-    below.remove_prefix((std::min)(below.find_first_not_of("/\\"), below.size()));
+    below.remove_prefix(std::min(below.find_first_not_of("/\\"), below.size()));
     path = base.empty() ? std::string(below) : concat(base, "/", below);
   };
   for (DatasetEntry& entry : entries) {

@@ -33,7 +33,7 @@ inline double binomial_at_most(index_t k, index_t n, double p) {
            std::lgamma(static_cast<double>(total - taken) + 1);
   };
   const auto mode = static_cast<index_t>(static_cast<double>(n + 1) * p);
-  const index_t start = (std::min)(k, mode);
+  const index_t start = std::min(k, mode);
   const double odds = p / (1 - p), largest = std::exp(choose(n, start) + static_cast<double>(start) * std::log(p) +
                                                       static_cast<double>(n - start) * std::log1p(-p));
   double sum = largest, term = largest;
@@ -42,7 +42,7 @@ inline double binomial_at_most(index_t k, index_t n, double p) {
   term = largest;
   for (index_t i = start; i < k && term > 0; ++i)
     sum += term *= static_cast<double>(n - i) / static_cast<double>(i + 1) * odds;
-  return (std::min)(1.0, sum);
+  return std::min(1.0, sum);
 }
 
 /// The p where P(X <= k) falls to `tail`: it falls from 1 to 0 as p grows.

@@ -33,7 +33,7 @@ inline Metric released_percent(Metric metric) {
 /// Under which name a picture of `path` is counted where a class has variants (DTD-Synthetic's Woven): the first part
 /// of the path.
 inline std::string variant_of_path(std::string_view path) {
-  path.remove_prefix((std::min)(path.find_first_not_of('/'), path.size()));
+  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
   return std::string(path.substr(0, path.find('/')));
 }
 
@@ -43,8 +43,8 @@ struct ValueRange {
   float highest = -std::numeric_limits<float>::infinity();
 
   void widen(float low, float high) {
-    lowest = (std::min)(lowest, low);
-    highest = (std::max)(highest, high);
+    lowest = std::min(lowest, low);
+    highest = std::max(highest, high);
   }
 
   /// `value` as it is while all numbers lie in [0, 1], else stretched so that they do; 0 if all are equal.

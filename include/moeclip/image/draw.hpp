@@ -62,7 +62,7 @@ inline void fill_box(Image& image, const Box& box, Rgb color, double alpha = 1.0
 
 /// Draws the outline of `box`, `thickness` pixels wide, inside of it.
 inline void draw_box(Image& image, const Box& box, Rgb color, index_t thickness = 1, double alpha = 1.0) {
-  const index_t t = (std::min)({thickness, box.width, box.height});
+  const index_t t = std::min({thickness, box.width, box.height});
   fill_box(image, {box.x, box.y, box.width, t}, color, alpha);
   if (box.height > t) fill_box(image, {box.x, box.y + box.height - t, box.width, t}, color, alpha);
   const index_t inner = box.height - 2 * t;  // what the horizontal sides leave

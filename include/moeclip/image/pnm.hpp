@@ -90,7 +90,7 @@ inline void read_pam_header(ByteReader& reader, PnmHeader& header) {
     else if (word == "HEIGHT")
       header.height = read_pnm_number(reader);
     else if (word == "DEPTH")
-      header.depth = static_cast<int>((std::min)(read_pnm_number(reader), 100u));
+      header.depth = static_cast<int>(std::min(read_pnm_number(reader), 100u));
     else if (word == "MAXVAL")
       header.maxval = read_pnm_number(reader);
     else if (word == "TUPLTYPE")
@@ -138,8 +138,7 @@ inline std::vector<std::uint8_t> pnm_table(const PnmHeader& header, DeepGray dee
   const double top = is_clipped ? 65535.0 : 255.0, most = header.maxval;
   std::vector<std::uint8_t> table(header.maxval + std::size_t{1});
   for (std::size_t value = 0; value < table.size(); ++value)  // nearbyint: half to even, as Python's round
-    table[value] =
-        static_cast<std::uint8_t>((std::min)(std::nearbyint(static_cast<double>(value) / most * top), 255.0));
+    table[value] = static_cast<std::uint8_t>(std::min(std::nearbyint(static_cast<double>(value) / most * top), 255.0));
   if (header.is_bitmap()) std::swap(table[0], table[1]);  // in a bitmap 1 is black
   return table;
 }
@@ -166,7 +165,7 @@ inline void read_pnm_binary_row(const PnmHeader& header, ByteReader& reader, con
       value = packed_sample(row.data(), static_cast<index_t>(i), 1);
     else
       value = bytes_per_sample == 2 ? load_u16be(row.data() + 2 * i) : std::to_integer<std::uint32_t>(row[i]);
-    samples[i] = table[(std::min)(value, header.maxval)];
+    samples[i] = table[std::min(value, header.maxval)];
   }
 }
 

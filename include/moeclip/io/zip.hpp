@@ -131,7 +131,7 @@ inline std::uint64_t ZipArchive::find_end_record() const {
   std::uint64_t fallback = kNone;
   if (size >= detail::kZipEndRecordSize) {
     const std::uint64_t last = size - detail::kZipEndRecordSize;
-    const std::uint64_t first = last - (std::min)(last, detail::kZipLongestComment);
+    const std::uint64_t first = last - std::min(last, detail::kZipLongestComment);
     for (std::uint64_t at = last + 1; at-- > first;) {
       const std::byte* p = bytes_.data() + at;
       if (load_u32le(p) != detail::kZipEndRecord) continue;

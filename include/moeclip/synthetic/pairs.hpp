@@ -203,8 +203,8 @@ class SyntheticPairs {
     for (index_t y = 0; y < sample.mask.height(); ++y)
       for (index_t x = 0; x < sample.mask.width(); ++x)
         if (sample.mask.row(y)[x] != 0) count += 1, sum_x += static_cast<double>(x), sum_y += static_cast<double>(y);
-    pair.middle_x = sum_x / (std::max)(1.0, count);
-    pair.middle_y = sum_y / (std::max)(1.0, count);
+    pair.middle_x = sum_x / std::max(1.0, count);
+    pair.middle_y = sum_y / std::max(1.0, count);
   }
 
   /// View number `i` of batch `step`: a pair of one of the batch's categories.

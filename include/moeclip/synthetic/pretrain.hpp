@@ -113,7 +113,7 @@ void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& opt
     if (!on_step(report)) return;
     clip_gradients<T>(parameters, report.gradient_norm, options.longest_gradient);
     adam.step(context, parameters, report.lr);
-    clip.logit_scale[0] = (std::min)(clip.logit_scale[0], static_cast<T>(kMaxLogitScale));
+    clip.logit_scale[0] = std::min(clip.logit_scale[0], static_cast<T>(kMaxLogitScale));
   }
 }
 

@@ -60,7 +60,7 @@ inline unsigned paeth(unsigned left, unsigned above, unsigned corner) {
 inline bool unfilter_png_row(unsigned filter, std::byte* row, const std::byte* above, index_t size, index_t step) {
   const auto value = [](std::byte b) { return std::to_integer<unsigned>(b); };
   const auto add = [&](index_t i, unsigned prediction) { row[i] = static_cast<std::byte>(value(row[i]) + prediction); };
-  const index_t first = (std::min)(step, size);
+  const index_t first = std::min(step, size);
   switch (filter) {
     case 0: return true;
     case 1:
@@ -174,7 +174,7 @@ inline Image decode_png(Bytes bytes, std::string_view source, PixelKind kind = P
   Image image(header.width, header.height, channels_of(kind));
   const detail::PngRowReader reader(png, kind, deep_gray);
   const std::vector<std::byte> zeros(static_cast<std::size_t>(detail::png_row_bytes(header, header.width)));
-  const index_t step = (std::max)(1, header.bits_per_pixel() / 8);
+  const index_t step = std::max(1, header.bits_per_pixel() / 8);
   std::byte* row = raw.data();
   for (const auto& pass : detail::png_passes(header)) {
     const index_t width = pass.width(header), size = detail::png_row_bytes(header, width);

@@ -29,7 +29,7 @@ struct Warp {
       const float fall = clamp01(1 - dot(from, from) / (radius * radius));
       return q - shift * (fall * fall);
     }
-    const float beyond = (std::max)(dot(from, axis), 0.0f) / radius;
+    const float beyond = std::max(dot(from, axis), 0.0f) / radius;
     return q - shift * (beyond * beyond / (0.35f + beyond));
   }
 };
@@ -153,7 +153,7 @@ class Scene {
   }
 
   [[nodiscard]] float depth_local(Vec2 q) const {
-    if constexpr (kHasOutline) return (std::min)(category_.depth(q), -bite_.depth(q));
+    if constexpr (kHasOutline) return std::min(category_.depth(q), -bite_.depth(q));
     return 1;
   }
 
