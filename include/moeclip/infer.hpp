@@ -85,6 +85,7 @@
 #include "image/font.hpp"
 #include "image/image.hpp"
 #include "image/image_format.hpp"
+#include "image/image_options.hpp"
 #include "image/jpeg.hpp"
 #include "image/normalize.hpp"
 #include "image/pixel_store.hpp"

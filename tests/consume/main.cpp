@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What a user of the library writes, as small as it gets. Prints the version and the instruction set in use.
+// What a user of the library writes, as small as it gets. Prints the version and the instruction set in use, and the
+// tokens of a sentence, for which the vocabulary must be found.
 #include <moeclip/moeclip.hpp>
 
 #include <cstdio>
 
 int main() {
   std::printf("moeclip %s %s\n", MOECLIP_VERSION_STRING, moeclip::kernels::to_string(moeclip::kernels::active_isa()));
+  try {
+    const auto tokenizer = moeclip::Tokenizer::open(moeclip::find_vocabulary());
+    std::printf("%s\n", tokenizer.source().c_str());
+    for (const auto id : tokenizer.encode("a photo of a cat.")) std::printf("%d ", static_cast<int>(id));
+    std::printf("\n%s\n", moeclip::load_class_words().words("macaroni1").c_str());
+  } catch (const moeclip::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
   return 0;
 }

@@ -13,13 +13,16 @@ import tempfile
 from pathlib import Path
 
 SKIPPED = 77
+SENTENCE = "320 1125 539 320 2368 269"  # of main.cpp, in CLIP's vocabulary
+INSTALLED = ("find_package", "pkg_config")  # the others use the source tree
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MOECLIP_VOCABULARY")}
 
 
 def run(*command, cwd=None, **environment):
     """Runs a command and returns what it printed; its failure ends the test with its output."""
     print("$", *command, flush=True)
     done = subprocess.run([str(word) for word in command], cwd=cwd, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env={**os.environ, **{k: str(v) for k, v in environment.items()}})
+                          stderr=subprocess.STDOUT, env={**ENVIRONMENT, **{k: str(v) for k, v in environment.items()}})
     print(done.stdout, flush=True)
     if done.returncode != 0:
         sys.exit(f"exit code {done.returncode}")
@@ -51,13 +54,22 @@ def add_subdirectory(project, source, build, cxx):
 
 
 def find_package(project, source, build, cxx):
-    return cmake(project, cxx, f"-DCMAKE_PREFIX_PATH={install(build, project)}")
+    """The library alone, without tool, tests and the rest, in a place that has its data elsewhere."""
+    alone = project / "alone"
+    parts = [f"-DMOECLIP_BUILD_{part}=OFF" for part in ("TESTS", "BENCH", "EXAMPLES", "TOOLS")]
+    run("cmake", "-S", source, "-B", alone, f"-DCMAKE_CXX_COMPILER={cxx}", "-DCMAKE_INSTALL_DATADIR=data files", *parts)
+    run("cmake", "--build", alone, "--config", "Release")
+    prefix = install(alone, project)
+    assert not list(prefix.rglob("tiny*.safetensors")), "the tool's model belongs to the tool"
+    return cmake(project, cxx, f"-DCMAKE_PREFIX_PATH={prefix}")
 
 
 def pkg_config(project, source, build, cxx):
     need("pkg-config")
     found = next(install(build, project).rglob("moeclip.pc"))
     flags = run("pkg-config", "--cflags", "--libs", "moeclip", PKG_CONFIG_PATH=found.parent).split()
+    data = Path(run("pkg-config", "--variable=datadir", "moeclip", PKG_CONFIG_PATH=found.parent).strip())
+    assert (data / "bpe_simple_vocab_16e6.txt.gz").is_file(), data
     run(cxx, "-std=c++20", project / "main.cpp", *flags, "-o", project / "consumer")
     return project / "consumer"
 
@@ -73,17 +85,22 @@ def meson(project, source, build, cxx):
 
 
 def plain(project, source, build, cxx):
-    run(cxx, "-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", project / "main.cpp", project / "other.cpp",
-        f"-I{source / 'include'}", "-pthread", "-o", project / "consumer")
+    """Two files, of which one is told of another place for the data: they link, and the program knows both."""
+    flags = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{source / 'include'}", "-pthread"]
+    run(cxx, *flags, '-DMOECLIP_DATA_DIRECTORY="/no/such/folder"', "-c", project / "other.cpp", "-o", project / "o.o")
+    run(cxx, *flags, project / "main.cpp", project / "o.o", "-o", project / "consumer")
     return project / "consumer"
 
 
 def readme(project, source, build, cxx):
-    """The program in the README, with the command in the README. It needs weights to run; the first example runs."""
+    """The program in the README, with the command in the README. It needs weights to run, and says so without them;
+    the first example runs."""
     text = (source / "README.md").read_text(encoding="utf-8")
     (project / "readme.cpp").write_text(text.split("```cpp\n")[1].split("```")[0], encoding="utf-8")
     run(cxx, "-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", project / "readme.cpp", f"-I{source / 'include'}",
         "-pthread", "-o", project / "readme")
+    done = subprocess.run([project / "readme"], cwd=project, text=True, capture_output=True)
+    assert done.returncode == 1 and done.stderr.endswith(": no such file\n"), done
 
 
 def main():
@@ -95,8 +112,14 @@ def main():
             shutil.copytree(consume / kind, project, dirs_exist_ok=True)
         shutil.copy(consume / "main.cpp", project)
         program = globals()[kind](project, source, build, cxx)
-        if program is not None and not run(program).startswith("moeclip "):
-            sys.exit("the program did not print the version")
+        if program is None:
+            return
+        version, vocabulary, tokens, words = run(program, cwd=folder).splitlines()
+        assert version.startswith("moeclip "), "the program did not print the version"
+        place = Path(folder) if kind in INSTALLED else source
+        assert Path(vocabulary).resolve().is_relative_to(place.resolve()), f"another vocabulary was found: {vocabulary}"
+        assert tokens.strip() == SENTENCE, "the sentence has other tokens"
+        assert words == "macaroni", "the class words were not found"
 
 
 main()

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "exif_picture.hpp"
 #include "expect_error.hpp"
 #include "tree_fixture.hpp"
 
@@ -138,4 +139,25 @@ TEST_CASE("gaps in numbers") {
   CHECK(gaps({"a/1.png", "a/100000.png"}).empty());  // these are no numbers of a row
   CHECK(gaps({"a/1.png", "a/1.jpg", "a/x.png"}).empty());
   CHECK(gaps({}).empty());
+}
+
+TEST_CASE("the mask of a picture that will be turned may lie either way") {
+  const Tree tree("check_exif");
+  Image picture(8, 6, 3), stored(8, 6, 1), upright(6, 8, 1);
+  for (Image* image : {&picture, &stored, &upright}) image->fill(255);
+  tree.image("m/stored.png", stored), tree.image("m/upright.png", upright);
+  std::vector<DatasetEntry> entries;
+  for (const char* name : {"stored", "upright"}) {
+    entries.push_back({tree / concat(name, ".png"), 1, "x", tree / concat("m/", name, ".png")});
+    write_oriented_png(entries.back().image_path, picture, 6);
+  }
+  Context context({.threads = 1});
+  const auto quiet = [](const std::string&) {};
+  for (const bool decodes : {false, true}) {
+    CHECK(found(tree, check_dataset(context, entries, decodes)) == Lines{"size m/upright.png"});
+    CHECK(found(tree, check_dataset(context, entries, decodes, quiet, {.apply_exif_orientation = true})).empty());
+  }
+  write_oriented_png(entries[1].image_path, picture, 3);  // by half a turn: the shape stays
+  CHECK(found(tree, check_dataset(context, entries, true, quiet, {.apply_exif_orientation = true})) ==
+        Lines{"size m/upright.png"});
 }

@@ -4,6 +4,7 @@
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/image/write_image.hpp>
 
+#include "exif_picture.hpp"
 #include "expect_error.hpp"
 #include "temporary_folder.hpp"
 
@@ -98,4 +99,65 @@ TEST_CASE("a sample is a picture and what of its mask is not zero") {
   expect_error(ErrorCode::io, {"gone.png"}, [&] {
     load_sample({join_path(folder.path(), "gone.png"), 0, "gear", ""});
   });
+}
+
+TEST_CASE("a mask of 16-bit gray loses no mark, however pictures are read") {
+  const TemporaryFolder folder("deep_mask");
+  const std::string path = join_path(folder.path(), "m.png");
+  const std::vector<std::uint16_t> values{0, 1, 2, 65535};
+  write_file(path, encode_png16(values, 4, 1));
+  for (const DeepGray deep_gray : {DeepGray::scaled, DeepGray::clipped}) {
+    const Sample sample = load_sample({path, 1, "gear", path}, {.deep_gray = deep_gray});
+    CHECK(std::vector<int>(sample.mask.data(), sample.mask.data() + 4) == std::vector<int>{0, 255, 255, 255});
+    CHECK(sample.picture.data()[3] == (deep_gray == DeepGray::scaled ? 0 : 1));
+    CHECK(sample.picture.channels() == 3);
+  }
+  CHECK(load_sample({path, 0, "gear", ""}, {.gray = true}).picture.channels() == 3);  // always in colour
+}
+
+namespace {
+
+bool same_pixels(const Image& a, const Image& b) {
+  return a.width() == b.width() && a.height() == b.height() && a.channels() == b.channels() &&
+         std::equal(a.data(), a.data() + a.size(), b.data());
+}
+
+/// Marks one corner and part of an edge, so that every turn and mirroring differs.
+Image corner_image(index_t width, index_t height, index_t channels) {
+  Image image(width, height, channels);
+  image.fill(0);
+  for (index_t i = 0; i < 2 * channels; ++i) image.data()[i] = 255;
+  return image;
+}
+
+}  // namespace
+
+TEST_CASE("a mask is turned with its picture, unless it was drawn on the upright one") {
+  const TemporaryFolder folder("exif_mask");
+  const std::string picture_path = join_path(folder.path(), "p.png"), mask_path = join_path(folder.path(), "m.png");
+  const DatasetEntry entry{picture_path, 1, "gear", mask_path};
+  const ImageOptions upright{.apply_exif_orientation = true};
+  const auto stored = [](const Image& image, int orientation) {
+    return apply_orientation(Image(image), inverse_orientation(orientation));
+  };
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    CAPTURE(orientation);
+    const Image picture = corner_image(6, 4, 3), mask = corner_image(6, 4, 1), half = corner_image(3, 2, 1);
+    write_oriented_png(picture_path, stored(picture, orientation), orientation);
+    for (const Image* drawn : {&mask, &half}) {           // of the picture's size, and of a smaller one
+      write_png(mask_path, stored(*drawn, orientation));  // as the picture lies
+      CHECK(same_pixels(load_sample(entry, upright).picture, picture));
+      CHECK(same_pixels(load_sample(entry, upright).mask, *drawn));
+      CHECK(same_pixels(load_sample(entry).mask, stored(*drawn, orientation)));  // nothing is turned
+      if (orientation < 5) continue;
+      write_png(mask_path, *drawn);  // on the upright picture, whose shape differs
+      CHECK(same_pixels(load_sample(entry, upright).mask, *drawn));
+    }
+    const Image square = corner_image(5, 5, 3), square_mask = corner_image(5, 5, 1);
+    write_oriented_png(picture_path, stored(square, orientation), orientation);
+    write_png(mask_path, stored(square_mask, orientation));  // a square mask belongs to the stored pixels
+    CHECK(same_pixels(load_sample(entry, upright).mask, square_mask));
+    write_oriented_png(mask_path, stored(square_mask, 3), 3);  // one with an orientation of its own obeys that
+    CHECK(same_pixels(load_sample(entry, upright).mask, orientation == 1 ? stored(square_mask, 3) : square_mask));
+  }
 }

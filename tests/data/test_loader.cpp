@@ -6,6 +6,7 @@
 #include <moeclip/synthetic/source.hpp>
 #include <set>
 
+#include "exif_picture.hpp"
 #include "expect_error.hpp"
 #include "random_tensor.hpp"
 #include "temporary_folder.hpp"
@@ -168,4 +169,28 @@ TEST_CASE("impossible options are refused") {
   expect_error(ErrorCode::contract, {"-1"}, [&] { Loader<float> loader(source, {.ahead = -1}); });
   expect_error(ErrorCode::contract, {"batch 2"}, [&] { Loader<float> loader(source, {.batch = 2}, {0, 2}); });
   expect_error(ErrorCode::contract, {"sample 3 of 3"}, [&] { static_cast<void>(source.load(3)); });
+}
+
+TEST_CASE("pictures are read as the options say") {
+  const TemporaryFolder folder("loader_exif");
+  Image upright(12, 8, 3), mask(12, 8, 1);
+  mask.fill(0);
+  for (index_t i = 0; i < upright.size(); ++i) upright.data()[i] = static_cast<std::uint8_t>(i * 7);
+  for (index_t x = 0; x < 5; ++x) mask.row(1)[x] = 255;
+  const auto path = [&](const char* name) { return join_path(folder.path(), name); };
+  write_png(path("p.png"), upright), write_png(path("m.png"), mask);
+  write_oriented_png(path("turned.png"), apply_orientation(Image(upright), 8), 6);
+  write_png(path("turned_mask.png"), apply_orientation(Image(mask), 8));
+  const SampleSource plain({DatasetEntry{path("p.png"), 1, "x", path("m.png")}});
+  const SampleSource turned({DatasetEntry{path("turned.png"), 1, "x", path("turned_mask.png")}});
+  const auto load = [](const SampleSource& source, bool use_exif) {
+    LoaderOptions options{.batch = 1, .size = 14, .is_augmented = false};
+    options.images.apply_exif_orientation = use_exif;
+    LoadedBatch<float> batch;
+    load_batch<float>(source, options, 0, std::vector<index_t>{0}, batch);
+    batch.paths.clear();
+    return batch;
+  };
+  CHECK(same_batch(load(turned, true), load(plain, false)));
+  CHECK_FALSE(same_batch(load(turned, false), load(plain, false)));
 }

@@ -102,6 +102,9 @@ TEST_CASE("a calibration comes back from JSON") {
   CHECK(read.adapter == "a");
   CHECK(read.domain == "medical");
   CHECK(read.image_size == 96);
+  CHECK_FALSE(read.images.has_value());  // unknown, as in files from before there was a choice
+  file.images = ImageOptions{.apply_exif_orientation = true};
+  CHECK(calibration_from_json(to_json(file), "f").images == file.images);
   expect_error(ErrorCode::format, {"f: is no calibration"},
                [] { (void)calibration_from_json(Json::object().set("threshold", 1), "f"); });
   expect_error(ErrorCode::format, {"f", "no number"},

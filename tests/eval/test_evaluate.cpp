@@ -3,12 +3,15 @@
 
 #include <moeclip/anomaly/seeded.hpp>
 #include <moeclip/eval/evaluate.hpp>
+#include <moeclip/image/write_image.hpp>
 #include <moeclip/synthetic/source.hpp>
 #include <string>
 
 #include "eval_test.hpp"
+#include "exif_picture.hpp"
 #include "expect_error.hpp"
 #include "golden.hpp"
+#include "temporary_folder.hpp"
 
 using namespace moeclip;  // NOLINT
 
@@ -145,4 +148,31 @@ TEST_CASE("a detector over drawn pictures") {
   Evaluation released(protocol(true));
   expect_error(ErrorCode::contract, {"released", "map"},
                [&] { evaluate(context, detector, source, released, [](index_t) {}); });
+}
+
+TEST_CASE("pictures and masks are read as the options of the evaluation say") {
+  const Detector detector = micro_detector();
+  SyntheticPlan plan;
+  plan.categories = {std::string(unseen_categories()[0])};
+  plan.count = 1;
+  plan.size = 64;
+  plan.defective_share = 1;
+  const Sample sample = SampleSource(drawn_samples(plan_synthetic(plan))).load(0);
+  const TemporaryFolder folder("evaluate_exif");
+  const auto path = [&](const char* name) { return join_path(folder.path(), name); };
+  write_png(path("p.png"), sample.picture), write_png(path("m.png"), sample.mask);
+  write_oriented_png(path("turned.png"), apply_orientation(Image(sample.picture), 8), 6);
+  write_png(path("turned_mask.png"), apply_orientation(Image(sample.mask), 8));
+  Context context({.threads = 1});
+  const auto auroc = [&](const DatasetEntry& entry, bool use_exif) {
+    EvaluationOptions options;
+    options.images.apply_exif_orientation = use_exif;
+    Evaluation evaluation(options);
+    evaluate(context, detector, SampleSource({entry}), evaluation, [](index_t) {});
+    return evaluation.result("x").pixel.auroc.value;
+  };
+  const DatasetEntry turned{path("turned.png"), 1, "x", path("turned_mask.png")};
+  const double expected = auroc({path("p.png"), 1, "x", path("m.png")}, false);
+  CHECK(auroc(turned, true) == expected);
+  CHECK(auroc(turned, false) != expected);
 }

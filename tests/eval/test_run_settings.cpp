@@ -112,6 +112,19 @@ TEST_CASE("settings come back from JSON, and what differs is named") {
     expect_error(ErrorCode::format, {"file: "},
                  [&] { (void)run_settings_from_json(broken.set(change.first, change.second), "file"); });
   }
+  other = settings;
+  other.images = {.apply_exif_orientation = true, .deep_gray = DeepGray::clipped};
+  CHECK(run_settings_from_json(to_json(other), "file").images == other.images);
+  CHECK(other.evaluation(false).images == other.images);
+  CHECK(settings_differences(settings, other).starts_with("images (found {"));
+  Json older = Json::object();  // from before pictures could be read in more than one way
+  const Json whole = to_json(settings);
+  for (const auto& [name, value] : whole.members())
+    if (name != "images") older.set(name, value);
+  CHECK(run_settings_from_json(older, "file").images == ImageOptions{.deep_gray = DeepGray::clipped});
+  expect_error(ErrorCode::format, {"file: ", "deep_gray", "scaled or clipped"}, [&] {
+    (void)run_settings_from_json(older.set("images", Json::object().set("exif", true).set("deep_gray", "x")), "file");
+  });
   Json without_pages = to_json(settings).set("pages", 0);  // which does not matter to exact scores
   CHECK(run_settings_from_json(without_pages, "file").pixels.is_exact);
   expect_error(ErrorCode::format, {"file: ", "\"pages\" is 0"},

@@ -10,7 +10,7 @@ using namespace moeclip;
 
 void decode(Bytes bytes, PixelKind kind) {
   try {
-    decode_png(bytes, "fuzz", kind);
+    decode_png(bytes, "fuzz", kind, bytes.size() % 4 < 2 ? DeepGray::scaled : DeepGray::clipped);
   } catch (const Error&) {
   }
 }

@@ -5,8 +5,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace moeclip;
   const auto kind = size % 2 == 0 ? PixelKind::rgb : PixelKind::gray;
+  const auto deep_gray = size % 4 < 2 ? DeepGray::scaled : DeepGray::clipped;
   try {
-    decode_pnm(std::as_bytes(std::span(data, size)), "fuzz", kind);
+    decode_pnm(std::as_bytes(std::span(data, size)), "fuzz", kind, deep_gray);
   } catch (const Error&) {
   }
   return 0;

@@ -46,10 +46,10 @@ TEST_CASE("every PNG of the folder decodes to Pillow's pixels") {
     if (!has(line[0], ".png")) continue;
     CAPTURE(line[0]);
     const auto file = image_test::read_golden("image/" + line[0]);
-    const Image rgb = decode_png(file, line[0]);
+    const Image rgb = decode_png(file, line[0], PixelKind::rgb, DeepGray::clipped);
     CHECK(concat(rgb.width(), " ", rgb.height()) == line[1] + " " + line[2]);
     CHECK(image_test::hash(rgb) == line[3]);
-    CHECK(image_test::hash(decode_png(file, line[0], PixelKind::gray)) == line[4]);
+    CHECK(image_test::hash(decode_png(file, line[0], PixelKind::gray, DeepGray::clipped)) == line[4]);
     ++count;
   }
   CHECK(count == 34);
@@ -152,8 +152,15 @@ TEST_CASE("deep gray keeps its 16 bits, big end first") {
   CHECK(png.header.depth == 16);
   const auto rows = inflate_zlib(png.first_data, 100, "deep");
   CHECK(rows.size() == 14);
-  const Image clipped = decode_png(file, "deep", PixelKind::gray);  // as Pillow clips deep gray
-  const std::uint8_t wanted[] = {0, 1, 255, 255, 255, 255};
-  CHECK(std::equal(wanted, wanted + 6, clipped.data()));
+  const auto levels = [&](auto... options) {
+    const Image image = decode_png(file, "deep", PixelKind::gray, options...);
+    return std::vector<int>(image.data(), image.data() + image.size());
+  };
+  CHECK(levels() == std::vector{0, 0, 0, 1, 0x12, 255});
+  CHECK(levels(DeepGray::scaled) == levels());
+  CHECK(levels(DeepGray::clipped) == std::vector{0, 1, 255, 255, 255, 255});  // as Pillow
+  const Image rgb = decode_png(file, "deep");
+  for (index_t i = 0; i < 6; ++i)
+    for (index_t c = 0; c < 3; ++c) CHECK(rgb.data()[3 * i + c] == levels()[static_cast<std::size_t>(i)]);
   CHECK_THROWS_AS(encode_png16(values, 2, 2), Error);
 }

@@ -21,13 +21,32 @@ TEST_CASE("every Netpbm file of the folder decodes to the expected pixels") {
     if (mentions(line[0], ".png") || mentions(line[0], ".bmp")) continue;
     CAPTURE(line[0]);
     const auto file = image_test::read_golden("image/" + line[0]);
-    const Image rgb = decode_pnm(file, line[0]);
+    const Image rgb = decode_pnm(file, line[0], PixelKind::rgb, DeepGray::clipped);
     CHECK(concat(rgb.width(), " ", rgb.height()) == line[1] + " " + line[2]);
     CHECK(image_test::hash(rgb) == line[3]);
-    CHECK(image_test::hash(decode_pnm(file, line[0], PixelKind::gray)) == line[4]);
+    CHECK(image_test::hash(decode_pnm(file, line[0], PixelKind::gray, DeepGray::clipped)) == line[4]);
     ++count;
   }
   CHECK(count == 14);
+}
+
+TEST_CASE("deep gray is scaled by its maximum, as colour is, and clipped on request") {
+  const auto levels = [](std::string_view file, auto... options) {
+    const Image image = decode_pnm(as_bytes(file), "deep", PixelKind::gray, options...);
+    return std::vector<int>(image.data(), image.data() + image.size());
+  };
+  using namespace std::string_view_literals;
+  const auto binary = "P5 4 1 65535\n\0\x01\x01\0\x80\0\xFF\xFF"sv;  // 1, 256, 32768, 65535
+  CHECK(levels(binary) == std::vector{0, 1, 128, 255});
+  CHECK(levels(binary, DeepGray::clipped) == std::vector{1, 255, 255, 255});  // as Pillow
+  const auto text = "P2 4 1 1000 0 1 500 1000"sv;  // 500 is half of 255, rounded to the even 128
+  CHECK(levels(text) == std::vector{0, 0, 128, 255});
+  CHECK(levels(text, DeepGray::clipped) == std::vector{0, 66, 255, 255});  // 1 / 1000 of 65535
+  const auto color = "P3 2 1 1000 1 1 1 500 500 500"sv;
+  CHECK(levels(color) == std::vector{0, 128});
+  CHECK(levels(color, DeepGray::clipped) == levels(color));  // of gray alone
+  const auto small = "P2 2 1 200 1 200"sv;
+  CHECK(levels(small, DeepGray::clipped) == levels(small));  // and of more than 8 bits alone
 }
 
 TEST_CASE("a Netpbm file cut anywhere is an error") {

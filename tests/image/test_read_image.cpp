@@ -20,8 +20,9 @@ bool says(const std::string& text, std::string_view part) { return text.find(par
 TEST_CASE("files are read by content, in colour and in gray") {
   for (const auto& line : image_test::read_lines("image/index.txt")) {
     const std::string path = golden_path("image/" + line[0]);
-    CHECK_MESSAGE(image_test::hash(read_image(path)) == line[3], line[0]);
-    CHECK_MESSAGE(image_test::hash(read_image(path, {.gray = true})) == line[4], line[0]);
+    CHECK_MESSAGE(image_test::hash(read_image(path, {.deep_gray = DeepGray::clipped})) == line[3], line[0]);
+    CHECK_MESSAGE(image_test::hash(read_image(path, {.gray = true, .deep_gray = DeepGray::clipped})) == line[4],
+                  line[0]);
     const auto bytes = image_test::read_golden("image/" + line[0]);
     const ImageInfo info = describe_image(bytes, line[0]);
     CHECK(concat(info.width, " ", info.height) == line[1] + " " + line[2]);
@@ -35,6 +36,21 @@ TEST_CASE("the orientation is applied when asked for") {
     CHECK(concat(upright.width(), " ", upright.height()) == line[1] + " " + line[2]);
     CHECK_MESSAGE(image_test::hash(upright) == line[3], line[0]);
     CHECK(read_image(path).width() == 6);
+  }
+}
+
+TEST_CASE("16-bit gray is scaled unless it is to be clipped as Pillow does") {
+  const std::vector<std::uint16_t> values{1, 256, 65535};
+  const auto file = encode_png16(values, 3, 1);
+  const auto reds = [&](const ImageOptions& options) {
+    const Image image = decode_image(file, "deep", options);
+    return std::vector<int>{image.data()[0], image.data()[3], image.data()[6]};
+  };
+  CHECK(reds({}) == std::vector{0, 1, 255});
+  CHECK(reds({.deep_gray = DeepGray::clipped}) == std::vector{1, 255, 255});
+  for (const std::string name : {"c0d16.png", "deep.pgm", "deep_plain.pgm"}) {
+    const std::string path = golden_path("image/" + name);
+    CHECK(image_test::hash(read_image(path)) != image_test::hash(read_image(path, {.deep_gray = DeepGray::clipped})));
   }
 }
 

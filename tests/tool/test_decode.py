@@ -72,7 +72,7 @@ class Decode(ToolTest):
         lines = (GOLDEN / "image" / "index.txt").read_text().splitlines()
         for line in lines[::4]:
             name, width, height, rgb, _ = line.split()
-            self.output("decode", "--force", GOLDEN / "image" / name, self.out)
+            self.output("decode", "--force", "--pillow-gray", GOLDEN / "image" / name, self.out)
             width_out, height_out, pixels = read_ppm(self.out)
             self.assertEqual((width_out, height_out), (int(width), int(height)), name)
             self.assertEqual(fnv1a(pixels), rgb, name)

@@ -25,6 +25,7 @@ Checkpoint<T> make_checkpoint() {
   record.identity.image_size = 16;
   record.identity.clip = "c";
   record.identity.data = "d";
+  record.identity.images = {.apply_exif_orientation = true, .deep_gray = DeepGray::clipped};
   record.position = {1'000'000'000'000, 4, 5, 6};
   record.activation = kernels::Activation::quick_gelu;
   record.isa = "abacus";
@@ -166,6 +167,9 @@ TEST_CASE("another run is told apart, and how") {
   refused("seed is 5", [](RunIdentity& id) { id.seed = 5; });
   refused("batch size is 1", [](RunIdentity& id) { id.batch = 1; });
   refused("image size is 32", [](RunIdentity& id) { id.image_size = 32; });
+  refused("pictures were read as they are stored, with 16-bit gray clipped, not turned upright by EXIF",
+          [](RunIdentity& id) { id.images.apply_exif_orientation = false; });
+  refused("with 16-bit gray scaled, not", [](RunIdentity& id) { id.images.deep_gray = DeepGray::scaled; });
 }
 
 TEST_CASE("a CLIP's fingerprint is that of its values, plain or packed") {

@@ -6,6 +6,7 @@
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/train/trainer.hpp>
 
+#include "exif_picture.hpp"
 #include "expect_error.hpp"
 #include "temporary_folder.hpp"
 #include "tiny_model.hpp"
@@ -233,6 +234,32 @@ TEST_CASE("a checkpoint says which files its adapter has seen, in this run and b
   Trainer drawn(shared_clip(), Recipe::moeclip(), small());
   run(drawn, {.epochs = 1, .checkpoint = join_path(folder.path(), "drawn")});
   CHECK_FALSE(trained_on(WeightFile::open(join_path(folder.path(), "drawn/moe_last.safetensors"))).has_value());
+}
+
+TEST_CASE("pictures are read as the options say, and a resumed run reads them so too") {
+  const TemporaryFolder folder("trainer_images");
+  Image upright(16, 12, 3);
+  for (index_t i = 0; i < upright.size(); ++i) upright.data()[i] = static_cast<std::uint8_t>(i * 5);
+  const std::string plain = join_path(folder.path(), "p.png"), turned = join_path(folder.path(), "t.png");
+  write_png(plain, upright);
+  write_oriented_png(turned, apply_orientation(Image(upright), 8), 6);
+  const auto train = [&](const std::string& picture, const ImageOptions& images, index_t epochs) {
+    TrainerOptions options = small();
+    options.images = images;
+    Trainer trainer(shared_clip(), Recipe::moeclip(), options);
+    trainer.set_classes(tiny_model::make_classes<float>(std::vector<std::string>{"nut"}));
+    trainer.fit({DatasetEntry{picture, 0, "nut", ""}},
+                {.epochs = epochs, .checkpoint = picture + ".run", .is_resumed = true}, [](const StepReport&) {});
+    return weights_of(trainer);
+  };
+  const ImageOptions exif{.apply_exif_orientation = true};
+  const auto expected = train(plain, {}, 1);
+  CHECK(train(turned, exif, 1) == expected);
+  const std::string last = join_path(turned + ".run", kLastCheckpoint);
+  CHECK(read_record(WeightFile::open(last)).identity.images == exif);
+  CHECK(train(turned, exif, 2) == train(plain, {}, 2));
+  expect_error(ErrorCode::mismatch, {last, "turned upright by EXIF", "not as they are stored"},
+               [&] { train(turned, {}, 3); });
 }
 
 TEST_CASE("a list of files is a data set too; one that is missing is named") {

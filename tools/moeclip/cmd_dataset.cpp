@@ -19,6 +19,7 @@ struct DatasetSettings {
   std::string path, out, split;
   moeclip::LayoutOptions layout;
   std::int64_t threads = 0;
+  moeclip::ImageOptions images;
   bool is_quick = false, shows_all = false, is_json = false, is_forced = false;
 };
 
@@ -195,8 +196,8 @@ std::vector<moeclip::DatasetFinding> find_all(const DatasetSettings& s, const mo
       if (!moeclip::file_exists(gap)) findings.push_back({"missing_image", gap, "by the numbers of those beside it"});
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   Progress progress(listing.entries.size());
-  auto of_pictures = moeclip::check_dataset(context, listing.entries, !s.is_quick,
-                                            [&](const std::string& path) { progress.step(path); });
+  const auto on_picture = [&](const std::string& path) { progress.step(path); };
+  auto of_pictures = moeclip::check_dataset(context, listing.entries, !s.is_quick, on_picture, s.images);
   progress.clear();
   findings.insert(findings.end(), of_pictures.begin(), of_pictures.end());
   for (const std::string& mask : listing.spare_masks) findings.push_back({"spare_mask", mask, ""});
@@ -244,6 +245,8 @@ int run_check(Words words) {
                 "folder that the paths of a list are relative to; default: the list's own");
   options.choice("split", s.split, {"test", "train", "valid", "all"}, "of a folder, which pictures are looked at");
   options.flag("quick", s.is_quick, "read only the headers of pictures; damage further on stays hidden");
+  options.flag("exif", s.images.apply_exif_orientation,
+               "for training with --exif: a mask may lie as its picture is stored, or as it is upright");
   options.flag("all", s.shows_all, "name everything, not only the first five of a kind");
   declare_layout(options, s);
   if (!options.parse(words)) return kOk;

@@ -5,19 +5,20 @@
 #include <moeclip/io/file.hpp>
 
 #include "commands.hpp"
+#include "picture_options.hpp"
 
 namespace cli {
 
 int run_decode(Words words) {
   std::string input, output;
-  moeclip::ImageOptions image_options;
+  PictureOptions pictures;
   bool force = false;
   Options options("decode",
                   "Write an image as the model would see it before it is resized: 8-bit RGB, the same numbers as "
-                  "Pillow's convert('RGB').");
+                  "Pillow's convert('RGB'), but for 16-bit gray unless --pillow-gray is given.");
   options.positional("IMAGE", input, "PNG, JPEG, BMP or Netpbm file");
   options.positional("OUT", output, "file to write: .ppm or .png");
-  options.flag("exif", image_options.apply_exif_orientation, "turn the image upright as its EXIF orientation says");
+  pictures.declare(options);
   options.flag("force", force, "overwrite OUT if it exists");
   if (!options.parse(words)) return kOk;
 
@@ -27,7 +28,7 @@ int run_decode(Words words) {
     throw UsageError(moeclip::concat("OUT ends in .ppm or .png, not in '", extension, "'"));
   expect_writable(output, force);
   moeclip::Image image;
-  if (!attempt([&] { image = moeclip::read_image(input, image_options); })) return kInputFailed;
+  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options()); })) return kInputFailed;
   if (is_png)
     moeclip::write_png(output, image);
   else

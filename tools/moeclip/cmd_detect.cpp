@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "detect.hpp"
 #include "eval.hpp"
+#include "picture_options.hpp"
 
 namespace cli {
 namespace {
@@ -23,8 +24,9 @@ struct DetectSettings {
   std::optional<moeclip::CalibrationFile> calibrated;  // what --calibration holds
   std::int64_t image_size = 0, threads = 0;
   AdapterFlags adapter_flags;
-  bool is_truncated = false, use_exif = false, is_json = false, is_forced = false;
+  bool is_truncated = false, is_json = false, is_forced = false;
   bool trusts_calibration = false;
+  PictureOptions pictures;
 
   [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty(); }
 };
@@ -55,7 +57,7 @@ bool parse(Words words, DetectSettings& s) {
   s.adapter_flags.add_to(options);
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.flag("truncate", s.is_truncated, "cut sentences that are too long for the text tower");
-  options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
+  s.pictures.declare(options);
   options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
   options.flag("json", s.is_json, "one JSON object a line");
   options.flag("force", s.is_forced, "replace files in DIR");
@@ -131,6 +133,8 @@ void expect_calibrated(const DetectSettings& s, const moeclip::Detector& detecto
   expect(detector.options().image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ",
          detector.options().image_size);
   expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
+  if (wanted.images)
+    expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
 }
 
 /// Looks at every input; returns how many could not be used.
@@ -147,7 +151,7 @@ std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnc
     progress.step(input.path);
     try {
       if (!s.out.empty()) expect_free(input, report);
-      const moeclip::Image image = read_input(input, {.apply_exif_orientation = s.use_exif});
+      const moeclip::Image image = read_input(input, s.pictures.image_options()).image;
       const auto start = Clock::now();
       detector.detect(context, image.view(), anchors, detection);
       const double milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();

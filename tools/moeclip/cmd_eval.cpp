@@ -22,6 +22,7 @@ void EvalSettings::declare(Options& options) {
   options.value("words", words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("domain", domain, {"auto", "industrial", "medical"},
                  "how pictures are scored; auto: medical for the known medical sets");
+  pictures.declare(options);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");

@@ -2,6 +2,7 @@
 // moeclip explain: why the model says so, in sentences and pictures.
 
 #include <moeclip/data/class_words.hpp>
+#include <moeclip/data/dataset.hpp>
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/json_writer.hpp>
@@ -10,6 +11,7 @@
 #include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "explain.hpp"
+#include "picture_options.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -27,7 +29,8 @@ struct ExplainSettings {
   std::optional<std::int64_t> benchmark;
   std::int64_t image_size = 0, threads = 0, seed = 1;
   AdapterFlags adapter_flags;
-  bool use_exif = false, is_json = false, is_forced = false;
+  bool is_json = false, is_forced = false;
+  PictureOptions pictures;
 };
 
 bool parse(Words words, ExplainSettings& s) {
@@ -48,7 +51,7 @@ bool parse(Words words, ExplainSettings& s) {
                 "side of the square that the model sees; default: that of the training");
   s.adapter_flags.add_to(options);
   options.value("mask", s.mask, "FILE", "the true mask of the one picture, for its outline");
-  options.flag("exif", s.use_exif, "turn pictures upright as their EXIF orientation says");
+  s.pictures.declare(options);
   options.value("out", s.out, "DIR", "write the figures there, as NAME.1-map.png and so on");
   options.value("benchmark", s.benchmark, "N",
                 "instead: name the defects of N drawn pictures, and say how often rightly");
@@ -62,7 +65,7 @@ bool parse(Words words, ExplainSettings& s) {
     throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   s.adapter_flags.check(!s.adapter.empty());
   if (!s.mask.empty() && s.arguments.size() != 1) throw UsageError("--mask belongs to one picture");
-  if (s.benchmark && (!s.arguments.empty() || !s.out.empty() || !s.class_name.empty() || s.use_exif))
+  if (s.benchmark && (!s.arguments.empty() || !s.out.empty() || !s.class_name.empty() || s.pictures.is_given()))
     throw UsageError("--benchmark draws its own pictures, of its own classes, and writes none");
   if (!s.mask.empty() && s.out.empty()) throw UsageError("--mask is drawn into the figures; give --out DIR too");
   if (s.benchmark && (*s.benchmark < 1 || *s.benchmark > 100000)) throw UsageError("--benchmark is from 1 to 100000");
@@ -110,9 +113,10 @@ std::string class_of(const ExplainSettings& s) { return s.class_name.empty() ? "
 
 ExplainInput read_explained(const ExplainSettings& s, const DetectInput& input) {
   if (input.path == kDrawnPicture) return drawn_input(s);
-  ExplainInput read{input, read_input(input, {.apply_exif_orientation = s.use_exif}), {}, class_of(s)};
+  InputPicture picture = read_input(input, s.pictures.image_options());
+  ExplainInput read{input, std::move(picture.image), {}, class_of(s)};
   if (!s.mask.empty()) {
-    read.mask = moeclip::read_image(s.mask, {.gray = true});
+    read.mask = moeclip::read_mask(s.mask, picture.turned, read.picture.view());
     if (read.mask.width() != read.picture.width() || read.mask.height() != read.picture.height())
       moeclip::fail(moeclip::ErrorCode::mismatch,
                     concat(s.mask, ": the mask has ", read.mask.width(), "x", read.mask.height(),

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "picture_options.hpp"
 #include "train.hpp"
 
 namespace cli {
@@ -29,6 +30,7 @@ struct TrainSettings {
   std::optional<std::int64_t> batch, seed, image_size;
   std::int64_t epochs = 20, threads = 0, memory = 0, checkpoint_every = 0, checkpoint_seconds = 300, ahead = 2;
   bool is_resumed = false, is_forced = false, is_json = false;
+  PictureOptions pictures;
   RecipeOptions options;
   AdapterFlags adapter_flags;
 
@@ -48,6 +50,7 @@ bool parse(Words words, TrainSettings& s) {
                  "what is taken of folders that have parts; default test, where defects and masks are");
   options.value("words", s.words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("recipe", s.recipe, {"moeclip", "paper", "released"}, "how to train; default moeclip");
+  s.pictures.declare(options);
   options.value("epochs", s.epochs, "N", "passes over the data");
   options.value("batch", s.batch, "N", "pictures per step; default 2");
   options.value("image-size", s.image_size, "S",
@@ -122,6 +125,7 @@ Plan make_plan(const TrainSettings& s) {
     const moeclip::CheckpointRecord record = moeclip::read_record(moeclip::WeightFile::open(s.last_checkpoint()));
     if (s.recipe.empty()) plan.recipe = record.identity.recipe;
     plan.trainer = {record.identity.batch, record.identity.seed, record.identity.image_size};
+    plan.trainer.images = record.identity.images;
     plan.first_step = record.position.step;
     const char* isa = moeclip::kernels::to_string(moeclip::kernels::active_isa());
     say(concat("going on behind step ", plan.first_step, " of ", s.last_checkpoint()));
@@ -135,6 +139,7 @@ Plan make_plan(const TrainSettings& s) {
   plan.trainer.memory_bytes = s.memory << 20;
   plan.trainer.threads = static_cast<int>(s.threads);
   plan.trainer.words = moeclip::load_class_words(s.words);
+  plan.trainer.images = s.pictures.image_options(plan.trainer.images);
   return plan;
 }
 

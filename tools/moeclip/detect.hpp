@@ -24,8 +24,14 @@ inline constexpr std::string_view kDrawnPicture = "(drawn)";
 /// without pictures or an argument that is not there stays an input of its own, so that its error is reported.
 std::vector<DetectInput> collect_inputs(const std::vector<std::string>& arguments);
 
+/// A picture, and the EXIF orientation by which it was turned upright; 1: it is as it was stored.
+struct InputPicture {
+  moeclip::Image image;
+  int turned = 1;
+};
+
 /// Reads one input. Throws moeclip::Error.
-moeclip::Image read_input(const DetectInput& input, const moeclip::ImageOptions& options);
+InputPicture read_input(const DetectInput& input, const moeclip::ImageOptions& options);
 
 /// A plate of brushed metal with a scratch, drawn from `seed`.
 moeclip::Image draw_picture(std::uint64_t seed);

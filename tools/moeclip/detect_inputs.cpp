@@ -77,12 +77,16 @@ std::vector<DetectInput> collect_inputs(const std::vector<std::string>& argument
   return inputs;
 }
 
-moeclip::Image read_input(const DetectInput& input, const moeclip::ImageOptions& options) {
-  if (input.path == kDrawnPicture) return draw_picture(1);
-  if (input.path == "-") return moeclip::decode_image(read_standard_input(), "standard input", options);
+InputPicture read_input(const DetectInput& input, const moeclip::ImageOptions& options) {
+  if (input.path == kDrawnPicture) return {draw_picture(1)};
+  const bool is_piped = input.path == "-";
   if (moeclip::is_directory(input.path))
     moeclip::fail(moeclip::ErrorCode::missing, input.path + ": no pictures are in this folder");
-  return moeclip::read_image(input.path, options);
+  const std::vector<std::byte> bytes = is_piped ? read_standard_input() : moeclip::read_image_file(input.path);
+  const std::string name = is_piped ? "standard input" : input.path;
+  InputPicture read{moeclip::decode_image(bytes, name, options)};
+  if (options.apply_exif_orientation) read.turned = moeclip::describe_image(bytes, name).orientation;
+  return read;
 }
 
 moeclip::Image draw_picture(std::uint64_t seed) {

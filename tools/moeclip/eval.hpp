@@ -12,6 +12,7 @@
 
 #include "adapter_flags.hpp"
 #include "options.hpp"
+#include "picture_options.hpp"
 
 namespace cli {
 
@@ -24,6 +25,7 @@ struct EvalSettings {
   std::vector<std::string> data, more_data;
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
+  PictureOptions pictures;
   // of eval alone
   std::string protocol = "both", shard, out;
   std::optional<double> threshold;

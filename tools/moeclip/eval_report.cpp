@@ -93,7 +93,7 @@ ShownPictures read_shown(const FinishedEval& finished, const moeclip::Report& re
   ShownPictures shown{shown_pictures(report), {}, {}};
   for (const std::size_t i : shown.places) {
     shown.classes.push_back(pictures[i]->record.class_name);
-    shown.samples.push_back(moeclip::load_sample(pictures[i]->entry));
+    shown.samples.push_back(moeclip::load_sample(pictures[i]->entry, finished.model->settings.images));
   }
   return shown;
 }

@@ -45,7 +45,10 @@ std::string words_hash(const moeclip::ClassWords& words, const EvalData& data) {
 /// Reads pictures one ahead of who judges them.
 class PictureReader {
  public:
-  explicit PictureReader(const std::vector<const EvalPicture*>& pictures) : pictures_(pictures) { begin(); }
+  PictureReader(const std::vector<const EvalPicture*>& pictures, const moeclip::ImageOptions& images)
+      : pictures_(pictures), images_(images) {
+    begin();
+  }
 
   /// The next one with its hash, valid until the call after. Rethrows why it cannot be read; the call after that goes
   /// on behind it.
@@ -70,7 +73,7 @@ class PictureReader {
   void operator()() {
     const moeclip::DatasetEntry& entry = pictures_[next_]->entry;
     read_.hash = moeclip::picture_hash(entry.image_path);
-    read_.sample = moeclip::load_sample(entry);
+    read_.sample = moeclip::load_sample(entry, images_);
   }
 
  private:
@@ -79,6 +82,7 @@ class PictureReader {
   }
 
   const std::vector<const EvalPicture*>& pictures_;
+  const moeclip::ImageOptions images_;
   std::size_t next_ = 0;
   Read read_;
   moeclip::BackgroundWorker worker_;  // last: it stops before the rest goes
@@ -153,6 +157,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   settings.has_default = s.protocol != "released";
   settings.has_released = s.protocol != "default";
   settings.pixels.is_exact = s.is_exact;
+  settings.images = s.pictures.image_options();
   return model;
 }
 
@@ -198,7 +203,7 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   moeclip::Detection found;
   Anchors anchors(model);
-  PictureReader reader(open);
+  PictureReader reader(open, model.settings.images);
   Progress progress(open.size());
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);

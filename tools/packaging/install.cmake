@@ -1,10 +1,25 @@
 # SPDX-License-Identifier: MIT
-# Installed: headers, the CMake package, the pkg-config file, the licence and, with the tool, its data files.
+# Installed: headers, the data that the library reads (vocabulary and class words), the CMake package, the pkg-config
+# file, the licence and, with the tool, the built-in model too.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeclip)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/moeclip DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(data_dir ${CMAKE_INSTALL_DATADIR}/moeclip)
+set(data ${PROJECT_SOURCE_DIR}/tools/moeclip/data)
+install(FILES ${data}/bpe_simple_vocab_16e6.txt.gz ${data}/bpe_simple_vocab_LICENSE.txt ${data}/class_words.json
+  DESTINATION ${data_dir})
+# Programs that use the installed package know where that is, wherever the tree is moved before they are compiled.
+cmake_path(IS_ABSOLUTE data_dir is_data_dir_absolute)
+if(is_data_dir_absolute)
+  set(data_place ${data_dir})
+else()
+  set(data_place $<INSTALL_PREFIX>/${data_dir})
+endif()
+target_compile_definitions(moeclip INTERFACE "$<INSTALL_INTERFACE:MOECLIP_DATA_DIRECTORY=\"${data_place}\">")
+
 install(TARGETS moeclip EXPORT moeclipTargets)
 install(EXPORT moeclipTargets NAMESPACE moeclip:: DESTINATION ${package_dir})
 
@@ -20,10 +35,12 @@ install(FILES
 # The pkg-config file finds its prefix from its own place, so an installed tree can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_INCLUDEDIR BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
   OUTPUT_VARIABLE moeclip_pc_includedir)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_DATADIR BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+  OUTPUT_VARIABLE moeclip_pc_datadir)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/moeclip.pc.in moeclip.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/moeclip.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(MOECLIP_BUILD_TOOLS)
   install(TARGETS moeclip_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  install(FILES ${MOECLIP_DATA_FILES} DESTINATION ${CMAKE_INSTALL_DATADIR}/moeclip)
+  install(FILES ${MOECLIP_DATA_FILES} DESTINATION ${data_dir})
 endif()

@@ -68,7 +68,7 @@ struct AdapterFile {
       if (end.ec != std::errc() || number < 0 || number >= kMostNumbered)
         fail(ErrorCode::format, concat(file.path(), ": tensor ", in_quotes(entry.name), " should have a number below ",
                                        index_t{kMostNumbered}, " after ", in_quotes(start)));
-      count = std::max(count, number + 1);
+      count = (std::max)(count, number + 1);
     }
     return count;
   }

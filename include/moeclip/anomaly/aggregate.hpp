@@ -26,7 +26,7 @@ void aggregate_patches(Context& context, index_t grid, index_t window, View<cons
 
   // sums the neighbours of patch i, `step` patches apart, whose coordinate on that axis stays in the grid
   const auto sum_neighbours = [&](View<const T, 2> from, index_t i, index_t coordinate, index_t step, T* to) {
-    const index_t first = std::max<index_t>(-reach, -coordinate), last = std::min(reach, grid - 1 - coordinate);
+    const index_t first = std::max<index_t>(-reach, -coordinate), last = (std::min)(reach, grid - 1 - coordinate);
     std::copy_n(&from(i + first * step, 0), width, to);
     for (index_t d = first + 1; d <= last; ++d) {
       const T* row = &from(i + d * step, 0);

@@ -60,8 +60,9 @@ inline Image colour_scale(const Detection& detection, index_t height, index_t te
   const float top = scale_top(detection);
   const index_t margin = 6 * text, bar = 8 * text;
   const std::string title = detection.map_kind == MapKind::probability ? "probability" : "map sum";
-  Image panel(std::max(margin + bar + margin / 2 + text_width("0.00", text), text_width(title, text) + margin) + margin,
-              height, 3);
+  Image panel(
+      (std::max)(margin + bar + margin / 2 + text_width("0.00", text), text_width(title, text) + margin) + margin,
+      height, 3);
   panel.fill(24);
   const Rgb ink{235, 235, 235};
   const index_t first = margin + 10 * text, length = std::max<index_t>(1, height - first - margin);
@@ -73,7 +74,7 @@ inline Image colour_scale(const Detection& detection, index_t height, index_t te
   const auto tick = [&](float value) {
     const auto y = first + static_cast<index_t>((1 - value / top) * static_cast<float>(length - 1));
     fill_box(panel, {margin, y, bar + margin / 3, std::max<index_t>(1, text / 2)}, ink);
-    const index_t text_y = std::clamp(y - 3 * text, first, std::max(first, first + length - 7 * text));
+    const index_t text_y = std::clamp(y - 3 * text, first, (std::max)(first, first + length - 7 * text));
     draw_text(panel, margin + bar + margin / 2, text_y, fixed(static_cast<double>(value), top > 1 ? 1 : 2), ink, text);
   };
   for (const float part : {0.0f, 0.25f, 0.5f, 0.75f, 1.0f}) tick(part * top);
@@ -87,9 +88,9 @@ MOECLIP_FUNC Image overlay(const Detection& detection) {
   constexpr index_t kReadable = 448;     // pixels below which labels and boxes would be lost
   constexpr index_t kMostElongated = 4;  // a thinner picture is widened, so that there is something to see
   const index_t side = detection.picture.width(), size = side * std::max<index_t>(1, (kReadable + side - 1) / side);
-  const index_t longer = std::max(detection.width, detection.height);
-  const index_t width = std::max(size * detection.width / longer, size / kMostElongated);
-  const index_t height = std::max(size * detection.height / longer, size / kMostElongated);
+  const index_t longer = (std::max)(detection.width, detection.height);
+  const index_t width = (std::max)(size * detection.width / longer, size / kMostElongated);
+  const index_t height = (std::max)(size * detection.height / longer, size / kMostElongated);
   const index_t text = std::max<index_t>(1, size / 224);
   Image picture = detail::covered_picture(detection, width, height);
   for (const Region& region : detection.regions) {
@@ -103,7 +104,7 @@ MOECLIP_FUNC Image overlay(const Detection& detection) {
              "  threshold ", fixed(static_cast<double>(detection.threshold), 3));
   const Image scale = detail::colour_scale(detection, height, text);
   const index_t strip = 13 * text;
-  Image page(std::max(width + scale.width(), text_width(line, text) + 6 * text), height + strip, 3);
+  Image page((std::max)(width + scale.width(), text_width(line, text) + 6 * text), height + strip, 3);
   page.fill(24);
   paste(page, picture.view(), 0, 0);
   paste(page, scale.view(), width, 0);

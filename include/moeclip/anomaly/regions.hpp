@@ -57,8 +57,8 @@ Region grow_region(View<const T, 2> map, T threshold, index_t seed, std::uint8_t
   while (depth > 0) {
     const index_t pixel = stack[--depth], y = pixel / width, x = pixel % width;
     ++region.area;
-    top = std::min(top, y), bottom = std::max(bottom, y);
-    left = std::min(left, x), right = std::max(right, x);
+    top = (std::min)(top, y), bottom = (std::max)(bottom, y);
+    left = (std::min)(left, x), right = (std::max)(right, x);
     const auto value = static_cast<float>(map(y, x));
     const bool is_earlier = y < region.peak_y || (y == region.peak_y && x < region.peak_x);
     if (value > region.peak || (value == region.peak && is_earlier)) {
@@ -66,8 +66,8 @@ Region grow_region(View<const T, 2> map, T threshold, index_t seed, std::uint8_t
       region.peak_x = x;
       region.peak_y = y;
     }
-    for (index_t ny = std::max<index_t>(y - 1, 0); ny <= std::min(y + 1, height - 1); ++ny)
-      for (index_t nx = std::max<index_t>(x - 1, 0); nx <= std::min(x + 1, width - 1); ++nx) {
+    for (index_t ny = std::max<index_t>(y - 1, 0); ny <= (std::min)(y + 1, height - 1); ++ny)
+      for (index_t nx = std::max<index_t>(x - 1, 0); nx <= (std::min)(x + 1, width - 1); ++nx) {
         const index_t next = ny * width + nx;
         if (seen[next] != 0 || !(map(ny, nx) >= threshold)) continue;
         seen[next] = 1;

@@ -43,7 +43,7 @@ class AlignedBuffer {
 
  private:
   static T* allocate(index_t size) {
-    constexpr auto kMost = std::numeric_limits<index_t>::max() / static_cast<index_t>(sizeof(T));
+    constexpr auto kMost = (std::numeric_limits<index_t>::max)() / static_cast<index_t>(sizeof(T));
     MOECLIP_EXPECT(size >= 0 && size <= kMost, "a buffer of ", size, " elements cannot be allocated");
     if (size == 0) return nullptr;
     const auto bytes = static_cast<std::size_t>(size) * sizeof(T);

@@ -28,7 +28,7 @@ class Arena {
     /// `count` uninitialised elements, aligned to kAlignment, valid until this scope ends.
     template <class T>
     [[nodiscard]] T* take(index_t count) {
-      MOECLIP_EXPECT(count >= 0 && count < std::numeric_limits<index_t>::max() / 2 / static_cast<index_t>(sizeof(T)),
+      MOECLIP_EXPECT(count >= 0 && count < (std::numeric_limits<index_t>::max)() / 2 / static_cast<index_t>(sizeof(T)),
                      "scratch of ", count, " elements cannot be taken");
       return reinterpret_cast<T*>(arena_.take_bytes(count * static_cast<index_t>(sizeof(T))));
     }
@@ -65,7 +65,7 @@ class Arena {
       ++current_;
       used_ = 0;
     }
-    if (current_ == chunks_.size()) chunks_.emplace_back(std::max(bytes, kSmallestChunk));
+    if (current_ == chunks_.size()) chunks_.emplace_back((std::max)(bytes, kSmallestChunk));
     std::byte* memory = chunks_[current_].data() + used_;
     used_ += bytes;
     return memory;

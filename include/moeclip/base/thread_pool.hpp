@@ -107,7 +107,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC ThreadPool::ThreadPool(int threads) {
   MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
-  if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (threads == 0) threads = static_cast<int>((std::max)(1u, std::thread::hardware_concurrency()));
   threads_.reserve(static_cast<std::size_t>(threads - 1));
   for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
 }

@@ -24,7 +24,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 void preprocess_clip(Context& context, ImageView image, index_t size, T* out) {
   MOECLIP_EXPECT(image.width > 0 && image.height > 0 && size > 0, "an empty picture cannot be encoded");
-  const index_t shorter = std::min(image.width, image.height);
+  const index_t shorter = (std::min)(image.width, image.height);
   const auto scaled = [&](index_t side) { return side == shorter ? size : size * side / shorter; };
   const index_t width = scaled(image.width), height = scaled(image.height);
   Arena::Scope scratch(context.arena());

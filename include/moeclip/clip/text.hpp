@@ -109,7 +109,7 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
                  tokens.extent(1), " tokens; this text tower takes up to ", tower.config.context_length);
   const TextObserver<T> observe{probe};
   index_t length = observe.is_watching() ? tokens.extent(1) : 1;
-  for (index_t n = 0; n < sentences; ++n) length = std::max(length, end_position(tokens[n]) + 1);
+  for (index_t n = 0; n < sentences; ++n) length = (std::max)(length, end_position(tokens[n]) + 1);
 
   Arena::Scope scratch(context.arena());
   const View<T, 2> x(scratch.take<T>(sentences * length * width), {sentences * length, width});

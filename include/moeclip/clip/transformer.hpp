@@ -49,7 +49,7 @@ struct SavePlan {
   index_t first_block = 1;
   /// Of the others, so many at the end keep all they need; the rest keep their input and are run again, which gives the
   /// same bits.
-  index_t kept_blocks = std::numeric_limits<index_t>::max();
+  index_t kept_blocks = (std::numeric_limits<index_t>::max)();
 };
 
 /// Owned by the caller and kept from step to step: memory is taken by the first one only.
@@ -64,7 +64,7 @@ struct TransformerSaved {
 template <class T>
 index_t saved_bytes(const TransformerConfig& config, TokenLayout layout, SavePlan plan) {
   const index_t blocks = std::max<index_t>(0, config.layers + 1 - plan.first_block);
-  const index_t kept = std::min(plan.kept_blocks, blocks), whole = 6 * config.width + config.hidden;
+  const index_t kept = (std::min)(plan.kept_blocks, blocks), whole = 6 * config.width + config.hidden;
   const index_t replay = kept < blocks ? whole : 0;
   const index_t row = kept * whole + (blocks - kept) * config.width + replay;
   return row * layout.batch * layout.tokens * static_cast<index_t>(sizeof(T));

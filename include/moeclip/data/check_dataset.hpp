@@ -44,10 +44,12 @@ const FindingKind& finding_kind(std::string_view name);
 bool is_utf8(std::string_view text);
 
 /// Looks at the entries on the threads of `context`; `on_picture` is told each picture's path before, in order, from
-/// the calling thread. Without `decodes` only headers of pictures are read, and damage further on stays hidden.
+/// the calling thread. Without `decodes` only headers of pictures are read, and damage further on stays hidden. Where
+/// `images` turn a picture upright, its mask may lie as the picture is stored or as it is upright.
 /// Findings come in the order of kDatasetFindings, within a kind in that of the entries.
 std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries, bool decodes,
-                                          function_ref<void(const std::string& path)> on_picture);
+                                          function_ref<void(const std::string& path)> on_picture,
+                                          const ImageOptions& images = {});
 std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
                                           bool decodes = true);
 
@@ -106,7 +108,7 @@ inline MaskLevels measure_mask(const Image& mask) {
     result.highest = level;
     ++result.levels;
   }
-  for (int level = std::max(1, (result.highest + 1) / 2); level < 256; ++level)
+  for (int level = (std::max)(1, (result.highest + 1) / 2); level < 256; ++level)
     result.strong += count[static_cast<std::size_t>(level)];
   return result;
 }
@@ -131,41 +133,50 @@ bool find_trouble(std::string_view kind, const std::string& path, std::vector<Da
 #endif
 }
 
-inline void check_mask(const DatasetEntry& entry, index_t width, index_t height, std::vector<DatasetFinding>& out) {
+/// What a file says about its picture.
+struct StoredPicture {
+  index_t width = 0, height = 0;  ///< 0: unknown
+  bool may_lie = false;           ///< it will be turned so that width and height are exchanged
+
+  [[nodiscard]] bool fits(const MaskLevels& mask) const {
+    if (width == 0 || (mask.width == width && mask.height == height)) return true;
+    return may_lie && mask.width == height && mask.height == width;  // drawn on the upright picture
+  }
+};
+
+inline void check_mask(const DatasetEntry& entry, const StoredPicture& picture, std::vector<DatasetFinding>& out) {
   if (!file_exists(entry.mask_path)) {
     out.push_back({"missing_mask", entry.mask_path, concat("of ", entry.image_path)});
     return;
   }
   MaskLevels levels;
-  const auto read = [&] { levels = measure_mask(read_image(entry.mask_path, {.gray = true})); };
+  const auto read = [&] { levels = measure_mask(read_image(entry.mask_path, kMaskOptions)); };
   if (!find_trouble("unreadable_mask", entry.mask_path, out, read)) return;
   if (levels.marked == 0 && entry.label == 1) out.push_back({"empty_mask", entry.mask_path, ""});
-  if (width > 0 && (levels.width != width || levels.height != height))
-    out.push_back({"size", entry.mask_path,
-                   concat(levels.width, " x ", levels.height, ", the picture is ", width, " x ", height)});
+  if (!picture.fits(levels))
+    out.push_back(
+        {"size", entry.mask_path,
+         concat(levels.width, " x ", levels.height, ", the picture is ", picture.width, " x ", picture.height)});
   if (levels.is_soft())
     out.push_back({"soft_mask", entry.mask_path,
                    concat(levels.levels, " levels; ", levels.marked, " pixels count, ", levels.strong,
                           " of them are at least half as bright as the brightest")});
 }
 
-inline void check_entry(const DatasetEntry& entry, bool decodes, std::vector<DatasetFinding>& out) {
-  index_t width = 0, height = 0;
+inline void check_entry(const DatasetEntry& entry, bool decodes, const ImageOptions& images,
+                        std::vector<DatasetFinding>& out) {
+  StoredPicture picture;
   if (!file_exists(entry.image_path)) {
     out.push_back({"missing_image", entry.image_path, ""});
   } else {
     find_trouble("unreadable_image", entry.image_path, out, [&] {
-      if (decodes) {
-        const Image image = read_image(entry.image_path);
-        width = image.width(), height = image.height();
-      } else {
-        const auto file = MappedFile::open(entry.image_path);
-        const ImageInfo info = describe_image(file->bytes(), entry.image_path);
-        width = info.width, height = info.height;
-      }
+      const auto file = MappedFile::open(entry.image_path);
+      if (decodes) decode_image(file->bytes(), entry.image_path);
+      const ImageInfo info = describe_image(file->bytes(), entry.image_path);
+      picture = {info.width, info.height, images.apply_exif_orientation && info.orientation >= 5};
     });
   }
-  if (!entry.mask_path.empty()) check_mask(entry, width, height, out);
+  if (!entry.mask_path.empty()) check_mask(entry, picture, out);
 }
 
 /// What the list alone shows.
@@ -199,17 +210,19 @@ inline void check_list(const std::vector<DatasetEntry>& entries, std::vector<Dat
 
 MOECLIP_FUNC std::vector<DatasetFinding> check_dataset(Context& context, const std::vector<DatasetEntry>& entries,
                                                        bool decodes,
-                                                       function_ref<void(const std::string& path)> on_picture) {
+                                                       function_ref<void(const std::string& path)> on_picture,
+                                                       const ImageOptions& images) {
   constexpr index_t kTogether = 64;  // between two signs of life
   std::vector<DatasetFinding> findings;
   detail::check_list(entries, findings);
   for (index_t first = 0; first < std::ssize(entries); first += kTogether) {
-    const index_t count = std::min(kTogether, std::ssize(entries) - first);
+    const index_t count = (std::min)(kTogether, std::ssize(entries) - first);
     const DatasetEntry* some = entries.data() + first;
     for (index_t i = 0; i < count; ++i) on_picture(some[i].image_path);
     std::vector<std::vector<DatasetFinding>> found(static_cast<std::size_t>(count));
-    context.parallel_for(
-        count, [&](index_t i, int) { detail::check_entry(some[i], decodes, found[static_cast<std::size_t>(i)]); });
+    context.parallel_for(count, [&](index_t i, int) {
+      detail::check_entry(some[i], decodes, images, found[static_cast<std::size_t>(i)]);
+    });
     for (auto& of_one : found) findings.insert(findings.end(), of_one.begin(), of_one.end());
   }
   std::ranges::stable_sort(findings, {}, [](const DatasetFinding& finding) { return &finding_kind(finding.kind); });

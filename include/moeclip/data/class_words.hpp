@@ -67,8 +67,7 @@ class ClassWords {
   std::map<std::string, Entry> classes_;
 };
 
-/// Path of the installed word list: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
-/// /usr/share/moeclip. Empty if it is in none of them.
+/// Path of the installed word list, in one of the folders of data_directories. Empty if it is in none of them.
 std::string find_class_words();
 
 /// The installed words, if there are any, and before them those of `path`, if one is given.

@@ -35,14 +35,18 @@ std::string dataset_line(const DatasetEntry& entry);
 /// Writes a list that read_dataset reads; paths are written as they are. Throws io.
 void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries);
 
-/// Reads the picture and, of a defective one, the mask: gray as Pillow's convert('L'), everything but 0 becomes 255. It
-/// may have another size than the picture. Throws as read_image does.
-Sample load_sample(const DatasetEntry& entry);
+/// Reads a mask: gray as Pillow's convert('L'), everything but 0 becomes 255. If its picture, now `upright`, was turned
+/// by EXIF orientation `turned`, so is the mask, unless its shape says that it was drawn on the upright picture; a mask
+/// with an EXIF orientation of its own is turned by that. Throws as read_image does.
+Image read_mask(const std::string& path, int turned = 1, ImageView upright = {});
+
+/// Reads the picture as `images` say (always in colour) and, of a defective one, the mask, which may have another size.
+/// Throws as read_image does.
+Sample load_sample(const DatasetEntry& entry, ImageOptions images = {});
 
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_DATA)
-
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -103,9 +107,9 @@ MOECLIP_FUNC std::vector<DatasetEntry> read_dataset(const std::string& jsonl_pat
   std::vector<DatasetEntry> entries;
   std::string_view rest = as_text(bytes);
   for (index_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::size_t end = (std::min)(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    rest.remove_prefix((std::min)(end + 1, rest.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     entries.push_back(detail::parse_dataset_line(line, folder, concat(jsonl_path, ": line ", number)));
   }
@@ -126,15 +130,39 @@ MOECLIP_FUNC void write_dataset(const std::string& jsonl_path, const std::vector
   write_file(jsonl_path, as_bytes(text));
 }
 
-MOECLIP_FUNC Sample load_sample(const DatasetEntry& entry) {
+namespace detail {
+
+/// Gray samples of masks are numbers, not light: 1 of 65535 must not become 0.
+inline constexpr ImageOptions kMaskOptions{.gray = true, .deep_gray = DeepGray::clipped};
+
+/// Whether the mask of a picture that was turned upright by `orientation` was drawn on the upright picture. Its shape
+/// tells if the turn exchanged width and height; where it does not tell, the mask belongs to the stored pixels, so that
+/// EXIF never changes which pixels of a picture are marked.
+inline bool is_upright_mask(const Image& mask, int orientation, ImageView upright) {
+  return orientation >= 5 && (mask.width() - mask.height()) * (upright.width - upright.height) > 0;
+}
+
+}  // namespace detail
+
+MOECLIP_FUNC Image read_mask(const std::string& path, int turned, ImageView upright) {
+  ImageOptions options = detail::kMaskOptions;
+  options.apply_exif_orientation = turned != 1;
+  Image mask = read_image(path, options);
+  for (index_t i = 0; i < mask.size(); ++i) mask.data()[i] = mask.data()[i] != 0 ? 255 : 0;
+  if (turned == 1 || applied_orientation(path, options) != 1 || detail::is_upright_mask(mask, turned, upright))
+    return mask;
+  return apply_orientation(std::move(mask), turned);
+}
+
+MOECLIP_FUNC Sample load_sample(const DatasetEntry& entry, ImageOptions images) {
+  images.gray = false;
   Sample sample;
   sample.path = entry.image_path;
   sample.class_name = entry.class_name;
   sample.label = entry.label;
-  sample.picture = read_image(entry.image_path);
+  sample.picture = read_image(entry.image_path, images);
   if (entry.label == 0 || entry.mask_path.empty()) return sample;
-  sample.mask = read_image(entry.mask_path, {.gray = true});
-  for (index_t i = 0; i < sample.mask.size(); ++i) sample.mask.data()[i] = sample.mask.data()[i] != 0 ? 255 : 0;
+  sample.mask = read_mask(entry.mask_path, applied_orientation(entry.image_path, images), sample.picture.view());
   return sample;
 }
 

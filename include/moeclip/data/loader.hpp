@@ -22,6 +22,7 @@ struct LoaderOptions {
   bool revises_labels = false;  ///< a picture whose whole defect left the frame becomes a good one
   AugmentOptions augment = {};
   int ahead = 2;  ///< batches prepared at the same time, each on a thread of its own; 0: none, when they are asked for
+  ImageOptions images = {};  ///< how pictures are read
 };
 
 /// Where in a training run a batch stands.
@@ -123,7 +124,7 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
   Context context({.threads = 1});
   for (index_t b = 0; b < count; ++b) {
     const index_t member = members[static_cast<std::size_t>(b)];
-    const Sample sample = source.load(member);
+    const Sample sample = source.load(member, options.images);
     T* image = out.images.data() + b * 3 * pixels;
     T* mask = out.masks.data() + b * pixels;
     prepare_sample(context, sample, size, image, mask);
@@ -150,7 +151,7 @@ Loader<T>::Loader(const SampleSource& source, const LoaderOptions& options, Load
   MOECLIP_EXPECT(options.ahead >= 0 && options.ahead <= 64, options.ahead, " batches ahead are too many");
   MOECLIP_EXPECT(start.epoch >= 0 && start.batch >= 0 && start.batch < batches(), "epoch ", start.epoch, " batch ",
                  start.batch, " is not one of the ", batches(), " batches of an epoch");
-  for (int i = 0; i < std::max(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
+  for (int i = 0; i < (std::max)(options.ahead, 1); ++i) slots_.push_back(std::make_unique<Slot>());
   if (options.ahead > 0)
     for (const auto& slot : slots_) begin(*slot);
 }
@@ -179,7 +180,7 @@ void Loader<T>::plan(Slot& slot) {
     if (!options_.is_shuffled) std::iota(order_.begin(), order_.end(), index_t{0});
   }
   const index_t first = planned_.batch * options_.batch;
-  const index_t count = std::min(options_.batch, source_.size() - first);
+  const index_t count = (std::min)(options_.batch, source_.size() - first);
   slot.loader = this;
   slot.members.assign(order_.begin() + first, order_.begin() + first + count);
   slot.batch.position = planned_;

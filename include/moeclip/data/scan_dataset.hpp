@@ -26,7 +26,6 @@ std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entries, co
 
 #if MOECLIP_DEFINES(MOECLIP_DATA)
 
-
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
@@ -56,7 +55,7 @@ inline bool marks_something(const std::string& path) {
 #if MOECLIP_HAS_EXCEPTIONS
   try {
 #endif
-    const Image mask = read_image(path, {.gray = true});
+    const Image mask = read_mask(path);
     return std::any_of(mask.data(), mask.data() + mask.size(), [](std::uint8_t value) { return value != 0; });
 #if MOECLIP_HAS_EXCEPTIONS
   } catch (const Error&) {
@@ -208,7 +207,7 @@ MOECLIP_FUNC std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry
                            (directory.find_last_of("/\\") + 1 == root || path.find_first_of("/\\", root) == root);
     if (!is_inside) return;  // none, or elsewhere: a table may name files in full
     std::string_view below = std::string_view(path).substr(root);
-    below.remove_prefix(std::min(below.find_first_not_of("/\\"), below.size()));
+    below.remove_prefix((std::min)(below.find_first_not_of("/\\"), below.size()));
     path = base.empty() ? std::string(below) : concat(base, "/", below);
   };
   for (DatasetEntry& entry : entries) {

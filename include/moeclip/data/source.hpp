@@ -44,8 +44,8 @@ class SampleSource {
   /// The file behind sample i; null if it is drawn.
   [[nodiscard]] const DatasetEntry* entry(index_t i) const;
 
-  /// Reads or draws sample i. Throws as load_sample and the drawing do, with the file's name.
-  [[nodiscard]] Sample load(index_t i) const;
+  /// Reads sample i as `images` say, or draws it. Throws as load_sample and the drawing do, with the file's name.
+  [[nodiscard]] Sample load(index_t i, const ImageOptions& images = {}) const;
 
   /// SHA-256 of what the list says (paths below the folder that all share, labels, classes; not the contents of
   /// files), to tell that a resumed run has the same data.
@@ -95,10 +95,10 @@ MOECLIP_FUNC const DatasetEntry* SampleSource::entry(index_t i) const {
   return std::get_if<DatasetEntry>(&items_[static_cast<std::size_t>(i)]);
 }
 
-MOECLIP_FUNC Sample SampleSource::load(index_t i) const {
+MOECLIP_FUNC Sample SampleSource::load(index_t i, const ImageOptions& images) const {
   MOECLIP_EXPECT(i >= 0 && i < size(), "sample ", i, " of ", size(), " was asked for");
   const Item& item = items_[static_cast<std::size_t>(i)];
-  if (const auto* entry = std::get_if<DatasetEntry>(&item)) return load_sample(*entry);
+  if (const auto* entry = std::get_if<DatasetEntry>(&item)) return load_sample(*entry, images);
   const auto& drawn = std::get<DrawnSample>(item);
   return drawn.draw(drawn.order.get());
 }

@@ -65,8 +65,8 @@ class BinnedScores {
     std::uint64_t negatives = 0;
 
     void widen(float low, float high) {
-      lowest = std::min(lowest, low);
-      highest = std::max(highest, high);
+      lowest = (std::min)(lowest, low);
+      highest = (std::max)(highest, high);
     }
   };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../data/image_record.hpp"
 #include "../io/json.hpp"
 #include "exact_scores.hpp"
 
@@ -55,6 +56,7 @@ struct CalibrationFile {
   std::string words;                     ///< hash of the sentences; for those who want to know
   std::string domain;                    ///< "industrial" or "medical": decides how scores are made
   index_t image_size = 0;
+  std::optional<ImageOptions> images;  ///< how pictures were read; nothing: not known
 };
 
 Json to_json(const CalibrationFile& file);
@@ -81,7 +83,7 @@ inline double binomial_at_most(index_t k, index_t n, double p) {
            std::lgamma(static_cast<double>(total - taken) + 1);
   };
   const auto mode = static_cast<index_t>(static_cast<double>(n + 1) * p);
-  const index_t start = std::min(k, mode);
+  const index_t start = (std::min)(k, mode);
   const double odds = p / (1 - p), largest = std::exp(choose(n, start) + static_cast<double>(start) * std::log(p) +
                                                       static_cast<double>(n - start) * std::log1p(-p));
   double sum = largest, term = largest;
@@ -90,7 +92,7 @@ inline double binomial_at_most(index_t k, index_t n, double p) {
   term = largest;
   for (index_t i = start; i < k && term > 0; ++i)
     sum += term *= static_cast<double>(n - i) / static_cast<double>(i + 1) * odds;
-  return std::min(1.0, sum);
+  return (std::min)(1.0, sum);
 }
 
 /// The p where P(X <= k) falls to `tail`: it falls from 1 to 0 as p grows.
@@ -181,11 +183,10 @@ MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
                                       .set("low", c.false_positive_rate.low)
                                       .set("high", c.false_positive_rate.high)
                                       .set("confidence", c.confidence));
-  return json.set("clip", file.clip)
-      .set("adapter", file.adapter)
-      .set("words", file.words)
-      .set("domain", file.domain)
-      .set("image_size", file.image_size);
+  json.set("clip", file.clip).set("adapter", file.adapter).set("words", file.words);
+  json.set("domain", file.domain).set("image_size", file.image_size);
+  if (file.images) json.set(kImagesKey, to_json(*file.images));
+  return json;
 }
 
 MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
@@ -206,6 +207,7 @@ MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string
   file.words = member<std::string>(json, "words", source);
   file.domain = member<std::string>(json, "domain", source);
   file.image_size = member<index_t>(json, "image_size", source);
+  if (json.find(kImagesKey) != nullptr) file.images = recorded_images(json, source);
   return file;
 }
 

@@ -131,9 +131,9 @@ MOECLIP_FUNC void CurveThinner::take(const CurvePoint& point) {
   last_ = point;
   if (distance <= tolerance_) return;
   const double direction = std::atan2(dy, dx), half = std::asin(tolerance_ / distance);
-  lowest_ = std::max(lowest_, direction - half);
-  highest_ = std::min(highest_, direction + half);
-  reach_ = std::max(reach_, distance);
+  lowest_ = (std::max)(lowest_, direction - half);
+  highest_ = (std::min)(highest_, direction + half);
+  reach_ = (std::max)(reach_, distance);
 }
 
 MOECLIP_FUNC void CurveThinner::coarsen() {
@@ -186,7 +186,7 @@ class CurveBuilder {
     if (totals_.regions == 0 || from > limit_) return;
     const double now = covered_.value() / regions_;
     const double part = to <= limit_ ? 1 : (limit_ - from) / (to - from);
-    overlap_.add({std::min(to / limit_, 1.0), covered + part * (now - covered)});
+    overlap_.add({(std::min)(to / limit_, 1.0), covered + part * (now - covered)});
   }
 
   [[nodiscard]] ClassCurves result() {
@@ -216,7 +216,7 @@ MOECLIP_FUNC ClassCurves curves_of(ScoreTable& table, double false_positive_limi
 MOECLIP_FUNC std::size_t ScoreHistogram::bin_of(double score) const {
   if (!(highest > lowest)) return 0;
   const double place = (score - lowest) / (highest - lowest) * static_cast<double>(kBins);
-  return place > 0 ? static_cast<std::size_t>(std::min(place, static_cast<double>(kBins - 1))) : 0;
+  return place > 0 ? static_cast<std::size_t>((std::min)(place, static_cast<double>(kBins - 1))) : 0;
 }
 
 MOECLIP_FUNC double round_step(double range) {
@@ -229,8 +229,8 @@ MOECLIP_FUNC ScoreHistogram histogram_of(ScoreTable& pictures) {
   ScoreHistogram histogram;
   double low = std::numeric_limits<double>::infinity(), high = -low;
   pictures.for_each_row([&](const ScoreRow& row) {
-    low = std::min(low, static_cast<double>(row.lowest));
-    high = std::max(high, static_cast<double>(row.highest));
+    low = (std::min)(low, static_cast<double>(row.lowest));
+    high = (std::max)(high, static_cast<double>(row.highest));
   });
   if (!std::isfinite(low) || !std::isfinite(high)) return histogram;  // no scores, or infinite ones
   if (low < high) {
@@ -238,7 +238,7 @@ MOECLIP_FUNC ScoreHistogram histogram_of(ScoreTable& pictures) {
     histogram.lowest = std::floor(low / step) * step;
     histogram.highest = std::ceil(high / step) * step;
   } else if (low < 0 || low > 1) {
-    const double margin = std::max(0.5, std::abs(low) / 1024);  // relative: low + 0.5 may round to low
+    const double margin = (std::max)(0.5, std::abs(low) / 1024);  // relative: low + 0.5 may round to low
     histogram.lowest = low - margin;
     histogram.highest = low + margin;
   }

@@ -21,6 +21,7 @@ struct EvaluationOptions {
   Domain domain = Domain::industrial;
   double false_positive_limit = kFalsePositiveLimit;  ///< of AUPRO
   ScoreTableOptions pixels;
+  ImageOptions images = {};  ///< how pictures are read
 };
 
 /// What some detector says of one picture.
@@ -191,7 +192,6 @@ void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSo
 
 #if MOECLIP_DEFINES(MOECLIP_EVAL)
 
-
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
@@ -262,7 +262,7 @@ void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSo
   Detection detection;
   for (index_t i = 0; i < source.size(); ++i) {
     on_picture(i);
-    const Sample sample = source.load(i);
+    const Sample sample = source.load(i, evaluation.options().images);
     detector.detect(context, sample.picture.view(), detector.anchors(sample.class_name), detection);
     evaluation.add(context, sample,
                    {std::as_const(detection.map).template view<2>(), detection.score, detection.class_score});

@@ -89,7 +89,7 @@ MOECLIP_FUNC void ExactScores::for_each_row(function_ref<void(const ScoreRow&)> 
     ScoreRow row;
     row.highest = row.lowest = p == positives_.size()   ? negatives_[n]
                                : n == negatives_.size() ? positives_[p].score
-                                                        : std::max(negatives_[n], positives_[p].score);
+                                                        : (std::max)(negatives_[n], positives_[p].score);
     for (; n < negatives_.size() && negatives_[n] == row.lowest; ++n) ++row.negatives;
     for (; p < positives_.size() && positives_[p].score == row.lowest; ++p) {
       ++row.positives;

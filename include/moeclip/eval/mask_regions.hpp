@@ -34,8 +34,8 @@ inline index_t collect_region(ImageView mask, index_t seed, std::uint32_t* sizes
   take(seed);
   for (index_t i = 0; i < count; ++i) {
     const index_t y = members[i] / mask.width, x = members[i] % mask.width;
-    for (index_t v = std::max<index_t>(y - 1, 0); v <= std::min(y + 1, mask.height - 1); ++v)
-      for (index_t u = std::max<index_t>(x - 1, 0); u <= std::min(x + 1, mask.width - 1); ++u)
+    for (index_t v = std::max<index_t>(y - 1, 0); v <= (std::min)(y + 1, mask.height - 1); ++v)
+      for (index_t u = std::max<index_t>(x - 1, 0); u <= (std::min)(x + 1, mask.width - 1); ++u)
         if (mask.row(v)[u] != 0 && sizes[v * mask.width + u] == 0) take(v * mask.width + u);
   }
   return count;

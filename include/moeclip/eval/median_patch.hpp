@@ -46,7 +46,7 @@ MOECLIP_FUNC void patch_statistics(ImageView picture, index_t patch, View<float,
       const auto count = static_cast<double>(patch * patch), mean = static_cast<double>(sum) / count;
       statistics(p, c) = static_cast<float>(mean);
       statistics(p, 3 + c) =
-          static_cast<float>(std::sqrt(std::max(0.0, static_cast<double>(squares) / count - mean * mean)));
+          static_cast<float>(std::sqrt((std::max)(0.0, static_cast<double>(squares) / count - mean * mean)));
     }
 }
 

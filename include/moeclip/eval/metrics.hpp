@@ -132,7 +132,7 @@ MOECLIP_FUNC Metrics MetricSums::result() const {
   }
   if (!has_positives) return metrics;
   metrics.average_precision = Metric(precision_ / positives_, precision_error_ / positives_);
-  metrics.f1_max = Metric(f1_, std::max(0.0, f1_bound_ - f1_));
+  metrics.f1_max = Metric(f1_, (std::max)(0.0, f1_bound_ - f1_));
   metrics.f1_threshold = f1_threshold_;
   return metrics;
 }
@@ -160,7 +160,7 @@ MOECLIP_FUNC void MetricSums::add_overlap(const ScoreRow& row, double n) {
   const double from = false_positives_ / negatives_;
   if (from >= limit_) return;
   const auto regions = static_cast<double>(totals_.regions);
-  const double to = (false_positives_ + n) / negatives_, width = std::min(to, limit_) - from;
+  const double to = (false_positives_ + n) / negatives_, width = (std::min)(to, limit_) - from;
   const double before = overlap_.value() / regions, rise = row.weight.value() / regions;
   const double half = to <= limit_ ? rise / 2 : rise / 2 * width / (to - from);
   overlap_area_ += width * (before + half);
@@ -170,7 +170,7 @@ MOECLIP_FUNC void MetricSums::add_overlap(const ScoreRow& row, double n) {
 MOECLIP_FUNC void MetricSums::add_f1(const ScoreRow& row, double p, double n) {
   const double tp = true_positives_, fp = false_positives_;
   const double f1 = tp == 0 ? 0 : 2 * tp / (tp + fp + positives_);
-  if (p > 0 && !row.is_exact()) f1_bound_ = std::max(f1_bound_, 2 * tp / (tp + fp - n + positives_));
+  if (p > 0 && !row.is_exact()) f1_bound_ = (std::max)(f1_bound_, 2 * tp / (tp + fp - n + positives_));
   if (f1 > f1_) {
     f1_ = f1;
     f1_threshold_ = static_cast<double>(row.lowest);

@@ -101,13 +101,13 @@ MOECLIP_FUNC Metric released_percent(Metric metric) {
 }
 
 MOECLIP_FUNC std::string variant_of_path(std::string_view path) {
-  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+  path.remove_prefix((std::min)(path.find_first_not_of('/'), path.size()));
   return std::string(path.substr(0, path.find('/')));
 }
 
 MOECLIP_FUNC void ValueRange::widen(float low, float high) {
-  lowest = std::min(lowest, low);
-  highest = std::max(highest, high);
+  lowest = (std::min)(lowest, low);
+  highest = (std::max)(highest, high);
 }
 
 MOECLIP_FUNC float ValueRange::unit(float value) const {

@@ -230,10 +230,10 @@ MOECLIP_FUNC EvaluationRun read_run(const WeightFile& file) {
   const std::vector<std::byte> bytes = detail::byte_tensor(file, std::string(detail::kPicturesTensor));
   std::string_view rest = as_text(bytes);
   for (index_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::size_t end = (std::min)(rest.find('\n'), rest.size());
     const std::string place = concat(file.path(), ": picture ", number);
     PictureRecord record = detail::picture_from_json(parse_json(rest.substr(0, end), place), manifest.settings, place);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    rest.remove_prefix((std::min)(end + 1, rest.size()));
     if (!run.pictures.emplace(record.key(), record).second) fail(ErrorCode::format, concat(place, ": is named twice"));
   }
   if (std::ssize(run.pictures) != manifest.done)

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "../base/function_ref.hpp"
+#include "../data/image_record.hpp"
 #include "../io/json.hpp"
 #include "../io/sha256.hpp"
 #include "evaluate.hpp"
@@ -24,10 +25,11 @@ struct RunSettings {
   Domain domain = Domain::industrial;
   bool has_default = true, has_released = true;  ///< protocols; at least one
   ScoreTableOptions pixels = {};
+  ImageOptions images = {};  ///< how pictures are read
 
   /// For one of the protocols.
   [[nodiscard]] EvaluationOptions evaluation(bool is_released) const {
-    return {is_released, domain, kFalsePositiveLimit, pixels};
+    return {is_released, domain, kFalsePositiveLimit, pixels, images};
   }
 };
 
@@ -87,7 +89,8 @@ MOECLIP_FUNC Json to_json(const RunSettings& s) {
                        : !s.has_default ? "released"
                                         : "both")
       .set("exact", s.pixels.is_exact)
-      .set("pages", s.pixels.max_pages);
+      .set("pages", s.pixels.max_pages)
+      .set(kImagesKey, to_json(s.images));
 }
 
 namespace detail {
@@ -122,7 +125,10 @@ MOECLIP_FUNC RunSettings run_settings_from_json(const Json& json, std::string_vi
   s.pixels.max_pages = detail::stated_count(json, "pages", BinnedScores::kDefaultPages, source);
   if (!s.pixels.is_exact && s.pixels.max_pages < 1)
     fail(ErrorCode::format, concat(source, ": \"pages\" is 0, but the scores are kept in bins"));
-  if (!(to_json(s) == json)) fail(ErrorCode::format, concat(source, ": its settings make no sense"));
+  s.images = recorded_images(json, source);
+  Json stated = json;
+  stated.set(kImagesKey, to_json(s.images));  // older records lack it
+  if (!(to_json(s) == stated)) fail(ErrorCode::format, concat(source, ": its settings make no sense"));
   return s;
 }
 

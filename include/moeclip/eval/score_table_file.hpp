@@ -164,8 +164,8 @@ MOECLIP_FUNC bool ScoreTableFile::decode_rows(ByteReader& in, BinnedScores& binn
   std::uint64_t positives = totals.positives, negatives = totals.negatives;  // that are still to come
   std::uint64_t last = 0;
   for (std::uint64_t rows = read_variable(in); rows > 0; --rows) {
-    const std::uint64_t lowest = last + std::min(read_variable(in), kRanks);
-    const std::uint64_t highest = lowest + std::min(read_variable(in), kRanks);
+    const std::uint64_t lowest = last + (std::min)(read_variable(in), kRanks);
+    const std::uint64_t highest = lowest + (std::min)(read_variable(in), kRanks);
     ScoreRow row{score_of_rank(lowest), score_of_rank(highest), 0, 0, {}};
     row.positives = read_variable(in);
     row.negatives = read_variable(in);

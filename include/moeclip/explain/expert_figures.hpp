@@ -111,7 +111,7 @@ MOECLIP_FUNC Figure cosine_figure(std::span<const MixtureStatistics> blocks) {
     words += concat(words.empty() ? "" : ", ", mean, " after block ", block.block);
   }
   const Image grid = detail::arrange(panels, std::min<index_t>(2, std::ssize(panels)));
-  const index_t width = std::max(grid.width(), detail::kPanelSide + 2 * detail::kPanelGap);
+  const index_t width = (std::max)(grid.width(), detail::kPanelSide + 2 * detail::kPanelGap);
   return {
       "How alike the experts' answers are",
       concat("Mean cosine of the outputs of every two experts over all tokens, experts 1 to ", blocks.front().experts(),
@@ -130,7 +130,7 @@ MOECLIP_FUNC Figure load_figure(std::span<const MixtureStatistics> blocks) {
   double largest = 0;  // the same scale for all blocks
   for (const MixtureStatistics& block : blocks)
     for (index_t e = 0; e < block.experts(); ++e)
-      largest = std::max({largest, block.load(e), 1.0 / static_cast<double>(block.experts())});
+      largest = (std::max)({largest, block.load(e), 1.0 / static_cast<double>(block.experts())});
   for (const MixtureStatistics& block : blocks) {
     const index_t experts = block.experts(), room = kWidth - kLeft - kNumber;
     Image part = ground(kWidth, kPanelLine + kPanelGap + experts * kBar + kPanelGap);
@@ -171,7 +171,7 @@ double fofs_error(const Mixture<T>& mixture) {
     for (std::size_t j = 0; j <= i; ++j) {
       double dot = 0;
       for (index_t c = 0; c < width; ++c) dot += static_cast<double>(rows[i][c]) * static_cast<double>(rows[j][c]);
-      worst = std::max(worst, std::abs(dot - (i == j ? 1.0 : 0.0)));
+      worst = (std::max)(worst, std::abs(dot - (i == j ? 1.0 : 0.0)));
     }
   return worst;
 }
@@ -191,7 +191,7 @@ Image fofs_panel(const Mixture<T>& mixture, index_t width) {
       double square = 0;
       for (index_t r = 0; r < a.extent(0); ++r)
         square += static_cast<double>(a[r * channels + c]) * static_cast<double>(a[r * channels + c]);
-      largest = std::max(largest, lengths[e * channels + c] = std::sqrt(square));
+      largest = (std::max)(largest, lengths[e * channels + c] = std::sqrt(square));
     }
   }
   Image panel = ground(width, experts * kRow);
@@ -200,8 +200,8 @@ Image fofs_panel(const Mixture<T>& mixture, index_t width) {
     draw_text(panel, 4, e * kRow + 2, concat(e + 1), kPanelInk, kPanelText);
     for (index_t x = 0; x < room; ++x) {  // of several channels in one pixel the largest is seen
       double value = 0;
-      for (index_t c = x * channels / room; c <= std::min(channels - 1, ((x + 1) * channels - 1) / room); ++c)
-        value = std::max(value, lengths[e * channels + c]);
+      for (index_t c = x * channels / room; c <= (std::min)(channels - 1, ((x + 1) * channels - 1) / room); ++c)
+        value = (std::max)(value, lengths[e * channels + c]);
       fill_box(panel, {left + x, e * kRow, 1, kRow - 2}, kEmber[scale_to_byte<double>(value, 0.0, largest)]);
     }
   }
@@ -224,7 +224,7 @@ Figure fofs_figure(const Adapter<T>& adapter) {
   double worst = 0;
   for (std::size_t j = 0; j < adapter.mixtures.size(); ++j) {
     const double error = fofs_error(adapter.mixtures[j]);
-    worst = std::max(worst, error);
+    worst = (std::max)(worst, error);
     panels.push_back(
         {concat("after block ", adapter.config.mixture_blocks[j], ": |A A^T - I| <= ", detail::small_number(error)),
          detail::fofs_panel(adapter.mixtures[j], 2 * detail::kPanelSide + detail::kPanelGap)});

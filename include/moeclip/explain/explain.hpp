@@ -71,8 +71,8 @@ CarrierEvidence carrier_of(const BlockInspection<T>& block, index_t expert, cons
   for (const T cam : block.cams.values()) all += static_cast<double>(cam);
   evidence.cam_share = all > 0 ? own / all : 0;
   evidence.area_share = area / static_cast<double>(patches);
-  evidence.weight_inside /= std::max(1.0, area);
-  evidence.weight_outside /= std::max(1.0, static_cast<double>(patches) - area);
+  evidence.weight_inside /= (std::max)(1.0, area);
+  evidence.weight_outside /= (std::max)(1.0, static_cast<double>(patches) - area);
   return evidence;
 }
 

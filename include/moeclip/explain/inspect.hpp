@@ -83,7 +83,7 @@ void grad_cams(Context& context, const Mixture<T>& mixture, const MixingSaved<T>
         if (const T q = block.weight(n, e); q > T(0))
           cam[n - 1] += factor * q * dot_product(expert.lora_a.data() + r * width, &x(n, 0), width);
     }
-    for (index_t i = 0; i < patches; ++i) cam[i] = std::max(cam[i], T(0));
+    for (index_t i = 0; i < patches; ++i) cam[i] = (std::max)(cam[i], T(0));
   });
 }
 

@@ -40,9 +40,9 @@ struct PanelSize {
 };
 inline PanelSize panel_size(const Detection& detection) {
   constexpr index_t kThinnest = 4;
-  const index_t longer = std::max(detection.width, detection.height);
-  return {std::max(kPanelSide * detection.width / longer, kPanelSide / kThinnest),
-          std::max(kPanelSide * detection.height / longer, kPanelSide / kThinnest)};
+  const index_t longer = (std::max)(detection.width, detection.height);
+  return {(std::max)(kPanelSide * detection.width / longer, kPanelSide / kThinnest),
+          (std::max)(kPanelSide * detection.height / longer, kPanelSide / kThinnest)};
 }
 
 /// Shares as colours over the patches that chose the expert; a white line around those where it came first.
@@ -132,7 +132,7 @@ inline Figure map_figure(const Detection& detection, const InspectionFigureOptio
   const auto [width, height] = panel_size(detection);
   const ImageView truth = options.truth;
   Image picture = resize_bicubic(detection.picture.view(), width, height);
-  Image covered = map_panel(detection, options.pixel_threshold ? std::min(1.0f, 2 * *options.pixel_threshold)
+  Image covered = map_panel(detection, options.pixel_threshold ? (std::min)(1.0f, 2 * *options.pixel_threshold)
                                                                : 2 * detection.pixel_threshold);
   const bool has_truth = truth.data != nullptr;
   if (has_truth) {

@@ -42,7 +42,7 @@ namespace detail {
 
 /// Squares of one size in a picture: the first around the place, then those on a grid that do not look at it.
 inline std::vector<Box> naming_windows(const Image& picture, Place middle, const NamingOptions& options) {
-  const index_t shorter = std::min(picture.width(), picture.height());
+  const index_t shorter = (std::min)(picture.width(), picture.height());
   const index_t side = std::clamp<index_t>(std::lround(options.window * static_cast<double>(shorter)), 1, shorter);
   const index_t room_x = picture.width() - side, room_y = picture.height() - side;
   const auto corner = [&](double at, index_t room) {

@@ -52,8 +52,8 @@ inline std::string fitting_text(const std::string& text, index_t width) {
 inline Image arrange(const std::vector<Panel>& panels, index_t columns) {
   index_t width = 0, height = 0;
   for (const Panel& panel : panels) {
-    width = std::max(width, panel.picture.width());
-    height = std::max(height, panel.picture.height());
+    width = (std::max)(width, panel.picture.width());
+    height = (std::max)(height, panel.picture.height());
   }
   const index_t rows = (std::ssize(panels) + columns - 1) / columns, step = height + kPanelLine + kPanelGap;
   Image page = ground(kPanelGap + columns * (width + kPanelGap), kPanelGap + rows * step);
@@ -71,7 +71,7 @@ inline Image arrange(const std::vector<Panel>& panels, index_t columns) {
 inline Image stack(const std::vector<Image>& pictures) {
   index_t width = 0, height = 0;
   for (const Image& picture : pictures) {
-    width = std::max(width, picture.width());
+    width = (std::max)(width, picture.width());
     height += picture.height();
   }
   Image page = ground(width, height);
@@ -87,7 +87,7 @@ inline Image stack(const std::vector<Image>& pictures) {
 inline Image text_block(const std::string& text, index_t width) {
   std::vector<std::string> lines(1);
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::size_t end = (std::min)(text.find(' ', at), text.size());
     const std::string word = text.substr(at, end - at);
     const std::string longer = lines.back().empty() ? word : lines.back() + " " + word;
     if (text_width(longer, kPanelText) <= width - 2 * kPanelGap || lines.back().empty()) {

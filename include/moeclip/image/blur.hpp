@@ -21,7 +21,7 @@ constexpr index_t reflect(index_t i, index_t extent) {
   if (extent == 1) return 0;
   const index_t period = 2 * (extent - 1);
   i = ((i % period) + period) % period;
-  return std::min(i, period - i);
+  return (std::min)(i, period - i);
 }
 
 /// Elements of scratch that `gaussian_blur` needs for a map of height x width.

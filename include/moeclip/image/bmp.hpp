@@ -120,7 +120,7 @@ inline BmpHeader read_bmp_header(Bytes bytes, std::string_view source) {
 
   header.palette_offset = reader.offset();
   const std::uint64_t most = header.bits <= 8 ? 1ull << header.bits : 0;
-  header.palette_entries = std::min(colors == 0 ? most : colors, most);
+  header.palette_entries = (std::min)(colors == 0 ? most : colors, most);
   const std::uint64_t palette_end =
       header.palette_offset + header.palette_entries * static_cast<std::uint64_t>(header.palette_entry_size);
   // Some writers forget the palette when they count the offset of the pixels, or leave the offset zero.
@@ -202,7 +202,7 @@ inline bool expand_bmp_rle(const BmpHeader& header, ByteReader& reader, std::uin
     } else if (code == 1) {  // end of picture
       return true;
     } else if (code == 2) {  // move
-      x = std::min(x + reader.u8(), header.width);
+      x = (std::min)(x + reader.u8(), header.width);
       y += reader.u8();
     } else {  // literals, padded to 16 bits
       const Bytes bytes = reader.take((is_rle4 ? (code + 1) / 2 : code) + 0ull);

@@ -19,9 +19,9 @@ constexpr ColorMap jet_colors() {
   ColorMap map{};
   const auto byte = [](int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); };
   for (int i = 0; i < 256; ++i)
-    map[static_cast<std::size_t>(i)] = {byte(std::min(4 * i - 382, 1148 - 4 * i)),
-                                        byte(std::min(4 * i - 128, 892 - 4 * i)),
-                                        byte(std::min(4 * i + 128, 638 - 4 * i))};
+    map[static_cast<std::size_t>(i)] = {byte((std::min)(4 * i - 382, 1148 - 4 * i)),
+                                        byte((std::min)(4 * i - 128, 892 - 4 * i)),
+                                        byte((std::min)(4 * i + 128, 638 - 4 * i))};
   map[159].blue = 1;  // the formula gives 2; OpenCV's table rounds down here and only here
   return map;
 }
@@ -40,7 +40,7 @@ constexpr ColorMap ember_colors() {
                                         {255, 243, 209}}};
   ColorMap map{};
   for (int i = 0; i < 256; ++i) {
-    const int position = i * 8, left = std::min(position / 255, 7), part = position - left * 255;
+    const int position = i * 8, left = (std::min)(position / 255, 7), part = position - left * 255;
     const auto mix = [&](std::uint8_t a, std::uint8_t b) {
       return static_cast<std::uint8_t>((a * (255 - part) + b * part + 127) / 255);
     };

@@ -92,7 +92,7 @@ MOECLIP_FUNC void fill_box(Image& image, const Box& box, Rgb color, double alpha
 }
 
 MOECLIP_FUNC void draw_box(Image& image, const Box& box, Rgb color, index_t thickness, double alpha) {
-  const index_t t = std::min({thickness, box.width, box.height});
+  const index_t t = (std::min)({thickness, box.width, box.height});
   fill_box(image, {box.x, box.y, box.width, t}, color, alpha);
   if (box.height > t) fill_box(image, {box.x, box.y + box.height - t, box.width, t}, color, alpha);
   const index_t inner = box.height - 2 * t;  // what the horizontal sides leave

@@ -6,6 +6,7 @@
 
 #include "../base/checked.hpp"
 #include "image.hpp"
+#include "image_options.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The Netpbm formats, PBM, PGM and PPM in text (P1 to P3) and binary (P4 to P6), and PAM (P7), to 8-bit RGB or gray;
-// and a PPM/PGM writer. Values are Pillow's: sample * 255 / maxval rounded half to even; a PGM with more than 8 bits is
-// scaled to 65535 and then clipped at 255 (Pillow holds it as an integer image). Pillow does not read PAM: there
-// samples of any depth are scaled, alpha is dropped. Of several pictures in a file the first is read.
+// and a PPM/PGM writer. Values are Pillow's: sample * 255 / maxval rounded half to even. Only a PGM of more than 8 bits
+// differs from Pillow's, which scales it to 65535 and then clips it at 255; DeepGray::clipped does that too. Pillow
+// does not read PAM: there samples of any depth are scaled, alpha is dropped. Of several pictures in a file the first
+// is read.
 
 #include <algorithm>
 #include <array>
@@ -89,7 +90,7 @@ inline void read_pam_header(ByteReader& reader, PnmHeader& header) {
     else if (word == "HEIGHT")
       header.height = read_pnm_number(reader);
     else if (word == "DEPTH")
-      header.depth = static_cast<int>(std::min(read_pnm_number(reader), 100u));
+      header.depth = static_cast<int>((std::min)(read_pnm_number(reader), 100u));
     else if (word == "MAXVAL")
       header.maxval = read_pnm_number(reader);
     else if (word == "TUPLTYPE")
@@ -131,12 +132,14 @@ inline PnmHeader read_pnm_header(Bytes bytes, std::string_view source) {
 namespace detail {
 
 /// What each sample value becomes: value * 255 / maxval rounded half to even, or the clipped scale of deep gray maps.
-inline std::vector<std::uint8_t> pnm_table(const PnmHeader& header) {
-  const bool is_clipped = header.maxval > 255 && header.depth == 1 && header.variant != 7;
+inline std::vector<std::uint8_t> pnm_table(const PnmHeader& header, DeepGray deep_gray) {
+  const bool is_deep_gray = header.maxval > 255 && header.depth == 1 && header.variant != 7;
+  const bool is_clipped = is_deep_gray && deep_gray == DeepGray::clipped;
   const double top = is_clipped ? 65535.0 : 255.0, most = header.maxval;
   std::vector<std::uint8_t> table(header.maxval + std::size_t{1});
   for (std::size_t value = 0; value < table.size(); ++value)  // nearbyint: half to even, as Python's round
-    table[value] = static_cast<std::uint8_t>(std::min(std::nearbyint(static_cast<double>(value) / most * top), 255.0));
+    table[value] =
+        static_cast<std::uint8_t>((std::min)(std::nearbyint(static_cast<double>(value) / most * top), 255.0));
   if (header.is_bitmap()) std::swap(table[0], table[1]);  // in a bitmap 1 is black
   return table;
 }
@@ -163,7 +166,7 @@ inline void read_pnm_binary_row(const PnmHeader& header, ByteReader& reader, con
       value = packed_sample(row.data(), static_cast<index_t>(i), 1);
     else
       value = bytes_per_sample == 2 ? load_u16be(row.data() + 2 * i) : std::to_integer<std::uint32_t>(row[i]);
-    samples[i] = table[std::min(value, header.maxval)];
+    samples[i] = table[(std::min)(value, header.maxval)];
   }
 }
 
@@ -171,7 +174,8 @@ inline void read_pnm_binary_row(const PnmHeader& header, ByteReader& reader, con
 
 /// Decodes a file that begins with P1 to P7. `source` is the name in messages. Throws format for damaged or truncated
 /// files, limit for more than kMaxPixels, unsupported for other PAM tuples.
-inline Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb) {
+inline Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb,
+                        DeepGray deep_gray = DeepGray::scaled) {
   const PnmHeader header = read_pnm_header(bytes, source);
   ByteReader reader(bytes, source);
   reader.seek(header.pixel_offset);
@@ -182,7 +186,7 @@ inline Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind = P
   detail::expect_pixel_bytes(row_bytes * rows - (header.is_text() && !header.is_bitmap() ? 1 : 0), reader.left(),
                              source);
 
-  const std::vector<std::uint8_t> table = detail::pnm_table(header);
+  const std::vector<std::uint8_t> table = detail::pnm_table(header, deep_gray);
   std::vector<std::uint8_t> samples(static_cast<std::size_t>(row_samples));
   Image image(header.width, header.height, channels_of(kind));
   for (index_t y = 0; y < header.height; ++y) {

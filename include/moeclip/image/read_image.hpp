@@ -4,15 +4,18 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "../io/file.hpp"
 #include "bmp.hpp"
+#include "exif.hpp"
+#include "image_format.hpp"
+#include "image_options.hpp"
+#include "jpeg.hpp"
+#include "png.hpp"
+#include "pnm.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-struct ImageOptions {
-  bool apply_exif_orientation = false;  ///< turn the picture upright; the reference code does not
-  bool gray = false;                    ///< one channel (Pillow's convert('L')) instead of RGB
-};
 
 /// What a picture file is.
 struct ImageInfo {
@@ -29,9 +32,17 @@ struct ImageInfo {
 ImageInfo describe_image(Bytes bytes, std::string_view source);
 
 /// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
-/// Image.open(...).convert('RGB') or ('L') gives them. `source` is the name in messages. Throws format for damaged or
-/// truncated files, limit for more pixels than kMaxPixels or than the file can hold, unsupported for other formats.
+/// Image.open(...).convert('RGB') or ('L') gives them, but for gray of more than 8 bits (DeepGray). `source` is the
+/// name in messages. Throws format for damaged or truncated files, limit for more pixels than kMaxPixels or than the
+/// file can hold, unsupported for other formats.
 Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {});
+
+/// The EXIF orientation by which read_image turns the picture in a file: 1, not at all, unless the options ask for it.
+/// Throws as read_image does.
+int applied_orientation(const std::string& path, const ImageOptions& options);
+
+/// The bytes of a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read.
+std::vector<std::byte> read_image_file(const std::string& path);
 
 /// Reads a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read, otherwise as decode_image.
 Image read_image(const std::string& path, ImageOptions options = {});
@@ -39,13 +50,6 @@ Image read_image(const std::string& path, ImageOptions options = {});
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_IMAGE)
-
-#include "../io/file.hpp"
-#include "exif.hpp"
-#include "image_format.hpp"
-#include "jpeg.hpp"
-#include "png.hpp"
-#include "pnm.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -117,7 +121,7 @@ MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptio
   Bytes exif;
   switch (image_format(bytes)) {
     case ImageFormat::png:
-      image = decode_png(bytes, source, kind);
+      image = decode_png(bytes, source, kind, options.deep_gray);
       if (options.apply_exif_orientation) exif = read_png_chunks(bytes, source).exif;
       break;
     case ImageFormat::jpeg:
@@ -125,15 +129,24 @@ MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptio
       if (options.apply_exif_orientation) exif = read_jpeg_info(bytes, source).exif;
       break;
     case ImageFormat::bmp: image = decode_bmp(bytes, source, kind); break;
-    case ImageFormat::pnm: image = decode_pnm(bytes, source, kind); break;
+    case ImageFormat::pnm: image = decode_pnm(bytes, source, kind, options.deep_gray); break;
     case ImageFormat::unknown: fail_image_format(bytes, source);
   }
   return apply_orientation(std::move(image), tiff_orientation(exif));
 }
 
-MOECLIP_FUNC Image read_image(const std::string& path, ImageOptions options) {
+MOECLIP_FUNC int applied_orientation(const std::string& path, const ImageOptions& options) {
+  if (!options.apply_exif_orientation) return 1;
+  return describe_image(MappedFile::open(path)->bytes(), path).orientation;
+}
+
+MOECLIP_FUNC std::vector<std::byte> read_image_file(const std::string& path) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;  // more than kMaxPixels need in any format
-  return decode_image(read_file(path, kMostBytes), path, options);
+  return read_file(path, kMostBytes);
+}
+
+MOECLIP_FUNC Image read_image(const std::string& path, ImageOptions options) {
+  return decode_image(read_image_file(path), path, options);
 }
 
 }}  // namespace moeclip::abi_v0_1

@@ -68,7 +68,7 @@ class ResampleAxis {
 
   ResampleAxis(index_t in, index_t out)
       : in_(in), scale_(static_cast<double>(static_cast<float>(in)) / static_cast<double>(out)) {
-    filter_scale_ = std::max(scale_, 1.0);
+    filter_scale_ = (std::max)(scale_, 1.0);
     support_ = 2.0 * filter_scale_;
   }
 
@@ -76,7 +76,7 @@ class ResampleAxis {
     Window window;
     window.centre = rounded((static_cast<double>(i) + 0.5) * scale_);
     window.first = std::max<index_t>(static_cast<index_t>(window.centre - support_ + 0.5), 0);
-    window.count = std::min(static_cast<index_t>(window.centre + support_ + 0.5), in_) - window.first;
+    window.count = (std::min)(static_cast<index_t>(window.centre + support_ + 0.5), in_) - window.first;
     for (index_t tap = 0; tap < window.count; ++tap) window.sum += kernel(window, tap);
     return window;
   }
@@ -88,7 +88,7 @@ class ResampleAxis {
   }
 
   /// More than any window has.
-  [[nodiscard]] index_t most_taps() const { return std::min(in_, static_cast<index_t>(std::ceil(support_)) * 2 + 1); }
+  [[nodiscard]] index_t most_taps() const { return (std::min)(in_, static_cast<index_t>(std::ceil(support_)) * 2 + 1); }
   /// More windows than ever hold the same input position.
   [[nodiscard]] index_t most_overlap() const { return static_cast<index_t>(2.0 * support_ / scale_) + 3; }
 
@@ -138,7 +138,7 @@ void resize_band(const ResizeStrip& strip, index_t begin, index_t end, const Res
   index_t oldest = begin, next = begin;  // output rows [oldest, next) are being summed
   ResampleAxis::Window ahead = strip.down.window(begin);
   for (index_t y = ahead.first; oldest < end; ++y) {
-    for (; next < end && ahead.first <= y; ahead = strip.down.window(std::min(++next, end - 1))) {
+    for (; next < end && ahead.first <= y; ahead = strip.down.window((std::min)(++next, end - 1))) {
       scratch.windows[next % scratch.slots] = ahead;
       std::fill_n(sums(next), samples, kernels::kWeightHalf);
     }
@@ -180,7 +180,7 @@ struct ColumnStore {
 inline void resize_strip(Context& context, const ResizeStrip& strip, index_t height) {
   Arena::Scope scope(context.arena());
   const index_t samples = strip.weights.columns * strip.in.channels;
-  const index_t slots = std::min(height, strip.down.most_overlap());
+  const index_t slots = (std::min)(height, strip.down.most_overlap());
   auto* scratch = scope.take<ResizeScratch>(context.threads());
   for (int worker = 0; worker < context.threads(); ++worker)
     scratch[worker] = {scope.take<std::uint8_t>(samples), scope.take<std::int32_t>(slots * samples),
@@ -214,7 +214,7 @@ MOECLIP_FUNC void resize_bicubic(Context& context, ImageView in, index_t width, 
   const detail::ColumnStore store{scope.take<index_t>(strip_width), scope.take<index_t>(strip_width),
                                   scope.take<std::int32_t>(strip_width * stride), stride};
   for (index_t column = 0; column < width; column += strip_width) {
-    const auto weights = store.fill(across, column, std::min(strip_width, width - column));
+    const auto weights = store.fill(across, column, (std::min)(strip_width, width - column));
     detail::resize_strip(context, {in, weights, column, down, out, width}, height);
   }
 }
@@ -234,10 +234,10 @@ MOECLIP_FUNC void resize_nearest(Context& context, ImageView in, index_t width, 
   auto* source = scope.take<index_t>(width);  // offset in the input row of each output pixel
   double x = step_x * 0.5;
   for (index_t i = 0; i < width; ++i, x += step_x)
-    source[i] = std::min(static_cast<index_t>(x), in.width - 1) * in.channels;
+    source[i] = (std::min)(static_cast<index_t>(x), in.width - 1) * in.channels;
   double y = step_y * 0.5;
   for (index_t j = 0; j < height; ++j, y += step_y) {
-    const std::uint8_t* row = in.row(std::min(static_cast<index_t>(y), in.height - 1));
+    const std::uint8_t* row = in.row((std::min)(static_cast<index_t>(y), in.height - 1));
     for (index_t i = 0; i < width; ++i) out = std::copy_n(row + source[i], in.channels, out);
   }
 }

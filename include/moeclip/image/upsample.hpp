@@ -26,7 +26,7 @@ class AlignedCorners {
         remainder_(at * stride_ % steps_) {}
 
   [[nodiscard]] index_t index() const { return index_; }
-  [[nodiscard]] index_t next_index() const { return std::min(index_ + 1, last_); }
+  [[nodiscard]] index_t next_index() const { return (std::min)(index_ + 1, last_); }
   [[nodiscard]] double fraction() const { return static_cast<double>(remainder_) * inverse_; }
   void advance() {
     for (remainder_ += stride_; remainder_ >= steps_; remainder_ -= steps_) ++index_;
@@ -88,7 +88,7 @@ class BilinearRows {
     const Blend blend = blend_of(y);
     for (index_t j = 0; j < w_; ++j) scratch[j] = blend.up * in[blend.top + j] + blend.down * in[blend.bottom + j];
     for (index_t j = 0; j < w_; ++j) {
-      const T left = scratch[j], right = scratch[std::min(j + 1, w_ - 1)];
+      const T left = scratch[j], right = scratch[(std::min)(j + 1, w_ - 1)];
       for (index_t x = first_[j]; x < first_[j + 1]; ++x) out[x] = (T(1) - east_[x]) * left + east_[x] * right;
     }
   }
@@ -103,7 +103,7 @@ class BilinearRows {
         right += east_[x] * d_out[x];
       }
       scratch[j] += all - right;
-      scratch[std::min(j + 1, w_ - 1)] += right;
+      scratch[(std::min)(j + 1, w_ - 1)] += right;
     }
     const Blend blend = blend_of(y);
     for (index_t j = 0; j < w_; ++j) {

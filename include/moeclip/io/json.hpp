@@ -34,7 +34,7 @@ T value_of(const Json& value, std::string_view name, std::string_view source) {
     return value.as_number();
   } else {
     static_assert(std::signed_integral<T> && sizeof(T) == sizeof(std::int64_t));
-    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    constexpr auto kMost = static_cast<std::uint64_t>((std::numeric_limits<std::int64_t>::max)());
     expect(value.is_integer() && (value.as_number() < 0 || value.as_uint64() <= kMost), "an integer below 2^63");
     return value.as_int64();
   }
@@ -57,7 +57,6 @@ T member(const Json& json, std::string_view name, std::string_view source) {
 #include "utf8.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
 
 namespace detail {
 
@@ -275,10 +274,10 @@ class JsonParser {
   /// Of a number that no double is near to: whether it is too small. The place of its first digit and its exponent
   /// tell.
   static bool is_tiny(std::string_view digits) {
-    const std::size_t mark = std::min(digits.find_first_of("eE"), digits.size());
+    const std::size_t mark = (std::min)(digits.find_first_of("eE"), digits.size());
     const std::string_view mantissa = digits.substr(0, mark);
-    const auto point = static_cast<std::int64_t>(std::min(mantissa.find('.'), mark));
-    const auto first = static_cast<std::int64_t>(std::min(mantissa.find_first_of("123456789"), mark));
+    const auto point = static_cast<std::int64_t>((std::min)(mantissa.find('.'), mark));
+    const auto first = static_cast<std::int64_t>((std::min)(mantissa.find_first_of("123456789"), mark));
     std::int64_t exponent = 0;
     if (mark < digits.size()) {
       std::string_view written = digits.substr(mark + 1);

@@ -197,7 +197,7 @@ MOECLIP_FUNC const Json::Member* Json::Object::find(std::string_view key) const 
 }
 
 MOECLIP_FUNC void Json::Object::append(Member member) {
-  MOECLIP_EXPECT(members.size() < std::numeric_limits<std::uint32_t>::max(), "a JSON object has too many members");
+  MOECLIP_EXPECT(members.size() < (std::numeric_limits<std::uint32_t>::max)(), "a JSON object has too many members");
   if (!index.empty()) index.insert(place(member.key), static_cast<std::uint32_t>(members.size()));
   members.push_back(std::move(member));
   if (index.empty() && members.size() > kLinear) sort_index();

@@ -47,7 +47,6 @@ class NearestNames {
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-
 MOECLIP_FUNC std::string in_quotes(std::string_view name) {
   constexpr std::size_t kLongest = 120;
   std::string text(name.substr(0, kLongest));
@@ -63,7 +62,7 @@ MOECLIP_FUNC std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::size_t diagonal = std::exchange(row[0], i);
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({replaced, row[j] + 1, row[j - 1] + 1}));
+      diagonal = std::exchange(row[j], (std::min)({replaced, row[j] + 1, row[j - 1] + 1}));
     }
   }
   return row[b.size()];

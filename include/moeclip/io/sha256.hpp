@@ -55,11 +55,10 @@ std::string sha256_hex(Bytes bytes);
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-
 MOECLIP_FUNC void Sha256::update(Bytes bytes) {
   length_ += bytes.size();
   if (pending_ > 0) {
-    const std::size_t taken = std::min(bytes.size(), kBlock - pending_);
+    const std::size_t taken = (std::min)(bytes.size(), kBlock - pending_);
     std::copy_n(bytes.begin(), taken, block_.begin() + static_cast<std::ptrdiff_t>(pending_));
     pending_ += taken;
     bytes = bytes.subspan(taken);

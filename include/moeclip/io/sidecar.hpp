@@ -48,7 +48,7 @@ inline std::string hash_of(const WeightBytes& file) {
   Sha256 sha;
   const Bytes bytes = file.bytes();
   for (std::size_t done = 0; done < bytes.size(); done += kPiece) {
-    const Bytes piece = bytes.subspan(done, std::min(kPiece, bytes.size() - done));
+    const Bytes piece = bytes.subspan(done, (std::min)(kPiece, bytes.size() - done));
     sha.update(piece);
     if (file.mapping != nullptr) file.mapping->discard(done, piece.size());
   }

@@ -149,7 +149,7 @@ inline void expect_affordable(const WeightIndex& index) {
   const std::uint64_t most = checked_add(std::uint64_t{256} << 20, checked_mul(held, 16, index.path), index.path);
   for (const WeightEntry& entry : index.entries) {
     const WeightStorage& storage = index.storages[entry.storage];
-    work = checked_add(work, std::max(entry.byte_size(), storage.is_deflated ? storage.size : 0), index.path);
+    work = checked_add(work, (std::max)(entry.byte_size(), storage.is_deflated ? storage.size : 0), index.path);
     if (work > most)
       fail(ErrorCode::limit, concat(index.path, ": its tensors take more than ", most,
                                     " bytes when they are read, far more "

@@ -85,7 +85,6 @@ class ZipArchive {
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-
 namespace detail {
 
 inline constexpr std::uint32_t kZipLocalHeader = 0x04034b50, kZipDirectoryEntry = 0x02014b50;
@@ -137,7 +136,7 @@ MOECLIP_FUNC std::uint64_t ZipArchive::find_end_record() const {
   std::uint64_t fallback = kNone;
   if (size >= detail::kZipEndRecordSize) {
     const std::uint64_t last = size - detail::kZipEndRecordSize;
-    const std::uint64_t first = last - std::min(last, detail::kZipLongestComment);
+    const std::uint64_t first = last - (std::min)(last, detail::kZipLongestComment);
     for (std::uint64_t at = last + 1; at-- > first;) {
       const std::byte* p = bytes_.data() + at;
       if (load_u32le(p) != detail::kZipEndRecord) continue;
@@ -165,7 +164,8 @@ MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_end_record() const {
   return directory;
 }
 
-MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end_record, const Directory& plain) const {
+MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end_record,
+                                                                     const Directory& plain) const {
   const bool has_locator = end_record >= detail::kZip64LocatorSize &&
                            load_u32le(bytes_.data() + end_record - detail::kZip64LocatorSize) == detail::kZip64Locator;
   if (!has_locator) return plain;  // if it is saturated, its directory does not fit the file
@@ -179,8 +179,8 @@ MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64
   directory.count = reader.u64le();
   directory.size = reader.u64le();
   directory.offset = reader.u64le();
-  const auto agrees = [](std::uint64_t small, std::uint64_t saturated, std::uint64_t large) {
-    return small == saturated || small == large;
+  const auto agrees = [](std::uint64_t narrow, std::uint64_t saturated, std::uint64_t wide) {
+    return narrow == saturated || narrow == wide;
   };
   if (count_here != directory.count || !agrees(plain.count, detail::kZipSaturatedCount, directory.count) ||
       !agrees(plain.size, detail::kZipSaturated, directory.size) ||
@@ -271,7 +271,8 @@ MOECLIP_FUNC void ZipArchive::expect_no_overlap() const {
   }
 }
 
-MOECLIP_FUNC Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max_size, std::vector<std::byte>& buffer) const {
+MOECLIP_FUNC Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max_size,
+                                        std::vector<std::byte>& buffer) const {
   const std::string name = concat(source_, ": zip entry ", in_quotes(entry.name));
   const Bytes packed =
       bytes_.subspan(static_cast<std::size_t>(entry.data_offset), static_cast<std::size_t>(entry.packed_size));

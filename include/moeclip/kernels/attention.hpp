@@ -21,7 +21,7 @@ inline void pack_head(const KernelTable& table, const Attention<float>& args, in
   const index_t offset = image * args.tokens * args.stride + head * width;
   table.pack_rows({args.tokens, width, args.key + offset, args.stride, 1, keys});
   for (index_t t = 0; t < args.tokens; t += table.key_block)
-    table.pack_rows({width, std::min(table.key_block, args.tokens - t), args.value + offset + t * args.stride, 1,
+    table.pack_rows({width, (std::min)(table.key_block, args.tokens - t), args.value + offset + t * args.stride, 1,
                      args.stride, values + t * padded_width});
 }
 

@@ -42,6 +42,12 @@
 #define MOECLIP_INLINE_LAMBDA
 #endif
 
+// <windows.h> may have made macros of what the bodies call their verbs.
+#pragma push_macro("min")
+#pragma push_macro("max")
+#undef min
+#undef max
+
 #if defined(__GNUC__) && !defined(__clang__)
 // The intrinsics of GCC 12 start from a deliberately undefined register, and its optimiser warns of it (bug 105593).
 #pragma GCC diagnostic push
@@ -95,6 +101,8 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_neon {
 #pragma GCC diagnostic pop
 #endif
 
+#pragma pop_macro("min")
+#pragma pop_macro("max")
 #undef MOECLIP_KERNEL_TABLE
 #undef MOECLIP_UNROLL
 #undef MOECLIP_INLINE_LAMBDA

@@ -25,7 +25,7 @@ inline void pack_right(Context& context, const KernelTable& table, index_t k, in
   share(context, round_up(n, table.tile_columns) / table.tile_columns, 8.0 * static_cast<double>(k * n),
         [&](index_t panel, int) {
           const index_t j = panel * table.tile_columns;
-          table.pack_columns({std::min(table.tile_columns, n - j), k, b.data + j * b.column_stride, b.column_stride,
+          table.pack_columns({(std::min)(table.tile_columns, n - j), k, b.data + j * b.column_stride, b.column_stride,
                               b.row_stride, panels + j * k});
         });
 }
@@ -39,7 +39,7 @@ inline void transpose_packed(Context& context, const KernelTable& table, index_t
     const index_t i = panel * side;
     for (index_t j = 0; j < n; j += side)
       table.pack_columns(
-          {std::min(side, k - i), std::min(side, n - j), b + j * k + i * side, side, 1, panels + i * n + j * side});
+          {(std::min)(side, k - i), (std::min)(side, n - j), b + j * k + i * side, side, 1, panels + i * n + j * side});
   });
 }
 
@@ -71,7 +71,7 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
   const Cut cut = cut_product(table, shape, work >= kWorthSharing ? context.threads() : 1);
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
-  const index_t panels_size = most_rows * std::min(shape.k, table.k_block), tiles_size = most_rows * most_columns;
+  const index_t panels_size = most_rows * (std::min)(shape.k, table.k_block), tiles_size = most_rows * most_columns;
   Arena::Scope scope(context.arena());
   float* const panels = scope.take<float>(context.threads() * panels_size);
   float* const tiles = scope.take<float>(context.threads() * tiles_size);
@@ -80,8 +80,8 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
     const index_t i = cut.row_tiles * row / cut.down * table.tile_rows;
     const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
     GemmJob job;
-    job.rows = std::min(cut.row_tiles * (row + 1) / cut.down * table.tile_rows, shape.m) - i;
-    job.columns = std::min(cut.column_tiles * (column + 1) / cut.across * table.tile_columns, shape.n) - j;
+    job.rows = (std::min)(cut.row_tiles * (row + 1) / cut.down * table.tile_rows, shape.m) - i;
+    job.columns = (std::min)(cut.column_tiles * (column + 1) / cut.across * table.tile_columns, shape.n) - j;
     job.k = shape.k;
     job.a = call.a.from_row(i);
     job.b = call.b + j * shape.k;

@@ -16,7 +16,7 @@ template <class Part>
 void for_pieces(Context& context, index_t count, index_t width, const Part& part) {
   const index_t step = std::max<index_t>(1, kPiece / std::max<index_t>(1, width));
   context.parallel_for((count + step - 1) / step,
-                       [&](index_t i, int) { part(i * step, std::min(count, (i + 1) * step)); });
+                       [&](index_t i, int) { part(i * step, (std::min)(count, (i + 1) * step)); });
 }
 
 /// Waking a thread takes as long as about so many multiply-adds: less work than this stays on one thread.

@@ -27,7 +27,7 @@ double shortest_run(double seconds, const Work& work) {
   do {
     const auto before = Clock::now();
     work();
-    shortest = std::min(shortest, elapsed(before));
+    shortest = (std::min)(shortest, elapsed(before));
   } while (elapsed(start) < seconds);
   return shortest;
 }

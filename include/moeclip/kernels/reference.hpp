@@ -58,7 +58,7 @@ void gemm_row(GemmShape shape, MatrixRef<T> a, MatrixRef<T> b, const Epilogue<T>
 template <class T>
 void softmax_row(index_t width, const T* x, T* y) {
   T highest = -std::numeric_limits<T>::infinity();
-  for (index_t j = 0; j < width; ++j) highest = std::max(highest, x[j]);
+  for (index_t j = 0; j < width; ++j) highest = (std::max)(highest, x[j]);
   T sum = T(0);
   for (index_t j = 0; j < width; ++j) sum += (y[j] = std::exp(x[j] - highest));
   for (index_t j = 0; j < width; ++j) y[j] /= sum;

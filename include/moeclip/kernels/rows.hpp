@@ -119,7 +119,7 @@ void column_sums(Context& context, index_t rows, index_t width, const T* x, inde
   if (rows == 0) return;           // x may be null then
   constexpr index_t kStrip = 128;  // columns per task: 512 bytes of float are worth a visit to a row
   detail::share(context, (width + kStrip - 1) / kStrip, static_cast<double>(rows * width), [&](index_t strip, int) {
-    const index_t begin = strip * kStrip, count = std::min(kStrip, width - begin);
+    const index_t begin = strip * kStrip, count = (std::min)(kStrip, width - begin);
     if constexpr (std::is_same_v<T, float>)
       active().column_sums(rows, count, x + begin, stride, sums + begin);
     else
@@ -156,7 +156,7 @@ void layer_norm_backward(Context& context, LayerNormShape shape, const T* x, con
     row.accumulate = gradient.accumulate;
     row.d_gamma = has_sums ? sums + i * 2 * shape.width : nullptr;
     row.d_beta = has_sums ? row.d_gamma + shape.width : nullptr;
-    for (index_t r = i * chunk; r < std::min(shape.rows, (i + 1) * chunk); ++r) {
+    for (index_t r = i * chunk; r < (std::min)(shape.rows, (i + 1) * chunk); ++r) {
       row.x = x + r * shape.stride;
       row.d_y = gradient.d_y + r * gradient.d_y_stride;
       row.d_x = gradient.d_x != nullptr ? gradient.d_x + r * gradient.d_x_stride : nullptr;

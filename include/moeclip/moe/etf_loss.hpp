@@ -38,7 +38,7 @@ struct EtfToken {
           dot += static_cast<double>(output(e)[c]) * static_cast<double>(output(f)[c]);
         gram[e * experts + f] = dot;
       }
-    for (index_t e = 0; e < experts; ++e) divisor[e] = std::max(std::sqrt(gram[e * experts + e]), kEtfEps);
+    for (index_t e = 0; e < experts; ++e) divisor[e] = (std::max)(std::sqrt(gram[e * experts + e]), kEtfEps);
     double sum = 0;
     for (index_t e = 0; e < experts; ++e)
       for (index_t f = 0; f <= e; ++f) {

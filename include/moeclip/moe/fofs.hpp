@@ -21,7 +21,7 @@ struct ChannelChunk {
 /// Chunk of expert e: width / experts channels each, the first width % experts chunks one longer.
 inline ChannelChunk fofs_chunk(index_t width, index_t experts, index_t e) {
   const index_t base = width / experts, longer = width % experts;
-  const index_t begin = e * base + std::min(e, longer);
+  const index_t begin = e * base + (std::min)(e, longer);
   return {begin, begin + base + (e < longer ? 1 : 0)};
 }
 

@@ -55,7 +55,7 @@ void norm_match_backward(Context& context, const NormMatchBackward& options, Vie
       dot += static_cast<double>(ms[c]) * static_cast<double>(d(n, c));
     }
     const double x_norm = std::sqrt(x_square), m_norm = std::sqrt(m_square);
-    const double exact = m_norm + kNormMatchEps, bounded = std::max(m_norm, options.floor * x_norm) + kNormMatchEps;
+    const double exact = m_norm + kNormMatchEps, bounded = (std::max)(m_norm, options.floor * x_norm) + kNormMatchEps;
     const auto ratio = static_cast<T>(options.weight * x_norm / bounded);
     const auto radial = static_cast<T>(m_norm > 0 ? dot / (m_norm * exact) : 0);  // |m| itself has no slope at m = 0
     const auto stretch = static_cast<T>(x_norm > 0 ? options.weight * dot / (exact * x_norm) : 0);

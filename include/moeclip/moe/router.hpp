@@ -54,7 +54,7 @@ void choose_largest(View<const T, 1> probabilities, View<std::int32_t, 1> chosen
     index_t place = filled;  // insertion keeps the earlier of two equals in front
     while (place > 0 && probabilities(e) > probabilities(chosen(place - 1))) --place;
     if (place >= count) continue;
-    filled = std::min(filled + 1, count);
+    filled = (std::min)(filled + 1, count);
     for (index_t i = filled - 1; i > place; --i) chosen(i) = chosen(i - 1);
     chosen(place) = static_cast<std::int32_t>(e);
   }

@@ -75,7 +75,7 @@ void depthwise_conv_backward(Context& context, const DepthwiseConv<T>& conv, Vie
   if (gradient == nullptr) return;
   constexpr index_t kStrip = 64;  // channels per task: shared out by channels, so sums have one order
   context.parallel_for((width + kStrip - 1) / kStrip, [&](index_t strip, int) {
-    const index_t first = strip * kStrip, count = std::min(width - first, kStrip);
+    const index_t first = strip * kStrip, count = (std::min)(width - first, kStrip);
     T sum[3][kStrip] = {};
     for (index_t t = 0; t < tokens; ++t)
       for (index_t k = 0; k < 3; ++k) {

@@ -30,13 +30,13 @@ struct CubicTaps {
 
 /// Taps of each output position: centre s (i + 1/2), s = in / out, support 2 max(s, 1), weights normalised to 1.
 inline std::vector<CubicTaps> cubic_taps(index_t in, index_t out) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out), widening = std::max(scale, 1.0);
+  const double scale = static_cast<double>(in) / static_cast<double>(out), widening = (std::max)(scale, 1.0);
   std::vector<CubicTaps> taps(static_cast<std::size_t>(out));
   for (index_t i = 0; i < out; ++i) {
     CubicTaps& tap = taps[static_cast<std::size_t>(i)];
     const double centre = scale * (static_cast<double>(i) + 0.5), support = 2 * widening;
     tap.first = std::max<index_t>(0, static_cast<index_t>(std::floor(centre - support + 0.5)));
-    const index_t end = std::min(in, static_cast<index_t>(std::floor(centre + support + 0.5)));
+    const index_t end = (std::min)(in, static_cast<index_t>(std::floor(centre + support + 0.5)));
     double sum = 0;
     for (index_t j = tap.first; j < end; ++j) {
       tap.weights.push_back(cubic_kernel((static_cast<double>(j) - centre + 0.5) / widening));

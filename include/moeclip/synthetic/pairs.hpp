@@ -141,7 +141,6 @@ class SyntheticPairs {
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
 
-
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::vector<synthetic::DefectKind> pretraining_defects(index_t category) {
@@ -247,8 +246,8 @@ MOECLIP_FUNC void SyntheticPairs::draw_pair(index_t number) {
   for (index_t y = 0; y < sample.mask.height(); ++y)
     for (index_t x = 0; x < sample.mask.width(); ++x)
       if (sample.mask.row(y)[x] != 0) count += 1, sum_x += static_cast<double>(x), sum_y += static_cast<double>(y);
-  pair.middle_x = sum_x / std::max(1.0, count);
-  pair.middle_y = sum_y / std::max(1.0, count);
+  pair.middle_x = sum_x / (std::max)(1.0, count);
+  pair.middle_y = sum_y / (std::max)(1.0, count);
 }
 
 MOECLIP_FUNC SyntheticPairs::Shown SyntheticPairs::draw_view(index_t step, index_t i) {

@@ -67,7 +67,6 @@ void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& opt
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
 
-
 namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
@@ -128,7 +127,7 @@ void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& opt
     if (!on_step(report)) return;
     clip_gradients<T>(parameters, report.gradient_norm, options.longest_gradient);
     adam.step(context, parameters, report.lr);
-    clip.logit_scale[0] = std::min(clip.logit_scale[0], static_cast<T>(kMaxLogitScale));
+    clip.logit_scale[0] = (std::min)(clip.logit_scale[0], static_cast<T>(kMaxLogitScale));
   }
 }
 

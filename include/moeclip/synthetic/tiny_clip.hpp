@@ -61,7 +61,7 @@ inline PretrainOptions tiny_stage(index_t steps, double lr) {
 /// A short training shows each pair of a large pool hardly once; then a smaller one does, two pairs of each category.
 inline index_t useful_pool(const TinyClipOptions& options, index_t steps) {
   const index_t least = 2 * std::ssize(pretraining_categories());
-  return std::min(options.pool, std::max(least, steps * options.pairs / 8));
+  return (std::min)(options.pool, (std::max)(least, steps * options.pairs / 8));
 }
 
 /// First values of the patch embedding, from what the first batch shows.

@@ -24,7 +24,7 @@ class Shape {
     MOECLIP_EXPECT(extents.size() <= kMaxRank, "a shape of rank ", extents.size(), "; at most ", int{kMaxRank},
                    " is supported");
     std::copy(extents.begin(), extents.end(), extents_.begin());
-    index_t left = std::numeric_limits<index_t>::max();
+    index_t left = (std::numeric_limits<index_t>::max)();
     for (const index_t extent : extents) {
       MOECLIP_EXPECT(extent >= 0, "a shape has the negative extent ", extent);
       if (extent > 1) left /= extent;

@@ -54,7 +54,7 @@ void encode_classes(const StepRun<T>& run) {
     while (place < count && work.classes[place].class_index != which) ++place;
     work.class_of.push_back(place);
     if (place < count) continue;
-    work.classes.resize(std::max(work.classes.size(), ++count));
+    work.classes.resize((std::max)(work.classes.size(), ++count));
     auto& own = work.classes[place];
     own.class_index = which;
     own.anchors.similarity_scale = static_cast<T>(run.model.adapter.config.similarity_scale);

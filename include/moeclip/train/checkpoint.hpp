@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "../data/image_record.hpp"
 #include "../data/training_pictures.hpp"
 #include "../io/safetensors_writer.hpp"
 #include "../io/weights.hpp"
@@ -21,6 +22,7 @@ struct RunIdentity {
   index_t batch = 2;
   index_t image_size = 0;
   std::string clip, data;  ///< fingerprints
+  ImageOptions images;     ///< how pictures are read
 };
 
 /// How far a run has come.
@@ -106,6 +108,7 @@ inline Json to_json(const CheckpointRecord& record) {
       .set("image_size", id.image_size)
       .set("clip", id.clip)
       .set("data", id.data)
+      .set(kImagesKey, moeclip::to_json(id.images))
       .set("step", at.step)
       .set("epoch", at.epoch)
       .set("epoch_batch", at.batch)
@@ -134,6 +137,7 @@ inline CheckpointRecord record_from_json(const Json& json, const WeightFile& fil
   id.image_size = trained_image_size(file);
   id.clip = json.at("clip").as_string();
   id.data = json.at("data").as_string();
+  id.images = recorded_images(json, file.path());
   const auto count = [&](const char* name) { return checked_count(file, name, json.at(name).as_number()); };
   at.step = count("step");
   at.epoch = count("epoch");
@@ -254,6 +258,8 @@ MOECLIP_FUNC void expect_same_run(const std::string& path, const RunIdentity& fo
   expect(found.seed == wanted.seed, "its seed is ", found.seed, ", not ", wanted.seed);
   expect(found.batch == wanted.batch, "its batch size is ", found.batch, ", not ", wanted.batch);
   expect(found.image_size == wanted.image_size, "its image size is ", found.image_size, ", not ", wanted.image_size);
+  expect(found.images == wanted.images, "its pictures were read ", describe_reading(found.images), ", not ",
+         describe_reading(wanted.images));
 }
 
 MOECLIP_INSTANTIATE(write_checkpoint)

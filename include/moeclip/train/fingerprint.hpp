@@ -71,7 +71,7 @@ class ModelHasher {
   template <class Element>
   void feed(index_t size, const Element& element) {
     number(static_cast<std::uint64_t>(size));
-    const index_t count = std::min(size, kMostElements);
+    const index_t count = (std::min)(size, kMostElements);
     for (index_t i = 0; i < count; ++i)
       number(std::bit_cast<std::uint32_t>(static_cast<float>(element(i * size / count))));
   }

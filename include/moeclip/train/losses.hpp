@@ -190,7 +190,7 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
     sums[i] = {};
     if (!is_on(b)) return;
     const detail::PixelRow<T> row(own, width);
-    for (index_t y = first; y < std::min(first + detail::kBandRows, height); ++y) {
+    for (index_t y = first; y < (std::min)(first + detail::kBandRows, height); ++y) {
       rows.row(&task.difference(b, 0, 0), y, row.u, line);
       row.fill_probabilities(width);
       sums[i].add(row.measure(width, &task.masks(b, y, 0)));

@@ -48,7 +48,7 @@ MOECLIP_FUNC double CosineSchedule::at(index_t step) const {
   if (step < warmup) return base * static_cast<double>(step + 1) / static_cast<double>(warmup);
   constexpr double kPi = 3.141592653589793;
   const auto span = static_cast<double>(std::max<index_t>(1, total - warmup));
-  const double done = std::min(1.0, static_cast<double>(step - warmup) / span);
+  const double done = (std::min)(1.0, static_cast<double>(step - warmup) / span);
   return lowest + (base - lowest) * 0.5 * (1 + std::cos(kPi * done));
 }
 

@@ -28,6 +28,7 @@ struct TrainerOptions {
   index_t memory_bytes = 0;  ///< for saved activations: blocks beyond it are run twice, with the same bits; 0: no limit
   int threads = 0;           ///< 0: one per core
   ClassWords words = {};     ///< what classes are called in sentences
+  ImageOptions images = {};  ///< how pictures are read
 };
 
 /// What a step did. Valid until the next step.
@@ -257,7 +258,7 @@ void Trainer<T>::save(const std::string& path, const std::string& data) {
 template <class T>
 RunIdentity Trainer<T>::identity(const std::string& data) {
   if (clip_hash_.empty()) clip_hash_ = clip_fingerprint<T>(clip_.vision(), clip_.text());
-  return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data};
+  return {recipe_, options_.seed, options_.batch, options_.image_size, clip_hash_, data, options_.images};
 }
 
 template <class T>
@@ -360,6 +361,7 @@ LoaderOptions Trainer<T>::loader_options(int ahead) const {
   options.is_augmented = recipe_.is_augmented;
   options.revises_labels = recipe_.revises_labels;
   options.ahead = ahead;
+  options.images = options_.images;
   return options;
 }
 

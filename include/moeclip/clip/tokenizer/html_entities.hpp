@@ -100,7 +100,7 @@ inline std::size_t unescape_name(std::string_view text, std::string& out) {
       return length + 1;
     }
   }
-  for (length = std::min(length, kLongestOptionalEntity); length > 1; --length) {
+  for (length = (std::min)(length, kLongestOptionalEntity); length > 1; --length) {
     const HtmlEntity entity = find_html_entity(text.substr(0, length));
     if (entity.needs_semicolon) continue;
     append_html_entity(out, entity.code_points);
@@ -116,7 +116,7 @@ inline std::string unescape_html(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (true) {
-    const std::size_t mark = std::min(text.find('&'), text.size());
+    const std::size_t mark = (std::min)(text.find('&'), text.size());
     out.append(text.substr(0, mark));
     if (mark == text.size()) return out;
     text.remove_prefix(mark + 1);

@@ -20,9 +20,9 @@ inline constexpr std::string_view kStandardVocabulary = "bpe_simple_vocab_16e6.t
 /// told by content, weights by their name. Throws io, format, unsupported, missing or limit.
 Vocabulary open_vocabulary(const std::string& path);
 
-/// Path of the standard vocabulary (OpenAI's bpe_simple_vocab_16e6.txt.gz, which is installed with the tool). Looks at
-/// the environment's MOECLIP_VOCABULARY, which is final if set; beside the program; in ../share/moeclip from there; in
-/// `extra_directory`, if given; in /usr/local/share/moeclip and /usr/share/moeclip. Throws missing, listing the places.
+/// Path of the standard vocabulary (OpenAI's bpe_simple_vocab_16e6.txt.gz, which is installed with the library). Looks
+/// at the environment's MOECLIP_VOCABULARY, which is final if set; then into the folders of data_directories, with
+/// `extra_directory` among them. Throws missing, listing the places.
 std::string find_vocabulary(const std::string& extra_directory = {});
 
 }}  // namespace moeclip::abi_v0_1
@@ -102,10 +102,8 @@ MOECLIP_FUNC std::string find_vocabulary(const std::string& extra_directory) {
     if (file_exists(named) || is_directory(named)) return named;
     fail(ErrorCode::missing, concat("MOECLIP_VOCABULARY is set to \"", named, "\", where nothing is"));
   }
-  std::vector<std::string> directories = data_directories();
-  if (!extra_directory.empty()) directories.insert(directories.end() - 2, extra_directory);  // before the system's
   std::string tried;
-  for (const auto& directory : directories) {
+  for (const auto& directory : data_directories(extra_directory)) {
     std::string path = join_path(directory, std::string(kStandardVocabulary));
     if (file_exists(path)) return path;
     tried += concat(tried.empty() ? "" : ", ", directory);

@@ -62,9 +62,9 @@ inline CsvRows parse_csv(std::string_view text, std::string_view source) {
     if (start != std::string_view::npos && text[start] == '"') {
       text.remove_prefix(start + 1);
       cell = detail::take_quoted(text, source);
-      text.remove_prefix(std::min(text.find_first_of(ends), text.size()));
+      text.remove_prefix((std::min)(text.find_first_of(ends), text.size()));
     } else {
-      const std::size_t end = std::min(text.find_first_of(ends), text.size());
+      const std::size_t end = (std::min)(text.find_first_of(ends), text.size());
       cell = detail::without_blanks(text.substr(0, end));
       text.remove_prefix(end);
     }

@@ -88,7 +88,7 @@ class JpegDecoder {
         planes[c].first_row = mcu_row * frame().components[c].v;
         planes[c].clear();
       }
-      for (const index_t end = std::min(row + rows_per_mcu, decoder.rows()); row < end; ++row)
+      for (const index_t end = (std::min)(row + rows_per_mcu, decoder.rows()); row < end; ++row)
         decoder.decode_row(row, planes);
       renderer.render(planes, quantizers_);
     }

@@ -102,7 +102,7 @@ class JpegEncoder {
   /// Samples of an 8x8 block, 128 below what they are; the last row and column are repeated beyond the edge.
   void load(index_t left, index_t top, std::array<std::array<float, 64>, 3>& planes) const {
     for (index_t i = 0; i < 64; ++i) {
-      const index_t x = std::min(left + i % 8, image_.width - 1), y = std::min(top + i / 8, image_.height - 1);
+      const index_t x = (std::min)(left + i % 8, image_.width - 1), y = (std::min)(top + i / 8, image_.height - 1);
       const std::uint8_t* pixel = image_.row(y) + x * image_.channels;
       const auto at = static_cast<std::size_t>(i);
       const float red = pixel[0];

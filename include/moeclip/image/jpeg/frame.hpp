@@ -71,8 +71,8 @@ constexpr index_t divide_up(index_t a, index_t b) { return (a + b - 1) / b; }
 /// Fills in everything that follows from the size and the sampling factors (T.81 A.1.1).
 inline void complete_frame(JpegFrame& frame) {
   for (int c = 0; c < frame.count; ++c) {
-    frame.max_h = std::max(frame.max_h, frame.components[static_cast<std::size_t>(c)].h);
-    frame.max_v = std::max(frame.max_v, frame.components[static_cast<std::size_t>(c)].v);
+    frame.max_h = (std::max)(frame.max_h, frame.components[static_cast<std::size_t>(c)].h);
+    frame.max_v = (std::max)(frame.max_v, frame.components[static_cast<std::size_t>(c)].v);
   }
   frame.mcus_wide = divide_up(frame.width, frame.max_h * kBlockSide);
   frame.mcus_high = divide_up(frame.height, frame.max_v * kBlockSide);

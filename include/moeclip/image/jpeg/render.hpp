@@ -34,14 +34,14 @@ class JpegRenderer {
     for (std::size_t c = 0; c < planes.size(); ++c) {
       const JpegComponent& component = frame_.components[c];
       if (mcu_row_ > 0) strips_[c].advance();
-      const index_t end = std::min((mcu_row_ + 1) * component.v, component.blocks_high);
+      const index_t end = (std::min)((mcu_row_ + 1) * component.v, component.blocks_high);
       for (index_t row = mcu_row_ * component.v; row < end; ++row)
         render_blocks(planes[c], row, quantizers[c], smoothers.empty() ? nullptr : &smoothers[c], strips_[c]);
     }
     ++mcu_row_;
     // The last rows wait for their neighbours below.
     const index_t ready = mcu_row_ * frame_.max_v * kBlockSide - frame_.max_v;
-    const index_t end = mcu_row_ == frame_.mcus_high ? frame_.height : std::min(ready, frame_.height);
+    const index_t end = mcu_row_ == frame_.mcus_high ? frame_.height : (std::min)(ready, frame_.height);
     for (; next_row_ < end; ++next_row_) emit(next_row_);
   }
 

@@ -88,7 +88,7 @@ class JpegSmoother {
     for (std::size_t i = 0; i < 25; ++i) sum += kernel.weights[i] * around[i];
     const std::int64_t scaled = static_cast<std::int64_t>(quantizer_[0]) * sum;
     std::int64_t size = ((quantizer << 7) + (scaled < 0 ? -scaled : scaled)) / (quantizer << 8);
-    if (kernel.term != 0 && low > 0) size = std::min(size, (std::int64_t{1} << low) - 1);
+    if (kernel.term != 0 && low > 0) size = (std::min)(size, (std::int64_t{1} << low) - 1);
     return scaled < 0 ? -size : size;
   }
 
@@ -101,8 +101,8 @@ class JpegSmoother {
     const index_t mcus_below = mcus_high_ - 1 - mcu_row;
     const index_t rows_below =
         (mcus_below > 0 ? component_.v : component_.blocks_high - mcu_row * component_.v) - 1 - in_mcu;
-    const index_t above = std::min<index_t>(std::max(in_mcu, mcu_row), 2);
-    const index_t below = std::min<index_t>(std::max(rows_below, mcus_below), 2);
+    const index_t above = std::min<index_t>((std::max)(in_mcu, mcu_row), 2);
+    const index_t below = std::min<index_t>((std::max)(rows_below, mcus_below), 2);
     const index_t last_column = component_.blocks_wide - 1;
     const index_t beyond = last_column == 1 ? 0 : last_column;
     for (index_t dy = -2; dy <= 2; ++dy) {

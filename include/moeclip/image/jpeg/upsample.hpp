@@ -76,7 +76,7 @@ inline void upsample_h2v2(const std::uint8_t* nearer, const std::uint8_t* farthe
   int before = nearer[0] * 3 + farther[0];  // column sums, times 4
   int here = before;
   for (index_t i = 0; i < width; ++i) {
-    const index_t right = std::min(i + 1, width - 1);
+    const index_t right = (std::min)(i + 1, width - 1);
     const int after = nearer[right] * 3 + farther[right];
     out[2 * i] = static_cast<std::uint8_t>((here * 3 + before + 8) >> 4);
     out[2 * i + 1] = static_cast<std::uint8_t>((here * 3 + after + 7) >> 4);

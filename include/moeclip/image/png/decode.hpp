@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // PNG to 8-bit RGB or gray (W3C PNG specification, sections 7 to 10), with the values that Pillow's convert('RGB') and
-// convert('L') give: gamma and colour profiles are ignored, alpha and tRNS dropped, 16-bit colour keeps its high byte,
-// and 16-bit gray is clipped at 255, not scaled (Pillow holds it as an integer image). An index beyond the palette is
-// the gray of its number. Of an animation the default image is read.
+// convert('L') give: gamma and colour profiles are ignored, alpha and tRNS dropped, 16-bit samples keep their high
+// byte. Only 16-bit gray differs from Pillow's, which clips it at 255; DeepGray::clipped does that too. An index beyond
+// the palette is the gray of its number. Of an animation the default image is read.
 
 #include <array>
 #include <cstdlib>
@@ -60,7 +60,7 @@ inline unsigned paeth(unsigned left, unsigned above, unsigned corner) {
 inline bool unfilter_png_row(unsigned filter, std::byte* row, const std::byte* above, index_t size, index_t step) {
   const auto value = [](std::byte b) { return std::to_integer<unsigned>(b); };
   const auto add = [&](index_t i, unsigned prediction) { row[i] = static_cast<std::byte>(value(row[i]) + prediction); };
-  const index_t first = std::min(step, size);
+  const index_t first = (std::min)(step, size);
   switch (filter) {
     case 0: return true;
     case 1:
@@ -85,7 +85,8 @@ inline bool unfilter_png_row(unsigned filter, std::byte* row, const std::byte* a
 /// Turns unfiltered rows into pixels.
 class PngRowReader {
  public:
-  PngRowReader(const PngFile& png, PixelKind kind) : header_(png.header), kind_(kind) {
+  PngRowReader(const PngFile& png, PixelKind kind, DeepGray deep_gray)
+      : header_(png.header), kind_(kind), deep_gray_(deep_gray) {
     for (std::size_t i = 0; i < colors_.size(); ++i) {
       const auto gray = static_cast<std::uint8_t>(i);
       colors_[i] = {gray, gray, gray};
@@ -108,8 +109,9 @@ class PngRowReader {
     const auto store = [&](const auto& read) { store_pixels(width, kind_, out, step, read); };
     switch (header_.color) {
       case PngColor::gray:
-        if (header_.depth == 16)
+        if (header_.depth == 16 && deep_gray_ == DeepGray::clipped)
           return store([&](index_t x) { return gray(row[2 * x] == std::byte{0} ? row[2 * x + 1] : std::byte{255}); });
+        if (header_.depth == 16) return store([&](index_t x) { return gray(row[2 * x]); });
         [[fallthrough]];
       case PngColor::palette:
         if (header_.depth == 8) return store([&](index_t x) { return colors_[byte(row[x])]; });
@@ -130,6 +132,7 @@ class PngRowReader {
 
   PngHeader header_;
   PixelKind kind_;
+  DeepGray deep_gray_;
   std::array<Rgb, 256> colors_;
 };
 
@@ -153,7 +156,8 @@ inline Bytes png_data(const PngFile& png, Bytes bytes, std::string_view source, 
 
 /// Decodes a PNG file. `source` is the name in messages. Throws format for damaged or truncated files, limit for more
 /// than kMaxPixels or than the compressed data can hold, unsupported for chunks outside the standard.
-inline Image decode_png(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb) {
+inline Image decode_png(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb,
+                        DeepGray deep_gray = DeepGray::scaled) {
   const PngFile png = read_png_chunks(bytes, source);
   const PngHeader& header = png.header;
   const std::uint64_t raw_size = detail::png_raw_size(header);
@@ -168,9 +172,9 @@ inline Image decode_png(Bytes bytes, std::string_view source, PixelKind kind = P
   gathered = {};
 
   Image image(header.width, header.height, channels_of(kind));
-  const detail::PngRowReader reader(png, kind);
+  const detail::PngRowReader reader(png, kind, deep_gray);
   const std::vector<std::byte> zeros(static_cast<std::size_t>(detail::png_row_bytes(header, header.width)));
-  const index_t step = std::max(1, header.bits_per_pixel() / 8);
+  const index_t step = (std::max)(1, header.bits_per_pixel() / 8);
   std::byte* row = raw.data();
   for (const auto& pass : detail::png_passes(header)) {
     const index_t width = pass.width(header), size = detail::png_row_bytes(header, width);

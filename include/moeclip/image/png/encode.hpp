@@ -46,7 +46,7 @@ std::uint64_t filter_png_row(Bytes row, const std::byte* above, std::size_t step
     out[i] = static_cast<std::byte>(difference);
     sum += static_cast<unsigned>(std::abs(static_cast<std::int8_t>(difference)));
   };
-  for (std::size_t i = 0; i < std::min(step, row.size()); ++i) put(i, 0, 0);
+  for (std::size_t i = 0; i < (std::min)(step, row.size()); ++i) put(i, 0, 0);
   for (std::size_t i = step; i < row.size(); ++i) put(i, value(row[i - step]), value(above[i - step]));
   return sum;
 }
@@ -90,7 +90,7 @@ inline std::vector<std::byte> encode_png_rows(const PngHeader& header, std::span
   const std::vector<std::byte> packed = deflate_zlib(filtered);
   constexpr std::size_t kMostChunk = std::size_t{1} << 30;  // a chunk's length has 31 bits
   for (std::size_t at = 0; at < packed.size(); at += kMostChunk)
-    append_png_chunk(out, "IDAT", Bytes(packed).subspan(at, std::min(kMostChunk, packed.size() - at)));
+    append_png_chunk(out, "IDAT", Bytes(packed).subspan(at, (std::min)(kMostChunk, packed.size() - at)));
   append_png_chunk(out, "IEND", {});
   return out;
 }

@@ -39,12 +39,12 @@ class MatchFinder {
   /// The longest match at `at` with more than `known` bytes, or one of length 0.
   [[nodiscard]] Token find(std::size_t at, std::size_t known) const {
     Token best{0, 0};
-    const std::size_t longest = std::min(kLongestMatch, data_.size() - at);
+    const std::size_t longest = (std::min)(kLongestMatch, data_.size() - at);
     if (longest < kShortest) return best;
-    std::size_t length = std::max(known, kShortest - 1);
+    std::size_t length = (std::max)(known, kShortest - 1);
     int tries = known >= kGood ? kTries / 4 : kTries;
     for (std::size_t candidate = latest_[hash(at)];
-         candidate != kNone && at - candidate <= kWindow && tries > 0 && length < std::min(longest, kNice);
+         candidate != kNone && at - candidate <= kWindow && tries > 0 && length < (std::min)(longest, kNice);
          candidate = earlier_[candidate % kWindow], --tries) {
       if (data_[candidate + length] != data_[at + length]) continue;
       const std::size_t common = common_length(candidate, at, longest);
@@ -175,8 +175,8 @@ class CodeDescription {
   /// `count` times the same length: itself, then 16 (3 to 6 times the last); zeros as 17 (3 to 10) and 18 (11 to 138).
   void add_run(std::uint8_t bits, std::uint32_t count) {
     const auto repeat = [&](std::uint32_t symbol, std::uint32_t extra_bits, std::uint32_t least, std::uint32_t most) {
-      for (; count >= least; count -= std::min(count, most))
-        items_.push_back({symbol, extra_bits, std::min(count, most) - least});
+      for (; count >= least; count -= (std::min)(count, most))
+        items_.push_back({symbol, extra_bits, (std::min)(count, most) - least});
     };
     if (bits == 0) {
       repeat(18, 7, 11, 138);
@@ -247,7 +247,7 @@ class Deflater {
     const std::uint64_t own_cost = description.cost() + statistics.cost(own);
     const std::uint64_t fixed_cost = statistics.cost(BlockEncoder::fixed());
     const std::uint64_t size = end_ - start_;
-    if (8 * (size + 5 * (size / kStoredMost + 1)) < std::min(own_cost, fixed_cost)) {
+    if (8 * (size + 5 * (size / kStoredMost + 1)) < (std::min)(own_cost, fixed_cost)) {
       write_stored(is_last);
     } else {
       const bool is_fixed = fixed_cost <= own_cost;
@@ -277,7 +277,7 @@ class Deflater {
   void write_stored(bool is_last) {
     Bytes left = data_.subspan(start_, end_ - start_);
     do {
-      const Bytes piece = left.first(std::min(left.size(), kStoredMost));
+      const Bytes piece = left.first((std::min)(left.size(), kStoredMost));
       left = left.subspan(piece.size());
       const auto size = static_cast<std::uint32_t>(piece.size());
       sink_.put(is_last && left.empty() ? 1 : 0, 3);
@@ -305,7 +305,7 @@ inline std::vector<std::byte> deflate_zlib(Bytes in) {
   sink.put(0x9C78, 16);  // deflate, window of 32 KiB, default compression
   Bytes left = in;
   do {
-    const Bytes segment = left.first(std::min(left.size(), kSegment));
+    const Bytes segment = left.first((std::min)(left.size(), kSegment));
     left = left.subspan(segment.size());
     detail::Deflater(segment, sink).run(left.empty());
   } while (!left.empty());

@@ -169,7 +169,7 @@ class Inflater {
 
   /// Room for `capacity` bytes, at most as many as are allowed, and the slack.
   void resize(std::uint64_t capacity) {
-    out_.resize(static_cast<std::size_t>(std::min(capacity, max_output_)) + kSlack);
+    out_.resize(static_cast<std::size_t>((std::min)(capacity, max_output_)) + kSlack);
   }
 
   /// Room for `more` bytes and the slack. Doubling keeps the cost of moving in proportion to the output; the last step

@@ -189,7 +189,8 @@ MOECLIP_FUNC MappedFile::~MappedFile() {
   if (data_ != nullptr) ::UnmapViewOfFile(data_);
 }
 
-MOECLIP_FUNC void MappedFile::discard(std::uint64_t, std::uint64_t) noexcept {}  // Windows trims a working set by itself
+MOECLIP_FUNC void MappedFile::discard(std::uint64_t, std::uint64_t) noexcept {
+}  // Windows trims a working set by itself
 
 MOECLIP_FUNC void MappedFile::map() {
   const auto system_error = [] { return std::error_code(static_cast<int>(::GetLastError()), std::system_category()); };
@@ -267,7 +268,7 @@ MOECLIP_FUNC std::vector<std::byte> read_file(const std::string& path, std::uint
   constexpr std::size_t kStep = std::size_t{1} << 16;
   std::size_t room = !error && size <= max_bytes ? static_cast<std::size_t>(size) + 1 : kStep;
   std::vector<std::byte> bytes;
-  for (std::size_t filled = 0;; room = filled + std::max(filled / 2, kStep)) {
+  for (std::size_t filled = 0;; room = filled + (std::max)(filled / 2, kStep)) {
     bytes.resize(room);
     filled += std::fread(bytes.data() + filled, 1, room - filled, stream.get());
     if (std::ferror(stream.get()) != 0) detail::fail_io(path, "read", detail::library_error());

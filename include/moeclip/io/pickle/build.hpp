@@ -68,7 +68,7 @@ class PickleBuilder {
       rest.remove_prefix(text.size());
     };
     const auto until = [&](std::string_view end) {
-      const std::string_view found = rest.substr(0, std::min(rest.find_first_of(end), rest.size()));
+      const std::string_view found = rest.substr(0, (std::min)(rest.find_first_of(end), rest.size()));
       rest.remove_prefix(found.size());
       return found;
     };

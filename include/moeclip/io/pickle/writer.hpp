@@ -45,7 +45,7 @@ class PickleWriter {
 
   /// UTF-8.
   void text(std::string_view value) {
-    MOECLIP_EXPECT(value.size() <= std::numeric_limits<std::uint32_t>::max(), "a text of ", value.size(),
+    MOECLIP_EXPECT(value.size() <= (std::numeric_limits<std::uint32_t>::max)(), "a text of ", value.size(),
                    " bytes is too long for a pickle");
     out_ += 'X';
     little(static_cast<std::int64_t>(value.size()), 4);

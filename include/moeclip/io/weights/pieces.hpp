@@ -81,7 +81,7 @@ void for_each_piece(const WeightEntry& entry, const std::byte* storage, Visit&& 
   if (is_contiguous(entry)) {
     const std::uint64_t size = entry.byte_size();
     for (std::uint64_t done = 0; done < size; done += kPieceBytes)
-      visit(Bytes(base + done, static_cast<std::size_t>(std::min(kPieceBytes, size - done))));
+      visit(Bytes(base + done, static_cast<std::size_t>((std::min)(kPieceBytes, size - done))));
     return;
   }
   const StridedAxes axes = join_axes(entry);

@@ -46,7 +46,7 @@ inline double tick_step(double range) {
 
 /// `value` with as many decimals as ticks `step` apart need.
 inline std::string tick_text(double value, double step) {
-  const int decimals = step >= 1 ? 0 : std::min(6, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
+  const int decimals = step >= 1 ? 0 : (std::min)(6, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
   return fixed(value == 0 ? 0.0 : value, decimals);  // never -0
 }
 
@@ -103,7 +103,7 @@ inline void draw_bars(HtmlWriter& page, const ScoreHistogram& histogram,
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] == 0) continue;
     const auto index = static_cast<double>(i);
-    const double height = std::max(static_cast<double>(counts[i]) / most * (PlotBox::kSide / 2 - 4), 1.0);
+    const double height = (std::max)(static_cast<double>(counts[i]) / most * (PlotBox::kSide / 2 - 4), 1.0);
     page.write("<rect class=\"", direction < 0 ? "good" : "bad", "\" x=\"", fixed(PlotBox::kLeft + index * width, 1),
                "\" y=\"", fixed(direction < 0 ? middle - height : middle, 1), "\" width=\"", fixed(width - 1, 1),
                "\" height=\"", fixed(height, 1), "\"><title>", fixed(histogram.lowest + index * bin, 3), " to ",
@@ -154,7 +154,7 @@ inline void write_histogram(HtmlWriter& page, const ScoreHistogram& histogram, d
                             std::string_view description) {
   using detail::PlotBox;
   const detail::PlotBox box{histogram.lowest, histogram.highest, 0, 1};
-  const double most = static_cast<double>(std::max(
+  const double most = static_cast<double>((std::max)(
       {std::uint64_t{1}, *std::ranges::max_element(histogram.good), *std::ranges::max_element(histogram.defective)}));
   const double middle = PlotBox::kTop + PlotBox::kSide / 2;
   detail::open_chart(page, "Scores", "pictures per score", description);

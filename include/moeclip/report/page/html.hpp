@@ -51,7 +51,7 @@ inline std::string escape_html(std::string_view text) {
 inline std::string escape_path(std::string_view path) {
   std::string out;
   for (std::size_t end = 0; !path.empty(); path.remove_prefix(end)) {
-    end = std::min(path.find('/'), path.size() - 1) + 1;
+    end = (std::min)(path.find('/'), path.size() - 1) + 1;
     out += escape_html(path.substr(0, end));
     if (end < path.size()) out += "<wbr>";
   }
@@ -73,7 +73,7 @@ class HtmlWriter {
   void base64(Bytes bytes) {
     constexpr std::size_t kStep = 3 * 8192;  // whole groups, so that pieces fit together
     for (std::size_t at = 0; at < bytes.size(); at += kStep) {
-      append_base64(buffer_, bytes.subspan(at, std::min(kStep, bytes.size() - at)));
+      append_base64(buffer_, bytes.subspan(at, (std::min)(kStep, bytes.size() - at)));
       if (buffer_.size() >= kPiece) flush();
     }
   }
@@ -97,8 +97,8 @@ struct PictureLimit {
 
 /// Sides of `picture` inside of `limit`; never larger than it is.
 inline PictureLimit shrunk_size(const Image& picture, const PictureLimit& limit) {
-  const double scale = std::min({1.0, static_cast<double>(limit.width) / static_cast<double>(picture.width()),
-                                 static_cast<double>(limit.height) / static_cast<double>(picture.height())});
+  const double scale = (std::min)({1.0, static_cast<double>(limit.width) / static_cast<double>(picture.width()),
+                                   static_cast<double>(limit.height) / static_cast<double>(picture.height())});
   const auto side = [&](index_t pixels) {
     return std::max<index_t>(static_cast<index_t>(std::lround(static_cast<double>(pixels) * scale)), 1);
   };
@@ -129,8 +129,8 @@ inline void write_image(HtmlWriter& page, const Image& picture, std::string_view
   const auto [width, height] = shrunk_size(picture, limit);
   const bool is_drawing = has_few_colors(picture);
   const bool has_size = width == picture.width() && height == picture.height();
-  const Image small = has_size ? Image() : resize_bicubic(picture.view(), width, height);
-  const ImageView shown = has_size ? picture.view() : small.view();
+  const Image shrunk = has_size ? Image() : resize_bicubic(picture.view(), width, height);
+  const ImageView shown = has_size ? picture.view() : shrunk.view();
   page.write("<img width=\"", width, "\" height=\"", height, "\" alt=\"", escape_html(description),
              "\" loading=\"lazy\" decoding=\"async\" src=\"data:image/", is_drawing ? "png" : "jpeg", ";base64,");
   page.base64(is_drawing ? encode_png(shown) : encode_jpeg(shown, kQuality));
@@ -140,7 +140,7 @@ inline void write_image(HtmlWriter& page, const Image& picture, std::string_view
 /// A picture and its title. What is wider than a column of the page is marked, and takes two.
 inline void write_figure(HtmlWriter& page, const Figure& figure, const PictureLimit& limit) {
   constexpr index_t kColumn = 420;
-  page.write(std::min(figure.picture.width(), limit.width) > kColumn ? "<figure class=\"wide\">" : "<figure>");
+  page.write((std::min)(figure.picture.width(), limit.width) > kColumn ? "<figure class=\"wide\">" : "<figure>");
   write_image(page, figure.picture, figure.description.empty() ? figure.title : figure.description, limit);
   page.write("<figcaption>", escape_html(figure.title), "</figcaption></figure>\n");
 }

@@ -60,7 +60,7 @@ std::vector<std::size_t> pick_pictures(const std::vector<ReportPicture>& picture
   std::ranges::stable_sort(picked, [&](std::size_t a, std::size_t b) {
     return is_highest_first ? pictures[a].score > pictures[b].score : pictures[a].score < pictures[b].score;
   });
-  picked.resize(std::min(picked.size(), most));
+  picked.resize((std::min)(picked.size(), most));
   return picked;
 }
 

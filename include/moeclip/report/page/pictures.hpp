@@ -37,7 +37,7 @@ inline void write_tile_picture(HtmlWriter& page, const ReportContext& context, s
   const ReportPicture& picture = context.report.pictures[index];
   context.with_figures(index, [&](const std::vector<Figure>& figures) {
     const Figure none;
-    const Figure& cover = figures.empty() ? none : figures[std::min(picture.cover, figures.size() - 1)];
+    const Figure& cover = figures.empty() ? none : figures[(std::min)(picture.cover, figures.size() - 1)];
     const bool is_broad = 2 * cover.picture.width() > 3 * cover.picture.height();  // panels side by side
     page.write(is_broad ? "<li class=\"broad\">" : "<li>", "<a class=\"tile\" href=\"#", view_id(index), "\">");
     write_image(page, cover.picture, concat(picture.class_name, ", ", cover.title), context.options.cover);

@@ -60,7 +60,7 @@ class MetricCells {
   void write(HtmlWriter& page, const Metric& metric, bool is_first, double scale = 100) {
     page.write("<td class=\"n", is_first ? " first" : "", "\">");
     if (metric.is_defined()) {
-      error_ = std::max(error_, metric.error * scale);
+      error_ = (std::max)(error_, metric.error * scale);
       page.write(fixed(metric.value * scale, 1), "</td>");
       return;
     }

@@ -48,7 +48,7 @@ class CircuitBoard {
 
   [[nodiscard]] float depth(Vec2 q) const {
     const float corner = length({std::abs(q.x) - half_.x + 0.11f, std::abs(q.y) - half_.y + 0.11f});
-    return std::min(box(q, half_, 0.05f), corner - 0.055f);  // four holes for screws
+    return (std::min)(box(q, half_, 0.05f), corner - 0.055f);  // four holes for screws
   }
 
   [[nodiscard]] Color colour(Vec2 q, float depth) const {
@@ -56,7 +56,7 @@ class CircuitBoard {
     for (std::size_t i = 0; i < count_; ++i) {
       const Part& part = parts_[i];
       const Vec2 p = q - part.centre;
-      if (std::max(std::abs(p.x) - part.half.x, std::abs(p.y) - part.half.y) > 0.12f) continue;
+      if ((std::max)(std::abs(p.x) - part.half.x, std::abs(p.y) - part.half.y) > 0.12f) continue;
       color = draw(part, p, color, static_cast<int>(i) == gone_);
     }
     return color;
@@ -64,8 +64,8 @@ class CircuitBoard {
 
   /// A part was not fitted; at low severity one of the small ones.
   void remove_part(Dice& dice, float severity) {
-    const auto small = static_cast<int>(count_) - 1;
-    gone_ = severity > 0.9f && dice.chance(0.3f) ? 0 : 1 + dice.integer(0, small);
+    const auto small_parts = static_cast<int>(count_) - 1;
+    gone_ = severity > 0.9f && dice.chance(0.3f) ? 0 : 1 + dice.integer(0, small_parts);
   }
   void spoil_print(Dice& dice, float severity) { print_.spoil(dice, severity); }
 
@@ -101,8 +101,8 @@ class CircuitBoard {
                 x = std::abs(p.x - static_cast<float>(column) - 0.5f);
     const bool runs = lattice(floor_int(q.x * 2.4f + lattice(row, 3, seed_)), row, seed_ + 1) < 0.6f;
     const bool climbs = lattice(column, floor_int(q.y * 2 + lattice(column, 5, seed_)), seed_ + 2) < 0.32f;
-    const float trace = std::max(runs ? coverage(0.17f - y, pixel_ * traces_) : 0.0f,
-                                 climbs ? coverage(0.17f - x, pixel_ * traces_) : 0.0f);
+    const float trace = (std::max)(runs ? coverage(0.17f - y, pixel_ * traces_) : 0.0f,
+                                   climbs ? coverage(0.17f - x, pixel_ * traces_) : 0.0f);
     color = mix(color, mask_ * 1.5f + gray(0.04f), 0.8f * trace);
     if (lattice(column, row, seed_ + 3) < 0.1f) {  // a via
       const float r = length({x, y});
@@ -127,7 +127,7 @@ class CircuitBoard {
         color = mix(color, gray(0.85f), 0.8f * coverage(0.009f - std::abs(outline + 0.012f), pixel_));
         if (is_gone) {
           const float pads =
-              std::max(box(p - Vec2{0.06f, 0}, {0.035f, 0.05f}), box(p + Vec2{0.06f, 0}, {0.035f, 0.05f}));
+              (std::max)(box(p - Vec2{0.06f, 0}, {0.035f, 0.05f}), box(p + Vec2{0.06f, 0}, {0.035f, 0.05f}));
           return mix(color, solder, coverage(pads, pixel_));
         }
         const float top = disc(p, half.x);
@@ -138,7 +138,7 @@ class CircuitBoard {
       default: {
         const float ends = box(q, half, 0.012f);
         if (is_gone) {
-          const float pads = std::min(ends, std::abs(q.x) - 0.5f * half.x);
+          const float pads = (std::min)(ends, std::abs(q.x) - 0.5f * half.x);
           return mix(color, solder, coverage(pads, pixel_));
         }
         const bool is_cap = std::abs(q.x) > 0.68f * half.x;
@@ -169,7 +169,7 @@ class CircuitBoard {
 
   [[nodiscard]] Vec3 edge_normal_of_disc(Vec2 p, float radius) const {
     const float r = length(p);
-    return normal_of(p * (-1.2f * smooth_step(0.75f * radius, radius, r) / std::max(r, 1e-4f)));
+    return normal_of(p * (-1.2f * smooth_step(0.75f * radius, radius, r) / (std::max)(r, 1e-4f)));
   }
 
   [[nodiscard]] Vec2 shadow() const { return Vec2{lamp_.to_light.x, lamp_.to_light.y} * 0.035f; }

@@ -69,7 +69,7 @@ class Blemish {
 
   /// `radius`, or less where there is little room, but not less than `least`.
   static float fit(float radius, float room, float least = 0.05f) {
-    return std::clamp(0.9f * room, std::min(least, radius), radius);
+    return std::clamp(0.9f * room, (std::min)(least, radius), radius);
   }
 
   void make_scratch(Dice& dice, float size, Color tone) {
@@ -150,7 +150,7 @@ class Blemish {
   /// How different two colours are if they are made equally bright.
   static float hue_distance(Color a, Color b) {
     const Color p = a * (1 / luminance(a)), q = b * (1 / luminance(b));
-    return std::max({std::abs(p.r - q.r), std::abs(p.g - q.g), std::abs(p.b - q.b)});
+    return (std::max)({std::abs(p.r - q.r), std::abs(p.g - q.g), std::abs(p.b - q.b)});
   }
 
   void make_tint(Dice& dice, float radius, Color tone) {
@@ -167,10 +167,10 @@ class Blemish {
   }
 
   void bound_paths() {
-    float far = 0;
+    float radius = 0;
     for (std::size_t i = 0; i < path_count_; ++i)
-      for (const Vec2 p : paths_[i].points()) far = std::max(far, length(p - centre_));
-    reach_ = {centre_, far + 2 * width_};
+      for (const Vec2 p : paths_[i].points()) radius = (std::max)(radius, length(p - centre_));
+    reach_ = {centre_, radius + 2 * width_};
   }
 
   /// Depth inside a round patch with an irregular border.
@@ -248,7 +248,7 @@ class Blemish {
     const float inner = clamp01(1 - dot(q, q) * (1 + 0.25f * noise(q * 1.3f, seed_)));
     const Vec2 slope = q * (-2.6f * std::sqrt(inner) * inner);
     const float shade = 0.75f * dot(slope, light_);  // the wall towards the lamp lies in the shade
-    const float shine = std::max(dot(normal_of(slope * -1.5f), lamp_.half_way), 0.0f);
+    const float shine = (std::max)(dot(normal_of(slope * -1.5f), lamp_.half_way), 0.0f);
     const float gain = 1 + strength_ * (shade - 0.12f * inner);
     const float cover = solid * smooth_step(0.04f, 0.12f, inner);
     return {mix(base, base * gain + gray(0.12f * strength_ * inner * shine * shine), solid), cover};

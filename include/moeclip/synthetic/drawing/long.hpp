@@ -41,7 +41,7 @@ class Capsule {
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
     Color base = q.x > seam_ ? cap_ : body_;
-    const float end = std::max(std::abs(q.x) - 0.97f + radius_, 0.0f) * (q.x < 0 ? -1.0f : 1.0f);
+    const float end = (std::max)(std::abs(q.x) - 0.97f + radius_, 0.0f) * (q.x < 0 ? -1.0f : 1.0f);
     const Vec2 from_axis{end / radius_, q.y / radius_};
     const float t = length(from_axis);
     const Vec2 outward = t > 1e-5f ? from_axis * (1 / t) : Vec2{0, 1};
@@ -87,13 +87,13 @@ class Screw {
   [[nodiscard]] Color tone() const { return metal_; }
 
   [[nodiscard]] float depth(Vec2 q) const {
-    const float body = std::min(0.85f * (half_width(q) - std::abs(q.y)), std::min(q.x + 0.96f, end_ - q.x));
+    const float body = (std::min)(0.85f * (half_width(q) - std::abs(q.y)), (std::min)(q.x + 0.96f, end_ - q.x));
     return body;
   }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
     const float half = half_width(q);
-    Vec3 normal = round_normal(0.97f * q.y / std::max(half, 1e-3f), {0, 1});
+    Vec3 normal = round_normal(0.97f * q.y / (std::max)(half, 1e-3f), {0, 1});
     float shade = 1 + 0.05f * noise(Vec2{q.x * 8, q.y * 26}, seed_);
     if (q.x < kNeck) {
       const float rim = smooth_step(-0.9f, -0.96f, q.x);
@@ -126,11 +126,11 @@ class Screw {
     if (q.x < kNeck) {
       const float t = clamp01((q.x + 0.96f) / (kNeck + 0.96f));  // 0 at the top of the head
       return is_countersunk_ ? mix(head_, core_, t * t * 0.9f)
-                             : head_ * std::sqrt(std::max(1 - (1 - t) * (1 - t) * 0.75f, 0.0f));
+                             : head_ * std::sqrt((std::max)(1 - (1 - t) * (1 - t) * 0.75f, 0.0f));
     }
     const float taper = has_point_ ? clamp01((0.97f - q.x) / 0.3f) : clamp01((0.97f - q.x) / 0.05f + 0.75f);
     const float thread = thread_ * thread_height(q) * (thread_wave(thread_phase(q)) - 0.35f);
-    return (core_ + thread) * std::min(taper * (has_point_ ? 1 : 1.05f), 1.0f) + 0.002f;
+    return (core_ + thread) * (std::min)(taper * (has_point_ ? 1 : 1.05f), 1.0f) + 0.002f;
   }
 
   Lamp lamp_;
@@ -169,7 +169,7 @@ class Battery {
 
   [[nodiscard]] float depth(Vec2 q) const {
     const float body = box(q - Vec2{-0.04f, 0}, {0.88f, half_}, 0.035f);
-    return std::max(body, box(q - Vec2{0.84f, 0}, {0.12f - nub_, 0.12f}, 0.03f));
+    return (std::max)(body, box(q - Vec2{0.84f, 0}, {0.12f - nub_, 0.12f}, 0.03f));
   }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
@@ -178,7 +178,7 @@ class Battery {
     const bool is_metal = q.x > 0.79f || q.x < -0.89f;
     Color base = is_metal ? gray(0.68f) : q.x > band_from_ ? band_ : wrap_;
     if (!is_metal) base = mix(base, ink_, 0.9f * ink(q));
-    const float seam = smooth_step(0.014f, 0, std::min(std::abs(q.x - 0.79f), std::abs(q.x + 0.89f)));
+    const float seam = smooth_step(0.014f, 0, (std::min)(std::abs(q.x - 0.79f), std::abs(q.x + 0.89f)));
     const float streak = 1 + 0.02f * noise(Vec2{q.x * 9, q.y * 40}, seed_) - 0.3f * seam;
     return lit(base * streak, round_normal(0.95f * t, {0, 1}), lamp_, {0.34f, is_metal ? 0.5f : 0.4f, 4});
   }
@@ -190,10 +190,10 @@ class Battery {
  private:
   [[nodiscard]] float ink(Vec2 q) const {
     const Vec2 sign{q.x - 0.64f, q.y};  // a plus at its pole
-    const float plus = std::max(box(sign, {0.075f, 0.018f}), box(sign, {0.018f, 0.075f}));
+    const float plus = (std::max)(box(sign, {0.075f, 0.018f}), box(sign, {0.018f, 0.075f}));
     const float stripe = 0.012f - std::abs(q.x + 0.76f);
-    const float drawn = std::max(plus, stripe) > 0 ? 1.0f : 0.0f;
-    return std::max(drawn, print_.ink(q + Vec2{0.2f, 0}));
+    const float drawn = (std::max)(plus, stripe) > 0 ? 1.0f : 0.0f;
+    return (std::max)(drawn, print_.ink(q + Vec2{0.2f, 0}));
   }
 
   Lamp lamp_;
@@ -277,12 +277,12 @@ class Spring {
   }
 
   [[nodiscard]] Color tone() const { return metal_; }
-  [[nodiscard]] float depth(Vec2 q) const { return std::max(front(q).depth, back(q).depth); }
+  [[nodiscard]] float depth(Vec2 q) const { return (std::max)(front(q).depth, back(q).depth); }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
-    const Strand near = front(q), far = back(q);
-    const bool is_front = near.depth > 0 || near.depth > far.depth;
-    const Strand& strand = is_front ? near : far;
+    const Strand fore = front(q), rear = back(q);
+    const bool is_front = fore.depth > 0 || fore.depth > rear.depth;
+    const Strand& strand = is_front ? fore : rear;
     const Vec3 normal = round_normal(strand.across, {0.96f, strand.lean});
     const float round = 1 - 0.35f * (q.y * q.y) / (half_ * half_);
     return lit(metal_ * ((is_front ? round : 0.5f * round) * (1 + 0.05f * noise(q * 20, seed_))), normal, lamp_,
@@ -311,8 +311,8 @@ class Spring {
     const float x = q.x - lean * pitch * 0.25f * q.y / half_;
     const float k = std::floor(x / pitch - offset + 0.5f);
     const float from = x - (k + offset) * pitch;
-    const float ends = std::min(x - first_, last_ - x);
-    const float depth = std::min({wire_ - std::abs(from) * 0.96f, half_ - std::abs(q.y), ends});
+    const float ends = (std::min)(x - first_, last_ - x);
+    const float depth = (std::min)({wire_ - std::abs(from) * 0.96f, half_ - std::abs(q.y), ends});
     return {depth, std::clamp(from / wire_, -1.0f, 1.0f), -0.2f * lean};
   }
   [[nodiscard]] Strand front(Vec2 q) const { return half_turns(q, 0, 1); }

@@ -9,7 +9,7 @@ namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
 
 /// Brightness of turned metal: lathe marks reflect across their direction.
 inline float turned_sheen(Vec2 q, const Lamp& lamp) {
-  const float r = std::max(length(q), 1e-4f);
+  const float r = (std::max)(length(q), 1e-4f);
   const float facing = dot(q * (1 / r), {lamp.to_light.x, lamp.to_light.y});
   return 0.18f * facing * facing;
 }
@@ -44,19 +44,19 @@ class Gear {
     float height = smooth_step(0.36f, 0.17f, across);
     if (tooth == missing_) height *= left_;
     float solid = 0.85f * (mix(root_, 0.97f, height) - r);
-    solid = std::min(solid, r - bore_);
+    solid = (std::min)(solid, r - bore_);
     if (windows_ > 0) {
       const float sector = 6.2831853f / static_cast<float>(windows_);
       const float middle = sector * std::floor(std::atan2(q.y, q.x) / sector + 0.5f);
       const float window = 0.105f - length(q - direction(middle) * (0.5f * (root_ + bore_)));
-      solid = std::min(solid, -window);
+      solid = (std::min)(solid, -window);
     }
     return solid;
   }
 
   [[nodiscard]] Color colour(Vec2 q, float depth) const {
     const float r = length(q);
-    const Vec2 outward = q * (1 / std::max(r, 1e-4f));
+    const Vec2 outward = q * (1 / (std::max)(r, 1e-4f));
     const float turned = 0.06f * noise(r * 90, seed_) * clamp01(2 - 180 * pixel_) + 0.04f * noise(r * 22, seed_ + 1);
     const float facing = dot(outward, {lamp_.to_light.x, lamp_.to_light.y});
     const float sheen = 0.16f * facing * facing;  // lathe marks reflect across their direction
@@ -106,7 +106,7 @@ class Ring {
   [[nodiscard]] float depth(Vec2 q) const { return ring_band(q, radius_, half_); }
 
   [[nodiscard]] Color colour(Vec2 q, float depth) const {
-    const float r = std::max(length(q), 1e-4f);
+    const float r = (std::max)(length(q), 1e-4f);
     if (is_rubber_) {
       const Vec3 normal = round_normal(0.97f * (r - radius_) / half_, q * (1 / r));
       return lit(base_ * (1 + 0.06f * noise(q * 30, seed_)), normal, lamp_, {0.4f, 0.3f, 3});
@@ -145,13 +145,13 @@ class Nut {
   [[nodiscard]] Color tone() const { return base_; }
 
   [[nodiscard]] float depth(Vec2 q) const {
-    const float hexagon = std::min(polygon(q, 6, 0.82f), 0.93f - length(q) * 0.99f);
-    return std::min(has_flange_ ? std::max(hexagon, disc(q, 0.97f)) : hexagon, length(q) - 0.82f * bore_);
+    const float hexagon = (std::min)(polygon(q, 6, 0.82f), 0.93f - length(q) * 0.99f);
+    return (std::min)(has_flange_ ? (std::max)(hexagon, disc(q, 0.97f)) : hexagon, length(q) - 0.82f * bore_);
   }
 
   [[nodiscard]] Color colour(Vec2 q, float depth) const {
     const float r = length(q);
-    const Vec2 outward = q * (1 / std::max(r, 1e-4f));
+    const Vec2 outward = q * (1 / (std::max)(r, 1e-4f));
     if (r < bore_) {  // the thread winds down the bore
       const float turn = 3 * (r - 0.82f * bore_) / (0.18f * bore_) + std::atan2(q.y, q.x) * 0.15915494f;
       const float ridge = std::abs(turn - std::floor(turn) - 0.5f) * 2;

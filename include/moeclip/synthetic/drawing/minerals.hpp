@@ -110,7 +110,7 @@ class Tile {
       const Vec2 from = p - chip_;
       const float chipped = chip_radius_ * (1 + 0.4f * noise(from * (2.4f / chip_radius_), seed_ + 9)) - length(from);
       if (chipped > 0 && depth > 0) below = Color{0.66f, 0.5f, 0.4f} * (1 + 0.25f * noise(from * 22, seed_ + 5));
-      depth = std::min(depth, -chipped);
+      depth = (std::min)(depth, -chipped);
     }
     const float cover = coverage(depth, pixel_ * count_);
     if (cover <= 0) return below;
@@ -202,7 +202,7 @@ class Marble {
     const Vec2 bent{p.x + 0.55f * cloud, 0.4f * p.y + 0.3f * noise(p * 2.7f, seed_ + 1)};
     const float bold = std::abs(fractal(bent * 1.9f, seed_ + 2, 2)), thin = std::abs(noise(bent * 4.3f, seed_ + 3));
     const float strength = 0.55f + 0.45f * noise(p * 1.7f, seed_ + 4);
-    const float vein = std::max(smooth_step(0.09f, 0, bold) * strength, 0.5f * smooth_step(0.05f, 0, thin));
+    const float vein = (std::max)(smooth_step(0.09f, 0, bold) * strength, 0.5f * smooth_step(0.05f, 0, thin));
     return mix(base_, vein_, clamp01(0.8f * vein + 0.2f * cloud + 0.1f)) * (1 + 0.025f * noise(q * 45, seed_ + 5));
   }
 

@@ -24,8 +24,8 @@ class Print {
   [[nodiscard]] float ink(Vec2 q) const {
     switch (fault_) {
       case Fault::none: return plain(q);
-      case Fault::ghost: return std::max(plain(q), 0.75f * plain(q - shift_));
-      case Fault::smear: return std::max(plain(q), smeared(q));
+      case Fault::ghost: return (std::max)(plain(q), 0.75f * plain(q - shift_));
+      case Fault::smear: return (std::max)(plain(q), smeared(q));
       case Fault::missing: return q.x * shift_.x > (0.5f - gone_) * width() * std::abs(shift_.x) ? 0 : plain(q);
     }
     return 0;
@@ -36,9 +36,9 @@ class Print {
 
   void spoil(Dice& dice, float severity) {
     fault_ = static_cast<Fault>(dice.integer(1, 4));
-    const float far = mix(0.9f, 3.2f, severity) * dot_;
-    shift_ = direction(dice.angle()) * far;
-    if (fault_ != Fault::ghost) shift_ = {dice.sign() * 2 * far, 0.3f * far};
+    const float distance = mix(0.9f, 3.2f, severity) * dot_;
+    shift_ = direction(dice.angle()) * distance;
+    if (fault_ != Fault::ghost) shift_ = {dice.sign() * 2 * distance, 0.3f * distance};
     gone_ = mix(0.2f, 0.75f, severity);
   }
 
@@ -56,7 +56,7 @@ class Print {
     float ink = 0;
     for (int step = 1; step <= 5; ++step) {
       const float part = static_cast<float>(step) / 5;
-      ink = std::max(ink, (0.85f - 0.55f * part) * plain(q - shift_ * part));
+      ink = (std::max)(ink, (0.85f - 0.55f * part) * plain(q - shift_ * part));
     }
     return ink;
   }

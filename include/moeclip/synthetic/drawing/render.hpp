@@ -53,7 +53,7 @@ class DefectiveScene {
     if (blemish_) return blemish_->at(p, surface);
     const Color before = surface.seen(), after = altered_.at(p).seen();
     const float difference =
-        std::max({std::abs(after.r - before.r), std::abs(after.g - before.g), std::abs(after.b - before.b)});
+        (std::max)({std::abs(after.r - before.r), std::abs(after.g - before.g), std::abs(after.b - before.b)});
     return {after, clamp01(difference / kVisible)};
   }
 
@@ -111,7 +111,7 @@ inline void spread_line(std::uint8_t* line, index_t count, index_t step, index_t
   for (index_t i = 0; i < count; ++i) copy[i] = line[i * step];
   const std::uint8_t wanted = largest ? 255 : 0;
   for (index_t i = 0; i < count; ++i) {
-    const auto from = copy + std::max<index_t>(i - radius, 0), to = copy + std::min(i + radius + 1, count);
+    const auto from = copy + std::max<index_t>(i - radius, 0), to = copy + (std::min)(i + radius + 1, count);
     if (std::find(from, to, wanted) != to) line[i * step] = wanted;
   }
 }
@@ -119,7 +119,7 @@ inline void spread_line(std::uint8_t* line, index_t count, index_t step, index_t
 /// Morphological closing: where a form has moved, before and after may look alike in places; these belong to the defect
 /// too if they are surrounded by it.
 inline void close_gaps(Image& mask, index_t radius) {
-  std::vector<std::uint8_t> copy(static_cast<std::size_t>(std::max(mask.width(), mask.height())));
+  std::vector<std::uint8_t> copy(static_cast<std::size_t>((std::max)(mask.width(), mask.height())));
   for (const bool largest : {true, false}) {
     for (index_t y = 0; y < mask.height(); ++y) spread_line(mask.row(y), mask.width(), 1, radius, largest, copy.data());
     for (index_t x = 0; x < mask.width(); ++x)

@@ -38,11 +38,11 @@ class Button {
     const float body = disc(q, 0.95f);
     const Vec2 hole{hole_at_, has_four_holes_ ? hole_at_ : 0};
     const Vec2 folded{std::abs(q.x), has_four_holes_ ? std::abs(q.y) : q.y};
-    return std::min(body, length(folded - hole) - hole_radius_);
+    return (std::min)(body, length(folded - hole) - hole_radius_);
   }
 
   [[nodiscard]] Color colour(Vec2 q, float depth) const {
-    const float r = std::max(length(q), 1e-4f);
+    const float r = (std::max)(length(q), 1e-4f);
     const Vec2 outward = q * (1 / r);
     const float inner = smooth_step(0.09f, 0, std::abs(r - rim_ + 0.04f));  // the step down to the middle
     const float outer = smooth_step(0.82f, 0.97f, r);
@@ -87,7 +87,7 @@ class Tablet {
   [[nodiscard]] float depth(Vec2 q) const { return disc(q, 0.9f); }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
-    const float r = std::max(length(q), 1e-4f);
+    const float r = (std::max)(length(q), 1e-4f);
     Vec2 slope = q * (1 / r) * (-0.75f * smooth_step(rim_ - 0.02f, rim_ + 0.03f, r) - 0.12f * r);
     float shade =
         1 + speckle_ * fractal(q * 26, seed_, 2, 26 * pixel_) - 0.1f * smooth_step(0.03f, 0, std::abs(r - rim_));
@@ -145,14 +145,14 @@ class BottleTop {
   }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
-    const float r = std::max(length(q), 1e-4f);
+    const float r = (std::max)(length(q), 1e-4f);
     const Vec2 outward = q * (1 / r), around{-outward.y, outward.x};
     const float skirt = smooth_step(0.68f, 0.8f, r);
     const Sector flute = sector_of(q, kFlutes);
     const float side = std::sin(6.2831853f * flute.across);
     const Vec2 slope = outward * (-0.25f * r * r - 0.75f * skirt) + around * (1.1f * skirt * side * -1.0f);
     float ink = print_.ink(q);
-    ink = std::max(ink, coverage(ring_band(q, band_, 0.022f), pixel_));
+    ink = (std::max)(ink, coverage(ring_band(q, band_, 0.022f), pixel_));
     const Color color = mix(base_, ink_, 0.92f * ink * (1 - skirt)) * (1 + 0.03f * noise(q * 7, seed_));
     return lit(color * (1 - 0.12f * skirt), normal_of(slope), lamp_, {0.42f, 0.4f, 4});
   }

@@ -29,7 +29,7 @@ struct Warp {
       const float fall = clamp01(1 - dot(from, from) / (radius * radius));
       return q - shift * (fall * fall);
     }
-    const float beyond = std::max(dot(from, axis), 0.0f) / radius;
+    const float beyond = (std::max)(dot(from, axis), 0.0f) / radius;
     return q - shift * (beyond * beyond / (0.35f + beyond));
   }
 };
@@ -89,9 +89,9 @@ class Scene {
   [[nodiscard]] Color ground(Vec2 p) const {
     Color color = backdrop_.at(p, stage_.pixel);
     if constexpr (!Category::kIsTexture) color = mark_.on(color, p, stage_.pixel);
-    const float near = depth(p + stage_.light * (0.35f * kShadow)), far = depth(p + stage_.light * kShadow);
+    const float close = depth(p + stage_.light * (0.35f * kShadow)), apart = depth(p + stage_.light * kShadow);
     const float shadow =
-        0.5f * smooth_step(-kShadow, kShadow, far) + 0.35f * smooth_step(-0.4f * kShadow, 0.2f * kShadow, near);
+        0.5f * smooth_step(-kShadow, kShadow, apart) + 0.35f * smooth_step(-0.4f * kShadow, 0.2f * kShadow, close);
     return color * (1 - 0.75f * shadow);
   }
 
@@ -153,7 +153,7 @@ class Scene {
   }
 
   [[nodiscard]] float depth_local(Vec2 q) const {
-    if constexpr (kHasOutline) return std::min(category_.depth(q), -bite_.depth(q));
+    if constexpr (kHasOutline) return (std::min)(category_.depth(q), -bite_.depth(q));
     return 1;
   }
 

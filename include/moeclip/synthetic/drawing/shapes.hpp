@@ -20,7 +20,7 @@ inline float ring_band(Vec2 p, float radius, float half_width) { return half_wid
 /// Rectangle of half sides `half`, corners rounded by `radius`.
 inline float box(Vec2 p, Vec2 half, float radius = 0) {
   const float x = std::abs(p.x) - half.x + radius, y = std::abs(p.y) - half.y + radius;
-  return radius - std::min(std::max(x, y), 0.0f) - length({std::max(x, 0.0f), std::max(y, 0.0f)});
+  return radius - (std::min)((std::max)(x, y), 0.0f) - length({(std::max)(x, 0.0f), (std::max)(y, 0.0f)});
 }
 
 /// Regular polygon of `sides` sides whose flats are `apothem` from the middle.
@@ -52,7 +52,7 @@ struct Nearest {
 
 inline Nearest segment(Vec2 p, Vec2 a, Vec2 b) {
   const Vec2 line = b - a, to = p - a;
-  const float t = clamp01(dot(to, line) / std::max(dot(line, line), 1e-12f));
+  const float t = clamp01(dot(to, line) / (std::max)(dot(line, line), 1e-12f));
   const float distance = length(to - line * t);
   return {distance, t, cross(line, to) < 0 ? -distance : distance};
 }
@@ -136,8 +136,8 @@ struct Finish {
 
 inline Color lit(Color base, Vec3 normal, const Lamp& lamp, const Finish& finish) {
   const float flat = finish.ambient + (1 - finish.ambient) * lamp.to_light.z;  // a level surface keeps its colour
-  const float diffuse = std::max(dot(normal, lamp.to_light), 0.0f);
-  float shine = std::max(dot(normal, lamp.half_way), 0.0f);
+  const float diffuse = (std::max)(dot(normal, lamp.to_light), 0.0f);
+  float shine = (std::max)(dot(normal, lamp.half_way), 0.0f);
   for (int i = 0; i < finish.sharpness; ++i) shine *= shine;
   return base * ((finish.ambient + (1 - finish.ambient) * diffuse) / flat) + gray(finish.gloss * shine);
 }

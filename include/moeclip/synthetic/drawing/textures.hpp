@@ -194,7 +194,7 @@ class Grid {
 
   [[nodiscard]] float depth(Vec2 q) const {
     const Vec2 p = swayed(q);
-    return std::max(across_wire(p), down_wire(p)) / count_;
+    return (std::max)(across_wire(p), down_wire(p)) / count_;
   }
 
   [[nodiscard]] Color colour(Vec2 q, float) const {
@@ -230,7 +230,7 @@ class Grid {
     const int wire = floor_int(p.y);
     const float depth = half_ - std::abs(p.y - static_cast<float>(wire) - 0.5f);
     const bool is_gone = wire == gone_wire_ && p.x > gone_from_ && p.x < gone_to_;
-    return is_gone ? std::max(gone_from_ - p.x, p.x - gone_to_) : depth;
+    return is_gone ? (std::max)(gone_from_ - p.x, p.x - gone_to_) : depth;
   }
 
   Lamp lamp_;
@@ -268,7 +268,7 @@ class Cardboard {
     const Vec2 p = q - print_at_;
     const float line = coverage(0.006f - std::abs(std::abs(p.y) - 0.8f * print_.height()), pixel_) *
                        coverage(0.5f * print_.width() - std::abs(p.x), pixel_);
-    const float ink = std::max(print_.ink(p), line) * (0.86f + 0.1f * fibre);
+    const float ink = (std::max)(print_.ink(p), line) * (0.86f + 0.1f * fibre);
     return mix(base_, ink_, 0.88f * ink) * shade;
   }
 
