@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <moeclip/clip/tokenizer.hpp>
+#include <moeclip/clip/tokenizer/vocabulary_readers.hpp>
+#include <moeclip/io/deflate.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -34,9 +37,8 @@ Ids ids_of(const moeclip::Json& list) {
 
 /// A folder of the system's temporary one that goes with the test.
 struct VocabularyFolder {
-  std::string path = (std::filesystem::temp_directory_path() /
-                      moeclip::concat("moeclip_test_tokenizer_", moeclip::detail::process_id()))
-                         .string();
+  std::string path =
+      (std::filesystem::temp_directory_path() / moeclip::concat("moeclip_test_tokenizer_", ::getpid())).string();
   VocabularyFolder() { moeclip::create_directories(path); }
   ~VocabularyFolder() { std::filesystem::remove_all(path); }
   VocabularyFolder(const VocabularyFolder&) = delete;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include <moeclip/data/augment.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/json_writer.hpp>

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include <moeclip/data/layout/recognise.hpp>
+#include <moeclip/io/file/system.hpp>
 #include "expect_error.hpp"
 #include "tree_fixture.hpp"
 

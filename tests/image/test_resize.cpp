@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <moeclip/image/resize.hpp>
+#include <moeclip/kernels/dispatch.hpp>
 #include "image_test.hpp"
 
 using namespace moeclip;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <moeclip/io/file.hpp>
+#include <moeclip/io/file/system.hpp>
 
 #include <doctest/doctest.h>
 

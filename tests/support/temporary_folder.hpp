@@ -2,6 +2,8 @@
 #pragma once
 // A folder of the system's temporary one that goes when the test ends.
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <moeclip/io/file.hpp>
 #include <string>
@@ -11,8 +13,7 @@ class TemporaryFolder {
  public:
   /// `purpose` is part of its name, and differs from test to test.
   explicit TemporaryFolder(std::string_view purpose)
-      : path_((std::filesystem::temp_directory_path() /
-               moeclip::concat("moeclip_test_", purpose, "_", moeclip::detail::process_id()))
+      : path_((std::filesystem::temp_directory_path() / moeclip::concat("moeclip_test_", purpose, "_", ::getpid()))
                   .string()) {
     moeclip::create_directories(path_);
   }

@@ -20,7 +20,7 @@ TEST_CASE("the most frequent pair comes first, the first in byte order of equals
 TEST_CASE("words become single tokens, and words never seen stay readable") {
   const std::vector<std::string> captions = {"A photo of a damaged gear.", "a photo of a gear with a scratch.",
                                              "caf\xC3\xA9s don't, they do 2x"};
-  const Tokenizer tokenizer(read_merge_list(learn_merges(captions, 500), "learned"));
+  const Tokenizer tokenizer(vocabulary_of_merges(learn_merges(captions, 500), "learned"));
   CHECK(tokenizer.encode("photo damaged scratch").size() == 3);
   CHECK(tokenizer.encode("a photo of a gear with damaged scratch.").size() == 9);
   CHECK(tokenizer.encode("caf\xC3\xA9s don't").size() == 3);

@@ -16,7 +16,7 @@ using namespace moeclip;  // NOLINT
 namespace {
 
 const Tokenizer& tokenizer() {
-  static const Tokenizer learned(read_merge_list(learn_merges(pretraining_captions(), 2000), "learned"));
+  static const Tokenizer learned(vocabulary_of_merges(learn_merges(pretraining_captions(), 2000), "learned"));
   return learned;
 }
 

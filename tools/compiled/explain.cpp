@@ -6,7 +6,6 @@
 #include <moeclip/explain/expert_figures.hpp>
 #include <moeclip/explain/expert_statistics.hpp>
 #include <moeclip/explain/explain.hpp>
-#include <moeclip/explain/explanation.hpp>
 #include <moeclip/explain/inspect.hpp>
 #include <moeclip/explain/inspection_figures.hpp>
 #include <moeclip/explain/naming.hpp>

@@ -52,6 +52,14 @@ TextAnchors<T> anchors_forward(Context& context, const TextTower<T>& tower, cons
                                const ClassTokens& sentences, const Probe<T>* probe = nullptr);
 
 namespace detail {
+/// Euclidean length of n numbers, summed in double.
+template <class T>
+T length(const T* x, index_t n) {
+  double square = 0;
+  for (index_t i = 0; i < n; ++i) square += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return static_cast<T>(std::sqrt(square));
+}
+
 /// out = normalise(mean of the normalised rows of z (N, C)).
 template <class T>
 void mean_direction(View<const T, 2> z, T* out);
@@ -67,14 +75,6 @@ void mean_direction(View<const T, 2> z, T* out);
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
-
-/// Euclidean length of n numbers, summed in double.
-template <class T>
-T length(const T* x, index_t n) {
-  double square = 0;
-  for (index_t i = 0; i < n; ++i) square += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  return static_cast<T>(std::sqrt(square));
-}
 
 template <class T>
 void mean_direction(View<const T, 2> z, T* out) {

@@ -3,6 +3,9 @@
 // A whole detector of random weights from a seed, for trying the machinery where no weights are at hand: it runs, it is
 // the same everywhere, and its verdicts mean nothing.
 
+#include <cmath>
+#include <string>
+
 #include "../moe/fofs.hpp"
 #include "detector.hpp"
 
@@ -10,22 +13,6 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A CLIP that takes the standard vocabulary and is over in a moment.
 ClipConfig seeded_config();
-
-/// The detector of `seed`. `vocabulary` as in ClipOptions.
-Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& options = {});
-
-}}  // namespace moeclip::abi_v0_1
-
-#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
-
-#include <cmath>
-#include <string>
-
-namespace moeclip { inline namespace abi_v0_1 {
-
-MOECLIP_FUNC ClipConfig seeded_config() {
-  return {{224, 14, 128, 4, 2, 512}, {77, 49408, 128, 2, 2, 512}, 96, kernels::Activation::gelu};
-}
 
 namespace detail {
 
@@ -42,6 +29,19 @@ void draw_parameters(Object& object, std::uint64_t seed, const std::string& pref
 }
 
 }  // namespace detail
+
+/// The detector of `seed`. `vocabulary` as in ClipOptions.
+Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& options = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC ClipConfig seeded_config() {
+  return {{224, 14, 128, 4, 2, 512}, {77, 49408, 128, 2, 2, 512}, 96, kernels::Activation::gelu};
+}
 
 MOECLIP_FUNC Detector make_seeded_detector(std::uint64_t seed, const DetectorOptions& options) {
   const ClipConfig config = seeded_config();

@@ -14,6 +14,8 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
+Json to_json(const PictureRecord& p, const RunSettings& settings);
+inline constexpr std::string_view kRunKey = "moeclip.evaluation", kPicturesTensor = "pictures";
 PictureRecord picture_from_json(const Json& json, const RunSettings& settings, std::string_view source);
 }  // namespace detail
 
@@ -52,10 +54,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-inline constexpr std::string_view kRunKey = "moeclip.evaluation", kPicturesTensor = "pictures";
 inline constexpr index_t kRunFormat = 1;
 
-inline Json to_json(const PictureRecord& p, const RunSettings& settings) {
+MOECLIP_FUNC Json to_json(const PictureRecord& p, const RunSettings& settings) {
   Json json = Json::object();
   json.set("set", p.set).set("path", p.path).set("class", p.class_name).set("row", p.row);
   json.set("label", p.label).set("has_mask", p.has_mask).set("hash", hash_text(p.hash));

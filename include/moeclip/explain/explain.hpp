@@ -2,24 +2,11 @@
 #pragma once
 // An inspection in words: where, what it resembles most and how sure that is, and whose doing it was.
 
+#include <algorithm>
+#include <vector>
+
 #include "inspection.hpp"
 #include "naming.hpp"
-
-namespace moeclip { inline namespace abi_v0_1 {
-
-/// Says where `seen` is most abnormal, which of `words` it resembles there, and which expert carried it.
-template <class T>
-Explanation explain(Context& context, const BasicDetector<T>& detector, const Inspection<T>& seen,
-                    const DefectWords<T>& words);
-
-}}  // namespace moeclip::abi_v0_1
-
-#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
-
-#include <algorithm>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -88,6 +75,20 @@ CarrierEvidence find_carrier(const std::vector<BlockInspection<T>>& blocks, cons
 }
 
 }  // namespace detail
+
+/// Says where `seen` is most abnormal, which of `words` it resembles there, and which expert carried it.
+template <class T>
+Explanation explain(Context& context, const BasicDetector<T>& detector, const Inspection<T>& seen,
+                    const DefectWords<T>& words);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <string>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 Explanation explain(Context& context, const BasicDetector<T>& detector, const Inspection<T>& seen,

@@ -50,12 +50,7 @@ struct Explanation {
   CarrierEvidence carrier;
 };
 
-}}  // namespace moeclip::abi_v0_1
-
-#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
-
-
-namespace moeclip { inline namespace abi_v0_1 { namespace detail {
+namespace detail {
 
 /// Where the middle (x, y), in shares of the picture, lies.
 inline std::string place_words(double x, double y) {
@@ -104,5 +99,3 @@ inline std::string explanation_words(const Explanation& e) {
 }  // namespace detail
 
 }}  // namespace moeclip::abi_v0_1
-
-#endif

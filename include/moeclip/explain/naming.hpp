@@ -4,6 +4,11 @@
 // place, and the same window all over the picture; what the place has and the rest has not is compared with the words.
 // How much the rest varies among itself says how much of that is chance.
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
 #include "../image/draw.hpp"
 #include "defect_words.hpp"
 #include "explanation.hpp"
@@ -19,24 +24,6 @@ struct NamingOptions {
 struct Place {
   double x = 0, y = 0;
 };
-
-/// Fills words, lead, over_normal, noise and windows of `e` for a place in `picture`. Throws contract with fewer than
-/// two words.
-template <class T>
-void name_place(Context& context, const Clip<T>& clip, const Image& picture, Place place, const DefectWords<T>& words,
-                Explanation& e);
-
-}}  // namespace moeclip::abi_v0_1
-
-#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
-
-#include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <utility>
-#include <vector>
-
-namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -115,6 +102,20 @@ void name_difference(const Tensor<T>& vectors, const DefectWords<T>& words, Expl
 }
 
 }  // namespace detail
+
+/// Fills words, lead, over_normal, noise and windows of `e` for a place in `picture`. Throws contract with fewer than
+/// two words.
+template <class T>
+void name_place(Context& context, const Clip<T>& clip, const Image& picture, Place place, const DefectWords<T>& words,
+                Explanation& e);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_EXPLAIN)
+
+#include <cstdlib>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 void name_place(Context& context, const Clip<T>& clip, const Image& picture, Place place, const DefectWords<T>& words,

@@ -3,6 +3,7 @@
 // Drawing on pictures: boxes, lines, text, other pictures. What lies outside of the picture is cut off. On a gray
 // picture a colour is its luma. `alpha` is how much of the colour covers what is below, from 0 to 1.
 
+#include <cmath>
 #include <string_view>
 
 #include "font.hpp"
@@ -52,7 +53,6 @@ void paste(Image& image, ImageView picture, index_t x, index_t y);
 #if MOECLIP_DEFINES(MOECLIP_IMAGE)
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 

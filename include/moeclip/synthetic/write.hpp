@@ -41,6 +41,8 @@ void write_synthetic_dataset(Context& context, const std::string& directory, con
                              function_ref<void(const SyntheticFolder&)> before_folder);
 
 namespace detail {
+/// Picture i of a folder: no two folders of a category share a scene.
+SyntheticSpec spec_of(const SyntheticFiles& files, const SyntheticFolder& folder, index_t i);
 std::string mask_path(const SyntheticFolder& folder, index_t i);
 /// Path of picture i of a folder below the data set, and of its mask.
 std::string picture_path(const SyntheticFolder& folder, index_t i);
@@ -74,8 +76,7 @@ MOECLIP_FUNC std::string mask_path(const SyntheticFolder& folder, index_t i) {
                 numbered(i, "_mask.png"));
 }
 
-/// Picture i of a folder: no two folders of a category share a scene.
-inline SyntheticSpec spec_of(const SyntheticFiles& files, const SyntheticFolder& folder, index_t i) {
+MOECLIP_FUNC SyntheticSpec spec_of(const SyntheticFiles& files, const SyntheticFolder& folder, index_t i) {
   constexpr index_t kApart = 1'000'000;
   const auto kind = synthetic::find_defect(folder.defect);
   const index_t group = folder.is_train ? 0 : kind ? 2 + static_cast<index_t>(*kind) : 1;
