@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What io/file.hpp declares: the only header that talks to the operating system about files.
+// Defines what io/file.hpp declares. It is the only header that talks to the operating system about files.
 
 #include <algorithm>
 #include <atomic>
