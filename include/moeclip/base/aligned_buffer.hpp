@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Raw memory aligned to a cache line, which is also the widest vector. Elements are trivial and start uninitialised.
+// Raw memory aligned to a cache line, which is also the size of the widest vector. Elements are trivially copyable and
+// start uninitialised.
 
 #include <cstdint>
 #include <limits>
@@ -22,6 +23,7 @@ class AlignedBuffer {
 
  public:
   AlignedBuffer() = default;
+  /// Allocates. Throws contract if `size` is negative or its bytes cannot be counted, limit if memory is short.
   explicit AlignedBuffer(index_t size) : data_(allocate(size)), size_(size) {}
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -36,10 +38,10 @@ class AlignedBuffer {
     if (data_ != nullptr) ::operator delete (data_, std::align_val_t{kAlignment});
   }
 
-  [[nodiscard]] T* data() noexcept { return data_; }
+  [[nodiscard]] T* data() noexcept { return data_; }  ///< the first element; null if there are none
   [[nodiscard]] const T* data() const noexcept { return data_; }
-  [[nodiscard]] index_t size() const noexcept { return size_; }
-  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] index_t size() const noexcept { return size_; }     ///< in elements, not bytes
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }  ///< true by default
 
  private:
   static T* allocate(index_t size) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Scratch memory with stack discipline. `Scope` marks the top and gives everything taken since back when it ends.
-// When the outermost scope ends, chunks melt into one of the size that was needed, so the second run of the same
-// computation takes no memory from the system.
+// Scratch memory that works like a stack. A `Scope` marks the top, and when it ends it gives back everything that was
+// taken since. When the outermost scope ends, the chunks of memory are replaced by one of their total size, so that the
+// second run of the same computation takes no memory from the system.
 
 #include <algorithm>
 #include <vector>
@@ -11,11 +11,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Not thread-safe: take memory before work is shared out, and hand each worker its part.
+/// A stack of scratch memory. Not thread-safe: take memory before work is shared out, and hand each worker its part.
 class Arena {
  public:
+  /// From construction to end, scratch may be taken through it. Of two open scopes the later one ends first.
   class Scope {
    public:
+    /// Opens a scope on `arena`, which must outlive it.
     explicit Scope(Arena& arena) : arena_(arena), chunk_(arena.current_), used_(arena.used_) { ++arena.depth_; }
     ~Scope() {
       arena_.current_ = chunk_;

@@ -8,16 +8,19 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How a Context is set up.
 struct ContextOptions {
   int threads = 0;  ///< workers, the calling thread included; 0: one per core
 };
 
+/// Threads and scratch memory for one computation at a time. Neither copied nor moved: pass it by reference.
 class Context {
  public:
+  /// Starts the threads. Throws contract if their number is negative or above 4096.
   explicit Context(ContextOptions options = {}) : pool_(options.threads) {}
 
-  [[nodiscard]] int threads() const noexcept { return pool_.size(); }
-  [[nodiscard]] Arena& arena() noexcept { return arena_; }
+  [[nodiscard]] int threads() const noexcept { return pool_.size(); }  ///< workers, the calling thread included
+  [[nodiscard]] Arena& arena() noexcept { return arena_; }             ///< scratch; only the calling thread may take it
 
   /// Runs task(i, worker) for i in [0, tasks) on all threads (base/thread_pool.hpp).
   void parallel_for(index_t tasks, ThreadPool::Task task) { pool_.run(tasks, task); }

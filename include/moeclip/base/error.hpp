@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How things fail. A caller who breaks a contract and a world that sends broken files both get an `Error` with a code
-// and a message a person can act on. Bugs of ours trip MOECLIP_ASSERT, which exists in checked builds only.
+// How the library reports errors. A caller who breaks a contract and a file that is broken both lead to an `Error`,
+// with a code and a message that a person can act on. Bugs of the library itself trip MOECLIP_ASSERT, which exists in
+// checked builds only.
 //
 // Without exceptions (-fno-exceptions) `fail` calls the handler set by `set_error_handler`; it must not return, and
 // the default one ends the program after writing the message to stderr, because nothing else is left to do.
@@ -49,7 +50,9 @@ MOECLIP_COLD inline const char* to_string(ErrorCode code) {
 /// The one exception type of the library. `what()` says which file, what was found, what was wanted, what to do.
 class Error : public std::runtime_error {
  public:
+  /// An error to be thrown or handed to the handler; fail() does both.
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  /// The kind of error, for programs to look at; what() is for people.
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
 
  private:
@@ -58,6 +61,7 @@ class Error : public std::runtime_error {
 
 #if !MOECLIP_HAS_EXCEPTIONS
 
+/// What `fail` calls without exceptions. It must not return.
 using ErrorHandler = void (*)(const Error&);
 
 namespace detail {

@@ -14,9 +14,11 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class Signature>
 class function_ref;
 
+/// A reference to something that is called with `Arguments` and returns a `Result`; void drops what it returns.
 template <class Result, class... Arguments>
 class function_ref<Result(Arguments...)> {
  public:
+  /// Refers to `callable`, which must outlive this.
   template <class Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, function_ref> &&
            std::is_object_v<std::remove_reference_t<Callable>> &&
@@ -31,6 +33,7 @@ class function_ref<Result(Arguments...)> {
             return target(std::forward<Arguments>(arguments)...);
         }) {}
 
+  /// Calls it. Its exceptions pass through.
   Result operator()(Arguments... arguments) const { return call_(object_, std::forward<Arguments>(arguments)...); }
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Sixteen-bit floating point: IEEE binary16 ("half") and bfloat16, as storage types that convert to and from float.
-// Rounding is to nearest, ties to even; subnormals are kept; NaN stays NaN (components/half in the golden data).
+// Rounding is to nearest, ties to even; subnormals are kept; NaN stays NaN. The golden data check it (components/half).
 
 #include <bit>
 #include <cstdint>

@@ -21,6 +21,7 @@ constexpr std::uint64_t fnv1a64(std::string_view text) {
 /// The stream (seed, name).
 class Rng {
  public:
+  /// Every pair of seed and name has a stream of its own. The name is hashed, not kept.
   constexpr Rng(std::uint64_t seed, std::string_view name) : key_(mix(seed * kGolden + fnv1a64(name))) {}
 
   /// 64 random bits of element i.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // A fixed set of threads that run one loop at a time. The caller works too, so a pool of one has no threads at all.
-// Tasks are handed out by a counter: which thread runs which task is open, so a task must not depend on its worker
-// except for scratch memory. That is what makes results the same bits for any number of threads.
+// Tasks are handed out by a counter. Which thread runs which task is not determined, so a task must not depend on its
+// worker except for scratch memory; then results have the same bits for any number of threads.
 //
-// And a thread of its own for work that goes on while the caller does something else: reading the next pictures.
+// There is also a single background thread, for work that goes on while the caller does something else, such as reading
+// the next pictures.
 
 #include <atomic>
 #include <cstdint>
@@ -19,11 +20,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Threads that wait for loops. They are started once and end with the pool.
 class ThreadPool {
  public:
+  /// Called with the number of a task and that of the worker which runs it.
   using Task = function_ref<void(index_t task, int worker)>;
 
-  /// `threads` workers, the calling thread included; 0 means one per core.
+  /// `threads` workers, the calling thread included; 0 means one per core. Throws contract beyond [0, 4096].
   explicit ThreadPool(int threads = 0);
 
   ~ThreadPool();
@@ -62,7 +65,7 @@ class ThreadPool {
 /// task wrote is visible when wait() returns.
 class BackgroundWorker {
  public:
-  using Task = function_ref<void()>;
+  using Task = function_ref<void()>;  ///< what is run once on the background thread
 
   BackgroundWorker() : thread_([this] { serve(); }) {}
 

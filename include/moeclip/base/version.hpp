@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Library version and ABI tag. Every switch that changes the tokens of this library is part of the name of its inline
-// namespace, so that two translation units built with different switches link without breaking the one-definition rule.
+// The version of the library, and its ABI tag. Every macro that changes the code of the library is part of the name of
+// its inline namespace, so that two translation units built with different macros link without breaking the
+// one-definition rule.
 
-#define MOECLIP_VERSION_MAJOR 0
-#define MOECLIP_VERSION_MINOR 1
-#define MOECLIP_VERSION_PATCH 0
-#define MOECLIP_VERSION_STRING "0.1.0"
+#define MOECLIP_VERSION_MAJOR 0         ///< x of version x.y.z, for use in #if
+#define MOECLIP_VERSION_MINOR 1         ///< y of version x.y.z
+#define MOECLIP_VERSION_PATCH 0         ///< z of version x.y.z
+#define MOECLIP_VERSION_STRING "0.1.0"  ///< x.y.z as text
 
 // Where definitions are (this folder's README, "Two ways to have one library"). By default every file that includes a
 // header has the definitions too, as inline functions. With MOECLIP_COMPILED, defined for all files of a program,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The two checksums of the deflate world: CRC-32 (gzip, zip, PNG; polynomial 0x04C11DB7, bits reversed) and Adler-32
+// The two checksums that go with deflate: CRC-32 (gzip, zip, PNG; polynomial 0x04C11DB7, bits reversed) and Adler-32
 // (zlib streams, RFC 1950).
 
 #include "bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
 
 /// CRC-32 of `bytes`. `seed` is the CRC of what came before them, so that crc32(b, crc32(a)) is the CRC of a then b.
 std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Where the files that come with the library and the program lie: vocabulary, word lists, the built-in model.
+// Finds the files that come with the library and the program: the vocabulary, word lists, the built-in model.
 //
-// Where the library's own files are is known when a program is compiled: the build system says it (the macro
-// MOECLIP_DATA_DIRECTORY, which the targets of CMake and Meson set), else this header's own path does. Each translation
-// unit adds what it was told to one list, from an object of its own; no inline function depends on the macro, so that
-// translation units may be told different places, or none (MOECLIP_DATA_DIRECTORY=""), and still link.
+// Where the library's own files are is known when a program is compiled: from the macro MOECLIP_DATA_DIRECTORY, which
+// the targets of CMake and Meson set, or else from the path of this header. Each translation unit has an object of its
+// own that adds the place to one list. No inline function depends on the macro, so translation units may name different
+// places, or none (MOECLIP_DATA_DIRECTORY=""), and still link.
 
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Compressing with deflate, and undoing it.
+// Compression with deflate, and decompression.
 
 #include "deflate/compress.hpp"
 #include "deflate/inflate.hpp"

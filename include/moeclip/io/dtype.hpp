@@ -15,6 +15,8 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Element type of a stored tensor: f floating point, bf bfloat16, i signed and u unsigned integers, by their bits;
+/// `boolean` is a byte, 0 for false.
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
 
 /// Bytes of one stored element.

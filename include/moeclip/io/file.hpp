@@ -27,10 +27,11 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
-  [[nodiscard]] std::byte* data() noexcept { return data_; }
-  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  [[nodiscard]] std::byte* data() noexcept { return data_; }  ///< the first byte, writable; null if there are none
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }  ///< in bytes
+  /// The whole file, to be read; valid as long as the mapping.
   [[nodiscard]] Bytes bytes() const noexcept { return {data_, static_cast<std::size_t>(size_)}; }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }  ///< as it was given to open
 
   /// Lets the system take back the memory of [offset, offset + length), which will not be used again. Only whole pages
   /// go; a hint, without effect where the system knows none.

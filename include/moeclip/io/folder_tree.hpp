@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The folders and files below a folder, read once, for who has to look at them from several sides. Made for folders as
-// people have them: what a system hides (".DS_Store", "._a.png", "__MACOSX") is left out; a link to a folder elsewhere
-// is followed once, one that leads back into the tree is not; what cannot be read is told and passed over.
+// The folders and files below a folder, read once, for code that looks at them in several ways. It is made for folders
+// as people have them: hidden files (".DS_Store", "._a.png", "__MACOSX") are left out; a link to a folder elsewhere is
+// followed once, a link that leads back into the tree is not; what cannot be read is reported and passed over.
 
 #include <string>
 #include <string_view>
@@ -15,10 +15,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A folder of the tree. Names are sorted by their bytes.
 struct FolderNode {
-  std::string name;  ///< of the top: its own name, also if it was given as "."
-  std::string path;  ///< below the top, with '/' between names; empty: the top itself
-  std::vector<std::string> files;
-  std::vector<FolderNode> folders;
+  std::string name;                 ///< of the top: its own name, also if it was given as "."
+  std::string path;                 ///< below the top, with '/' between names; empty: the top itself
+  std::vector<std::string> files;   ///< names of the files that lie directly in it
+  std::vector<FolderNode> folders;  ///< the folders that lie directly in it
 
   /// Path of one of the files, below the top.
   [[nodiscard]] std::string file_path(std::string_view file) const {
@@ -26,10 +26,11 @@ struct FolderNode {
   }
 };
 
+/// What read_folder_tree found.
 struct FolderTree {
-  std::string root;   ///< as it was given
-  std::string place;  ///< the same, absolute and without links
-  FolderNode top;
+  std::string root;                   ///< as it was given
+  std::string place;                  ///< the same, absolute and without links
+  FolderNode top;                     ///< the folder itself, with everything below it
   std::vector<std::string> troubles;  ///< what could not be read and what was not followed, a sentence each
 };
 
@@ -52,7 +53,6 @@ FolderTree read_folder_tree(const std::string& directory);
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
-
 
 namespace detail {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A JSON value in 16 bytes. Integers keep all their bits, objects keep the order of their members, and a big object is
-// searched by a sorted index, so that a vocabulary of 49,408 words is as quick to use as three settings.
+// A JSON value in 16 bytes. Integers keep all their bits, objects keep the order of their members, and a large object
+// is searched by a sorted index, so that a vocabulary of 49,408 words is as quick to use as three settings.
 
 #include <concepts>
 #include <memory>
@@ -12,8 +12,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// One JSON value of any kind, with everything in it. Copies are deep.
 class Json {
  public:
+  /// What RFC 8259 calls the type of a value.
   enum class Kind { null, boolean, number, string, array, object };
   struct Member;
 
@@ -41,39 +43,38 @@ class Json {
   Json& operator=(Json&& other) noexcept = default;
   ~Json();
 
-  /// An empty array or object, to be filled with push_back or set.
-  static Json array();
-  static Json object();
+  static Json array();   ///< an empty array, to be filled with push_back
+  static Json object();  ///< an empty object, to be filled with set
 
-  /// An array of `items`; an object of `members`, where a repeated key keeps its first place and its last value.
-  static Json array(std::vector<Json> items);
+  static Json array(std::vector<Json> items);  ///< an array of `items`
+  /// An object of `members`, where a repeated key keeps its first place and its last value.
   static Json object(std::vector<Member> members);
 
-  [[nodiscard]] Kind kind() const noexcept;
-  [[nodiscard]] bool is_null() const noexcept;
-  [[nodiscard]] bool is_bool() const noexcept;
-  [[nodiscard]] bool is_number() const noexcept;
-  [[nodiscard]] bool is_string() const noexcept;
-  [[nodiscard]] bool is_array() const noexcept;
-  [[nodiscard]] bool is_object() const noexcept;
+  [[nodiscard]] Kind kind() const noexcept;       ///< which of the six it is
+  [[nodiscard]] bool is_null() const noexcept;    ///< so it is by default
+  [[nodiscard]] bool is_bool() const noexcept;    ///< it is true or false
+  [[nodiscard]] bool is_number() const noexcept;  ///< with or without a fraction
+  [[nodiscard]] bool is_string() const noexcept;  ///< UTF-8 if parse_json read it
+  [[nodiscard]] bool is_array() const noexcept;   ///< has items()
+  [[nodiscard]] bool is_object() const noexcept;  ///< has members()
   /// True for a number without point or exponent that fits int64 or uint64.
   [[nodiscard]] bool is_integer() const noexcept;
 
   /// The value as the type asked for. Throws format if it is of another kind, or a number that does not fit.
   [[nodiscard]] bool as_bool() const;
-  [[nodiscard]] double as_number() const;
-  [[nodiscard]] std::int64_t as_int64() const;
-  [[nodiscard]] std::uint64_t as_uint64() const;
-  [[nodiscard]] const std::string& as_string() const;
+  [[nodiscard]] double as_number() const;                 ///< rounded if an integer above 2^53
+  [[nodiscard]] std::int64_t as_int64() const;            ///< not from 1.0 or 1e3: is_integer() must hold
+  [[nodiscard]] std::uint64_t as_uint64() const;          ///< likewise, and not negative
+  [[nodiscard]] const std::string& as_string() const;     ///< without quotes and escapes
   [[nodiscard]] std::span<const Json> items() const;      ///< of an array
   [[nodiscard]] std::span<const Member> members() const;  ///< of an object: `for (const auto& [key, value] : ...)`
 
   /// Number of items of an array or members of an object; 0 for everything else.
   [[nodiscard]] std::size_t size() const noexcept;
 
-  /// Member `key` of an object; without one find gives null and at throws missing. O(log n).
+  /// The value of member `key` of an object, or null if there is none. O(log n). Throws format if this is no object.
   [[nodiscard]] const Json* find(std::string_view key) const;
-  [[nodiscard]] const Json& at(std::string_view key) const;
+  [[nodiscard]] const Json& at(std::string_view key) const;  ///< as find, but throws missing if there is none
   /// Item `index` of an array. Throws missing if there are fewer.
   [[nodiscard]] const Json& at(std::size_t index) const;
 
@@ -102,9 +103,10 @@ class Json {
   Value value_;
 };
 
+/// A member of an object.
 struct Json::Member {
-  std::string key;
-  Json value;
+  std::string key;  ///< without quotes and escapes
+  Json value;       ///< of any kind
 
   friend bool operator==(const Member&, const Member&) = default;
 };
@@ -113,15 +115,15 @@ struct Json::Member {
 struct Json::Object {
   static constexpr std::size_t kLinear = 16;  // up to here comparing them all is as fast as searching an index
 
-  std::vector<Member> members;
+  std::vector<Member> members;       // in the order in which they were added
   std::vector<std::uint32_t> index;  // empty up to kLinear members
 
   /// The first place of the index whose key is not below `key`.
   [[nodiscard]] auto place(std::string_view key) const;
 
-  [[nodiscard]] const Member* find(std::string_view key) const;
+  [[nodiscard]] const Member* find(std::string_view key) const;  ///< null if there is none
 
-  void append(Member member);
+  void append(Member member);  ///< at the end; the key must be new
 
   /// Makes the index anew; equal keys come in the order of their members.
   void sort_index();
@@ -133,7 +135,7 @@ struct Json::Object {
 /// Name of a kind with its article, for messages.
 const char* to_string(Json::Kind kind);
 
-bool operator==(const Json& a, const Json& b);
+bool operator==(const Json& a, const Json& b);  ///< as said in the class
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Writing JSON, so that parse_json(dump_json(value)) is the value again, down to the last bit of its numbers.
+// Writes JSON such that parse_json(dump_json(value)) gives the value again, down to the last bit of its numbers.
 
 #include "json.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
 
 /// `value` as JSON text in UTF-8: on one line, or with `indent` > 0 one element a line, that many spaces per level.
 /// NaN and infinities, which JSON has not, become null; bytes that are not UTF-8 become U+FFFD. Throws contract for a

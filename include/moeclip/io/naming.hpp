@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Names that come from files, made fit for messages: clipped and without control characters; and the names nearest to
-// one that was not found, for "did you mean".
+// Makes names that come from files fit for messages (clipped and without control characters), and finds the names
+// nearest to one that was not found, for "did you mean".
 
 #include <string>
 #include <string_view>
@@ -21,8 +21,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 /// Collects the few names nearest to a wanted one.
 class NearestNames {
  public:
+  /// `wanted` must outlive this; its first 128 bytes are compared.
   explicit NearestNames(std::string_view wanted) : wanted_(wanted.substr(0, kLongest)) {}
 
+  /// Offers a name that exists. Only the first 4096 are looked at.
   void consider(std::string_view name);
 
   /// "\"a\", \"b\", \"c\"", nearest first; empty if nothing was considered.

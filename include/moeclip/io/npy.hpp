@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// NumPy's .npy files, version 1.0: what `numpy.load` reads. Little endian, C order.
+// NumPy's .npy files, version 1.0, as `numpy.load` reads them: little endian, in C order.
 
 #include <array>
 #include <bit>

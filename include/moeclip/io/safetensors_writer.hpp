@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Writing safetensors. The header comes first and must give every place, so tensors are announced with dtype and shape,
-// and their elements follow in the order of their names, piece by piece: nothing is kept but the header.
+// Writes safetensors files. The header comes first and must say where each tensor lies, so tensors are announced with
+// dtype and shape, and their elements follow in the order of their names, piece by piece: only the header is kept.
 
 #include <algorithm>
 #include <array>
@@ -18,6 +18,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Writes one file: announce every tensor, begin(), write the elements in the order that order() gives, commit().
 class SafetensorsWriter {
  public:
   /// What will be written to `path`; nothing is touched before begin().
@@ -26,6 +27,7 @@ class SafetensorsWriter {
   /// Announces a tensor. Throws contract if the name is taken or "__metadata__", or after begin().
   void announce(const std::string& name, DType dtype, const Shape& shape);
 
+  /// Puts `text` under `key` into the __metadata__ of the header, in place of one that was there. Before begin().
   void set_metadata(const std::string& key, const std::string& text) { metadata_.insert_or_assign(key, text); }
 
   /// The names in the order in which the elements must come: sorted by their bytes.
@@ -87,7 +89,6 @@ class SafetensorsWriter {
 #include "json_writer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
 
 MOECLIP_FUNC void SafetensorsWriter::announce(const std::string& name, DType dtype, const Shape& shape) {
   MOECLIP_EXPECT(!file_, path_, ": tensors are announced before the first one is written");

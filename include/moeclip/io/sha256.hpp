@@ -11,7 +11,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Hash of bytes that come in pieces: update as often as needed, then finish once.
 class Sha256 {
  public:
-  void update(Bytes bytes);
+  void update(Bytes bytes);  ///< adds `bytes` to the end of the message
 
   /// The hash. Pads the message: nothing may follow.
   std::array<std::uint8_t, 32> finish();

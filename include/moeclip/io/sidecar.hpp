@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a PyTorch checkpoint has no place for, in a file beside it: FILE.json holds, as JSON, the record that a
-// safetensors file carries in its __metadata__, and the SHA-256 of FILE, so that it is never taken for that of another
-// checkpoint. WeightFile::open finds it and shows the record among the metadata.
+// Keeps beside a PyTorch checkpoint what the checkpoint has no place for. FILE.json holds, as JSON, the record that a
+// safetensors file carries in its __metadata__, and the SHA-256 of FILE, so that it is never taken for the record of
+// another checkpoint. WeightFile::open finds it and shows the record among the metadata.
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What a weight file holds and where, whatever its format: files in memory, storages (runs of bytes in them, possibly
-// deflated) and entries (strided views of storages). The format readers fill it; WeightFile reads through it.
+// compressed) and entries (strided views of storages). The format readers fill it, and WeightFile reads through it.
 
 #include <algorithm>
 #include <array>
@@ -24,18 +24,21 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The bytes of one file, and who keeps them. They are writable, so that tensors may borrow them.
 struct WeightBytes {
-  std::shared_ptr<void> owner;
+  std::shared_ptr<void> owner;          // keeps the bytes: the mapping, or a vector
   std::shared_ptr<MappedFile> mapping;  // null for bytes that do not come from a file
-  std::byte* data = nullptr;
-  std::uint64_t size = 0;
-  std::string name;
+  std::byte* data = nullptr;            // the first byte
+  std::uint64_t size = 0;               // in bytes
+  std::string name;                     // for messages: the path, or what was given with the bytes
 
+  /// The same bytes, to be read.
   [[nodiscard]] Bytes bytes() const { return {data, static_cast<std::size_t>(size)}; }
 
+  /// The file `path`, mapped. Throws io as MappedFile::open.
   static WeightBytes map(const std::string& path) {
     auto file = MappedFile::open(path);
     return {file, file, file->data(), file->size(), path};
   }
+  /// Takes over `bytes`, which are in memory already; messages use `name`.
   static WeightBytes keep(std::vector<std::byte> bytes, std::string name) {
     auto owner = std::make_shared<std::vector<std::byte>>(std::move(bytes));
     return {owner, nullptr, owner->data(), owner->size(), std::move(name)};
@@ -48,35 +51,40 @@ struct WeightStorage {
   std::uint64_t offset = 0;       // in the file
   std::uint64_t packed_size = 0;  // in the file
   std::uint64_t size = 0;         // of what it holds
-  std::uint32_t crc = 0;
-  bool has_crc = false;
-  bool is_deflated = false;
+  std::uint32_t crc = 0;          // CRC-32 of what it holds; only if has_crc
+  bool has_crc = false;           // not every file stores one
+  bool is_deflated = false;       // must be inflated before it is viewed
 };
 
 /// A named tensor. Element (i, j, ...) begins `offset` + (i * strides[0] + j * strides[1] ...) * size_of(dtype) bytes
 /// into its storage.
 struct WeightEntry {
-  std::string name;
-  DType dtype = DType::f32;
-  Shape shape;
+  std::string name;           // nested containers are joined with '/', TorchScript modules with '.'
+  DType dtype = DType::f32;   // as stored
+  Shape shape;                // outermost extent first
   std::uint32_t storage = 0;  // number in WeightIndex::storages
   std::uint64_t offset = 0;   // in bytes
-  std::array<index_t, Shape::kMaxRank> strides{};
+  std::array<index_t, Shape::kMaxRank> strides{};  // of each axis, in elements, not negative
 
+  /// Bytes of all elements, packed densely.
   [[nodiscard]] std::uint64_t byte_size() const { return static_cast<std::uint64_t>(shape.size()) * size_of(dtype); }
 };
 
 /// Something beside tensors that a checkpoint holds, like an epoch: text as it is, a number in decimal, "true".
 struct WeightValue {
+  /// What `text` spells; `other` is something that is described only, like a device.
   enum class Kind : std::uint8_t { null, boolean, number, text, other };
 
-  std::string name;
-  Kind kind = Kind::null;
-  std::string text;
+  std::string name;        // as of tensors
+  Kind kind = Kind::null;  // how to read `text`
+  std::string text;        // the value, in words where it is neither text nor number
 };
 
+/// The formats: safetensors, torch.save since 1.6 (zip), TorchScript, torch.save before 1.6 (legacy), and an index file
+/// with parts (sharded).
 enum class WeightKind : std::uint8_t { safetensors, torch_zip, torch_script, torch_legacy, sharded };
 
+/// What people call the format, for messages.
 inline const char* to_string(WeightKind kind) {
   switch (kind) {
     case WeightKind::safetensors: return "safetensors";
@@ -88,13 +96,14 @@ inline const char* to_string(WeightKind kind) {
   return "unknown";
 }
 
+/// All that one weight file, or one sharded model, holds.
 struct WeightIndex {
-  WeightKind kind = WeightKind::safetensors;
-  std::string path;
-  std::vector<WeightBytes> files;
-  std::vector<WeightStorage> storages;
-  std::vector<WeightEntry> entries;                           // in the order of the file
-  std::vector<WeightValue> values;                            // likewise
+  WeightKind kind = WeightKind::safetensors;  // the format that was recognised
+  std::string path;                           // for messages: the file, or the index file of a sharded model
+  std::vector<WeightBytes> files;             // one, or each part of a sharded model
+  std::vector<WeightStorage> storages;        // of all files
+  std::vector<WeightEntry> entries;           // in the order of the file
+  std::vector<WeightValue> values;            // likewise
   std::vector<std::pair<std::string, std::string>> metadata;  // of safetensors, or beside a checkpoint
 };
 

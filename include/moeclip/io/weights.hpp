@@ -26,8 +26,8 @@ class WeightFile {
   /// The same for one file whose bytes are in memory. `name` is used in messages.
   static WeightFile from_bytes(std::vector<std::byte> bytes, std::string name);
 
-  [[nodiscard]] WeightKind kind() const noexcept;
-  [[nodiscard]] const std::string& path() const noexcept;
+  [[nodiscard]] WeightKind kind() const noexcept;          ///< the format that was recognised
+  [[nodiscard]] const std::string& path() const noexcept;  ///< what was opened; for bytes, their name
 
   /// All tensors in the order of the file: name, dtype, shape. Names of nested containers are joined with '/'.
   [[nodiscard]] std::span<const WeightEntry> entries() const noexcept;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Zip archives (PKWARE APPNOTE 6.3), as torch.save writes them and as people repack them: the central directory is the
-// truth, with zip64 records, stored and deflated entries, and data descriptors (whose values the directory repeats).
-// Strict where archives are abused: names are unique, entries do not overlap, each local header agrees with the
-// directory, and what is unpacked has the length and the CRC-32 that were promised.
+// Zip archives (PKWARE APPNOTE 6.3), as torch.save writes them and as people repack them. The central directory is what
+// counts, with zip64 records, stored and deflated entries, and data descriptors (whose values the directory repeats).
+// The reader is strict where archives are abused: names are unique, entries do not overlap, each local header agrees
+// with the directory, and what is unpacked has the length and the CRC-32 that were promised.
 
 #include <algorithm>
 #include <cstdint>
@@ -21,12 +21,13 @@ struct ZipEntry {
   std::string_view name;            // bytes of the archive, as stored; UTF-8 by convention
   std::uint64_t header_offset = 0;  // of the local header
   std::uint64_t data_offset = 0;    // of the packed bytes
-  std::uint64_t packed_size = 0;
-  std::uint64_t size = 0;  // unpacked
-  std::uint32_t crc = 0;   // of the unpacked bytes
-  bool is_deflated = false;
+  std::uint64_t packed_size = 0;    // bytes that it takes in the archive
+  std::uint64_t size = 0;           // unpacked
+  std::uint32_t crc = 0;            // of the unpacked bytes
+  bool is_deflated = false;         // false: stored as it is
 };
 
+/// An archive in memory whose directory has been read and checked. Entries are unpacked when they are asked for.
 class ZipArchive {
  public:
   /// Reads the directory of the archive in `bytes`, which must outlive the result; `source` is named in messages.
@@ -36,7 +37,7 @@ class ZipArchive {
 
   /// In the order of the central directory.
   [[nodiscard]] std::span<const ZipEntry> entries() const noexcept { return entries_; }
-  [[nodiscard]] const std::string& source() const noexcept { return source_; }
+  [[nodiscard]] const std::string& source() const noexcept { return source_; }  ///< the name in messages
 
   /// The entry with this exact name, or null.
   [[nodiscard]] const ZipEntry* find(std::string_view name) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Writing zip archives whose entries are stored, not packed: the container of torch.save. The same entries give the
-// same bytes: there are no times in it.
+// Writes zip archives whose entries are stored, not compressed: the container of torch.save. No times are written, so
+// the same entries always give the same bytes.
 
 #include <cstdint>
 #include <string>

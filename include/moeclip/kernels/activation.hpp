@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The element-wise functions between two linear maps, by name and as the plain formula. The formula is what `double`
-// runs and what tests compare with; `float` runs polynomials of the same functions (kernels/body/math.inl).
+// The element-wise functions between two linear maps, by name and as plain formulas. `double` runs these formulas, and
+// tests compare with them; `float` runs polynomials that approximate the same functions (kernels/body/math.inl).
 
 #include <cmath>
 
@@ -9,6 +9,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
+/// A function of one element x, applied to each.
 enum class Activation {
   none,        ///< x
   gelu,        ///< x * (1 + erf(x / sqrt 2)) / 2
@@ -16,6 +17,7 @@ enum class Activation {
   leaky_relu,  ///< x, or 0.01 x below zero
 };
 
+/// The name of the enumerator, as messages and the metadata of weight files spell it.
 inline const char* to_string(Activation activation) {
   switch (activation) {
     case Activation::none: return "none";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The arguments of attention, apart from kernels/attention.hpp so that the reference loops can name them.
+// The arguments of attention. They have a file of their own so that the reference loops can name them without
+// kernels/attention.hpp.
 
 #include "../base/types.hpp"
 
@@ -12,21 +13,21 @@ struct Attention {
   const T* query = nullptr;  ///< (B, T, H * Dh), `stride` elements from token to token
   const T* key = nullptr;    ///< as query
   const T* value = nullptr;  ///< as query
-  index_t stride = 0;
-  T* out = nullptr;  ///< (B, T, H * Dh), `out_stride` elements from token to token
-  index_t out_stride = 0;
-  index_t batch = 0, tokens = 0, heads = 0, head_width = 0;
-  T scale = T(1);       ///< multiplies q k^T; 1 / sqrt(Dh) in CLIP
-  bool causal = false;  ///< token t sees tokens 0..t only
+  index_t stride = 0;        ///< from token to token in query, key and value, in elements; 3D in the usual array
+  T* out = nullptr;          ///< (B, T, H * Dh), `out_stride` elements from token to token
+  index_t out_stride = 0;    ///< from token to token in out, in elements
+  index_t batch = 0, tokens = 0, heads = 0, head_width = 0;  ///< B, T (incl. the class token), H, Dh
+  T scale = T(1);                                            ///< multiplies q k^T; 1 / sqrt(Dh) in CLIP
+  bool causal = false;                                       ///< token t sees tokens 0..t only
 };
 
 /// What attention's backward pass is given beside the arguments of the forward pass, whose `out` holds the result.
 template <class T>
 struct AttentionGradient {
   const T* d_out = nullptr;  ///< (B, T, H * Dh), `d_out_stride` elements from token to token
-  index_t d_out_stride = 0;
+  index_t d_out_stride = 0;  ///< from token to token in d_out, in elements
   T *d_query = nullptr, *d_key = nullptr, *d_value = nullptr;  ///< as query, `d_stride` apart; overwritten
-  index_t d_stride = 0;
+  index_t d_stride = 0;  ///< from token to token in d_query, d_key and d_value, in elements
 };
 
 }}}  // namespace moeclip::abi_v0_1::kernels

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Attention backward (ATT-1' in this folder's README). Probabilities are computed again from queries and keys, for a
-// few queries at a time, so memory is linear in tokens here too.
+// The backward pass of attention (ATT-1' in this folder's README). Probabilities are computed again from queries and
+// keys, for a few queries at a time, so memory is linear in the number of tokens here too.
 
 #include "attention.hpp"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The kernels of every instruction set, from one source each: `body/kernels.inl` is included once per set, inside a
-// region that is compiled for that set and a namespace of its own (isa_avx2, ...). No -m flag is asked of the user, and
-// none changes what is here.
+// Compiles the kernels for every instruction set, from one source: `body/kernels.inl` is included once per set, inside
+// a region that is compiled for that set and in a namespace of its own (isa_avx2, ...). Users need no -m flag, and such
+// flags do not change which kernels there are.
 //
 // In header-only mode a translation unit that uses the kernels contains all of them.
 
@@ -111,21 +111,21 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_neon {
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 namespace isa_scalar {
-extern const KernelTable kTable;
+extern const KernelTable kTable;  ///< the kernels in plain C++
 }
 #if MOECLIP_HAS_AVX2
 namespace isa_avx2 {
-extern const KernelTable kTable;
+extern const KernelTable kTable;  ///< the kernels for AVX2 and FMA
 }
 #endif
 #if MOECLIP_HAS_AVX512
 namespace isa_avx512 {
-extern const KernelTable kTable;
+extern const KernelTable kTable;  ///< the kernels for AVX-512
 }
 #endif
 #if MOECLIP_HAS_NEON
 namespace isa_neon {
-extern const KernelTable kTable;
+extern const KernelTable kTable;  ///< the kernels for 64-bit ARM
 }
 #endif
 }}}  // namespace moeclip::abi_v0_1::kernels

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Functions of single elements over long arrays. y may be x in all of them.
+// Functions that are applied to each element of long arrays. In all of them y may be x.
 
 #include <type_traits>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Matrix multiplication with what usually follows it: bias, activation, addition to what is there. The right-hand
-// operand is packed once (weights, at load) or on the fly. float runs the kernel table, other scalars the reference
-// loops.
+// Matrix multiplication with what usually follows it: a bias, an activation, and addition to what is already there. The
+// right-hand operand is packed once (weights, at load) or on the fly. float runs the kernel table, other scalars run
+// the reference loops.
 //
 // How it gets fast, in three steps. Registers: a tile of c (8 x 48 on AVX-512) takes one row of b and one column of a
 // per step, so each loaded number is used many times. Caches: a slice of b stays in L1 and a block of a in L2 while
@@ -29,13 +29,15 @@ class PackedMatrix {
     data_ = AlignedBuffer<T>(n == 0 ? 0 : round_up(n, panel_) * k);
   }
 
-  [[nodiscard]] index_t rows() const noexcept { return rows_; }        ///< k
-  [[nodiscard]] index_t columns() const noexcept { return columns_; }  ///< n
-  [[nodiscard]] bool empty() const noexcept { return rows_ == 0 || columns_ == 0; }
+  [[nodiscard]] index_t rows() const noexcept { return rows_; }                      ///< k
+  [[nodiscard]] index_t columns() const noexcept { return columns_; }                ///< n
+  [[nodiscard]] bool empty() const noexcept { return rows_ == 0 || columns_ == 0; }  ///< true by default
+  /// Memory held, the padding of panels included.
   [[nodiscard]] index_t bytes() const noexcept { return data_.size() * static_cast<index_t>(sizeof(T)); }
 
-  [[nodiscard]] T* data() noexcept { return data_.data(); }
+  [[nodiscard]] T* data() noexcept { return data_.data(); }  ///< panel after panel
   [[nodiscard]] const T* data() const noexcept { return data_.data(); }
+  /// The kernels that it was packed for. A matrix that was made by default has none and must not be asked.
   [[nodiscard]] const KernelTable& table() const noexcept { return *table_; }
 
   /// Element (i, j) of b.
@@ -125,9 +127,10 @@ void gemm(Context& context, index_t m, MatrixRef<T> a, const PackedMatrix<T>& b,
 /// one.
 template <class T>
 struct TransposedPacked {
-  const PackedMatrix<T>& matrix;
+  const PackedMatrix<T>& matrix;  ///< what was packed, k x n; it must outlive this
 };
 
+/// `matrix` as b^T, for gemm; nothing is computed yet.
 template <class T>
 TransposedPacked<T> transposed(const PackedMatrix<T>& matrix) {
   return {matrix};

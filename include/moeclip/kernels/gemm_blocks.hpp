@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How a product of float matrices is cut up: blocks of c are shared out among the threads, each of which packs the rows
-// of a that it needs. An element of c is the same sequence of operations in every cut, so the result has the same bits
-// for any number of threads.
+// How a product of float matrices is divided: blocks of c are shared out among the threads, each of which packs the
+// rows of a that it needs. However c is divided, an element is the result of the same sequence of operations, so the
+// result has the same bits for any number of threads.
 
 #include "dispatch.hpp"
 #include "pieces.hpp"

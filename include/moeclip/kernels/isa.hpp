@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Instruction sets: which ones this build contains, which ones this machine runs, and which one is in use. The first
-// question settles it: the environment variable MOECLIP_ISA if set, otherwise the widest supported set.
+// Instruction sets: which ones this build contains, which ones this machine runs, and which one is in use. The one in
+// use is chosen when it is first asked for: the one that the environment variable MOECLIP_ISA names if it is set,
+// otherwise the widest that the machine supports.
 
 #include <array>
 #include <atomic>
@@ -35,6 +36,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
+/// An instruction set that there are kernels for.
 enum class Isa {
   scalar,  ///< plain C++, any machine
   avx2,    ///< x86-64 with AVX2 and FMA: since Haswell (2013) and Zen (2017)
@@ -42,6 +44,7 @@ enum class Isa {
   neon,    ///< every 64-bit ARM
 };
 
+/// The name of the enumerator, as MOECLIP_ISA spells it.
 inline const char* to_string(Isa isa) {
   switch (isa) {
     case Isa::scalar: return "scalar";

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How matrices are handed to the kernels: a pointer and two strides. Nothing is owned, nothing is checked.
+// How matrices are handed to the kernels: as a pointer and two strides. Nothing is owned and nothing is checked.
 
 #include "../base/types.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
-/// Element (i, j) lies at data[i * row_stride + j * column_stride].
+/// A matrix that may only be read, of any scalar. Element (i, j) lies at data[i * row_stride + j * column_stride].
 template <class T>
 struct MatrixRef {
-  const T* data = nullptr;
-  index_t row_stride = 0;
-  index_t column_stride = 1;
+  const T* data = nullptr;    ///< element (0, 0)
+  index_t row_stride = 0;     ///< elements from row to row
+  index_t column_stride = 1;  ///< elements from column to column
 
   /// The same matrix from row i on.
   [[nodiscard]] MatrixRef from_row(index_t i) const { return {data + i * row_stride, row_stride, column_stride}; }
@@ -29,9 +29,9 @@ MatrixRef<T> transposed(MatrixRef<T> matrix) {
   return {matrix.data, matrix.column_stride, matrix.row_stride};
 }
 
-/// c is m x n, and the sums run over k.
+/// The sizes of a product: c is m x n, and the sums run over k.
 struct GemmShape {
-  index_t m = 0, n = 0, k = 0;
+  index_t m = 0, n = 0, k = 0;  ///< a is (m, k), b is (k, n), c is (m, n)
 };
 
 }}}  // namespace moeclip::abi_v0_1::kernels

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sharing loops out among threads in pieces that are worth a thread's while.
+// Divides loops among threads, in pieces large enough that waking a thread for them pays.
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the machine can do at best, measured: multiply-adds in registers, and reading memory. Other figures are shares
-// of these. Each takes about `seconds`.
+// Measures what the machine can do at best: multiply-adds in registers, and reading memory. Other figures are given as
+// shares of these. Each measurement takes about `seconds`.
 
 #include <algorithm>
 #include <atomic>

@@ -18,10 +18,10 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 /// What happens to a sum of products on its way into c.
 template <class T>
 struct Epilogue {
-  const T* bias = nullptr;  ///< (n), added before the activation
-  Activation activation = Activation::none;
-  bool accumulate = false;      ///< add to c instead of overwriting it
-  T* before = nullptr;          ///< (m, n), rows ldc apart: receives what the activation is applied to
+  const T* bias = nullptr;                   ///< (n), added before the activation
+  Activation activation = Activation::none;  ///< applied to the sum with its bias, before `accumulate`
+  bool accumulate = false;                   ///< add to c instead of overwriting it
+  T* before = nullptr;                       ///< (m, n), rows ldc apart: receives what the activation is applied to
   const T* slope_at = nullptr;  ///< (m, n), rows ldc apart: multiply by activation'(slope_at) instead of applying it
 
   /// The same for the row that begins `offset` elements after the first.

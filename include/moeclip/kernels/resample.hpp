@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the kernels of image resizing (image/resize.hpp) work on: integers, with weights of 22 fractional bits, so that
-// a sum of weighted bytes fits 32. Their results do not depend on the instruction set.
+// The numbers that the kernels of image resizing (image/resize.hpp) work on. They are integers, with weights of 22
+// fractional bits, so that a sum of weighted bytes fits 32 bits. Results do not depend on the instruction set.
 
 #include <algorithm>
 #include <cstdint>
@@ -11,12 +11,12 @@
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 inline constexpr int kWeightBits = 22;  // 8 bits of pixel and 2 of headroom for weights outside [0, 1] make 32
-inline constexpr std::int32_t kWeightHalf = 1 << (kWeightBits - 1);
+inline constexpr std::int32_t kWeightHalf = 1 << (kWeightBits - 1);  // one half: sums begin with it and are so rounded
 inline constexpr index_t kWeightStep = 4;  // the weights of a column are padded with zeros to a multiple of this
 
 /// The weights of some consecutive columns of the output.
 struct ResampleColumns {
-  index_t columns = 0;
+  index_t columns = 0;                   ///< how many columns of the output
   index_t stride = 0;                    ///< weights from one column to the next
   const index_t* first = nullptr;        ///< (columns) input column of its first weight
   const index_t* count = nullptr;        ///< (columns) input columns that it spans

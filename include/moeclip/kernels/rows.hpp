@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Operations on the rows of a matrix, one row at a time: layer normalisation, softmax, scaling to unit length. A row
-// is contiguous; rows lie a stride apart. Sums run in an order that depends on the width only.
+// Operations on the rows of a matrix, one row at a time: layer normalisation, softmax, scaling to unit length. The
+// elements of a row are contiguous, and rows lie a stride apart. Sums run in an order that depends on the width only.
 
 #include <type_traits>
 
@@ -11,16 +11,17 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
+/// The parameters of layer normalisation over D channels.
 template <class T>
 struct LayerNormWeights {
   const T* gamma = nullptr;  ///< (D)
   const T* beta = nullptr;   ///< (D)
-  T eps = T(1e-5);
+  T eps = T(1e-5);           ///< added to the variance before its root is taken
 };
 
 /// Rows of x and how far they lie apart.
 struct LayerNormShape {
-  index_t rows = 0, width = 0, stride = 0;
+  index_t rows = 0, width = 0, stride = 0;  ///< M rows of D channels, `stride` elements from row to row
 };
 
 /// y = gamma * (x - mean) / sqrt(variance + eps) + beta, with the biased variance of each row; y may be x.
@@ -130,10 +131,10 @@ void column_sums(Context& context, index_t rows, index_t width, const T* x, inde
 /// What layer_norm_backward works on: rows of x, d_y and d_x lie a stride each apart.
 template <class T>
 struct LayerNormGradient {
-  const T* d_y = nullptr;
-  index_t d_y_stride = 0;
-  T* d_x = nullptr;  ///< may be d_y unless `accumulate`; null if not wanted
-  index_t d_x_stride = 0;
+  const T* d_y = nullptr;                   ///< (M, D), the gradient of layer_norm's y
+  index_t d_y_stride = 0;                   ///< elements from row to row of d_y
+  T* d_x = nullptr;                         ///< may be d_y unless `accumulate`; null if not wanted
+  index_t d_x_stride = 0;                   ///< elements from row to row of d_x
   bool accumulate = false;                  ///< add to d_x instead of overwriting it
   T *d_gamma = nullptr, *d_beta = nullptr;  ///< (D), added to; both null if not wanted
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What every instruction set offers: one table of functions on plain pointers, and the sizes of its blocks. The
-// functions check nothing, allocate nothing and throw nothing; kernels/gemm.hpp and its neighbours do all of that.
+// What every instruction set offers: a table of functions on plain pointers, and the sizes of its blocks. The functions
+// check nothing, allocate nothing and throw nothing; kernels/gemm.hpp and its neighbours do all of that.
 
 #include "activation.hpp"
 #include "attention_args.hpp"
@@ -15,77 +15,83 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 /// Panels: `lanes` rows or columns of a matrix are cut into panels of a fixed width; a panel holds, for each k in turn,
 /// that many neighbours. Lanes beyond the last are zero.
 struct PackJob {
-  index_t lanes = 0, k = 0;
-  const float* source = nullptr;  ///< element (lane, k) at source[lane * lane_stride + k * k_stride]
-  index_t lane_stride = 0, k_stride = 0;
-  float* panels = nullptr;  ///< (panels, k, width)
+  index_t lanes = 0, k = 0;               ///< the source has `lanes` rows (or columns) of k elements
+  const float* source = nullptr;          ///< element (lane, k) at source[lane * lane_stride + k * k_stride]
+  index_t lane_stride = 0, k_stride = 0;  ///< in elements, as said at `source`
+  float* panels = nullptr;                ///< (panels, k, width)
 };
 
 /// One block of c, computed by one worker.
 struct GemmJob {
-  index_t rows = 0, columns = 0, k = 0;
-  MatrixRef<float> a;         ///< (rows, k)
-  const float* b = nullptr;   ///< column panels over the whole k, from the first column of this block on
-  float* a_panels = nullptr;  ///< scratch: a k block of a as row panels
-  float* tiles = nullptr;     ///< scratch: sums of the block, rows x columns, both rounded up to whole tiles
-  float* c = nullptr;
-  index_t ldc = 0;
-  const float* bias = nullptr;  ///< from the first column of this block on, or null
-  Activation activation = Activation::none;
-  bool accumulate = false;
-  float* before = nullptr;          ///< as c: receives what the activation is applied to, or null
+  index_t rows = 0, columns = 0, k = 0;  ///< the block is (rows, columns), its sums run over k
+  MatrixRef<float> a;                    ///< (rows, k)
+  const float* b = nullptr;              ///< column panels over the whole k, from the first column of this block on
+  float* a_panels = nullptr;             ///< scratch: a k block of a as row panels
+  float* tiles = nullptr;                ///< scratch: sums of the block, rows x columns, both rounded up to whole tiles
+  float* c = nullptr;                    ///< first element of the block in the row-major result
+  index_t ldc = 0;                       ///< elements from row to row of c, before and slope_at
+  const float* bias = nullptr;           ///< from the first column of this block on, or null
+  Activation activation = Activation::none;  ///< applied to sum + bias, before `accumulate`
+  bool accumulate = false;                   ///< add to c instead of overwriting it
+  float* before = nullptr;                   ///< as c: receives what the activation is applied to, or null
   const float* slope_at = nullptr;  ///< as c: multiply by the slope there instead of applying the activation, or null
 };
 
 /// A panel of queries of one head of one image, computed by one worker.
 struct AttentionJob {
-  const Attention<float>* args = nullptr;
-  index_t image = 0, head = 0;
-  index_t first_query = 0;        ///< the panel is first_query and the queries after it, tile_columns in all
-  const float* keys = nullptr;    ///< (tokens) as row panels, k is the head width
-  const float* values = nullptr;  ///< (head width) as row panels, key block after key block
-  float* scratch = nullptr;       ///< attention_scratch(...) elements
+  const Attention<float>* args = nullptr;  ///< the whole task, of which this is a part
+  index_t image = 0, head = 0;             ///< below args->batch and args->heads
+  index_t first_query = 0;                 ///< the panel is first_query and the queries after it, tile_columns in all
+  const float* keys = nullptr;             ///< (tokens) as row panels, k is the head width
+  const float* values = nullptr;           ///< (head width) as row panels, key block after key block
+  float* scratch = nullptr;                ///< attention_scratch(...) elements
 };
 
 /// Attention backward of one head of one image, computed by one worker.
 struct AttentionBackwardJob {
-  const Attention<float>* args = nullptr;
-  const AttentionGradient<float>* gradient = nullptr;
-  index_t image = 0, head = 0;
-  float* scratch = nullptr;  ///< attention_backward_scratch(...) elements
+  const Attention<float>* args = nullptr;              ///< the whole task of the forward pass, its result in args->out
+  const AttentionGradient<float>* gradient = nullptr;  ///< the whole task of the backward pass
+  index_t image = 0, head = 0;                         ///< below args->batch and args->heads
+  float* scratch = nullptr;                            ///< attention_backward_scratch(...) elements
 };
 
+/// The kernels of one instruction set, for float. In functions of x and y, y may be x; of d_y and d_x, d_x may be d_y.
 struct KernelTable {
-  Isa isa;
+  Isa isa;                            ///< which instruction set this is
   index_t tile_rows, tile_columns;    ///< c is computed in tiles of this size, held in registers
   index_t k_block;                    ///< k steps between two visits to a tile
   index_t block_rows, block_columns;  ///< largest block of c for one worker, whole tiles
   index_t key_block;                  ///< keys between two visits to the output of attention
 
-  void (*pack_rows)(const PackJob&) noexcept;     ///< panels of tile_rows lanes
-  void (*pack_columns)(const PackJob&) noexcept;  ///< panels of tile_columns lanes
-  void (*gemm)(const GemmJob&) noexcept;
-  void (*attention)(const AttentionJob&) noexcept;
-  void (*attention_backward)(const AttentionBackwardJob&) noexcept;
+  void (*pack_rows)(const PackJob&) noexcept;                        ///< panels of tile_rows lanes
+  void (*pack_columns)(const PackJob&) noexcept;                     ///< panels of tile_columns lanes
+  void (*gemm)(const GemmJob&) noexcept;                             ///< one block of c
+  void (*attention)(const AttentionJob&) noexcept;                   ///< out of one panel of queries
+  void (*attention_backward)(const AttentionBackwardJob&) noexcept;  ///< d_query, d_key, d_value of one head
   void (*layer_norm)(index_t width, const float* x, const float* gamma, const float* beta, float eps,
-                     float* y) noexcept;
-  void (*layer_norm_backward)(const LayerNormRowGradient<float>&) noexcept;
-  void (*softmax)(index_t width, const float* x, float* y) noexcept;
+                     float* y) noexcept;                                     ///< reference::layer_norm_row of (D) each
+  void (*layer_norm_backward)(const LayerNormRowGradient<float>&) noexcept;  ///< reference::layer_norm_row_backward
+  void (*softmax)(index_t width, const float* x, float* y) noexcept;         ///< y = softmax(x) of one row
+  /// d_x = y (d_y - sum y d_y) of one row, y = softmax(x).
   void (*softmax_backward)(index_t width, const float* y, const float* d_y, float* d_x) noexcept;
-  float (*norm)(index_t width, const float* x) noexcept;
-  void (*divide)(index_t n, float divisor, const float* x, float* y) noexcept;
+  float (*norm)(index_t width, const float* x) noexcept;                        ///< Euclidean length of one row
+  void (*divide)(index_t n, float divisor, const float* x, float* y) noexcept;  ///< y = x / divisor
+  /// d_x of y = x / max(|x|, eps) for one row x.
   void (*normalize_backward)(index_t width, const float* x, float eps, const float* d_y, float* d_x) noexcept;
+  /// sums(j) += sum_i x(i, j); rows of x lie `stride` elements apart.
   void (*column_sums)(index_t rows, index_t width, const float* x, index_t stride, float* sums) noexcept;
+  /// y = activation(x), n elements.
   void (*activate)(Activation activation, index_t n, const float* x, float* y) noexcept;
+  /// d_x = d_y activation'(x), n elements; d_x may also be x.
   void (*activate_backward)(Activation activation, index_t n, const float* x, const float* d_y, float* d_x) noexcept;
-  void (*exp)(index_t n, const float* x, float* y) noexcept;
-  void (*sigmoid)(index_t n, const float* x, float* y) noexcept;
+  void (*exp)(index_t n, const float* x, float* y) noexcept;      ///< y = e^x
+  void (*sigmoid)(index_t n, const float* x, float* y) noexcept;  ///< y = 1 / (1 + e^-x)
   void (*resample_row_rgb)(const std::uint8_t* row, index_t width, const ResampleColumns& columns,
                            std::uint8_t* line) noexcept;  ///< resizes a row of `width` pixels
   void (*add_weighted_row)(const std::uint8_t* line, std::int32_t weight, index_t count,
                            std::int32_t* sums) noexcept;  ///< sums(i) += weight * line(i)
   float (*spin)(index_t steps) noexcept;                  ///< does steps * spin_flops operations in registers
-  index_t spin_flops;
+  index_t spin_flops;                                     ///< floating-point operations of one step of spin
 };
 
 /// n rounded up to a multiple of `step`.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Multi-head self-attention (ATT-1 in this folder's README):
-//   (q | k | v) = x W_in^T + b_in,   head h: o_h = softmax(q_h k_h^T / sqrt(Dh)) v_h,   y = (o_1 ... o_H) W_out^T +
-//   b_out.
+//   (q | k | v) = x W_in^T + b_in,   head h: o_h = softmax(q_h k_h^T / sqrt(Dh)) v_h,
+//   y = (o_1 ... o_H) W_out^T + b_out.
 // The T x T matrix of scores is never stored (kernels/attention.hpp).
 
 #include <cmath>
@@ -12,13 +12,15 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Parameters of self-attention over D channels in H heads of Dh = D / H channels.
 template <class T>
 struct SelfAttention {
   Linear<T> in_proj;   // (3D, D): queries, keys, values stacked
   Linear<T> out_proj;  // (D, D)
-  index_t heads = 1;
+  index_t heads = 1;   // H, which must divide D
 
   SelfAttention() = default;
+  /// Uninitialised parameters for `width` channels, with biases.
   SelfAttention(index_t width, index_t head_count)
       : in_proj(3 * width, width, true), out_proj(width, width, true), heads(head_count) {}
 
@@ -32,7 +34,7 @@ struct SelfAttention {
 
 /// How the rows of a token matrix (M, D) are grouped: M = batch * tokens, image by image.
 struct TokenLayout {
-  index_t batch = 1;
+  index_t batch = 1;    ///< number of sequences: images or texts
   index_t tokens = 0;   ///< per sequence, class token included
   bool causal = false;  ///< token t sees tokens 0..t only (text)
 };
@@ -97,10 +99,11 @@ void attention_forward(Context& context, const SelfAttention<T>& attention, Toke
 /// `x` is read only if `gradient` is not null; its tensors are added to.  (ATT-1')
 template <class T>
 struct AttentionBackward {
-  View<const T, 2> x, qkv, heads, d_y;  // qkv, heads: as saved by forward
-  View<T, 2> d_x;
+  View<const T, 2> x, qkv, heads, d_y;  // (B * T, D), but qkv (B * T, 3D); qkv and heads as saved by forward
+  View<T, 2> d_x;                       // (B * T, D), receives the gradient of x
 };
 
+/// Runs `task`. Throws contract if `layout` has not as many tokens as qkv, heads and d_y have rows.  (ATT-1')
 template <class T>
 void attention_backward(Context& context, const SelfAttention<T>& attention, TokenLayout layout,
                         const AttentionBackward<T>& task, SelfAttention<T>* gradient) {

@@ -11,14 +11,16 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Parameters of one transformer block over D channels; visit names them as OpenAI's CLIP does.
 template <class T>
 struct Block {
-  LayerNorm<T> ln_1;
-  SelfAttention<T> attention;
-  LayerNorm<T> ln_2;
-  Mlp<T> mlp;
+  LayerNorm<T> ln_1;           // (D), before the attention
+  SelfAttention<T> attention;  // the first branch
+  LayerNorm<T> ln_2;           // (D), before the MLP
+  Mlp<T> mlp;                  // the second branch
 
   Block() = default;
+  /// Uninitialised parameters for `width` channels (D), `heads` heads and `hidden` channels inside the MLP (F).
   Block(index_t width, index_t heads, index_t hidden)
       : ln_1(width), attention(width, heads), ln_2(width), mlp(width, hidden) {}
 

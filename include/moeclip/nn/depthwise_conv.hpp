@@ -10,11 +10,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Three weights for each of D channels.
 template <class T>
 struct DepthwiseConv {
-  Tensor<T> weight;  // (D, 1, 3)
+  Tensor<T> weight;  // (D, 1, 3): channel, 1, tap, as PyTorch's Conv1d with groups = D
 
   DepthwiseConv() = default;
+  /// Uninitialised weights for `width` channels.
   explicit DepthwiseConv(index_t width) : weight(Tensor<T>::uninitialised({width, 1, 3})) {}
 
   template <class Self, class Visitor>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Starting values drawn from named streams (base/rng.hpp): the value of a parameter depends on the seed, its name and
-// nothing else.
+// Starting values drawn from named streams (base/rng.hpp): the value of a parameter depends on the seed and its name,
+// and on nothing else.
 
 #include <cmath>
 #include <string_view>

@@ -10,12 +10,14 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kLayerNormEps = 1e-5;  // CLIP's value, also in the adapter's own norm
 
+/// The scale and the offset of each of D channels.
 template <class T>
 struct LayerNorm {
   Tensor<T> gamma;  // (D)
   Tensor<T> beta;   // (D)
 
   LayerNorm() = default;
+  /// Uninitialised parameters for `width` channels.
   explicit LayerNorm(index_t width)
       : gamma(Tensor<T>::uninitialised({width})), beta(Tensor<T>::uninitialised({width})) {}
 

@@ -11,6 +11,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Parameters of a linear layer with K inputs and N outputs.
 template <class T>
 struct Linear {
   Tensor<T> weight;                 // (N, K): outputs, inputs; empty once packed
@@ -18,10 +19,13 @@ struct Linear {
   kernels::PackedMatrix<T> packed;  // W^T for the kernels; empty until pack()
 
   Linear() = default;
+  /// Uninitialised parameters; without `has_bias` the bias is empty and counts as zero.
   Linear(index_t outputs, index_t inputs, bool has_bias)
       : weight(Tensor<T>::uninitialised({outputs, inputs})), bias(Tensor<T>::uninitialised({has_bias ? outputs : 0})) {}
 
+  /// K, also when the layer is packed.
   [[nodiscard]] index_t inputs() const { return packed.empty() ? weight.extent(1) : packed.rows(); }
+  /// N, also when the layer is packed.
   [[nodiscard]] index_t outputs() const { return packed.empty() ? weight.extent(0) : packed.columns(); }
 
   template <class Self, class Visitor>
@@ -42,7 +46,7 @@ void pack(Context& context, Linear<T>& layer) {
 
 /// What is done to x W^T + b on its way out.
 struct LinearOptions {
-  kernels::Activation activation = kernels::Activation::none;
+  kernels::Activation activation = kernels::Activation::none;  ///< applied after the bias, before `accumulate`
   bool accumulate = false;  ///< add to what `y` holds (a residual branch) instead of replacing it
 };
 
@@ -75,8 +79,8 @@ void linear_forward(Context& context, const Linear<T>& layer, View<const T, 2> x
 /// What is done to d_y W on its way into d_x.
 template <class T>
 struct LinearBackward {
-  bool accumulate = false;  ///< add to what d_x holds
-  kernels::Activation activation = kernels::Activation::none;
+  bool accumulate = false;                                     ///< add to what d_x holds
+  kernels::Activation activation = kernels::Activation::none;  ///< whose slope is taken at `before`
   const T* before = nullptr;  ///< where x = activation(before), before as d_x: multiply by activation'(before)
 };
 

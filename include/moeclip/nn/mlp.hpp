@@ -8,12 +8,14 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Parameters of the perceptron: D channels, F hidden ones; the names are OpenAI's.
 template <class T>
 struct Mlp {
-  Linear<T> c_fc;    // (F, D)
-  Linear<T> c_proj;  // (D, F)
+  Linear<T> c_fc;    // (F, D): W1, b1
+  Linear<T> c_proj;  // (D, F): W2, b2
 
   Mlp() = default;
+  /// Uninitialised parameters for `width` channels (D) and `hidden` ones inside (F), with biases.
   Mlp(index_t width, index_t hidden) : c_fc(hidden, width, true), c_proj(width, hidden, true) {}
 
   template <class Self, class Visitor>
@@ -39,10 +41,11 @@ void mlp_forward(Context& context, const Mlp<T>& mlp, kernels::Activation activa
 /// read only if `gradient` is not null; its tensors are added to.  (MLP-1')
 template <class T>
 struct MlpBackward {
-  View<const T, 2> x, before, d_y;
-  View<T, 2> d_x;
+  View<const T, 2> x, before, d_y;  // (M, D), but `before` (M, F), as saved by forward
+  View<T, 2> d_x;                   // (M, D), receives the gradient of x
 };
 
+/// Runs `task`. Throws contract if `before` is not contiguous or has not as many rows as d_y.  (MLP-1')
 template <class T>
 void mlp_backward(Context& context, const Mlp<T>& mlp, kernels::Activation activation, const MlpBackward<T>& task,
                   Mlp<T>* gradient) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Images to patch tokens: a convolution whose stride is its kernel, so each patch is one row of a matrix product
-// (PAT-1 in this folder's README). Patches in raster order.
+// Turns images into patch tokens by a convolution whose stride is its kernel size, so that each patch is one row of a
+// matrix product (PAT-1 in this folder's README). Patches come in raster order.
 
 #include <algorithm>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Position embeddings for another image size (POS-1 in this folder's README; METHOD section 1). Row 0 (class token)
-// is kept; the square grid is resampled with the bicubic kernel a = -1/2, widened when shrinking (antialias),
-// half-pixel centres: torch's convention for `antialias=True`, which is Pillow's.
+// Resizes position embeddings for another image size (POS-1 in this folder's README; METHOD section 1). Row 0 (the
+// class token) is kept. The square grid is resampled with the bicubic kernel a = -1/2 and half-pixel centres; when the
+// grid shrinks, the kernel is widened (antialias). This is torch's convention for `antialias=True`, which is also
+// Pillow's.
 
 #include <algorithm>
 #include <cmath>

@@ -18,10 +18,11 @@ Tensor<T> linear_forward(const Linear<T>& layer, const Tensor<T>& x) {
   return y;
 }
 
+/// What linear_backward below returns.
 template <class T>
 struct LinearGradients {
-  Tensor<T> d_x;  // (M, K)
-  Linear<T> d_layer;
+  Tensor<T> d_x;      // (M, K)
+  Linear<T> d_layer;  // the gradient of each parameter, in its place
 };
 
 /// auto [d_x, d_layer] = linear_backward(layer, x, d_y);
@@ -38,16 +39,18 @@ LinearGradients<T> linear_backward(const Linear<T>& layer, const Tensor<T>& x, c
 /// What forward keeps for backward: nothing here, since mean and rstd come from x again.
 struct LayerNormSaved {};
 
+/// What layer_norm_forward below returns.
 template <class T>
 struct LayerNormResult {
-  Tensor<T> y;  // (M, D)
-  LayerNormSaved saved;
+  Tensor<T> y;           // (M, D)
+  LayerNormSaved saved;  // to be handed to layer_norm_backward
 };
 
+/// What layer_norm_backward below returns.
 template <class T>
 struct LayerNormGradients {
-  Tensor<T> d_x;  // (M, D)
-  LayerNorm<T> d_norm;
+  Tensor<T> d_x;        // (M, D)
+  LayerNorm<T> d_norm;  // the gradient of gamma and of beta, in their places
 };
 
 /// auto [y, saved] = layer_norm_forward(norm, x);  for x (M, D)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // A look inside a running model. Forward functions take a `const Probe<T>*` and, when it is not null, show it every
-// intermediate under the name that the golden data uses ("vision/block_00", "moe_0/topk", ...). Watching costs
-// nothing when nobody watches, and never changes a result. The mathematics does not know the names: it calls an
-// observer at the end of a stage (clip/observer.hpp, anomaly/observer.hpp, train/observer.hpp), and the observer knows
-// them.
+// intermediate under the name that the golden data uses ("vision/block_00", "moe_0/topk", ...). Without a probe this
+// costs nothing, and a probe never changes a result. The code that computes does not know these names: at the end of a
+// stage it calls an observer (clip/observer.hpp, anomaly/observer.hpp, train/observer.hpp), which does.
 
 #include <cstdint>
 #include <string>
@@ -15,6 +14,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The two functions that are shown what a model computes on the way.
 template <class T>
 struct Probe {
   /// Contiguous row-major values of the given shape; valid during the call only.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The extents of a tensor: up to eight of them, outermost first, held in place.
+// The extents of a tensor: up to eight of them, outermost first, stored in the object itself.
 
 #include <algorithm>
 #include <array>
@@ -14,11 +14,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How many elements an array has along each axis. By default it has rank 0, the shape of a single number.
 class Shape {
  public:
-  static constexpr int kMaxRank = 8;
+  static constexpr int kMaxRank = 8;  ///< the most axes that a shape can have
 
   Shape() = default;
+  /// Throws contract for a negative extent, more than kMaxRank of them, or more elements than index_t can count.
   Shape(std::initializer_list<index_t> extents) : Shape(std::span(extents.begin(), extents.size())) {}
   explicit Shape(std::span<const index_t> extents) : rank_(static_cast<int>(extents.size())) {
     MOECLIP_EXPECT(extents.size() <= kMaxRank, "a shape of rank ", extents.size(), "; at most ", int{kMaxRank},
@@ -32,8 +34,10 @@ class Shape {
     }
   }
 
-  [[nodiscard]] int rank() const noexcept { return rank_; }
+  [[nodiscard]] int rank() const noexcept { return rank_; }  ///< number of axes
+  /// Extent along `axis`, 0 being the outermost. Not checked.
   [[nodiscard]] index_t operator[](int axis) const { return extents_[static_cast<std::size_t>(axis)]; }
+  /// All extents, outermost first; valid as long as the shape.
   [[nodiscard]] std::span<const index_t> extents() const noexcept {
     return {extents_.data(), static_cast<std::size_t>(rank_)};
   }

@@ -13,10 +13,12 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// An array of T (float, double, std::int32_t, ...) whose shape is known when the program runs, aligned to kAlignment
+/// unless it is borrowed.
 template <class T>
 class Tensor {
  public:
-  using value_type = T;
+  using value_type = T;  ///< type of the elements
 
   /// No elements, rank 1, extent 0.
   Tensor() : shape_{0} {}
@@ -53,33 +55,36 @@ class Tensor {
   }
   ~Tensor() = default;
 
+  /// Extents, outermost first.
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
-  [[nodiscard]] int rank() const noexcept { return shape_.rank(); }
-  [[nodiscard]] index_t extent(int axis) const { return shape_[axis]; }
-  [[nodiscard]] index_t size() const noexcept { return shape_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] int rank() const noexcept { return shape_.rank(); }      ///< number of axes
+  [[nodiscard]] index_t extent(int axis) const { return shape_[axis]; }  ///< along `axis`, 0 outermost; not checked
+  [[nodiscard]] index_t size() const noexcept { return shape_.size(); }  ///< number of elements
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }      ///< true by default, or if an extent is 0
 
-  [[nodiscard]] T* data() noexcept { return data_; }
+  [[nodiscard]] T* data() noexcept { return data_; }  ///< the first element in row-major order
   [[nodiscard]] const T* data() const noexcept { return data_; }
-  [[nodiscard]] T* begin() noexcept { return data_; }
-  [[nodiscard]] T* end() noexcept { return data_ + size(); }
-  [[nodiscard]] const T* begin() const noexcept { return data_; }
-  [[nodiscard]] const T* end() const noexcept { return data_ + size(); }
+  [[nodiscard]] T* begin() noexcept { return data_; }                     ///< of all elements in row-major order
+  [[nodiscard]] T* end() noexcept { return data_ + size(); }              ///< one beyond the last element
+  [[nodiscard]] const T* begin() const noexcept { return data_; }         ///< of all elements in row-major order
+  [[nodiscard]] const T* end() const noexcept { return data_ + size(); }  ///< one beyond the last element
+  /// All elements in row-major order; valid until the tensor ends or is assigned to.
   [[nodiscard]] std::span<const T> values() const noexcept { return {data_, static_cast<std::size_t>(size())}; }
 
+  /// Element i of the row-major run, whatever the rank. Not checked; view() has indices for each axis.
   T& operator[](index_t i) { return data_[i]; }
   const T& operator[](index_t i) const { return data_[i]; }
 
-  void fill(T value) { std::fill(begin(), end(), value); }
+  void fill(T value) { std::fill(begin(), end(), value); }  ///< sets every element
 
-  /// The same elements under another shape of equal size.
+  /// The same elements under another shape. Throws contract if it has another number of them.
   void reshape(const Shape& shape) {
     MOECLIP_EXPECT(shape.size() == size(), "a tensor of shape ", to_string(shape_), " cannot become ",
                    to_string(shape));
     shape_ = shape;
   }
 
-  /// View of rank Rank; the tensor must have that rank.
+  /// A window on all elements; valid as long as they are. Throws contract if the tensor does not have the rank Rank.
   template <int Rank>
   [[nodiscard]] View<T, Rank> view() {
     return View<T, Rank>(data_, extents_as<Rank>());

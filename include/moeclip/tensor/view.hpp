@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A non-owning window on strided elements: pointer, extents, strides (in elements). Passed by value.
+// A window on strided elements that belong to someone else: a pointer, extents, and strides in elements. It is passed
+// by value.
 
 #include <array>
 #include <type_traits>
@@ -10,12 +11,14 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// A window of `Rank` axes on elements of T; `View<const T, Rank>` may only read. It must not outlive the elements. By
+/// default it has no data and all extents are 0, which many functions take for "not wanted".
 template <class T, int Rank>
 class View {
   static_assert(Rank >= 1);
 
  public:
-  using Extents = std::array<index_t, static_cast<std::size_t>(Rank)>;
+  using Extents = std::array<index_t, static_cast<std::size_t>(Rank)>;  ///< one number per axis, outermost first
 
   View() = default;
 
@@ -27,6 +30,7 @@ class View {
       stride *= extents_[at(axis)];
     }
   }
+  /// Element (i, j, ...) lies at data[i * strides[0] + j * strides[1] + ...].
   View(T* data, const Extents& extents, const Extents& strides) : data_(data), extents_(extents), strides_(strides) {}
 
   /// A view of constant elements from one of mutable elements.
@@ -34,12 +38,14 @@ class View {
   requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>) View(const View<U, Rank>& other)
       : data_(other.data()), extents_(other.extents()), strides_(other.strides()) {}  // NOLINT
 
-  [[nodiscard]] T* data() const noexcept { return data_; }
-  [[nodiscard]] const Extents& extents() const noexcept { return extents_; }
+  [[nodiscard]] T* data() const noexcept { return data_; }  ///< the element at index 0 of every axis, or null
+  [[nodiscard]] const Extents& extents() const noexcept { return extents_; }  ///< elements along each axis
+  /// Elements from one index of an axis to the next, for each axis.
   [[nodiscard]] const Extents& strides() const noexcept { return strides_; }
-  [[nodiscard]] index_t extent(int axis) const { return extents_[at(axis)]; }
-  [[nodiscard]] index_t stride(int axis) const { return strides_[at(axis)]; }
+  [[nodiscard]] index_t extent(int axis) const { return extents_[at(axis)]; }  ///< along `axis`, 0 outermost
+  [[nodiscard]] index_t stride(int axis) const { return strides_[at(axis)]; }  ///< along `axis`, in elements
 
+  /// Number of elements, the product of the extents.
   [[nodiscard]] index_t size() const {
     index_t product = 1;
     for (const index_t extent : extents_) product *= extent;

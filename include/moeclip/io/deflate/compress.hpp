@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Deflating (RFC 1951) into a zlib stream (RFC 1950): matches from hash chains with lazy evaluation, in blocks that are
-// each written in the shortest of the three ways: with codes of their own, with the fixed ones, or as they are.
+// Compresses with deflate (RFC 1951) into a zlib stream (RFC 1950). Matches come from hash chains with lazy evaluation.
+// Each block is written in the shortest of three ways: with codes of its own, with the fixed codes, or uncompressed.
 
 #include <algorithm>
 #include <array>

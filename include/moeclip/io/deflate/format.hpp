@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The facts of the deflate format (RFC 1951) that its reader and its writer share: which symbol means which length or
-// distance, the fixed codes, and the order of the code that codes are written in.
+// distance, the fixed codes, and the order in which a block lists the lengths of the code for code lengths.
 
 #include <array>
 #include <bit>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Inflating deflate data (RFC 1951), bare or in a zlib (RFC 1950) or gzip (RFC 1952) wrapping. What zlib accepts is
-// accepted and what it refuses is refused. Memory grows with what has really been decoded, never by a promise.
+// Decompresses deflate data (RFC 1951), bare or in a zlib (RFC 1950) or gzip (RFC 1952) wrapping. What zlib accepts is
+// accepted and what it refuses is refused. Memory grows with what has really been decoded, not with the size that a
+// header promises.
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The only header that includes what the operating system and the standard library say about files.
+// The calls of the operating system and of std::filesystem that io/file.hpp and io/folder_tree.hpp are made of. No other
+// header of the library talks to the system about files.
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the calls in a pickle stand for. REDUCE names a function and its arguments; here each permitted name is a fixed
-// rule that checks the kind and number of its arguments and yields a node. Nothing is looked up, nothing is called.
+// What the calls in a pickle stand for. The opcode REDUCE names a function and its arguments; here each permitted name
+// is a fixed rule that checks the kind and number of its arguments and yields a node. Nothing is looked up or called.
 
 #include <algorithm>
 #include <array>

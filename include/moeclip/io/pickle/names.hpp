@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Every Python name that a pickle may mention: what torch.save and TorchScript write around tensors. A name is a label
-// here, never something that is looked up or called; one that is not in the table is refused.
+// Every Python name that a pickle may mention: those that torch.save and TorchScript write around tensors. A name is
+// only a label here, never something that is looked up or called; a name that is not in the table is refused.
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From the graph of a PyTorch pickle to named tensors and values. Names of nested containers are joined with '/', list
-// positions count from 0; attributes of TorchScript modules are joined with '.', as state_dict() does.
+// Turns the graph of a PyTorch pickle into named tensors and values. Names of nested containers are joined with '/',
+// list positions count from 0; attributes of TorchScript modules are joined with '.', as state_dict() does.
 
 #include <array>
 #include <string>

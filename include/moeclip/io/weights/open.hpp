@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a path, or bytes, to what a weight file holds: tells formats apart by content, looks into model folders, and
-// joins the parts of a sharded model. What is recognised but not read is named in the error, with what to do.
+// Finds out what a weight file holds, from its path or its bytes: tells formats apart by content, looks into model
+// folders, and joins the parts of a sharded model. If a format is recognised but not read, the error says so, and
+// says what to do.
 
 #include <algorithm>
 #include <set>

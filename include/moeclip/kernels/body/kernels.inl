@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every kernel, over the verbs of one instruction set. Included once per set inside its region and namespace.
+// All kernels, written in the verbs of one instruction set (isa/vec_scalar.inl). Included once per set, inside its
+// region and namespace.
 
 inline constexpr index_t kTileColumns = kTileVectors * kLanes;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Gradients of the row operations, and sums over rows. Sums within a row as in rows.inl.
+// Gradients of the row operations, and sums over rows. Sums within a row run in the order of rows.inl.
 
 /// d_x = y (d_y - sum y d_y).
 inline void softmax_row_backward(index_t width, const float* y, const float* d_y, float* d_x) noexcept {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Nothing but multiply-adds in registers: what the machine could do at best.
+// A loop of nothing but multiply-adds in registers, to measure the most that the machine can do.
 
 // As many chains as a tile has sums: enough for every FMA unit, which take 4 steps each to finish, and no more than
 // there are registers.
