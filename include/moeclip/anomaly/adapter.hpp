@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Everything that MoECLIP adds to a frozen CLIP: mixtures of experts between blocks, projections of patch tokens into
-// the joint space, a detection head for the whole image, a projection of sentences (METHOD sections 2, 3 and 9). The
-// parameter list below uses the names of the official checkpoints.
+// The adapter is everything that MoECLIP adds to a frozen CLIP: mixtures of experts between blocks, projections of
+// patch tokens into the joint space, a detection head for the whole image and a projection of sentences (METHOD
+// sections 2, 3 and 9). The parameter list below uses the names of the official checkpoints.
 
 #include <optional>
 #include <vector>
@@ -28,8 +28,11 @@ struct AdapterConfig {
   bool use_separate_projections = false;     ///< one projection per map instead of one per level
   bool use_relu = false;                     ///< LeakyReLU after the projections
 
+  /// How many blocks hand over their patch tokens.
   [[nodiscard]] index_t levels() const { return static_cast<index_t>(level_blocks.size()); }
+  /// How many maps there are: one per level and aggregation window.
   [[nodiscard]] index_t maps() const { return levels() * static_cast<index_t>(windows.size()); }
+  /// How many projections there are: one per map if they are separate, otherwise one per level.
   [[nodiscard]] index_t projections() const { return use_separate_projections ? maps() : levels(); }
 
   /// The map whose tokens feed the detection head: third from the end, as released. With three windows that is the
@@ -40,11 +43,12 @@ struct AdapterConfig {
 /// One embedding per image from its patch tokens (DET-1 in this folder's README).
 template <class T>
 struct DetectionHead {
-  LayerNorm<T> norm;
+  LayerNorm<T> norm;           // over D, of the patch tokens
   DepthwiseConv<T> depthwise;  // (D, 1, 3)
   Linear<T> pointwise;         // (C, D), stored as (C, D, 1)
 
   DetectionHead() = default;
+  /// Shapes for tokens of width D and a joint space of width C; values to be filled in.
   DetectionHead(index_t width, index_t embed) : norm(width), depthwise(width), pointwise(embed, width, false) {}
 
   template <class Self, class Visitor>
@@ -55,14 +59,15 @@ struct DetectionHead {
   }
 };
 
+/// The parameters that MoECLIP adds to a frozen CLIP. Their gradients have the same type.
 template <class T>
 struct Adapter {
-  AdapterConfig config;
+  AdapterConfig config;                       // says how many projections and mixtures follow
   Linear<T> text;                             // (C, Dt)
   std::vector<Linear<T>> projections;         // (C, D) each
   std::optional<DetectionHead<T>> detection;  // absent in plain CLIP: the class token speaks for the image
   std::vector<Mixture<T>> mixtures;           // one per mixture block
-  kernels::Activation text_activation = kernels::Activation::leaky_relu;
+  kernels::Activation text_activation = kernels::Activation::leaky_relu;  // after `text`; none in plain CLIP
 
   Adapter() = default;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Reading adapters: the official checkpoints (moe_epoch_N.pth, moe_last.pth) and the same names in a safetensors file
-// (METHOD section 9). Switches are recognised from names and shapes; what those cannot tell is recorded in the files
-// of this library (train/checkpoint.hpp), or is an option.
+// Reads adapters from the official checkpoints (moe_epoch_N.pth, moe_last.pth) and from safetensors files with the same
+// names (METHOD section 9). Settings are recognised from names and shapes; what those cannot tell is recorded in the
+// files of this library (train/checkpoint.hpp), or is an option.
 
 #include <algorithm>
 #include <charconv>
@@ -39,14 +39,17 @@ struct AdapterOptions {
 
 /// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
 struct AdapterFile {
-  WeightFile file;
-  char separator = '.';
+  WeightFile file;       ///< the opened weights
+  char separator = '.';  ///< what the file has in place of the first dot of a canonical name: '.' or '/'
 
+  /// What the file calls the tensor of this canonical name.
   [[nodiscard]] std::string stored(std::string name) const {
     name[name.find('.')] = separator;
     return name;
   }
+  /// Whether the file has the tensor of this canonical name.
   [[nodiscard]] bool has(const std::string& name) const { return file.find(stored(name)) != nullptr; }
+  /// Shape of the tensor of this canonical name. Throws missing if the file does not have it.
   [[nodiscard]] const Shape& shape(const std::string& name) const { return file.entry(stored(name)).shape; }
 
   /// How many of prefix0suffix, prefix1suffix, ... there are.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Patch average aggregation (PAA-1 in this folder's README; METHOD section 2): each patch becomes the mean of its
-// n x n neighbourhood on the grid. Outside the grid counts as zero and the divisor is always n * n, so borders darken,
-// as released.
+// Patch average aggregation (PAA-1 in this folder's README; METHOD section 2) replaces each patch by the mean of its n
+// x n neighbourhood on the grid. Places outside of the grid count as zero and the divisor is always n * n, so the
+// borders get darker, as in the released code.
 
 #include <algorithm>
 

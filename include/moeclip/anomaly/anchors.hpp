@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Text anchors: the two directions of the joint space, "normal" and "abnormal", that patches are compared with
+// The text anchors are the two directions of the joint space, "normal" and "abnormal", that patches are compared with
 // (TXT-1 in this folder's README; METHOD section 3).
 
 #include <string>
@@ -11,13 +11,16 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The text anchors of one class, and the factor of the cosines with them.
 template <class T>
 struct TextAnchors {
   std::string name;             ///< of the class
   Tensor<T> vectors;            ///< (2, C) unit length: row 0 normal, row 1 abnormal
   T similarity_scale = T(100);  ///< AdapterConfig::similarity_scale
 
+  /// The anchor (C) of the normal state.
   [[nodiscard]] const T* normal() const { return vectors.data(); }
+  /// The anchor (C) of the abnormal state.
   [[nodiscard]] const T* abnormal() const { return vectors.data() + vectors.extent(1); }
 };
 
@@ -27,22 +30,24 @@ template <class T>
 void anchors_of_sentences(Context& context, const Adapter<T>& adapter, View<const T, 2> u, index_t normal_count,
                           View<T, 2> z, View<T, 2> anchors);
 
-/// Backward of anchors_of_sentences, with its u and z, for d_anchors (2, C): adds to the gradient of W_t.
+/// What anchors_backward is given: u and z of anchors_of_sentences, and the gradient of the anchors.
 template <class T>
 struct AnchorsBackward {
-  View<const T, 2> u;  ///< (N, Dt)
-  index_t normal_count;
+  View<const T, 2> u;          ///< (N, Dt)
+  index_t normal_count;        ///< so many rows of u, the first ones, are of the normal state
   View<const T, 2> z;          ///< (N, C)
   View<const T, 2> d_anchors;  ///< (2, C)
 };
+
+/// Backward pass of anchors_of_sentences (TXT-1'): adds to the gradient of W_t (C, Dt).
 template <class T>
 void anchors_backward(Context& context, const Adapter<T>& adapter, const AnchorsBackward<T>& back, Linear<T>& gradient);
 
 /// Sentences of one class as token rows: the first `normal_count` describe the normal state, the others the abnormal.
 struct ClassTokens {
-  std::string name;
+  std::string name;                    ///< of the class
   View<const std::int32_t, 2> tokens;  ///< (N, S)
-  index_t normal_count = 0;
+  index_t normal_count = 0;            ///< above 0 and below N
 };
 
 /// z = act(W_t u) per sentence, then the mean direction of each state. `probe` sees the blocks of the first sentence,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What people say of an object without defect and of one with a defect of a certain kind. Captions of drawn pictures
-// use these phrases (synthetic/), and explanations look for the words that fit a picture best (explain/).
+// These are the phrases that people use for an object without defect and for one with a defect of a certain kind.
+// Captions of drawn pictures use them (synthetic/), and explanations look for the words that fit a picture best
+// (explain/).
 
 #include <array>
 #include <string_view>
@@ -21,6 +22,7 @@ struct DefectPhrases {
   std::string_view adjective;  // "a scratched {}"
 };
 
+/// The kinds of defects that the library has words for; `{}` is the name of the object.
 inline constexpr std::array<DefectPhrases, 12> kDefectPhrases{
     {{"scratch", "a {} with a scratch", "a scratched {}"},
      {"crack", "a {} with a crack", "a cracked {}"},

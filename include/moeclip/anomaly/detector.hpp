@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The whole method behind one call: a picture in; score, verdict, map and regions out.
+// The detector is the whole method behind one call: it takes a picture and gives a score, a verdict, a map and regions.
 
 #include <algorithm>
 #include <map>
@@ -22,36 +22,37 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Which anomaly map is made (anomaly/score_map.hpp). Scores always come from the probability map.
 enum class MapKind { probability, reference };
 
+/// The settings of a detector. Only the thresholds can be changed after loading (with_thresholds).
 struct DetectorOptions {
   index_t image_size = 0;  ///< side of the square the model sees, pixels; 0: that of the adapter's training if its file
                            ///< says, else 518 with an adapter where the patch size divides it, else the CLIP's own
   std::optional<kernels::Activation> activation;  ///< of the CLIP's blocks; unset: as the adapter was trained (GELU if
                                                   ///< it does not say: the released code's), else the CLIP's own
   Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made
-  MapKind map = MapKind::probability;
-  bool makes_both_maps = false;          ///< fill Detection::reference too, from the same run of the model
-  float threshold = 0.5f;                ///< of the image score
-  std::optional<float> pixel_threshold;  ///< of the probability map; unset: `threshold`
-  index_t smallest_region = 1;           ///< pixels of the map
-  std::string vocabulary;                ///< tokenizer file; "": see ClipOptions
-  bool truncate_prompts = false;         ///< cut sentences that are too long for the text tower instead of throwing
-  int threads = 0;                       ///< for loading; 0: one per core
-  AdapterOptions adapter;
+  MapKind map = MapKind::probability;             ///< kind of Detection::map, from which the regions are cut
+  bool makes_both_maps = false;                   ///< fill Detection::reference too, from the same run of the model
+  float threshold = 0.5f;                         ///< of the image score
+  std::optional<float> pixel_threshold;           ///< of the probability map; unset: `threshold`
+  index_t smallest_region = 1;                    ///< pixels of the map
+  std::string vocabulary;                         ///< tokenizer file; "": see ClipOptions
+  bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
+  int threads = 0;                ///< for loading; 0: one per core
+  AdapterOptions adapter;         ///< what the adapter's file may leave open
 };
 
 /// What one picture gave.
 struct Detection {
-  float score = 0;      ///< of the image, in [0, 1]
-  float threshold = 0;  ///< that `score` was compared with
-  bool is_anomalous = false;
-  float class_score = 0;  ///< of the image embedding alone, in [0, 1]
-  MapKind map_kind = MapKind::probability;
-  float pixel_threshold = 0;      ///< of `map`, that regions were cut at
-  Tensor<float> map;              ///< (S, S)
-  Tensor<float> reference;        ///< (S, S), the reference map, if both were asked for
-  Image picture;                  ///< (S, S) RGB, what the model saw
-  std::vector<Region> regions;    ///< in pixels of the original picture, highest peak first
-  index_t width = 0, height = 0;  ///< of the original picture
+  float score = 0;                          ///< of the image, in [0, 1]
+  float threshold = 0;                      ///< that `score` was compared with
+  bool is_anomalous = false;                ///< score >= threshold
+  float class_score = 0;                    ///< of the image embedding alone, in [0, 1]
+  MapKind map_kind = MapKind::probability;  ///< what `map` is
+  float pixel_threshold = 0;                ///< of `map`, that regions were cut at
+  Tensor<float> map;                        ///< (S, S)
+  Tensor<float> reference;                  ///< (S, S), the reference map, if both were asked for
+  Image picture;                            ///< (S, S) RGB, what the model saw
+  std::vector<Region> regions;              ///< in pixels of the original picture, highest peak first
+  index_t width = 0, height = 0;            ///< of the original picture
 };
 
 /// What a pass keeps for those who ask why (explain/); memory is taken by the first one only.
@@ -73,10 +74,10 @@ class BasicDetector {
   /// Joins what is already in memory.
   BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options);
 
-  [[nodiscard]] const Clip<T>& clip() const { return clip_; }
-  [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }
-  [[nodiscard]] const DetectorOptions& options() const { return options_; }
-  [[nodiscard]] const Tensor<T>& positions() const { return positions_; }  ///< (1 + g g, D) for the image size
+  [[nodiscard]] const Clip<T>& clip() const { return clip_; }                ///< both towers and the tokenizer
+  [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }       ///< plain_adapter's if none was given
+  [[nodiscard]] const DetectorOptions& options() const { return options_; }  ///< with the image size that was chosen
+  [[nodiscard]] const Tensor<T>& positions() const { return positions_; }    ///< (1 + g g, D) for the image size
 
   /// This detector with other thresholds, of scores and of pixels of the probability map.
   [[nodiscard]] BasicDetector with_thresholds(float image, float pixel) &&;
@@ -127,6 +128,7 @@ class BasicDetector {
   std::unique_ptr<AnchorCache> cache_ = std::make_unique<AnchorCache>();
 };
 
+/// The detector for use: in float, which runs the fast kernels.
 using Detector = BasicDetector<float>;
 
 }}  // namespace moeclip::abi_v0_1
@@ -142,7 +144,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
 BasicDetector<T> BasicDetector<T>::load(const std::string& clip, const std::string& adapter,
-                                     const DetectorOptions& options) {
+                                        const DetectorOptions& options) {
   DetectorOptions own = options;
   std::optional<WeightFile> file;  // opened once: training may put a new one in its place
   if (!adapter.empty()) {

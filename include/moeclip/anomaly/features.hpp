@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The adapted image pass, forward and backward (METHOD section 2): CLIP's tower runs, mixtures act after their blocks,
-// and at each level the patch tokens become unit vectors, map by map. After block n of the tower,
+// This is the adapted image pass, forward and backward (METHOD section 2): CLIP's tower runs, mixtures act after their
+// blocks, and at each level the patch tokens become unit vectors, map by map. After block n of the tower,
 //
 //   (1)  x <- the mixture's m matched into x        moe/mixing.hpp
 //
@@ -12,9 +12,9 @@
 //   (4)  d = detection head(t)                      heads.hpp; one vector per image, from the detection map only
 //   (5)  z = act(P t),   (6)  f = z / |z|           heads.hpp
 //
-// Maps are handed over one at a time and not kept: twelve of them for a 518 pixel image would be 50 MB. A way back
-// makes (2) to (6) again from the tokens x of the level, then goes (6') to (1'). Training (train/adapter_step.hpp)
-// takes the same steps with its losses between (6) and (6').
+// Maps are handed over one at a time and not kept: twelve of them for a 518 pixel image would be 50 MB. The backward
+// pass computes (2) to (6) again from the tokens x of the level, then goes from (6') to (1'). Training
+// (train/adapter_step.hpp) takes the same steps with its losses between (6) and (6').
 
 #include <cmath>
 #include <vector>
@@ -31,9 +31,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// A CLIP, possibly packed, with positions for the size of the images, and the adapter on it.
 template <class T>
 struct AdaptedModel {
-  const VisionTower<T>& tower;
-  const Tensor<T>& positions;  ///< (1 + g g, D) (nn/position.hpp)
-  const Adapter<T>& adapter;
+  const VisionTower<T>& tower;  ///< the image tower
+  const Tensor<T>& positions;   ///< (1 + g g, D) (nn/position.hpp)
+  const Adapter<T>& adapter;    ///< for a tower of this width
 };
 
 /// What the steps of one map make of B images. Rows are patches, image by image.
@@ -123,10 +123,10 @@ struct FeatureSink {
 /// The pass that is run back, and the gradients that it starts from.
 template <class T>
 struct FeatureBackward {
-  const VisionTower<T>& tower;
-  const Adapter<T>& adapter;
-  VisionInput<T> input;
-  FeatureSaved<T>& saved;
+  const VisionTower<T>& tower;  ///< that of the forward pass
+  const Adapter<T>& adapter;    ///< that of the forward pass, with a detection head
+  VisionInput<T> input;         ///< images and positions of the forward pass
+  FeatureSaved<T>& saved;       ///< what the forward pass kept, FeatureSink::saved
   /// Writes the gradient of the unit features f (B * L, C) of map m to d_features.
   function_ref<void(index_t map, View<const T, 2> features, View<T, 2> d_features)> on_map;
   View<const T, 2> d_embedding;  ///< (B, C)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From adapted patch tokens to unit vectors in the joint space: one per patch and map (SEG-1 in this folder's README),
-// and one mean per image (DET-1). METHOD section 2.
+// The heads map adapted patch tokens into the joint space: to one unit vector per patch and map (SEG-1 in this folder's
+// README), and to one mean of unit vectors per image (DET-1). METHOD section 2 describes both.
 
 #include <algorithm>
 
@@ -67,14 +67,16 @@ void project_tokens_backward(Context& context, const Adapter<T>& adapter, index_
 /// What the detection head makes on its way: (L, D), (L, D) and (L, C) per image.
 template <class T>
 struct DetectionSteps {
-  View<T, 2> normed, convolved, projected;
+  View<T, 2> normed, convolved, projected;  ///< after LayerNorm, after the convolution, after W
 
+  /// Memory for `rows` patches, D = `width` and C = `embed`. Nothing is filled in.
   static DetectionSteps take(Arena::Scope& scratch, index_t rows, index_t width, index_t embed) {
     return {View<T, 2>(scratch.take<T>(rows * width), {rows, width}),
             View<T, 2>(scratch.take<T>(rows * width), {rows, width}),
             View<T, 2>(scratch.take<T>(rows * embed), {rows, embed})};
   }
 
+  /// The steps of patches [begin, end), such as those of one image.
   [[nodiscard]] DetectionSteps rows(index_t begin, index_t end) const {
     return {normed.rows(begin, end), convolved.rows(begin, end), projected.rows(begin, end)};
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a probe sees of the added parts, and under which names: one method per stage of features.hpp and anchors.hpp,
-// each of which does nothing without a probe.
+// The observers show a probe the intermediate results of the added parts, and name them. There is one method per stage
+// of features.hpp and anchors.hpp, and each does nothing without a probe.
 
 #include <string>
 
@@ -14,8 +14,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Of the adapted image pass, for a batch of B images. Rows are tokens (B * T, .) or patches (B * L, .).
 template <class T>
 struct FeatureObserver {
-  const Probe<T>* probe = nullptr;
-  index_t batch = 1;
+  const Probe<T>* probe = nullptr;  ///< null: nobody watches
+  index_t batch = 1;                ///< B, images in a batch
 
   /// Mixture j: its input x, what the router decided, and m, before norm matching.
   void mixture(std::size_t j, View<const T, 2> x, const Routing<T>& routing, View<const T, 2> m) const {
@@ -33,11 +33,13 @@ struct FeatureObserver {
   void mixed(std::size_t j, View<const T, 2> x) const {
     if (probe != nullptr) show(concat("mixed/", j), x);
   }
-  /// Map by map: patches (B * L, D) after aggregation and after LN_post, then (B * L, C) after projection and at unit
-  /// length.
+  /// Patches (B * L, D) of a map after aggregation.
   void aggregated(index_t map, View<const T, 2> patches) const { of_map("paa/", map, patches); }
+  /// Patches (B * L, D) of a map after LN_post.
   void normed(index_t map, View<const T, 2> patches) const { of_map("ln_post/", map, patches); }
+  /// Patches (B * L, C) of a map after its projection.
   void projected(index_t map, View<const T, 2> patches) const { of_map("seg_proj/", map, patches); }
+  /// Patches (B * L, C) of a map at unit length.
   void features(index_t map, View<const T, 2> patches) const { of_map("seg_tokens/", map, patches); }
   /// The detection head, and its embeddings (B, C).
   void detection(const DetectionSteps<T>& steps, View<const T, 2> embedding) const {
@@ -58,7 +60,7 @@ struct FeatureObserver {
 /// Of the sentences of a class. The name of the class is put in front by whoever watches.
 template <class T>
 struct AnchorObserver {
-  const Probe<T>* probe = nullptr;
+  const Probe<T>* probe = nullptr;  ///< null: nobody watches
 
   /// u (N, Dt) from the text tower and z (N, C) after the adapter.
   void sentences(View<const T, 2> u, View<const T, 2> z) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The picture for people: what the model saw, the anomaly map over it in colours of one fixed scale, boxes around the
-// regions, and the scale with its labels beside it. The scale never depends on the picture, so two pictures compare.
+// An overlay is the result as people look at it: what the model saw, the anomaly map over it in colours of one fixed
+// scale, boxes around the regions, and the scale with its labels beside it. The scale never depends on the picture, so
+// that two pictures can be compared.
 
 #include "../image/colormap.hpp"
 #include "../image/draw.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The sentences that describe a class, normal and abnormal (METHOD section 3): each state in each template, states
-// first. `{}` stands for the name.
+// The prompts are the sentences that describe a class as normal and as abnormal (METHOD section 3). Each state is put
+// into each template, one state after the other; `{}` stands for the name.
 
 #include <array>
 #include <string>
@@ -16,14 +16,18 @@ namespace detail {
 std::string fill_in(std::string_view pattern, std::string_view text);
 }  // namespace detail
 
+/// The sentences about one class.
 struct Prompts {
-  std::vector<std::string> normal;
-  std::vector<std::string> abnormal;
+  std::vector<std::string> normal;    ///< about an object without defect
+  std::vector<std::string> abnormal;  ///< about an object with a defect
 };
 
+/// The normal states; `{}` is the name of the class.
 inline constexpr std::array<std::string_view, 3> kNormalStates{"{}", "a {}", "the {}"};
+/// The abnormal states; `{}` is the name of the class.
 inline constexpr std::array<std::string_view, 5> kAbnormalStates{"a damaged {}", "a broken {}", "a {} with flaw",
                                                                  "a {} with defect", "a {} with damage"};
+/// The sentences that each state is put into, in the place of `{}`.
 inline constexpr std::array<std::string_view, 2> kTemplates{"{}.", "a photo of {}."};
 
 /// 6 normal and 10 abnormal sentences about `name`, a readable noun such as "metal nut".
@@ -32,7 +36,6 @@ Prompts make_prompts(std::string_view name);
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
-
 
 namespace moeclip { inline namespace abi_v0_1 {
 

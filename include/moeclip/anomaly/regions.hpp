@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Where in the picture: connected areas of the anomaly map at or above a threshold, eight neighbours each.
+// Regions say where in the picture a defect is: they are the connected areas of the anomaly map at or above a
+// threshold, where a pixel has eight neighbours.
 
 #include <vector>
 

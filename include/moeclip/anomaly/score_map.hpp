@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From unit features and text anchors to anomaly maps (MAP-1, MAP-2 in this folder's README; METHOD sections 4 and 8).
+// Unit features and text anchors give the anomaly maps (MAP-1, MAP-2 in this folder's README; METHOD sections 4 and 8).
 //
 //   similarities   s_n = c f . T_normal,  s_a = c f . T_abnormal, c = similarity_scale   per map, on the patch grid
 //   reference      sum over maps of upsample(blur((s_a + 1 - s_n) / 2))           the released map; no fixed range

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A whole detector of random weights from a seed, for trying the machinery where no weights are at hand: it runs, it is
-// the same everywhere, and its verdicts mean nothing.
+// A seeded detector is a whole detector of random weights, for trying the machinery where no weights are at hand: it
+// runs, it is the same everywhere, and its verdicts mean nothing.
 
 #include <cmath>
 #include <string>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Reading a CLIP from whatever file it comes in: OpenAI, open_clip, Hugging Face (clip/names.hpp), any container
-// (io/weights.hpp). Sizes come from the tensors; heads and activation from the file's metadata, the configuration
-// beside it, or the published model of these sizes.
+// Reads a CLIP from whatever file it comes in: from OpenAI, open_clip or Hugging Face (clip/names.hpp), in any
+// container (io/weights.hpp). Sizes come from the tensors; heads and activation come from the file's metadata, from the
+// configuration beside it, or from the published model of these sizes.
 
 #include <string>
 
@@ -28,9 +28,9 @@ Tensor<T> transpose(const Tensor<T>& matrix) {
 
 /// An opened weight file that holds a CLIP. Nothing but its index has been read.
 struct ClipFile {
-  WeightFile file;
-  ClipNaming naming;
-  ClipConfig config;
+  WeightFile file;                ///< the opened weights
+  ClipNaming naming;              ///< what it calls its tensors
+  ClipConfig config;              ///< its sizes, heads and activation
   std::string activation_source;  ///< where config.activation comes from, for people
 };
 

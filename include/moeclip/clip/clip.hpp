@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A whole CLIP, loaded and packed: pictures and sentences to vectors of one space.
+// Clip is a whole CLIP, loaded and packed, which turns pictures and sentences into vectors of one space.
 
 #include <memory>
 #include <optional>
@@ -13,6 +13,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How a CLIP is loaded.
 struct ClipOptions {
   std::optional<kernels::Activation> activation;  ///< instead of the model's own
   std::string vocabulary;  ///< tokenizer file; "": the one in the weights or their folder, else the standard one
@@ -30,10 +31,10 @@ class Clip {
   /// Joins towers that are already in memory.
   Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary = {});
 
-  [[nodiscard]] const ClipConfig& config() const { return config_; }
-  [[nodiscard]] const VisionTower<T>& vision() const { return vision_; }
-  [[nodiscard]] const TextTower<T>& text() const { return text_; }
-  [[nodiscard]] double logit_scale() const { return logit_scale_; }
+  [[nodiscard]] const ClipConfig& config() const { return config_; }      ///< sizes, and the activation in use
+  [[nodiscard]] const VisionTower<T>& vision() const { return vision_; }  ///< the image tower
+  [[nodiscard]] const TextTower<T>& text() const { return text_; }        ///< the text tower
+  [[nodiscard]] double logit_scale() const { return logit_scale_; }  ///< factor of the cosines; 100 in OpenAI's models
 
   /// Opened when it is first asked for. Throws missing, with the places where it was looked for, if there is none.
   [[nodiscard]] const Tokenizer& tokenizer() const;

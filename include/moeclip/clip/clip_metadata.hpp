@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a CLIP saved by this library (save.hpp) says about itself in the __metadata__ of its safetensors file: all that
-// tensors cannot, so that nothing needs to lie beside it.
+// Says what a CLIP saved by this library (save.hpp) tells about itself in the __metadata__ of its safetensors file: all
+// that its tensors cannot tell, so that no other file is needed.
 
 #include <optional>
 #include <span>
@@ -14,11 +14,12 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-inline constexpr std::string_view kActivationKey = "moeclip.activation";
-inline constexpr std::string_view kVisionHeadsKey = "moeclip.vision_heads";
-inline constexpr std::string_view kTextHeadsKey = "moeclip.text_heads";
-inline constexpr std::string_view kMergesKey = "moeclip.merges";  // the tokenizer's, as in OpenAI's list
+inline constexpr std::string_view kActivationKey = "moeclip.activation";     // "gelu" or "quick_gelu"
+inline constexpr std::string_view kVisionHeadsKey = "moeclip.vision_heads";  // a number in decimal digits
+inline constexpr std::string_view kTextHeadsKey = "moeclip.text_heads";      // a number in decimal digits
+inline constexpr std::string_view kMergesKey = "moeclip.merges";             // the tokenizer's, as in OpenAI's list
 
+/// The __metadata__ of a safetensors file: keys and their texts.
 using Metadata = std::span<const std::pair<std::string, std::string>>;
 
 /// The text of `key`, or null.

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A CLIP as plain numbers that can be trained and saved: both towers, not packed, and the logit scale. A gradient is
-// another one of the same sizes.
+// ClipWeights is a CLIP as plain numbers that can be trained and saved: both towers, not packed, and the logit scale. A
+// gradient is another one of the same sizes.
 
 #include "text.hpp"
 #include "vision.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// All parameters of a CLIP under OpenAI's names, or their gradients.
 template <class T>
 struct ClipWeights {
-  ClipConfig config;
-  VisionTower<T> vision;
-  TextTower<T> text;
+  ClipConfig config;               // sizes, and the activation of both towers
+  VisionTower<T> vision;           // image tower, not packed
+  TextTower<T> text;               // text tower, not packed
   Tensor<T> logit_scale{Shape{}};  // logarithm of what cosines are multiplied with
 
   ClipWeights() = default;
+  /// Parameters of these sizes; values to be filled in (initialize_clip).
   explicit ClipWeights(const ClipConfig& sizes)
       : config(sizes),
         vision(sizes.vision, sizes.embed, sizes.activation),

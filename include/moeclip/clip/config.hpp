@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sizes of a CLIP model, and the published ones by name.
+// These are the sizes of a CLIP model, and the published models by name.
 
 #include <array>
 #include <string_view>
@@ -9,32 +9,35 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Sizes of the image tower. The defaults are those of ViT-B/32.
 struct VisionConfig {
   index_t image_size = 224;  ///< side of the square that the position embedding was trained for, pixels
   index_t patch_size = 32;   ///< side of a patch, pixels
   index_t width = 768;       ///< D
-  index_t layers = 12;
-  index_t heads = 12;
-  index_t hidden = 3072;  ///< F, width of the MLP
+  index_t layers = 12;       ///< number of blocks
+  index_t heads = 12;        ///< H, attention heads of a block; their number divides the width
+  index_t hidden = 3072;     ///< F, width of the MLP
 
+  /// g, the number of patches along a side.
   [[nodiscard]] index_t grid() const { return image_size / patch_size; }
   friend bool operator==(const VisionConfig&, const VisionConfig&) = default;
 };
 
+/// Sizes of the text tower. The defaults are those of ViT-B/32.
 struct TextConfig {
   index_t context_length = 77;  ///< S
   index_t vocabulary = 49408;   ///< V
   index_t width = 512;          ///< Dt
-  index_t layers = 12;
-  index_t heads = 8;
-  index_t hidden = 2048;
+  index_t layers = 12;          ///< number of blocks
+  index_t heads = 8;            ///< H, attention heads of a block; their number divides the width
+  index_t hidden = 2048;        ///< F, width of the MLP
 
   friend bool operator==(const TextConfig&, const TextConfig&) = default;
 };
 
 /// Sizes of a stack of blocks.
 struct TransformerConfig {
-  index_t width, layers, heads, hidden;
+  index_t width, layers, heads, hidden;  ///< D, number of blocks, H, F
 };
 
 /// Sizes of the blocks of a tower, VisionConfig or TextConfig.
@@ -43,18 +46,20 @@ TransformerConfig transformer_config(const Config& tower) {
   return {tower.width, tower.layers, tower.heads, tower.hidden};
 }
 
+/// What tells one CLIP from another, apart from its weights.
 struct ClipConfig {
-  VisionConfig vision;
-  TextConfig text;
-  index_t embed = 512;  ///< C, width of the joint space
-  kernels::Activation activation = kernels::Activation::quick_gelu;
+  VisionConfig vision;                                               ///< image tower
+  TextConfig text;                                                   ///< text tower
+  index_t embed = 512;                                               ///< C, width of the joint space
+  kernels::Activation activation = kernels::Activation::quick_gelu;  ///< of the MLPs of both towers
 
   friend bool operator==(const ClipConfig&, const ClipConfig&) = default;
 };
 
+/// A published model.
 struct ClipPreset {
-  std::string_view name;
-  ClipConfig config;
+  std::string_view name;  ///< "ViT-B/32", "ViT-L/14-336" and so on
+  ClipConfig config;      ///< its sizes and activation
 };
 
 /// The published sizes. OpenAI's four use QuickGELU; H/14 (LAION) uses GELU.

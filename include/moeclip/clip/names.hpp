@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The same CLIP tensors under the names of three families of files. The library speaks OpenAI's names; this header
-// finds them in open_clip's files (prefixes "module.", "state_dict/", and "text." of CustomTextCLIP) and in Hugging
-// Face's CLIPModel (queries, keys and values apart, projections transposed).
+// Three families of files store the same CLIP tensors under different names. The library speaks OpenAI's names; this
+// header finds them in open_clip's files (prefixes "module.", "state_dict/", and "text." of CustomTextCLIP) and in
+// Hugging Face's CLIPModel (queries, keys and values apart, projections transposed).
 
 #include <string>
 #include <string_view>
@@ -12,6 +12,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Whose names a file uses. Those of open_clip are OpenAI's behind a prefix.
 enum class ClipFamily { openai, hugging_face };
 
 /// How a canonical tensor is made from those of a file.
@@ -22,9 +23,9 @@ struct ClipTensorSource {
 
 /// The naming of one file.
 struct ClipNaming {
-  ClipFamily family = ClipFamily::openai;
-  std::string prefix;       ///< of every tensor: "", "module.", "state_dict/module." ...
-  std::string text_prefix;  ///< of the text tower's tensors, after `prefix`: "" or "text."
+  ClipFamily family = ClipFamily::openai;  ///< whose names follow the prefixes
+  std::string prefix;                      ///< of every tensor: "", "module.", "state_dict/module." ...
+  std::string text_prefix;                 ///< of the text tower's tensors, after `prefix`: "" or "text."
 };
 
 /// Where OpenAI's tensor `name` ("visual.proj", "transformer.resblocks.0.ln_1.weight") is in a file named so.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a probe sees of the two towers, and under which names: one method per stage, each of which does nothing without
-// a probe.
+// The observers show a probe the intermediate results of the two towers, and name them. There is one method per stage,
+// and each does nothing without a probe.
 
 #include <algorithm>
 #include <string>
@@ -14,8 +14,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Of the image tower, for a batch of B images.
 template <class T>
 struct VisionObserver {
-  const Probe<T>* probe = nullptr;
-  index_t batch = 1;
+  const Probe<T>* probe = nullptr;  ///< null: nobody watches
+  index_t batch = 1;                ///< B, images in a batch
 
   /// The patches of the tokens (B, 1 + L, D), contiguous. The class token is left out: it comes in later.
   void patch_embed(Context& context, View<const T, 3> tokens) const {
@@ -39,8 +39,9 @@ struct VisionObserver {
 /// Of the text tower: the first sentence only. The name of the class is put in front by whoever watches.
 template <class T>
 struct TextObserver {
-  const Probe<T>* probe = nullptr;
+  const Probe<T>* probe = nullptr;  ///< null: nobody watches
 
+  /// Whether there is a probe, so that text_forward has to compute all positions.
   [[nodiscard]] bool is_watching() const { return probe != nullptr; }
   /// x (N * S, Dt) after block n, 1-based, for sentences of S tokens.
   void block(index_t n, index_t length, View<const T, 2> x) const {

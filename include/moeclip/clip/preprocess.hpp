@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Pictures as CLIP was trained on them: the shorter side resized to S (bicubic, as Pillow), the middle S x S cut out,
-// bytes normalised. The detector does not use this: the official code squeezes the whole picture to S x S.
+// Prepares pictures as CLIP was trained on them: the shorter side is resized to S (bicubic, as in Pillow), the middle S
+// x S is cut out, and the bytes are normalised. The detector does not use this: the official code squeezes the whole
+// picture to S x S.
 
 #include "../image/resize.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The last step of both towers: y = x P into the joint space, P stored (inputs, outputs) as OpenAI does
-// (PRJ-1, PRJ-1' in this folder's README).
+// The projection is the last step of both towers: y = x P leads into the joint space, with P stored as (inputs,
+// outputs), as OpenAI does (PRJ-1, PRJ-1' in this folder's README).
 
 #include "../kernels/gemm.hpp"
 #include "../tensor/tensor.hpp"

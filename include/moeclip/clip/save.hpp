@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Writing a CLIP as one safetensors file under OpenAI's names. What tensors cannot say, heads and activation, and the
+// Writes a CLIP as one safetensors file under OpenAI's names. What tensors cannot say, heads and activation, and the
 // list of merges of its tokenizer go into the file's __metadata__, so that the file is all that Clip::load needs.
 
 #include <string>

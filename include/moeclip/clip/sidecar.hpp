@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the JSON file beside some weights says and tensors cannot: the activation and the number of heads. Hugging Face
-// calls it config.json, open_clip open_clip_config.json.
+// A sidecar is the JSON file beside the weights, which says what tensors cannot: the activation and the number of
+// heads. Hugging Face calls it config.json, open_clip calls it open_clip_config.json.
 
 #include <optional>
 #include <string>
@@ -15,9 +15,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// Each value is there only if the file says it (or its format has a fixed default for it).
 struct ClipSidecar {
-  std::string path;
-  std::optional<kernels::Activation> activation;
-  std::optional<index_t> vision_heads, text_heads;
+  std::string path;                                 ///< of the file that says it, for messages
+  std::optional<kernels::Activation> activation;    ///< of the MLPs of both towers
+  std::optional<index_t> vision_heads, text_heads;  ///< attention heads of a block
   std::optional<index_t> vision_width, text_width;  ///< to notice a file that belongs to another model
 };
 
@@ -28,7 +28,6 @@ std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, ClipFam
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_CLIP)
-
 
 namespace moeclip { inline namespace abi_v0_1 {
 

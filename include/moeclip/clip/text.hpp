@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// CLIP's text tower: token and position embedding, causal transformer, the row at the end token (METHOD section 3;
-// TXT-0, TXT-0' in this folder's README), and the gradients of all of it.
+// CLIP's text tower embeds tokens and positions, runs a causal transformer and takes the row at the end token (METHOD
+// section 3; TXT-0, TXT-0' in this folder's README). The gradients of all of it are here too.
 
 #include <algorithm>
 #include <cstdint>
@@ -15,17 +15,19 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The parameters of the text tower.
 template <class T>
 struct TextTower {
-  TextConfig config;
-  kernels::Activation activation = kernels::Activation::quick_gelu;
-  Tensor<T> token_embedding;       // (V, Dt)
-  Tensor<T> positional_embedding;  // (S, Dt)
-  Transformer<T> transformer;
-  LayerNorm<T> ln_final;
-  Tensor<T> projection;  // (Dt, C)
+  TextConfig config;                                                 // sizes
+  kernels::Activation activation = kernels::Activation::quick_gelu;  // of the MLPs
+  Tensor<T> token_embedding;                                         // (V, Dt)
+  Tensor<T> positional_embedding;                                    // (S, Dt)
+  Transformer<T> transformer;                                        // the blocks; their attention is causal
+  LayerNorm<T> ln_final;                                             // over Dt, of the row at the end token
+  Tensor<T> projection;                                              // (Dt, C)
 
   TextTower() = default;
+  /// Shapes for these sizes and a joint space of width C = `embed`; values to be filled in.
   TextTower(const TextConfig& sizes, index_t embed, kernels::Activation act)
       : config(sizes),
         activation(act),
@@ -90,9 +92,9 @@ void embed_tokens_backward(View<const std::int32_t, 2> tokens, View<const T, 3> 
 /// What text_forward leaves for its backward pass.
 template <class T>
 struct TextSaved {
-  TransformerSaved<T> blocks;
-  Tensor<T> ends;      // (N, Dt), rows of the end tokens before ln_final
-  index_t length = 0;  // positions that were computed
+  TransformerSaved<T> blocks;  // what the blocks kept, as blocks.plan says
+  Tensor<T> ends;              // (N, Dt), rows of the end tokens before ln_final
+  index_t length = 0;          // positions that were computed
 };
 
 /// u = ln_final(x)[end], the sentence before any projection. tokens (N, S), ids in [0, V); out (N, Dt).

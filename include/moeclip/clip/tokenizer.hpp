@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// CLIP's tokenizer: text to token ids. Equal to OpenAI's simple_tokenizer.py but for ftfy (tokenizer/text_pieces.hpp
-// says what that leaves out), whichever kind of file the vocabulary comes from: Hugging Face's own variants (NFC, other
-// cleaning) are not imitated. Method: tokenizer/text_pieces.hpp cleans and splits, tokenizer/bpe.hpp joins bytes to
-// tokens.
+// CLIP's tokenizer turns text into token ids. It equals OpenAI's simple_tokenizer.py but for ftfy
+// (tokenizer/text_pieces.hpp says what that leaves out), whichever kind of file the vocabulary comes from; Hugging
+// Face's own variants (NFC, other cleaning) are not imitated. First tokenizer/text_pieces.hpp cleans and splits the
+// text, then tokenizer/bpe.hpp joins bytes to tokens.
 
 #include <cstdint>
 #include <span>
@@ -43,7 +43,9 @@ class Tokenizer {
 
   /// Number of tokens, which is the largest id + 1 (49408 for CLIP).
   [[nodiscard]] index_t vocabulary_size() const noexcept { return std::ssize(vocabulary_.tokens); }
+  /// Id of the token that opens a sentence (49406 for CLIP).
   [[nodiscard]] std::int32_t start_token() const noexcept { return vocabulary_.start; }
+  /// Id of the token that ends a sentence (49407 for CLIP).
   [[nodiscard]] std::int32_t end_token() const noexcept { return vocabulary_.end; }
   /// File that the vocabulary came from.
   [[nodiscard]] const std::string& source() const noexcept { return vocabulary_.source; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A stack of blocks, shared by both towers: forward, and backward from what a chosen part of the blocks kept
-// (TRF-1, TRF-1' in this folder's README).
+// A transformer is a stack of blocks, and both towers have one. It runs forward, and backward from what a chosen part
+// of the blocks kept (TRF-1, TRF-1' in this folder's README).
 
 #include <algorithm>
 #include <limits>
@@ -13,11 +13,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The blocks of one tower.
 template <class T>
 struct Transformer {
-  std::vector<Block<T>> blocks;
+  std::vector<Block<T>> blocks;  // in the order in which they run
 
   Transformer() = default;
+  /// As many blocks as the configuration has layers; values to be filled in.
   explicit Transformer(const TransformerConfig& config) {
     blocks.reserve(static_cast<std::size_t>(config.layers));
     for (index_t i = 0; i < config.layers; ++i) blocks.emplace_back(config.width, config.heads, config.hidden);
@@ -37,9 +39,9 @@ using BlockHook = function_ref<void(index_t block, View<T, 2> x)>;
 /// A stack, how it is run and on what.
 template <class T>
 struct TransformerPass {
-  const Transformer<T>& transformer;
-  kernels::Activation activation;
-  TokenLayout layout;
+  const Transformer<T>& transformer;  ///< the blocks, packed or not
+  kernels::Activation activation;     ///< of the MLPs
+  TokenLayout layout;                 ///< images or sentences, tokens of each, and whether attention is causal
 };
 
 /// What a forward pass leaves for the backward pass: memory against time.
@@ -55,7 +57,7 @@ struct SavePlan {
 /// Owned by the caller and kept from step to step: memory is taken by the first one only.
 template <class T>
 struct TransformerSaved {
-  SavePlan plan;
+  SavePlan plan;                      // set by the caller before the forward pass
   std::vector<BlockSaved<T>> blocks;  // from plan.first_block on; of a block that runs again only x (rows, D)
   BlockSaved<T> replay;               // of the block that is run again
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// CLIP's image tower: patches, class token, positions, transformer (METHOD section 1; VIS-1, VIS-1' in this folder's
-// README), and the gradients of all of it. The tower itself has no idea of adapters: whoever wants to act between
-// blocks passes a hook.
+// CLIP's image tower cuts an image into patches, adds a class token and positions, and runs a transformer (METHOD
+// section 1; VIS-1, VIS-1' in this folder's README). The gradients of all of it are here too. The tower knows nothing
+// of adapters: whoever wants to act between blocks passes a hook.
 
 #include <algorithm>
 
@@ -16,19 +16,21 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The parameters of the image tower.
 template <class T>
 struct VisionTower {
-  VisionConfig config;
-  kernels::Activation activation = kernels::Activation::quick_gelu;
-  Linear<T> patch_embed;           // (D, 3 p p); stored as conv1.weight (D, 3, p, p)
-  Tensor<T> class_embedding;       // (D)
-  Tensor<T> positional_embedding;  // (1 + g g, D), of the grid it was trained for
-  LayerNorm<T> ln_pre;
-  Transformer<T> transformer;
-  LayerNorm<T> ln_post;
+  VisionConfig config;                                               // sizes
+  kernels::Activation activation = kernels::Activation::quick_gelu;  // of the MLPs
+  Linear<T> patch_embed;                                             // (D, 3 p p); stored as conv1.weight (D, 3, p, p)
+  Tensor<T> class_embedding;                                         // (D)
+  Tensor<T> positional_embedding;                                    // (1 + g g, D), of the grid it was trained for
+  LayerNorm<T> ln_pre;                                               // over D, of all tokens before the first block
+  Transformer<T> transformer;                                        // the blocks
+  LayerNorm<T> ln_post;  // over D, of tokens on their way to the joint space
   Tensor<T> projection;  // (D, C)
 
   VisionTower() = default;
+  /// Shapes for these sizes and a joint space of width C = `embed`; values to be filled in.
   VisionTower(const VisionConfig& sizes, index_t embed, kernels::Activation act)
       : config(sizes),
         activation(act),
@@ -110,6 +112,7 @@ struct VisionInput {
   const Tensor<T>& positions;  ///< (1 + g g, D)
 };
 
+/// What vision_backward needs besides the tower, its input and the gradient of its tokens.
 template <class T>
 struct VisionBackward {
   BlockHook<T> before_block;           ///< see transformer_backward
@@ -166,8 +169,8 @@ void vision_backward(Context& context, const VisionTower<T>& tower, const Vision
 /// What encode_image_forward leaves for its backward pass.
 template <class T>
 struct VisionSaved {
-  TransformerSaved<T> blocks;
-  Tensor<T> classes;  // (B, D), class tokens before ln_post
+  TransformerSaved<T> blocks;  // what the blocks kept, as blocks.plan says
+  Tensor<T> classes;           // (B, D), class tokens before ln_post
 };
 
 /// Embedding of each image: ln_post of the class token times the projection, not normalised.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The augmentations of training (METHOD section 7): rotation, translation and flips of the normalised picture and its
-// mask together, nearest sampling, zeros (the mean colour) where nothing is. What a transform does equals torchvision's
-// for tensors; which are drawn is a pure function of (seed, epoch, sample). Derivation: README.md (AUG-1).
+// Augmentation in training (METHOD section 7) rotates, shifts and flips the normalised picture and its mask together,
+// with nearest sampling and zeros (the mean colour) where nothing is. What a transform does equals torchvision's for
+// tensors; which ones are drawn is a pure function of (seed, epoch, sample). README.md derives this (AUG-1).
 
 #include <algorithm>
 #include <cstdint>
@@ -16,22 +16,23 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The defaults are the published ones.
 struct AugmentOptions {
-  double rotation_probability = 0.5;
-  double most_degrees = 30;
-  double translation_probability = 0.5;
-  double most_translation = 0.15;  ///< share of the side
-  double horizontal_flip_probability = 0.5;
-  double vertical_flip_probability = 0.5;
+  double rotation_probability = 0.5;         ///< of a rotation by up to most_degrees
+  double most_degrees = 30;                  ///< either way
+  double translation_probability = 0.5;      ///< of a shift by up to most_translation
+  double most_translation = 0.15;            ///< share of the side
+  double horizontal_flip_probability = 0.5;  ///< of left and right changing places
+  double vertical_flip_probability = 0.5;    ///< of top and bottom changing places
 };
 
 /// What is done to one sample, in this order.
 struct Augmentation {
-  double degrees = 0;   ///< positive: counter-clockwise, about the middle of the picture
-  index_t shift_x = 0;  ///< pixels to the right
-  index_t shift_y = 0;  ///< pixels down
-  bool is_flipped_horizontally = false;
-  bool is_flipped_vertically = false;
+  double degrees = 0;                    ///< positive: counter-clockwise, about the middle of the picture
+  index_t shift_x = 0;                   ///< pixels to the right
+  index_t shift_y = 0;                   ///< pixels down
+  bool is_flipped_horizontally = false;  ///< left and right change places
+  bool is_flipped_vertically = false;    ///< top and bottom change places
 
+  /// Whether the sample stays as it is.
   [[nodiscard]] bool is_identity() const {
     return degrees == 0 && shift_x == 0 && shift_y == 0 && !is_flipped_horizontally && !is_flipped_vertically;
   }

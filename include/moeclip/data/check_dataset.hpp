@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Is a data set what it claims to be? Every picture and mask is looked at, and what is missing, unreadable or does not
-// fit together is named.
+// Checks whether a data set is what it claims to be: every picture and mask is looked at, and what is missing,
+// unreadable or does not fit together is named.
 
 #include "../base/context.hpp"
 #include "../base/function_ref.hpp"
@@ -13,15 +13,17 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// What is wrong with, or worth knowing about, a picture.
 struct DatasetFinding {
   std::string_view kind;  ///< one of kDatasetFindings
-  std::string path;
-  std::string what;  ///< the rest of the sentence that begins with the path; empty: the kind says it all
+  std::string path;       ///< of the picture or mask; for class_without_masks the name of the class
+  std::string what;       ///< the rest of the sentence that begins with the path; empty: the kind says it all
 };
 
+/// A kind of finding.
 struct FindingKind {
-  std::string_view name, title;
-  bool is_problem;  ///< else a note
+  std::string_view name, title;  ///< DatasetFinding::kind, and what it means as a heading for people
+  bool is_problem;               ///< else a note
 };
 
+/// All kinds of findings, in the order in which check_dataset reports them.
 inline constexpr std::array<FindingKind, 13> kDatasetFindings{{
     {"published", "counts that differ from what is published", true},
     {"missing_image", "pictures that are not there", true},
@@ -38,6 +40,7 @@ inline constexpr std::array<FindingKind, 13> kDatasetFindings{{
     {"class_without_masks", "classes without any mask (only whole pictures can be judged)", false},
 }};
 
+/// The kind of this name. Throws contract if there is none.
 const FindingKind& finding_kind(std::string_view name);
 
 /// True if `text` is UTF-8 throughout, as names in a list must be.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What classes are called in sentences: "metal_nut" is "metal nut", "01" of BTAD something that a text tower can know.
-// A word list is JSON; all members may be left out, and classes may lie in groups of any name:
+// Says what classes are called in sentences: "metal_nut" is "metal nut", and "01" of BTAD becomes something that a text
+// tower can know. A word list is JSON; all members may be left out, and classes may lie in groups of any name:
 //     {"normal": ["{}", "a {}"], "abnormal": ["a damaged {}"], "templates": ["a photo of {}."],
 //      "classes": {"MVTec": {"metal_nut": "metal nut"},
 //                  "bolt": {"words": "steel bolt", "normal": ["a bolt."], "abnormal": ["a bent bolt."]}}}
-// States and templates have a `{}` each; sentences of a class of its own are taken as they are.
+// States and templates have a `{}` each; sentences that belong to one class are taken as they are.
 
 #include <map>
 #include <string>
@@ -19,8 +19,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// File name of the installed word list.
 inline constexpr std::string_view kClassWordsFile = "class_words.json";
 
+/// What classes are called, and the sentences that their text anchors are made of.
 class ClassWords {
  public:
   /// No words of its own: names with spaces for underscores, states and templates of anomaly/prompts.hpp.
@@ -33,6 +35,7 @@ class ClassWords {
   /// What a class is called in a sentence.
   [[nodiscard]] std::string words(const std::string& class_name) const;
 
+  /// Whether a list that was added has words for this class.
   [[nodiscard]] bool knows(const std::string& class_name) const { return classes_.contains(class_name); }
 
   /// The sentences about a class.

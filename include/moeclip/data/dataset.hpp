@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Data sets as lists of files (METHOD section 7): one JSON object a line,
+// A data set is a list of files (METHOD section 7) with one JSON object per line:
 //     {"image_path": "good/000.png", "label": 0, "class_name": "gear"}
 //     {"image_path": "bad/001.png", "label": 1, "class_name": "gear", "mask_path": "masks/001.png"}
-// The label may be written as a number with a point. Other members are ignored.
+// The label may be written with a decimal point. Other members are ignored.
 
 #include <string>
 #include <vector>
@@ -18,10 +18,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// One line of a data set.
 struct DatasetEntry {
-  std::string image_path;
-  int label = 0;  ///< 0 good, 1 defective
-  std::string class_name;
-  std::string mask_path;  ///< empty: none
+  std::string image_path;  ///< of the picture's file
+  int label = 0;           ///< 0 good, 1 defective
+  std::string class_name;  ///< as the list has it: "metal_nut"
+  std::string mask_path;   ///< empty: none
 };
 
 /// Reads a list; empty lines are skipped, relative paths are relative to `root`, or to the list's folder without one.

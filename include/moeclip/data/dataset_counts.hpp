@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What is published about the fourteen data sets that the method is measured on: their classes, how many pictures of
-// each there are, and by what names of folders they are known. Class names are those of the released code's lists, with
+// Lists what is published about the fourteen data sets that the method is measured on: their classes, how many pictures
+// each class has, and by what folder names they are known. Class names are those of the released code's lists, with
 // DTD-Synthetic's variants told apart ("Woven_001") as it reports them.
 //
-// Where nothing good is published (RSDD, the colon sets) people have made sets with good pictures of them; the figures
-// are not of those.
+// Where no good pictures are published (RSDD, the colon sets), people have made sets with good pictures of their own;
+// the figures are not of those.
 //
 // Sources: the sets' own papers and pages (MVTec AD, VisA's 1cls split, BTAD, RSDDs, BMAD, EndoTect, Kvasir-SEG,
 // PraNet's collection of colon sets) and, for DTD-Synthetic, the totals in AnomalyCLIP's and AdaCLIP's tables.
@@ -21,22 +21,24 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A class; -1 for what is not published.
 struct KnownClass {
-  std::string_view set, name;
-  index_t train = 0;      ///< good pictures to train on
-  index_t good = 0;       ///< for testing
-  index_t defective = 0;  ///< for testing
+  std::string_view set, name;  ///< KnownSet::name of its data set, and its own name
+  index_t train = 0;           ///< good pictures to train on
+  index_t good = 0;            ///< for testing
+  index_t defective = 0;       ///< for testing
 };
 
+/// A data set and what is published about it.
 struct KnownSet {
-  std::string_view name;
-  bool is_medical;
-  bool has_masks;
+  std::string_view name;    ///< as the released code's lists have it
+  bool is_medical;          ///< otherwise industrial (Domain)
+  bool has_masks;           ///< without masks only whole pictures can be judged
   index_t good, defective;  ///< pictures for testing, over all classes; -1: not published
   /// What a folder of the set is called, in small letters and digits ("=": nothing else, otherwise a part of it).
   std::array<std::string_view, 3> hints;
   std::string_view layout = "";  ///< the figures are of the set in this layout; empty: in any
 };
 
+/// The data sets, in the order in which the method's results are reported.
 inline constexpr std::array<KnownSet, 14> kKnownSets{{
     {"MVTec", false, true, 467, 1258, {"mvtec", "", ""}},
     {"VisA", false, true, 962, 1200, {"visa", "", ""}},
@@ -54,6 +56,7 @@ inline constexpr std::array<KnownSet, 14> kKnownSets{{
     {"Colon_Kvasir", true, true, 0, 1000, {"kvasir", "", ""}},
 }};
 
+/// The classes of all data sets, set by set.
 inline constexpr std::array<KnownClass, 52> kKnownClasses{{
     {"MVTec", "bottle", 209, 20, 63},
     {"MVTec", "cable", 224, 58, 92},

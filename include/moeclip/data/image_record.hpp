@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How the pictures of a data set were read, as the records of training runs, evaluations and calibrations keep it: with
-// other options the same files give other numbers.
+// Records how the pictures of a data set were read, for training runs, evaluations and calibrations: with other options
+// the same files give other numbers.
 
 #include <string>
 #include <string_view>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Batches for training, prepared on other threads while the last one is computed on. Which samples a batch holds, and
-// every bit of it, follows from the source, the seed, the epoch and the number of the batch; how far ahead the loader
-// runs changes nothing.
+// The loader prepares batches for training on other threads, while training computes on the last one. Which samples a
+// batch holds, and every bit of it, follows from the source, the seed, the epoch and the number of the batch; how far
+// ahead the loader runs changes nothing.
 
 #include <memory>
 
@@ -13,21 +13,22 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Which batches a loader makes, and how.
 struct LoaderOptions {
-  index_t batch = 2;
-  index_t size = 336;  ///< side of the prepared pictures
-  std::uint64_t seed = 0;
-  bool is_shuffled = true;
-  bool is_augmented = true;
+  index_t batch = 2;            ///< B, samples in a batch
+  index_t size = 336;           ///< S, side of the prepared pictures, pixels
+  std::uint64_t seed = 0;       ///< of the order and of the augmentations
+  bool is_shuffled = true;      ///< another order in every epoch; false: that of the source
+  bool is_augmented = true;     ///< pictures and masks are turned, shifted and flipped as `augment` says
   bool revises_labels = false;  ///< a picture whose whole defect left the frame becomes a good one
-  AugmentOptions augment = {};
+  AugmentOptions augment = {};  ///< how often, and how far
   int ahead = 2;  ///< batches prepared at the same time, each on a thread of its own; 0: none, when they are asked for
   ImageOptions images = {};  ///< how pictures are read
 };
 
 /// Where in a training run a batch stands.
 struct LoaderPosition {
-  index_t epoch = 0;
+  index_t epoch = 0;  ///< counted from 0
   index_t batch = 0;  ///< in the epoch
 };
 
@@ -40,8 +41,8 @@ struct LoadedBatch {
   std::vector<index_t> classes;    ///< index into SampleSource::classes()
   std::vector<bool> has_mask;      ///< false: defective, but nobody marked where
   std::vector<std::string> paths;  ///< where each came from, for messages
-  LoaderPosition position;
-  bool is_last = false;  ///< of its epoch
+  LoaderPosition position;         ///< of this batch in the training run
+  bool is_last = false;            ///< of its epoch
 };
 
 /// The order of `count` samples in an epoch: Fisher and Yates' shuffle, from the seed.

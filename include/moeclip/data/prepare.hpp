@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a sample to the numbers a training step sees (METHOD section 7): the picture resized to S x S (bicubic, as
-// Pillow) and normalised, the mask resized by the nearest pixel and made 0 or 1.
+// Turns a sample into the numbers that a training step sees (METHOD section 7): the picture is resized to S x S
+// (bicubic, as in Pillow) and normalised, the mask is resized by the nearest pixel and made 0 or 1.
 
 #include "../image/normalize.hpp"
 #include "../image/resize.hpp"
@@ -17,7 +17,6 @@ void prepare_sample(Context& context, const Sample& sample, index_t size, T* ima
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_DATA)
-
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One picture to learn from or to be judged on, wherever it came from.
+// A sample is one picture to learn from or to be judged on, wherever it came from.
 
 #include <string>
 
@@ -8,6 +8,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// A picture and what is known about it.
 struct Sample {
   Image picture;           ///< RGB, 8 bits
   Image mask;              ///< gray, 0 or 255 where there is a defect; 0x0 if none is known

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A data set from a folder (layout/recognise.hpp) or a list (data/dataset.hpp), whichever it is.
+// Reads a data set that is given as a folder (layout/recognise.hpp) or as a list (data/dataset.hpp).
 
 #include "layout/recognise.hpp"
 

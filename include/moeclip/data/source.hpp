@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Where samples come from: files, pictures that are drawn when they are needed (synthetic/source.hpp), or several of
-// both, one after the other.
+// A source gives samples by number: from files, from pictures that are drawn when they are needed
+// (synthetic/source.hpp), or from several of both, one after the other.
 
 #include <memory>
 #include <span>
@@ -17,7 +17,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A sample that no file holds: it is drawn when it is needed.
 struct DrawnSample {
-  std::string class_name;
+  std::string class_name;                 ///< that of the sample, known before it is drawn
   std::string description;                ///< what fingerprints say of it: two that differ must differ here
   std::shared_ptr<const void> order;      ///< what `draw` is given
   Sample (*draw)(const void*) = nullptr;  ///< a pure function; may be called on several threads
@@ -27,18 +27,22 @@ struct DrawnSample {
 class SampleSource {
  public:
   SampleSource() = default;
+  /// The samples of a data set in files.
   explicit SampleSource(std::vector<DatasetEntry> entries) { add(std::move(entries)); }
+  /// Samples that are drawn.
   explicit SampleSource(std::vector<DrawnSample> samples) { add(std::move(samples)); }
 
   /// Appends a data set. Its samples come after those that are there; the loader shuffles all of them together.
   void add(std::vector<DatasetEntry> entries);
   void add(std::vector<DrawnSample> samples);
 
+  /// Number of samples.
   [[nodiscard]] index_t size() const { return std::ssize(items_); }
 
   /// Names of the classes in the order in which they first appear.
   [[nodiscard]] std::span<const std::string> classes() const { return classes_; }
 
+  /// Index of a class in classes(). Throws contract if there is no class of this name.
   [[nodiscard]] index_t class_index(std::string_view name) const;
 
   /// The file behind sample i; null if it is drawn.

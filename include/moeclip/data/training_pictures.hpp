@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What an adapter was trained on, as short as it can be said and still be recognised: a hash of each picture's file and
-// the names of the classes. Training writes it into the checkpoint; whoever measures the adapter compares, so that it
-// is not tested on what it learned by heart (LEAK-1 in this folder's README).
+// Records what an adapter was trained on: a hash of each picture's file and the names of the classes, which is little
+// to keep and enough to recognise a picture. Training writes it into the checkpoint; whoever measures the adapter
+// compares, so that it is not tested on what it learned by heart (LEAK-1 in this folder's README).
 
 #include <algorithm>
 #include <cstdint>
@@ -36,16 +36,20 @@ std::uint64_t parse_hash(std::string_view text, std::string_view source);
 
 /// Pictures and classes that were trained on. Both lists are sorted, without repetitions.
 struct TrainingPictures {
-  std::vector<std::uint64_t> hashes;
-  std::vector<std::string> classes;
+  std::vector<std::uint64_t> hashes;  ///< picture_hash of every file
+  std::vector<std::string> classes;   ///< names of the classes of these pictures
 
+  /// Whether no picture is listed.
   [[nodiscard]] bool empty() const { return hashes.empty(); }
+  /// Whether a file with this picture_hash was trained on.
   [[nodiscard]] bool has_picture(std::uint64_t hash) const { return std::ranges::binary_search(hashes, hash); }
+  /// Whether a class of this name was trained on.
   [[nodiscard]] bool has_class(const std::string& name) const { return std::ranges::binary_search(classes, name); }
 
   /// Adds another list: weights that training started from had seen theirs.
   void add(const TrainingPictures& other);
 
+  /// Sorts both lists and drops repetitions. To be called after entries were put in by hand.
   void tidy();
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Separable Gaussian blur of a map, along x and then along y:
+// Blurs a map with a separable Gaussian, along x and then along y:
 //   g(i) = exp(-i^2 / (2 sigma^2)) / sum,  |i| <= size/2;    out(y, x) = sum_j g(j) sum_i g(i) in(y + j, x + i)
 // The border reflects without repeating the edge (d c b | a b c d | c b a). Where the map is narrower than the window
 // the reflection goes back and forth; a map of one pixel reflects onto itself.
@@ -11,6 +11,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How wide a blur is.
 struct GaussianBlur {
   int size = 7;        ///< taps; odd
   double sigma = 1.0;  ///< in pixels; positive

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Windows and OS/2 bitmaps to 8-bit RGB or gray: 1, 2, 4, 8, 16, 24 and 32 bits per pixel, palettes, bit masks, RLE4
-// and RLE8, rows from below or from above. Values are those of Pillow where Pillow reads the file: fields of 5 and 6
-// bits become v * 255 / 31 (or 63), rounded down; alpha is dropped; an index beyond the palette is the gray of its
+// Reads Windows and OS/2 bitmaps as 8-bit RGB or gray: 1, 2, 4, 8, 16, 24 and 32 bits per pixel, palettes, bit masks,
+// RLE4 and RLE8, rows from below or from above. Values are those of Pillow where Pillow reads the file: fields of 5 and
+// 6 bits become v * 255 / 31 (or 63), rounded down; alpha is dropped; an index beyond the palette is the gray of its
 // number.
 
 #include <array>
@@ -17,20 +17,23 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The headers of a bitmap, checked.
 struct BmpHeader {
+  /// How pixels are stored, under the numbers that the file uses.
   enum class Compression : std::uint32_t { none = 0, rle8 = 1, rle4 = 2, bit_fields = 3, alpha_bit_fields = 6 };
 
-  index_t width = 0;
-  index_t height = 0;
-  bool is_top_down = false;
-  int bits = 24;  // per pixel
-  Compression compression = Compression::none;
-  std::array<std::uint32_t, 3> masks{};  // of red, green, blue in a pixel of 16 or 32 bits
-  std::uint64_t palette_offset = 0;
-  std::uint64_t palette_entries = 0;
-  int palette_entry_size = 4;
-  std::uint64_t pixel_offset = 0;
+  index_t width = 0;                            // pixels
+  index_t height = 0;                           // pixels
+  bool is_top_down = false;                     // the file begins with the top row, otherwise with the bottom row
+  int bits = 24;                                // per pixel
+  Compression compression = Compression::none;  // how pixels are stored
+  std::array<std::uint32_t, 3> masks{};         // of red, green, blue in a pixel of 16 or 32 bits
+  std::uint64_t palette_offset = 0;             // bytes from the start of the file
+  std::uint64_t palette_entries = 0;            // colours in the palette; 0: there is none
+  int palette_entry_size = 4;                   // bytes per colour: 3 in the oldest files, otherwise 4
+  std::uint64_t pixel_offset = 0;               // bytes from the start of the file
 
+  /// Whether pixels are run-length encoded.
   [[nodiscard]] bool is_rle() const { return compression == Compression::rle8 || compression == Compression::rle4; }
+  /// Bytes of a row that is not run-length encoded: a multiple of 4.
   [[nodiscard]] index_t row_bytes() const { return (width * bits + 31) / 32 * 4; }
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Colours for maps. `jet` is OpenCV's COLORMAP_JET, for pictures that must look like the reference's; `ember` is ours:
-// its lightness rises steadily from night blue to cream, so it keeps its order in gray and for colour-blind eyes.
+// Colour maps turn numbers into colours. `jet` is OpenCV's COLORMAP_JET, for pictures that must look like the
+// reference's; `ember` is ours: its lightness rises steadily from night blue to cream, so it keeps its order in gray
+// and for colour-blind eyes.
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// 256 colours, from the low end of a scale to the high end.
 using ColorMap = std::array<Rgb, 256>;
 
 /// OpenCV's COLORMAP_JET: three trapezoids of slope 4, a quarter of the range apart.
@@ -51,8 +53,8 @@ constexpr ColorMap ember_colors() {
   return map;
 }
 
-inline constexpr ColorMap kJet = jet_colors();
-inline constexpr ColorMap kEmber = ember_colors();
+inline constexpr ColorMap kJet = jet_colors();      // as the reference draws maps
+inline constexpr ColorMap kEmber = ember_colors();  // as this library draws them; also readable in gray
 
 /// Byte of `value` on the scale from `low` (0) to `high` (255), truncated as the reference does it; values outside are
 /// clipped, NaN and an empty scale give 0.

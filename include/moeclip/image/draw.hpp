@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Drawing on pictures: boxes, lines, text, other pictures. What lies outside of the picture is cut off. On a gray
-// picture a colour is its luma. `alpha` is how much of the colour covers what is below, from 0 to 1.
+// Draws boxes, lines, text and other pictures on a picture. What lies outside of the picture is cut off. On a gray
+// picture a colour becomes its luma. `alpha` is how much of the colour covers what is below, from 0 to 1.
 
 #include <cmath>
 #include <string_view>
@@ -21,10 +21,10 @@ inline std::uint8_t mix(std::uint8_t below, std::uint8_t above, double alpha) {
 
 /// Pixels [x, x + width) of rows [y, y + height).
 struct Box {
-  index_t x = 0;
-  index_t y = 0;
-  index_t width = 0;
-  index_t height = 0;
+  index_t x = 0;       // column of the left edge, from 0; may lie outside of the picture
+  index_t y = 0;       // row of the top edge, from 0; may lie outside of the picture
+  index_t width = 0;   // pixels
+  index_t height = 0;  // pixels
 };
 
 /// Fills `box` with `color`.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The EXIF orientation: how a camera was held. It is one tag of a TIFF structure that JPEG keeps in an APP1 segment and
-// PNG in an eXIf chunk. A damaged structure means "no orientation", never an error: the picture itself is whole.
+// The EXIF orientation tells how the camera was held. It is one tag of a TIFF structure that JPEG keeps in an APP1
+// segment and PNG in an eXIf chunk. A damaged structure means "no orientation", never an error: the picture itself is
+// whole.
 
 #include "../io/bytes.hpp"
 #include "image.hpp"

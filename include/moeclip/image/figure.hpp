@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A picture with words: what explanations draw and reports show.
+// A figure is a picture with words: explanations draw it, and reports show it.
 
 #include <string>
 
@@ -8,8 +8,9 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// A picture with a title and a description.
 struct Figure {
-  std::string title;
+  std::string title;        ///< a heading of a few words
   std::string description;  ///< a sentence for those who cannot see the picture
   Image picture;            ///< gray or RGB
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A small bitmap font, 5 pixels wide and 7 high, for labels on pictures: the printable ASCII characters, drawn for this
-// library. A glyph is seven letters, one per row from the top; the low five bits of a letter are the row's pixels, the
-// highest one leftmost: 'D' is 00100, 'Q' is 10001, '_' is 11111, '@' is empty.
+// This is a small bitmap font, 5 pixels wide and 7 high, for labels on pictures: the printable ASCII characters, drawn
+// for this library. A glyph is seven letters, one per row from the top; the low five bits of a letter are the row's
+// pixels, the highest one leftmost: 'D' is 00100, 'Q' is 10001, '_' is 11111, '@' is empty.
 
 #include <string_view>
 

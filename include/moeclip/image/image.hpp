@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Pictures in memory: rows of interleaved 8-bit samples, gray (1 channel) or RGB (3), top row first. `ImageView` is a
-// window on somebody's pixels (a camera buffer, a part of an image); `Image` owns them.
+// A picture in memory is rows of interleaved 8-bit samples, gray (1 channel) or RGB (3), top row first. `ImageView` is
+// a window on somebody's pixels (a camera buffer, a part of an image); `Image` owns them.
 
 #include <algorithm>
 #include <cstdint>
@@ -16,8 +16,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Most pixels that one image may have: 2^28, a square of 16384.
 inline constexpr index_t kMaxPixels = index_t{1} << 28;
 
+/// A colour of three bytes.
 struct Rgb {
-  std::uint8_t red = 0, green = 0, blue = 0;
+  std::uint8_t red = 0, green = 0, blue = 0;  ///< 0 dark, 255 bright
   friend bool operator==(const Rgb&, const Rgb&) = default;
 };
 
@@ -34,12 +35,13 @@ constexpr std::uint8_t luma(std::uint32_t red, std::uint32_t green, std::uint32_
 
 /// Pixel (x, y) starts at data[y * row_stride + x * channels]. The pixels must outlive the view.
 struct ImageView {
-  const std::uint8_t* data = nullptr;
-  index_t width = 0;
-  index_t height = 0;
-  index_t channels = 3;    // 1 gray, 3 RGB
-  index_t row_stride = 0;  // bytes from one row to the next, at least width * channels
+  const std::uint8_t* data = nullptr;  // first byte of the top row
+  index_t width = 0;                   // pixels
+  index_t height = 0;                  // pixels
+  index_t channels = 3;                // 1 gray, 3 RGB
+  index_t row_stride = 0;              // bytes from one row to the next, at least width * channels
 
+  /// First byte of row y; the top row is row 0.
   [[nodiscard]] const std::uint8_t* row(index_t y) const { return data + y * row_stride; }
 };
 
@@ -74,20 +76,24 @@ class Image {
   }
   ~Image() = default;
 
-  [[nodiscard]] index_t width() const noexcept { return width_; }
-  [[nodiscard]] index_t height() const noexcept { return height_; }
-  [[nodiscard]] index_t channels() const noexcept { return channels_; }
-  [[nodiscard]] index_t row_stride() const noexcept { return width_ * channels_; }
-  [[nodiscard]] index_t size() const noexcept { return pixels_.size(); }  ///< bytes
-  [[nodiscard]] bool empty() const noexcept { return pixels_.empty(); }
+  [[nodiscard]] index_t width() const noexcept { return width_; }                   ///< pixels
+  [[nodiscard]] index_t height() const noexcept { return height_; }                 ///< pixels
+  [[nodiscard]] index_t channels() const noexcept { return channels_; }             ///< 1 gray, 3 RGB
+  [[nodiscard]] index_t row_stride() const noexcept { return width_ * channels_; }  ///< bytes from one row to the next
+  [[nodiscard]] index_t size() const noexcept { return pixels_.size(); }            ///< bytes
+  [[nodiscard]] bool empty() const noexcept { return pixels_.empty(); }             ///< no pixels
 
+  /// First byte of the top row; the others follow without gaps.
   [[nodiscard]] std::uint8_t* data() noexcept { return pixels_.data(); }
   [[nodiscard]] const std::uint8_t* data() const noexcept { return pixels_.data(); }
+  /// First byte of row y; the top row is row 0.
   [[nodiscard]] std::uint8_t* row(index_t y) noexcept { return data() + y * row_stride(); }
   [[nodiscard]] const std::uint8_t* row(index_t y) const noexcept { return data() + y * row_stride(); }
 
+  /// A view of the whole image, valid while the image lives and is not assigned to.
   [[nodiscard]] ImageView view() const noexcept { return {data(), width_, height_, channels_, row_stride()}; }
 
+  /// Sets every sample of every pixel to `value`.
   void fill(std::uint8_t value) { std::fill_n(data(), size(), value); }
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What kind of picture some bytes are, judged by their content, never by a file name. Formats that this library does
-// not read are recognised, too, so that the message can say what the file is and what to do.
+// Tells what kind of picture some bytes are, judged by their content, never by a file name. Formats that this library
+// does not read are recognised too, so that the message can say what the file is and what to do.
 
 #include <string_view>
 
@@ -9,6 +9,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The formats that this library reads; pnm is PBM, PGM, PPM or PAM.
 enum class ImageFormat { unknown, png, jpeg, bmp, pnm };
 
 /// Format of a file by its first bytes; unknown if this library does not read it.

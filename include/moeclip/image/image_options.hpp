@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How a picture file becomes pixels, where there is a choice.
+// These options say how a picture file becomes pixels, where there is a choice.
 
 #include <cstdint>
 
@@ -14,6 +14,7 @@ enum class DeepGray : std::uint8_t {
   clipped,  ///< at 255, so that almost everything is white: Pillow (9.4) holds such a picture as integers
 };
 
+/// How a picture file is read.
 struct ImageOptions {
   bool apply_exif_orientation = false;    ///< turn the picture upright; the reference code does not
   bool gray = false;                      ///< one channel (Pillow's convert('L')) instead of RGB

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// JPEG files to pixels and back.
+// Turns JPEG files into pixels and back.
 
 #include "jpeg/decode.hpp"
 #include "jpeg/encode.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From bytes to the numbers the model sees: planes of (x/255 - mean) / std, in the order and precision of torchvision's
-// ToTensor and Normalize. A byte has 256 values, so each channel is a table.
+// Turns bytes into the numbers that the model sees: planes of (x/255 - mean) / std, in the order and precision of
+// torchvision's ToTensor and Normalize. A byte has 256 values, so each channel is a table.
 
 #include <array>
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// Mean and standard deviation per channel (R, G, B) of pixels scaled to [0, 1].
 struct Normalization {
-  std::array<double, 3> mean{0.0, 0.0, 0.0};
-  std::array<double, 3> std{1.0, 1.0, 1.0};
+  std::array<double, 3> mean{0.0, 0.0, 0.0};  ///< subtracted from a channel
+  std::array<double, 3> std{1.0, 1.0, 1.0};   ///< what a channel is divided by after that
 
   /// The constants of OpenAI's CLIP.
   static constexpr Normalization clip() {

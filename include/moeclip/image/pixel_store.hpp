@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the decoders share: checking the size a file claims, and writing the pixels they read as RGB or gray.
+// The decoders share two things: checking the size that a file claims, and writing the pixels they read as RGB or gray.
 
 #include <string_view>
 

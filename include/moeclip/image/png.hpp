@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// PNG files to pixels and back.
+// Turns PNG files into pixels and back.
 
 #include "png/chunks.hpp"
 #include "png/decode.hpp"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The Netpbm formats, PBM, PGM and PPM in text (P1 to P3) and binary (P4 to P6), and PAM (P7), to 8-bit RGB or gray;
-// and a PPM/PGM writer. Values are Pillow's: sample * 255 / maxval rounded half to even. Only a PGM of more than 8 bits
-// differs from Pillow's, which scales it to 65535 and then clips it at 255; DeepGray::clipped does that too. Pillow
-// does not read PAM: there samples of any depth are scaled, alpha is dropped. Of several pictures in a file the first
-// is read.
+// Reads the Netpbm formats, PBM, PGM and PPM in text (P1 to P3) and binary (P4 to P6), and PAM (P7), as 8-bit RGB or
+// gray, and writes PPM and PGM. Values are Pillow's: sample * 255 / maxval rounded half to even. Only a PGM of more
+// than 8 bits differs from Pillow's, which scales it to 65535 and then clips it at 255; DeepGray::clipped does that
+// too. Pillow does not read PAM: there samples of any depth are scaled, alpha is dropped. Of several pictures in a file
+// the first is read.
 
 #include <algorithm>
 #include <array>
@@ -21,15 +21,18 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The header of a Netpbm file, checked.
 struct PnmHeader {
-  index_t width = 0;
-  index_t height = 0;
-  int depth = 1;  // samples per pixel, alpha included
-  std::uint32_t maxval = 1;
-  int variant = 6;  // the digit after the P
-  std::uint64_t pixel_offset = 0;
+  index_t width = 0;               // pixels
+  index_t height = 0;              // pixels
+  int depth = 1;                   // samples per pixel, alpha included
+  std::uint32_t maxval = 1;        // largest value of a sample, 1 to 65535
+  int variant = 6;                 // the digit after the P
+  std::uint64_t pixel_offset = 0;  // bytes from the start of the file
 
+  /// Whether samples are written as text (P1 to P3).
   [[nodiscard]] bool is_text() const { return variant <= 3; }
+  /// Whether a sample is one bit, 1 for black (P1 and P4).
   [[nodiscard]] bool is_bitmap() const { return variant == 1 || variant == 4; }
+  /// Whether a pixel has red, green and blue; otherwise it is gray.
   [[nodiscard]] bool is_color() const { return depth >= 3; }
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Reading a picture of any supported format, and looking at one without decoding it.
+// Reads a picture of any supported format, or describes one without decoding it.
 
 #include <string>
 #include <string_view>
@@ -19,9 +19,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// What a picture file is.
 struct ImageInfo {
-  std::string format;  ///< "PNG", "JPEG", "BMP", "PPM", ...
-  index_t width = 0;
-  index_t height = 0;
+  std::string format;   ///< "PNG", "JPEG", "BMP", "PPM", ...
+  index_t width = 0;    ///< pixels, as stored: before any turn by `orientation`
+  index_t height = 0;   ///< pixels, likewise
   std::string mode;     ///< "gray", "gray+alpha", "RGB", "RGBA", "palette", "YCbCr", "CMYK", ...
   int depth = 8;        ///< bits per sample, or per pixel of a palette or bitmap
   std::string note;     ///< "interlaced", "progressive, 4:2:0", "RLE8"; may be empty

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Resizing as Pillow does it, bit for bit: the model was trained on pictures that went through exactly this.
+// Resizes pictures as Pillow does, bit for bit: the model was trained on pictures that went through exactly this.
 //
 // Bicubic (Keys' kernel, a = -1/2; widened when shrinking, so that every input pixel counts): first each row, then each
 // column, as integer sums with weights of 22 fractional bits, each pass rounded and clipped to a byte. Rows stream:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Writing pictures to files, whole or not at all.
+// Writes pictures to files, whole or not at all.
 
 #include <string>
 

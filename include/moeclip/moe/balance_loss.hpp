@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The balance loss (BAL-1 in this folder's README; METHOD section 4): experts should be wanted equally. With the sums
-// S_e of the probabilities over all tokens it is their squared coefficient of variation,
+// The balance loss (BAL-1 in this folder's README; METHOD section 4) is zero when all experts are wanted equally. With
+// the sums S_e of the probabilities over all tokens it is their squared coefficient of variation,
 //   L = (std / (mean + 1e-6))^2,   std unbiased over the E sums.
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-inline constexpr double kBalanceEps = 1e-6;
+inline constexpr double kBalanceEps = 1e-6;  // added to the mean, so that the quotient is finite
 
 /// L for the probabilities (N, E) before the choice; 0 for one expert. If d_probabilities (N, E) has data, `weight`
 /// times the gradient is written there: the same for every token, and zero at equal sums.

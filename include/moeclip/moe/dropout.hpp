@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Dropout on what the experts see (DRP-1 in this folder's README): each expert drops its own elements of x. Which ones
-// is a pure function of seed, step, layer, expert and place, so nothing is kept for the backward pass, and threads and
-// a resumed run see the same.
+// Dropout acts on what the experts see (DRP-1 in this folder's README): each expert drops its own elements of x. Which
+// ones is a pure function of seed, step, layer, expert and place, so nothing is kept for the backward pass, and threads
+// and a resumed run see the same.
 
 #include <cstdint>
 
@@ -12,11 +12,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The dropout of one layer in one training step.
 struct ExpertDropout {
-  double probability = 0;  ///< of an element to be dropped, below 1; 0: off
-  std::uint64_t seed = 0;
-  index_t step = 0, layer = 0;
+  double probability = 0;       ///< of an element to be dropped, below 1; 0: off
+  std::uint64_t seed = 0;       ///< of the training run
+  index_t step = 0, layer = 0;  ///< training step, and number of the mixture (below 4096), both from 0
 
+  /// Whether any element can be dropped.
   [[nodiscard]] bool is_on() const { return probability > 0; }
   /// Its key is an element of the stream of all keys: (step, layer, expert) as one number, 2^12 layers and experts.
   [[nodiscard]] Rng stream(index_t expert) const {

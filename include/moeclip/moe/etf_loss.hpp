@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The ETF loss (ETF-1 in this folder's README; METHOD section 4): per token, the directions of the experts' outputs
-// should be as far apart as K directions can be, a simplex equiangular tight frame: u_e . u_f = -1 / (K - 1). With
+// The ETF loss (ETF-1 in this folder's README; METHOD section 4) is zero when, for each token, the directions of the
+// experts' outputs are as far apart as K directions can be: a simplex equiangular tight frame, u_e . u_f = -1 / (K -
+// 1). With
 //   u_e = o_e / max(|o_e|, 1e-6),   G = (u_e . u_f),   G* = 1 on the diagonal, -1 / (K - 1) elsewhere,
 // L is the mean of (G - G*)^2 over all tokens and all K K entries, zero for K = 1.
 
@@ -13,7 +14,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-inline constexpr double kEtfEps = 1e-6;
+inline constexpr double kEtfEps = 1e-6;  // the least that |o_e| counts as, so that an output of zeros has no direction
 
 namespace detail {
 

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One low-rank expert (EXP-1 in this folder's README):  o = (alpha / r) B A x.
-// A (r x D) is frozen and, with FOFS, sees only its own chunk of the channels; B (D x r) is trained.
-// Backward (EXP-1'):  d_h = (alpha / r) B^T d_o,  d_B = (alpha / r) d_o h^T,  d_x = A^T d_h,  d_A = d_h x^T,  h = A x.
+// One low-rank expert (EXP-1 in this folder's README) computes o = (alpha / r) B A x. A (r x D) is frozen and, with
+// FOFS, sees only its own chunk of the channels; B (D x r) is trained. The backward pass (EXP-1') is d_h = (alpha / r)
+// B^T d_o,  d_B = (alpha / r) d_o h^T,  d_x = A^T d_h,  d_A = d_h x^T,  with h = A x.
 
 #include "../kernels/gemm.hpp"
 #include "../tensor/tensor.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The parameters of one expert.
 template <class T>
 struct Expert {
   Tensor<T> lora_a;  // (R, D)
   Tensor<T> lora_b;  // (D, R)
 
   Expert() = default;
+  /// Shapes for tokens of width D and rank R; values to be filled in.
   Expert(index_t width, index_t rank)
       : lora_a(Tensor<T>::uninitialised({rank, width})), lora_b(Tensor<T>::uninitialised({width, rank})) {}
 

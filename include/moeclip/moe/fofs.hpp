@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// FOFS, frozen orthogonal feature separation (FOF-1 in this folder's README; METHOD section 6): the channels are cut
-// into E contiguous chunks; the input projection A_e of expert e is Q^T inside its chunk and zero outside, with Q from
-// the QR decomposition of a standard normal matrix. Stacked over experts, A A^T = I: no expert sees what another sees.
+// FOFS, frozen orthogonal feature separation (FOF-1 in this folder's README; METHOD section 6), cuts the channels into
+// E contiguous chunks; the input projection A_e of expert e is Q^T inside its chunk and zero outside, with Q from the
+// QR decomposition of a standard normal matrix. Stacked over experts, A A^T = I: no expert sees what another sees.
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +15,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// Channels [begin, end) of an expert.
 struct ChannelChunk {
-  index_t begin = 0, end = 0;
+  index_t begin = 0, end = 0;  ///< first channel, and one past the last
 };
 
 /// Chunk of expert e: width / experts channels each, the first width % experts chunks one longer.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One adapted layer as training runs it: router, experts, norm matching and the two auxiliary losses, forward and
-// backward. The pieces and their equations are in the neighbouring headers.
+// This is one adapted layer as training runs it: router, experts, norm matching and the two auxiliary losses, forward
+// and backward. The pieces and their equations are in the neighbouring headers.
 //
 //   (1) route x   (2) m = mixture(x)   (3) ETF and balance losses   (4) x <- norm match of m into x
 
@@ -12,6 +12,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How a layer is run forward and backward.
 struct MixingOptions {
   double mix_weight = 0.1;       ///< w of norm matching
   bool is_dense = false;         ///< all experts on all tokens, with both losses and dropout
@@ -30,17 +31,20 @@ struct MixingSaved {
   Tensor<T> logits, probabilities, weights;  // (N, E), (N, E), (N, K)
   Tensor<std::int32_t> chosen;               // (N, K)
 
+  /// Sizes the tensors for N tokens of width D, E experts and K experts per token; memory that fits is kept.
   void fit(index_t tokens, index_t width, index_t experts, index_t per_token) {
     for (Tensor<T>* tensor : {&x, &m}) detail::fit(*tensor, {tokens, width});
     for (Tensor<T>* tensor : {&logits, &probabilities}) detail::fit(*tensor, {tokens, experts});
     detail::fit(weights, {tokens, per_token});
     detail::fit(chosen, {tokens, per_token});
   }
+  /// Views of the routing that is kept here.
   [[nodiscard]] Routing<T> routing() {
     return {logits.template view<2>(), probabilities.template view<2>(), chosen.view<2>(), weights.template view<2>()};
   }
 };
 
+/// The auxiliary losses of one forward pass.
 struct MixingLosses {
   double etf = 0, balance = 0;  ///< unweighted; 0 unless dense
 };
@@ -72,7 +76,7 @@ MixingLosses mixing_forward(Context& context, const Mixture<T>& mixture, const M
 /// Gradients of the parameters of a layer, added to `values`; both may be null.
 template <class T>
 struct MixingGradient {
-  Mixture<T>* values = nullptr;
+  Mixture<T>* values = nullptr;           ///< of the router and the experts
   std::vector<bool>* was_used = nullptr;  ///< (E), set where an expert got any token, or all if dense
   View<T, 2> d_m = {};                    ///< (N, D) out: gradient of the mixture's m; without data: not wanted
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A mixture of experts (MIX-1 in this folder's README; METHOD section 2):  m = sum over chosen e of q_e o_e(x).
-// Two ways to the same numbers. `sparse` evaluates each expert on the tokens routed to it only: inference. `dense`
-// evaluates all experts on all tokens, whose outputs the ETF loss needs: training.
+// A mixture of experts (MIX-1 in this folder's README; METHOD section 2) adds up what the chosen experts say, each with
+// its weight: m = sum over chosen e of q_e o_e(x). There are two ways to the same numbers. `sparse`, for inference,
+// evaluates each expert only on the tokens that are routed to it. `dense`, for training, evaluates all experts on all
+// tokens, because the ETF loss needs all outputs.
 
 #include <vector>
 
@@ -13,18 +14,21 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The parameters of a mixture: a router and its experts.
 template <class T>
 struct Mixture {
-  Router<T> router;
-  std::vector<Expert<T>> experts;
-  index_t chosen = 2;  // K
-  T scale = 2;         // alpha / r
+  Router<T> router;                // chooses K of the E experts for each token
+  std::vector<Expert<T>> experts;  // E of them
+  index_t chosen = 2;              // K
+  T scale = 2;                     // alpha / r
 
   Mixture() = default;
+  /// Shapes for tokens of width D, E experts and rank R; values to be filled in.
   Mixture(index_t width, index_t expert_count, index_t rank) : router(expert_count, width) {
     for (index_t e = 0; e < expert_count; ++e) experts.emplace_back(width, rank);
   }
 
+  /// E, the number of experts.
   [[nodiscard]] index_t expert_count() const { return static_cast<index_t>(experts.size()); }
 
   template <class Self, class Visitor>

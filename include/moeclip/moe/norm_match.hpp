@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Mixing the experts' direction into a token at the token's own length (NRM-1 in this folder's README; METHOD section
-// 2):
+// Norm matching mixes the experts' direction into a token at the token's own length (NRM-1 in this folder's README;
+// METHOD section 2):
 //   x <- w m |x| / (|m| + 1e-6) + (1 - w) x,   norms over the channels of each token.
 // Its derivative in m grows as 1 / |m| (NRM-1'): w |x| / 1e-6 at m = 0, where training starts.
 
@@ -13,7 +13,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-inline constexpr double kNormMatchEps = 1e-6;
+inline constexpr double kNormMatchEps = 1e-6;  // added to |m|, so that the quotient is finite
 
 /// Mixes m (N, D) into x (N, D) in place, w in [0, 1]. Where m = 0 the token shrinks to (1 - w) x, as released.
 template <class T>

@@ -13,11 +13,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The parameters of a router; it has no bias.
 template <class T>
 struct Router {
   Tensor<T> gate;  // (E, D)
 
   Router() = default;
+  /// Shapes for E experts and tokens of width D; values to be filled in.
   Router(index_t experts, index_t width) : gate(Tensor<T>::uninitialised({experts, width})) {}
 
   template <class Self, class Visitor>

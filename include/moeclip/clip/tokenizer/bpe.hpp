@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909): a piece starts as one token per byte; of all adjacent
-// pairs that the merge list knows, the one listed first is joined, everywhere, and so on until none is left.
+// Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) cuts a piece of text into tokens. A piece starts as one
+// token per byte; of all adjacent pairs in the merge list, the one listed first is joined wherever it stands, and so on
+// until no pair is left.
 
 #include <algorithm>
 #include <array>

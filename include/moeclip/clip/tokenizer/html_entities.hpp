@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Character references of HTML ("&amp;", "&#233;", "&copy") to characters, by the rules of Python's html.unescape,
-// which are those of HTML5: names may lack their semicolon if HTML once allowed that, the longest name wins, numbers
-// 0x80..0x9F mean Windows-1252, impossible numbers become U+FFFD or nothing, and what is no reference stays as it is.
+// Turns character references of HTML ("&amp;", "&#233;", "&copy") into characters, by the rules of Python's
+// html.unescape, which are those of HTML5: names may lack their semicolon if HTML once allowed that, the longest name
+// wins, numbers 0x80..0x9F mean Windows-1252, impossible numbers become U+FFFD or nothing, and what is no reference
+// stays as it is.
 
 #include <algorithm>
 #include <string>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The first half of CLIP's tokenizer: text is cleaned (character references, lower case) and split into pieces, words
-// and the like, which the second half (bpe.hpp) cuts into tokens one by one. Equal to OpenAI's simple_tokenizer.py
-// except that ftfy, which repairs mojibake, curly quotes, ligatures and full-width letters, is not applied.
+// This is the first half of CLIP's tokenizer: it cleans text (character references, lower case) and splits it into
+// pieces, words and the like, which the second half (bpe.hpp) cuts into tokens one by one. It equals OpenAI's
+// simple_tokenizer.py except that ftfy, which repairs mojibake, curly quotes, ligatures and full-width letters, is not
+// applied.
 
 #include <string>
 #include <string_view>

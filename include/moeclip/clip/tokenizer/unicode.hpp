@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the tokenizer needs of Unicode: code points, the classes that its pattern names, and lower case as Python's
-// str.lower does it, with the final sigma. The tables are of Unicode 15.1; a newer version only adds characters.
+// This is what the tokenizer needs of Unicode: code points, the classes that its pattern names, and lower case as
+// Python's str.lower makes it, with the final sigma. The tables are those of Unicode 15.1; a newer version only adds
+// characters.
 
 #include <algorithm>
 #include <iterator>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a path to a vocabulary: which kind of file it is (vocabulary_readers.hpp reads them), what lies in a folder, and
-// where the standard one is kept when nobody names a file.
+// Gets the vocabulary behind a path: it tells the kind of a file (vocabulary_readers.hpp reads them), looks into a
+// folder, and knows where the standard vocabulary is kept when nobody names a file.
 
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The three kinds of file that hold CLIP's vocabulary, from text to `Vocabulary`:
+// CLIP's vocabulary comes in three kinds of files, which are read here from text to a `Vocabulary`:
 //   bpe_simple_vocab_16e6.txt   OpenAI: a header line, then one merge a line; ids follow from the order
 //   vocab.json + merges.txt     Hugging Face: ids by token, and the same list of merges
 //   tokenizer.json              Hugging Face "fast": both in one; merges as "a b" or as ["a", "b"]

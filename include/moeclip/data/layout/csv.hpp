@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Tables of comma separated values (RFC 4180), also with semicolons or tabs, as they come with data sets.
+// Reads tables of comma separated values (RFC 4180), also with semicolons or tabs, as they come with data sets.
 
 #include <algorithm>
 #include <string>

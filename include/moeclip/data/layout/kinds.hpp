@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Layouts with a folder per kind of picture, good ones and kinds of defects:
+// Recognises layouts with a folder per kind of picture, for good ones and for kinds of defects:
 //     mvtec     <class>/test/good/000.png   <class>/test/<defect>/000.png   <class>/ground_truth/<defect>/000_mask.png
 //     bmad      test/good/img/0.png         test/Ungood/img/1.png           test/Ungood/label/1.png
 //     good_bad  good/a.jpg   bad/b.jpg   masks/b.png (if there are any; also masks/bad/b.png)
-// MVTec AD, BTAD ("ok" and "ko"), DTD-Synthetic and what people have brought into that form are the first, the medical
+// MVTec AD, BTAD ("ok" and "ko"), DTD-Synthetic and what people have brought into that form have the first, the medical
 // sets of BMAD the second, folders of one's own the third.
 
 #include "listing.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a layout finds in a folder: pictures with labels, classes and masks, all as paths below the folder. And how a
-// picture gets its mask: by its name, with what people put around names of masks taken away ("000_mask.png"), else by
-// the numbers in it.
+// A listing is what a layout finds in a folder: pictures with labels, classes and masks, all as paths below the folder.
+// A picture gets its mask by its name, with what people put around names of masks taken away ("000_mask.png"), or else
+// by the numbers in it.
 
 #include <string>
 #include <string_view>

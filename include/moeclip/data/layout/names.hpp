@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The words by which people name folders and files of data sets: good and defective, masks, parts of a split, pictures.
-// Names are compared without case and punctuation, so "Ground Truth", "ground_truth" and "GroundTruth" are one.
+// These are the words by which people name folders and files of data sets: good and defective, masks, parts of a split,
+// pictures. Names are compared without case and punctuation, so "Ground Truth", "ground_truth" and "GroundTruth" are
+// one.
 
 #include <algorithm>
 #include <array>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The layout of sets for segmentation, a folder of pictures and one of masks:
+// Recognises the layout of sets for segmentation, which have a folder of pictures and one of masks:
 //     image_mask   images/1.png   masks/1.png    also Original and Ground Truth, Rail surface images and GroundTruth,
 //     ...
-// ColonDB, ClinicDB, CVC-300, Endo, Kvasir and RSDD come so, and in them every picture shows what is looked for. In
-// folders of one's own a picture without mask, or with an empty one, is a good one.
+// ColonDB, ClinicDB, CVC-300, Endo, Kvasir and RSDD come like this, and in them every picture shows what is looked for.
+// In folders of one's own a picture without a mask, or with an empty one, is a good one.
 
 #include "listing.hpp"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a folder as it was downloaded to a list of pictures with labels, classes and masks, without any file that
-// describes it. Every layout is tried, on the folder as one class and on the folders in it as classes; if none fits, on
-// what lies deeper. If more than one fits and they do not say the same, that is an error which names them.
+// Turns a folder, as it was downloaded, into a list of pictures with labels, classes and masks, without any file that
+// describes it. Every layout is tried, on the folder as one class and on the folders in it as classes; if none fits,
+// the folders below are tried. If more than one fits and they do not say the same, that is an error which names them.
 
 #include <optional>
 #include <set>

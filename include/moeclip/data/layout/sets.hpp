@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Which of the fourteen data sets the classes of a listing belong to, told by the names of classes and folders, and
-// what they lack against what is published.
+// Tells which of the fourteen data sets the classes of a listing belong to, by the names of classes and folders, and
+// what they lack compared with what is published.
 
 #include <map>
 

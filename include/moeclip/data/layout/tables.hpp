@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Layouts that a table describes, at least in part:
+// Recognises layouts that a table describes, at least in part:
 //     visa   <class>/Data/Images/{Normal,Anomaly}/000.JPG   <class>/Data/Masks/Anomaly/000.png   split_csv/1cls.csv
 //     csv    label.csv with a column for the picture and one for the label, and the pictures anywhere below
-// The table of VisA (object,split,label,image,mask) parts it into train and test; without it everything is for testing.
+// The table of VisA (object,split,label,image,mask) divides it into train and test; without it everything is for
+// testing.
 
 #include "csv.hpp"
 #include "listing.hpp"

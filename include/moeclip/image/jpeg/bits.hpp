@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The bits of entropy-coded JPEG data, first bit first (T.81 F.2.2.5). Stuffed zero bytes after 0xFF are taken out; at
-// a marker or the end of the data the reader goes on with zero bits and counts them, so that the hot loops need no
-// check and `is_overrun` tells afterwards whether one of those was used.
+// Reads the bits of entropy-coded JPEG data, first bit first (T.81 F.2.2.5). Stuffed zero bytes after 0xFF are taken
+// out; at a marker or the end of the data the reader goes on with zero bits and counts them, so that the hot loops need
+// no check and `is_overrun` tells afterwards whether one of those was used.
 
 #include <cstdint>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Entropy decoding of single blocks of DCT coefficients (ITU T.81 F.2 sequential, G.2 progressive). Where the data is
-// damaged the bits say so afterwards (bits.hpp); until then whatever it gives is stored inside the block.
+// Decodes single blocks of DCT coefficients from entropy-coded data (ITU T.81 F.2 sequential, G.2 progressive). Where
+// the data is damaged the bits say so afterwards (bits.hpp); until then whatever comes out is stored inside the block.
 
 #include <cstdint>
 

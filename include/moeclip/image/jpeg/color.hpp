@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From rows of JPEG components to RGB or gray pixels, with the fixed-point arithmetic of libjpeg (YCbCr, YCCK) and of
-// Pillow (CMYK to RGB, RGB to gray), so that the pixels are those of Image.open(f).convert("RGB") and .convert("L").
+// Turns rows of JPEG components into RGB or gray pixels, with the fixed-point arithmetic of libjpeg (YCbCr, YCCK) and
+// of Pillow (CMYK to RGB, RGB to gray), so that the pixels are those of Image.open(f).convert("RGB") and .convert("L").
 
 #include <algorithm>
 #include <array>

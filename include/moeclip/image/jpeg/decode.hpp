@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// JPEG (ITU T.81): baseline, extended sequential and progressive Huffman files of 8 bits, decoded to the very bytes
+// Decodes JPEG (ITU T.81): baseline, extended sequential and progressive Huffman files of 8 bits become the very bytes
 // that libjpeg-turbo 2.1.5 gives through Pillow's Image.open(f).convert("RGB") (tests/golden/jpeg).
 //
-// What is done about damage. A picture that is inspected must not hold invented pixels, so data that ends early, codes
-// that do not exist, missing restart markers and contradictory scans are errors, also where libjpeg would warn and
-// paint over the gap. Accepted, as they cost no pixel: stray bytes between segments, anything after the last scan, no
-// end-of-image marker after complete data, absent Huffman tables where the standard ones serve. A progressive file that
-// properly ends before all bits are sent is a lesser picture, not a damaged one, and is smoothed as libjpeg does.
-// Arithmetic coding, lossless and hierarchical files and 12-bit samples are refused by name.
+// Damage is not painted over. A picture that is inspected must not hold invented pixels, so data that ends early, codes
+// that do not exist, missing restart markers and contradictory scans are errors, also where libjpeg would warn and fill
+// the gap. Accepted, as they cost no pixel: stray bytes between segments, anything after the last scan, no end-of-image
+// marker after complete data, absent Huffman tables where the standard ones serve. A progressive file that properly
+// ends before all bits are sent is a lesser picture, not a damaged one, and is smoothed as libjpeg does. Arithmetic
+// coding, lossless and hierarchical files and 12-bit samples are refused by name.
 //
-// Cost: sizes are checked against the data before memory is taken; a sequential image is streamed in MCU rows, others
-// keep 2 bytes per coefficient. Scans that are too many for the size of the file are refused (`charge_work`).
+// Sizes are checked against the data before memory is taken; a sequential image is streamed in MCU rows, others keep 2
+// bytes per coefficient. Scans that are too many for the size of the file are refused (`charge_work`).
 
 #include <array>
 #include <cstdint>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// JPEG from 8-bit gray or RGB: baseline, colours at full resolution, Huffman codes made for the picture (ITU T.81). For
-// pictures that people look at; photographs take a tenth of what PNG needs. Masks and maps that are read again are PNG.
+// Writes JPEG from 8-bit gray or RGB: baseline, colours at full resolution, Huffman codes made for the picture (ITU
+// T.81). It is for pictures that people look at: photographs take a tenth of what PNG needs. Masks and maps that are
+// read again are written as PNG.
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The frame of a JPEG file: size, components and their sampling, kind of coding (ITU T.81 B.2.2).
+// The frame of a JPEG file holds its size, its components and their sampling, and the kind of coding (ITU T.81 B.2.2).
 
 #include <algorithm>
 #include <array>

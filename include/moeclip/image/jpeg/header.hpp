@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Everything that the segments of a JPEG file have said up to a scan, the colour space that follows from it, and the
-// refusal of what cannot be decoded.
+// Collects everything that the segments of a JPEG file have said up to a scan, finds the colour space that follows from
+// it, and refuses what cannot be decoded.
 
 #include <array>
 #include <cstdint>

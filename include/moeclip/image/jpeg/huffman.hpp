@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Huffman codes of JPEG: canonical codes of at most 16 bits given by the number of codes of each length and the symbols
-// in code order (T.81 annex C). Codes of up to kLookBits bits are found by one table look-up; where a short code is
-// followed by a short coefficient, both come from one.
+// The Huffman codes of JPEG are canonical codes of at most 16 bits, given by the number of codes of each length and the
+// symbols in code order (T.81 annex C). Codes of up to kLookBits bits are found by one table look-up; where a short
+// code is followed by a short coefficient, both come from one.
 
 #include <algorithm>
 #include <array>

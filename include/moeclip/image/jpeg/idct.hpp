@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The accurate integer inverse DCT ("islow") of libjpeg: the algorithm of Loeffler, Ligtenberg and Moschytz (1989) with
-// 13-bit constants, columns first, two extra bits kept between the passes. Overflow, which only damaged or absurd
-// coefficients cause, behaves as in libjpeg-turbo's vector code: 16-bit sums wrap, the values between the passes
+// This is the accurate integer inverse DCT ("islow") of libjpeg: the algorithm of Loeffler, Ligtenberg and Moschytz
+// (1989) with 13-bit constants, columns first, two extra bits kept between the passes. Overflow, which only damaged or
+// absurd coefficients cause, behaves as in libjpeg-turbo's vector code: 16-bit sums wrap, the values between the passes
 // saturate. Sparse blocks take short cuts that give the same bits.
 
 #include <algorithm>

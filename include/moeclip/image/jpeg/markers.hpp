@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Marker segments of a JPEG file (ITU T.81 annex B): everything between the entropy-coded scans. Bytes that belong to
-// no segment are skipped as libjpeg does; no pixel is lost by it. Any kind of frame is understood here, so that an
-// unsupported file can still be described; `require_decodable` refuses what the decoder cannot do.
+// Reads the marker segments of a JPEG file (ITU T.81 annex B): everything between the entropy-coded scans. Bytes that
+// belong to no segment are skipped as libjpeg does; no pixel is lost by it. Any kind of frame is understood here, so
+// that an unsupported file can still be described; `require_decodable` refuses what the decoder cannot do.
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From decoded coefficients to pixels, one MCU row at a time: inverse DCT into a strip of samples per component, then
-// row by row interpolation of the chroma and colour conversion. Only the strips are held, whatever the image's height.
+// Turns decoded coefficients into pixels, one MCU row at a time: inverse DCT into a strip of samples per component,
+// then row by row interpolation of the chroma and colour conversion. Only the strips are held, whatever the image's
+// height.
 
 #include <array>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Entropy decoding of one scan (ITU T.81 F.2 sequential, G.2 progressive) into planes of DCT coefficients, one row of
+// Decodes one entropy-coded scan (ITU T.81 F.2 sequential, G.2 progressive) into planes of DCT coefficients, one row of
 // MCUs at a time, with restart intervals. Data that ends early, codes that do not exist and restart markers out of
 // order are errors; nothing is made up for what is missing.
 

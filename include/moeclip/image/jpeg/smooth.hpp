@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Smoothing of progressive files that end before all AC terms were sent. As libjpeg-turbo does it: a low AC term that
-// is still zero is estimated from the DC terms of the 5x5 blocks around, an idea of ITU T.81 annex K.8. Where a
-// component has no AC terms at all, nine of them are estimated and the DC terms are low-passed.
+// Smooths progressive files that end before all AC terms were sent, as libjpeg-turbo does it: a low AC term that is
+// still zero is estimated from the DC terms of the 5x5 blocks around, an idea of ITU T.81 annex K.8. Where a component
+// has no AC terms at all, nine of them are estimated and the DC terms are low-passed.
 
 #include <array>
 #include <cstdint>

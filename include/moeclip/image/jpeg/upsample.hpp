@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From the samples of one component to full-width rows, as libjpeg-turbo's "fancy upsampling" does it: halved chroma is
-// interpolated by a triangle filter (3/4 nearer, 1/4 farther sample, halves rounded by turns up and down so that no
-// shift builds up), any other ratio is repeated.
+// Stretches the samples of one component to full-width rows, as libjpeg-turbo's "fancy upsampling" does it: halved
+// chroma is interpolated by a triangle filter (3/4 nearer, 1/4 farther sample, halves rounded by turns up and down so
+// that no shift builds up); at any other ratio samples are repeated.
 
 #include <algorithm>
 #include <cstdint>

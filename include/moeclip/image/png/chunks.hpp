@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The container of a PNG file (W3C PNG specification, sections 5 and 11): signature, then chunks of length, type, data
-// and CRC. A chunk that the picture depends on (critical) must be intact; a broken ancillary one is passed over.
+// The container of a PNG file (W3C PNG specification, sections 5 and 11) is a signature and then chunks of length,
+// type, data and CRC. A chunk that the picture depends on (critical) must be intact; a broken ancillary one is passed
+// over.
 
 #include <array>
 #include <cstdint>

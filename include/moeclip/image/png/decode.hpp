@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// PNG to 8-bit RGB or gray (W3C PNG specification, sections 7 to 10), with the values that Pillow's convert('RGB') and
-// convert('L') give: gamma and colour profiles are ignored, alpha and tRNS dropped, 16-bit samples keep their high
-// byte. Only 16-bit gray differs from Pillow's, which clips it at 255; DeepGray::clipped does that too. An index beyond
-// the palette is the gray of its number. Of an animation the default image is read.
+// Decodes PNG to 8-bit RGB or gray (W3C PNG specification, sections 7 to 10), with the values that Pillow's
+// convert('RGB') and convert('L') give: gamma and colour profiles are ignored, alpha and tRNS dropped, 16-bit samples
+// keep their high byte. Only 16-bit gray differs from Pillow's, which clips it at 255; DeepGray::clipped does that too.
+// An index beyond the palette is the gray of its number. Of an animation the default image is read.
 
 #include <array>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// PNG from 8-bit gray or RGB, or from a 16-bit gray map. Each row takes the filter whose result has the smallest sum of
-// absolute differences (the heuristic that the PNG specification recommends in section 12.7).
+// Writes PNG from 8-bit gray or RGB, or from a 16-bit gray map. Each row takes the filter whose result has the smallest
+// sum of absolute differences (the heuristic that the PNG specification recommends in section 12.7).
 
 #include <algorithm>
 #include <array>
