@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Counts per score in memory that does not grow with the number of scores. A bin is a run of 2^level neighbouring score
-// ranks: relative precision near 0 and, because scores are probabilities, as much near 1. The level starts at 0, where
-// every score has its own bin and everything is exact, and rises when more bins are in use than there may be. It is the
-// lowest level that has room for all scores so far, whatever the order they came in; so tables of parts merge to the
-// table of the whole, bit by bit (BIN-1 in this folder's README).
+// Counts of scores, in memory that does not grow with the number of scores. A bin is a run of 2^level scores that are
+// neighbours in rank, so bins are narrow near 0 and, because scores are probabilities, near 1 too. The level starts at
+// 0, where every score has a bin of its own and everything is exact, and rises when more bins are in use than there may
+// be. It is always the lowest level that has room for all scores so far, whatever the order they came in; so tables of
+// parts merge to the table of the whole, bit by bit (BIN-1 in this folder's README).
 
 #include <algorithm>
 #include <array>
@@ -26,6 +26,7 @@ std::uint64_t score_rank(float score);
 /// The score with that number; NaN if there is none.
 float score_of_rank(std::uint64_t rank);
 
+/// A table of scores in at most `max_pages` pages of bins. No score may be NaN.
 class BinnedScores {
  public:
   /// Bins come in pages of 256 neighbours. 4096 pages, 40 MiB, hold about 50,000 bins for each power of two between
@@ -33,15 +34,19 @@ class BinnedScores {
   static constexpr index_t kDefaultPages = 4096;
   static constexpr int kMaxLevel = 25;  ///< one page holds all ranks, which are below 2^33
 
+  /// An empty table. Throws contract unless `max_pages` is in [1, 2^20].
   explicit BinnedScores(index_t max_pages = kDefaultPages);
 
+  /// Counts normal pixels.
   void add_negatives(std::span<const float> scores);
 
+  /// Counts an anomalous pixel of a region of s pixels, whose weight is 1 / s.
   void add_positive(float score, FixedSum weight);
 
   /// Adds a bin of another table, or of a file. Its scores must lie in one bin of this table's level.
   void add_row(const ScoreRow& row);
 
+  /// Adds all that another table has counted.
   void merge(const BinnedScores& other);
 
   /// Hands out the bins that are in use, from the highest scores to the lowest.
@@ -50,8 +55,8 @@ class BinnedScores {
   /// Makes bins of 2^level floats, if they are smaller.
   void raise(int level);
 
-  [[nodiscard]] int level() const { return level_; }
-  [[nodiscard]] index_t max_pages() const { return max_pages_; }
+  [[nodiscard]] int level() const { return level_; }              ///< a bin is 2^level ranks; 0: exact
+  [[nodiscard]] index_t max_pages() const { return max_pages_; }  ///< as given to the constructor
 
  private:
   static constexpr std::size_t kPageBins = 256;

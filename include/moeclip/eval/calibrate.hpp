@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From scores to the threshold that detection uses: as few false alarms as were asked for, from pictures that are known
-// to be good (CAL-1), or the best F1 from labelled ones; and what so many pictures can tell about the rate of false
-// alarms (CAL-2 in this folder's README).
+// From scores to the threshold that detection uses: the lowest that keeps false alarms as rare as was asked for, found
+// on pictures that are known to be good (CAL-1), or the one with the best F1, found on labelled pictures. Also, what
+// that many pictures can tell about the rate of false alarms (CAL-2 in this folder's README).
 
 #include <cstdint>
 #include <optional>
@@ -18,22 +18,23 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A rate, and the interval that holds the true one with the confidence that was asked for.
 struct RateInterval {
-  double estimate = 0, low = 0, high = 1;
+  double estimate = 0, low = 0, high = 1;  ///< all in [0, 1]
 };
 
 /// Clopper and Pearson's interval for a rate of which k of n were seen (CAL-2). Throws contract.
 RateInterval rate_interval(index_t k, index_t n, double confidence = 0.95);
 
+/// A threshold, and what it does to the pictures that it was found on.
 struct Calibration {
-  std::string how;                  ///< "false positives" or "f1"
-  float threshold = 0;              ///< a score from which on a picture is defective
-  index_t good = 0, defective = 0;  ///< pictures that it comes from
-  index_t false_positives = 0;      ///< good ones at or above it
-  index_t found = 0;                ///< defective ones at or above it
-  double target = 0;                ///< "false positives": the rate that was asked for
-  double confidence = 0.95;         ///< of the interval
-  RateInterval false_positive_rate;
-  bool is_reached = true;  ///< "false positives": so many pictures can show a rate that small
+  std::string how;                   ///< "false positives" or "f1"
+  float threshold = 0;               ///< a score from which on a picture is defective
+  index_t good = 0, defective = 0;   ///< pictures that it comes from
+  index_t false_positives = 0;       ///< good ones at or above it
+  index_t found = 0;                 ///< defective ones at or above it
+  double target = 0;                 ///< "false positives": the rate that was asked for
+  double confidence = 0.95;          ///< of the interval
+  RateInterval false_positive_rate;  ///< of good pictures; without any: [0, 1]
+  bool is_reached = true;            ///< "false positives": so many pictures can show a rate that small
 };
 
 /// The smallest number of good pictures from which a rate of false alarms of `target` can follow.
@@ -50,15 +51,16 @@ Calibration calibrate_on_labelled(std::span<const float> scores, std::span<const
 
 /// What a calibration is valid for, and where it came from.
 struct CalibrationFile {
-  Calibration calibration;
+  Calibration calibration;               ///< the threshold of the image score
   std::optional<float> pixel_threshold;  ///< of the probability map
   std::string clip, adapter;             ///< hashes of the weights
   std::string words;                     ///< hash of the sentences; for those who want to know
   std::string domain;                    ///< "industrial" or "medical": decides how scores are made
-  index_t image_size = 0;
-  std::optional<ImageOptions> images;  ///< how pictures were read; nothing: not known
+  index_t image_size = 0;                ///< pixels a side of the square that the model sees
+  std::optional<ImageOptions> images;    ///< how pictures were read; nothing: not known
 };
 
+/// The content of a calibration file, which `moeclip calibrate` writes.
 Json to_json(const CalibrationFile& file);
 
 /// What of a calibration detection needs. Throws format or missing, naming `source`.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The curves behind the metrics, for drawing: ROC, precision over recall, and per-region overlap (PRO), from the very
-// rows that make the numbers. Millions of rows become a few hundred points; how far the drawn line may be from the
-// whole one is known (CUR-1 in this folder's README). And the distribution of scores as bars.
+// The curves behind the metrics, for drawing: ROC, precision over recall, and per-region overlap (PRO), made from the
+// same rows as the metrics. Millions of rows become a few hundred points, and it is known how far the drawn line may be
+// from the full one (CUR-1 in this folder's README). Also the distribution of scores, as a histogram.
 
 #include <array>
 #include <numbers>
@@ -12,17 +12,19 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// A corner of a curve.
 struct CurvePoint {
-  double x = 0, y = 0;
+  double x = 0, y = 0;  ///< in [0, 1]
   friend bool operator==(const CurvePoint&, const CurvePoint&) = default;
 };
 
 /// Points from left to right, to be joined by straight lines. Without points: the metric is undefined.
 struct Curve {
-  std::vector<CurvePoint> points;
-  double deviation = 0;  ///< the whole curve is nowhere further from the drawn one; the side of the plot is 1
+  std::vector<CurvePoint> points;  ///< at most CurveThinner::kMostPoints
+  double deviation = 0;            ///< the whole curve is nowhere further from the drawn one; the side of the plot is 1
 };
 
+/// The curves of a class; those that its scores leave undefined have no points.
 struct ClassCurves {
   Curve roc;               ///< true positive rate over false positive rate
   Curve precision_recall;  ///< precision over recall, in steps: the area below is the average precision
@@ -36,7 +38,7 @@ class CurveThinner {
   static constexpr std::size_t kMostPoints = 400;        ///< of the result; more would not be seen
   static constexpr double kFirstTolerance = 1.0 / 2048;  ///< a quarter of a pixel in a plot 500 pixels wide
 
-  void add(const CurvePoint& point);
+  void add(const CurvePoint& point);  ///< the next point; its x is not below that of the last
 
   /// The thinned curve; nothing may follow.
   [[nodiscard]] Curve finish();
@@ -68,9 +70,9 @@ ClassCurves curves_of(ScoreTable& table, double false_positive_limit = kFalsePos
 
 /// How many pictures have which score, in bins of equal width; the last bin includes its upper end.
 struct ScoreHistogram {
-  static constexpr std::size_t kBins = 40;
-  double lowest = 0, highest = 1;
-  std::array<std::uint64_t, kBins> good{}, defective{};
+  static constexpr std::size_t kBins = 40;               ///< bars
+  double lowest = 0, highest = 1;                        ///< scores at the left and right end
+  std::array<std::uint64_t, kBins> good{}, defective{};  ///< pictures per bin
 
   /// Scores outside of [lowest, highest] count in the first or last bin; without a range between them, in the first.
   [[nodiscard]] std::size_t bin_of(double score) const;

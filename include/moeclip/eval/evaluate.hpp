@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Detector against truth over a data set: metrics of each class and their mean. The default protocol takes scores and
-// probability maps as they are, so that no picture's score depends on another's; `released` is that of
-// eval/protocol.hpp and takes reference maps. Results of parts of a data set merge to those of the whole.
+// Compares a detector with the truth over a data set: the metrics of each class, and their mean. The default protocol
+// takes scores and probability maps as they are, so that no picture's score depends on another's; the released protocol
+// is that of eval/protocol.hpp and takes reference maps. Results of parts of a data set merge to those of the whole.
 
 #include <map>
 #include <optional>
@@ -16,12 +16,13 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How pictures are counted, and by which protocol.
 struct EvaluationOptions {
-  bool is_released = false;  ///< the released protocol, not the default one
-  Domain domain = Domain::industrial;
+  bool is_released = false;                           ///< the released protocol, not the default one
+  Domain domain = Domain::industrial;                 ///< released protocol: how a picture's score is made
   double false_positive_limit = kFalsePositiveLimit;  ///< of AUPRO
-  ScoreTableOptions pixels;
-  ImageOptions images = {};  ///< how pictures are read
+  ScoreTableOptions pixels;                           ///< how the scores of pixels are kept
+  ImageOptions images = {};                           ///< how pictures are read
 };
 
 /// What some detector says of one picture.
@@ -33,23 +34,23 @@ struct Finding {
 
 /// What is kept of one picture besides its pixels.
 struct PictureScores {
-  bool is_anomalous = false;
-  bool has_mask = true;   ///< false: anomalous, but nobody marked where
-  float score = 0;        ///< of the picture
-  float class_score = 0;  ///< of the image embedding alone
-  ValueRange map = {};    ///< of its anomaly map
+  bool is_anomalous = false;  ///< the truth
+  bool has_mask = true;       ///< false: anomalous, but nobody marked where
+  float score = 0;            ///< of the picture
+  float class_score = 0;      ///< of the image embedding alone
+  ValueRange map = {};        ///< of its anomaly map
 
   friend bool operator==(const PictureScores&, const PictureScores&) = default;
 };
 
 /// One row of the result: a class, or the mean of all.
 struct ClassResult {
-  std::string name;
-  index_t pictures = 0;
-  index_t anomalous = 0;
-  index_t unmarked = 0;  ///< anomalous pictures without a mask, which pixel metrics leave out
-  Metrics image;
-  Metrics pixel;
+  std::string name;                     ///< of the class; of the mean: "mean"
+  index_t pictures = 0;                 ///< good and anomalous
+  index_t anomalous = 0;                ///< of these
+  index_t unmarked = 0;                 ///< anomalous pictures without a mask, which pixel metrics leave out
+  Metrics image;                        ///< of the pictures' scores, in [0, 1]; no AUPRO
+  Metrics pixel;                        ///< of all pixels of the class together, in [0, 1]
   std::optional<ReleasedRow> released;  ///< as published, in the released protocol
 };
 
@@ -150,6 +151,7 @@ class ClassScores {
 /// Collects findings class by class.
 class Evaluation {
  public:
+  /// Starts without any class.
   explicit Evaluation(const EvaluationOptions& options = {}) : options_(options) {}
 
   /// One picture; its mask is brought to the size of the map by the nearest pixel.
@@ -164,16 +166,17 @@ class Evaluation {
   /// The scores of all pixels of a class, and of its pictures: those that the metrics are made of. A class that was
   /// not there is made.
   [[nodiscard]] ScoreTable& pixel_table(const std::string& class_name) { return of(class_name).pixels(); }
-  [[nodiscard]] ScoreTable image_table(const std::string& class_name) { return of(class_name).images(); }
+  [[nodiscard]] ScoreTable image_table(const std::string& class_name) { return of(class_name).images(); }  ///< a copy
 
   /// Adds what `other`, made with the same options, has collected.
   void merge(const Evaluation& other);
 
   /// A row per class, by name.
   [[nodiscard]] std::vector<ClassResult> classes();
+  /// The row of one class.
   [[nodiscard]] ClassResult result(const std::string& class_name) { return of(class_name).result(class_name); }
 
-  [[nodiscard]] const EvaluationOptions& options() const { return options_; }
+  [[nodiscard]] const EvaluationOptions& options() const { return options_; }  ///< as given to the constructor
 
  private:
   detail::ClassScores& of(const std::string& name) { return scores_.try_emplace(name, options_).first->second; }

@@ -2,7 +2,7 @@
 #pragma once
 // An evaluation that can be stopped, divided and put together again: what is known of each picture, and a table of
 // pixel scores per row and protocol. Everything is kept in one order, by data set and path, so that the same pictures
-// give the same bytes however they were divided (RUN-1 in this folder's README).
+// give the same bytes however they were divided among processes (RUN-1 in this folder's README).
 
 #include <map>
 #include <optional>
@@ -25,36 +25,37 @@ struct PictureRecord {
   int label = 0;           ///< 0 good, 1 defective
   bool has_mask = true;    ///< false: defective, but nobody marked where
 
-  std::uint64_t hash = 0;       ///< picture_hash of its file
-  bool was_trained_on = false;  ///< the adapter has seen this very picture
-  std::string error;            ///< why there is nothing below; empty: it was judged
-  float score = 0;              ///< of the default protocol
-  float class_score = 0;
+  std::uint64_t hash = 0;                       ///< picture_hash of its file
+  bool was_trained_on = false;                  ///< the adapter has seen this very picture
+  std::string error;                            ///< why there is nothing below; empty: it was judged
+  float score = 0;                              ///< of the default protocol
+  float class_score = 0;                        ///< of the image embedding alone, in [0, 1]
   ValueRange probability = {}, reference = {};  ///< of its two maps, as far as they were made
   double seconds = 0;  ///< that it took; 0: another process judged it. In no file: it would differ every time
 
-  [[nodiscard]] bool is_judged() const { return error.empty(); }
-  [[nodiscard]] std::pair<std::string, std::string> key() const { return {set, path}; }
+  [[nodiscard]] bool is_judged() const { return error.empty(); }  ///< false: it could not be read
+  [[nodiscard]] std::pair<std::string, std::string> key() const { return {set, path}; }  ///< its place in the order
   /// The name of its row in an Evaluation: classes of two data sets may have the same name.
   [[nodiscard]] std::string row_key() const { return concat(set, "/", row); }
 };
 
 /// The state of an evaluation, or of a shard of one.
 struct EvaluationRun {
-  RunSettings settings;
-  Shard shard;
-  index_t assigned = 0;  ///< pictures of this shard
-  std::string isa = kernels::to_string(kernels::active_isa());
+  RunSettings settings;                                                   ///< the same in all shards
+  Shard shard;                                                            ///< which part of the pictures this is
+  index_t assigned = 0;                                                   ///< pictures of this shard
+  std::string isa = kernels::to_string(kernels::active_isa());            ///< instruction set that judged
   std::map<std::pair<std::string, std::string>, PictureRecord> pictures;  ///< by data set and path
   std::optional<Evaluation> standard, released;                           ///< rows by PictureRecord::row_key
 
   EvaluationRun() = default;
+  /// Nothing judged yet, of a shard of `count` pictures; tables for the protocols that the settings name.
   explicit EvaluationRun(RunSettings wanted, Shard part = {}, index_t count = 0);
 
   /// All pictures of the shard were judged, or cannot be.
   [[nodiscard]] bool is_complete() const { return std::ssize(pictures) == assigned; }
 
-  [[nodiscard]] index_t failures() const;
+  [[nodiscard]] index_t failures() const;  ///< pictures that could not be read
 };
 
 /// SHA-256 over who all the pictures are: set, path, class, row, label, and whether there is a mask. Not over their

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Every score kept, for metrics without any error: four bytes for each normal pixel or picture, eight for each
-// anomalous one.
+// Keeps every score, for metrics without any error. It takes four bytes for each normal pixel or picture, and eight for
+// each anomalous one.
 
 #include <cstdint>
 #include <span>
@@ -14,8 +14,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A positive: its score, and of a pixel the size of its region (0: it belongs to none, as a whole picture does).
 struct PositiveScore {
-  float score = 0;
-  std::uint32_t region_size = 0;
+  float score = 0;                ///< not NaN
+  std::uint32_t region_size = 0;  ///< pixels
 
   friend bool operator==(const PositiveScore&, const PositiveScore&) = default;
 };
@@ -23,12 +23,15 @@ struct PositiveScore {
 /// Throws contract if one of `scores` is NaN: it has no place in an order.
 void expect_ordered(std::span<const float> scores);
 
+/// A table of scores, one by one. No score may be NaN.
 class ExactScores {
  public:
-  // adding 0 makes +0 of -0, which are equal scores
+  /// Adds normal pixels or pictures. Here and below -0 becomes +0: they are equal scores.
   void add_negatives(std::span<const float> scores);
+  /// Adds an anomalous pixel or picture.
   void add_positive(const PositiveScore& positive);
 
+  /// Adds all scores of another table.
   void merge(const ExactScores& other);
 
   /// Brings the scores into the order of the walk, highest first, which depends on nothing but what they are.
@@ -37,8 +40,8 @@ class ExactScores {
   /// Hands out the rows of sorted scores, from the highest score to the lowest.
   void for_each_row(function_ref<void(const ScoreRow&)> receive) const;
 
-  [[nodiscard]] std::span<const float> negatives() const { return negatives_; }
-  [[nodiscard]] std::span<const PositiveScore> positives() const { return positives_; }
+  [[nodiscard]] std::span<const float> negatives() const { return negatives_; }          ///< descending after sort()
+  [[nodiscard]] std::span<const PositiveScore> positives() const { return positives_; }  ///< the same
 
  private:
   std::vector<float> negatives_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sums of fractions that come out as the same bits in every order: fixed point, 64 bits before and 64 after the point.
-// Adding integers is associative, adding doubles is not, and tables of parts of a data set must merge to the table of
-// the whole.
+// Sums of fractions that have the same bits in whatever order they are added: fixed-point numbers with 64 bits before
+// and 64 after the point. Adding integers is associative, adding doubles is not, and tables of parts of a data set must
+// merge to the table of the whole.
 
 #include <cstdint>
 
@@ -10,8 +10,9 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// A number that is not negative, below 2^64, in steps of 2^-64.
 struct FixedSum {
-  std::uint64_t whole = 0;
+  std::uint64_t whole = 0;     ///< the part before the point
   std::uint64_t fraction = 0;  ///< in units of 2^-64
 
   /// 1 / n, rounded down; 0 for n = 0.
@@ -21,12 +22,14 @@ struct FixedSum {
     return {0, kMost / n + (kMost % n == n - 1 ? 1 : 0)};
   }
 
+  /// Adds exactly; the sum must stay below 2^64.
   constexpr FixedSum& operator+=(const FixedSum& other) {
     fraction += other.fraction;
     whole += other.whole + (fraction < other.fraction ? 1 : 0);
     return *this;
   }
 
+  /// The number as a double, rounded.
   [[nodiscard]] constexpr double value() const {
     return static_cast<double>(whole) + static_cast<double>(fraction) * 0x1p-64;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The connected areas of a ground-truth mask, eight neighbours each: how many there are, and for each pixel how large
-// its own is. The per-region overlap (EVA-4) counts every region once, whatever its size.
+// The connected regions of a ground-truth mask, where a pixel is connected to its eight neighbours: how many there are,
+// and for each pixel how large its own is. The per-region overlap (EVA-4) counts every region once, whatever its size.
 
 #include <cstdint>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The simplest detector there is, which a real one must beat: a patch is as anomalous as it is far from the median
-// patch of its own picture. It needs no training and no words.
+// patch of its own picture. It needs neither training nor words.
 
 #include "../base/context.hpp"
 #include "../image/image.hpp"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How good a ranking is: area under the ROC curve, average precision, best F1, area under the per-region overlap curve
-// (EVA-1 to EVA-4 in this folder's README; METHOD section 8). All four follow from one walk down the scores, equal ones
-// together. A row of that walk may also stand for scores that are near each other: then each metric says how far it may
-// be from the exact one (EVA-1' to EVA-4').
+// How good a ranking is: area under the ROC curve, average precision, best F1, and area under the per-region overlap
+// curve (EVA-1 to EVA-4 in this folder's README; METHOD section 8). All four follow from one walk down the scores, in
+// which equal scores are taken together. A row of that walk may also stand for scores that are only near each other:
+// then each metric says how far it may be from the exact one (EVA-1' to EVA-4').
 
 #include <limits>
 #include <string>
@@ -16,43 +16,47 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A number, or the reason why there is none. There is no sentinel: an undefined metric never counts as 0.
 struct Metric {
-  double value = std::numeric_limits<double>::quiet_NaN();
+  double value = std::numeric_limits<double>::quiet_NaN();  ///< NaN if there is none
   double error = 0;  ///< the exact value lies in [value - error, value + error]; 0: it is exact
-  std::string undefined = "nothing was measured";
+  std::string undefined = "nothing was measured";  ///< why there is no value; empty: there is one
 
   Metric() = default;
+  /// A value that is at most `bound` off.
   explicit Metric(double known, double bound = 0) : value(known), error(bound), undefined() {}
+  /// No value, and why.
   static Metric none(std::string reason) {
     Metric metric;
     metric.undefined = std::move(reason);
     return metric;
   }
-  [[nodiscard]] bool is_defined() const { return undefined.empty(); }
+  [[nodiscard]] bool is_defined() const { return undefined.empty(); }  ///< true: there is a value
 };
 
+/// What the scores of a class are worth; all metrics lie in [0, 1].
 struct Metrics {
-  Metric auroc;
-  Metric average_precision;
-  Metric f1_max;
-  Metric aupro;
+  Metric auroc;              ///< area under the ROC curve (EVA-1)
+  Metric average_precision;  ///< EVA-2
+  Metric f1_max;             ///< the best F1 of all thresholds (EVA-3)
+  Metric aupro;              ///< per-region overlap up to the limit (EVA-4); of pixels only
   double f1_threshold = std::numeric_limits<double>::quiet_NaN();  ///< the highest score that reaches f1_max
 };
 
 /// Scores in [lowest, highest] and how many have them.
 struct ScoreRow {
-  float lowest = std::numeric_limits<float>::infinity();
-  float highest = -std::numeric_limits<float>::infinity();
-  std::uint64_t positives = 0;
-  std::uint64_t negatives = 0;
-  FixedSum weight;  ///< of the positives: each 1 / (pixels of its region)
+  float lowest = std::numeric_limits<float>::infinity();    ///< of its scores
+  float highest = -std::numeric_limits<float>::infinity();  ///< of its scores
+  std::uint64_t positives = 0;                              ///< anomalous pixels or pictures
+  std::uint64_t negatives = 0;                              ///< normal ones
+  FixedSum weight;                                          ///< of the positives: each 1 / (pixels of its region)
 
-  [[nodiscard]] bool is_exact() const { return lowest == highest; }
+  [[nodiscard]] bool is_exact() const { return lowest == highest; }  ///< true: all have the same score
 };
 
+/// How many scores there are in all rows together.
 struct ScoreTotals {
-  std::uint64_t positives = 0;
-  std::uint64_t negatives = 0;
-  std::uint64_t regions = 0;
+  std::uint64_t positives = 0;  ///< anomalous pixels or pictures
+  std::uint64_t negatives = 0;  ///< normal ones
+  std::uint64_t regions = 0;    ///< connected anomalous regions; 0 for pictures
 };
 
 inline constexpr double kFalsePositiveLimit = 0.3;  ///< up to which the per-region overlap counts, as MVTec AD has it
@@ -60,11 +64,12 @@ inline constexpr double kFalsePositiveLimit = 0.3;  ///< up to which the per-reg
 /// Takes the rows of all scores from the highest to the lowest, and knows the metrics then.
 class MetricSums {
  public:
+  /// `totals` of all rows to come. Throws contract unless the limit of AUPRO is in (0, 1].
   explicit MetricSums(const ScoreTotals& totals, double false_positive_limit = kFalsePositiveLimit);
 
-  void add(const ScoreRow& row);
+  void add(const ScoreRow& row);  ///< the next row, with lower scores than the last
 
-  [[nodiscard]] Metrics result() const;
+  [[nodiscard]] Metrics result() const;  ///< after the last row
 
  private:
   /// Pairs in the right order, ties counting half (EVA-1).

@@ -16,7 +16,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// Percent, rounded as released.
 struct ReleasedRow {
-  Metric pixel_auroc, pixel_average_precision;
+  Metric pixel_auroc, pixel_average_precision;  ///< of all pixels of the class together
   Metric image_auroc, image_average_precision;  ///< 0 where there is one label only, as released
 };
 
@@ -29,10 +29,10 @@ std::string variant_of_path(std::string_view path);
 
 /// Smallest and largest of many numbers.
 struct ValueRange {
-  float lowest = std::numeric_limits<float>::infinity();
-  float highest = -std::numeric_limits<float>::infinity();
+  float lowest = std::numeric_limits<float>::infinity();    ///< above `highest` before the first number
+  float highest = -std::numeric_limits<float>::infinity();  ///< of all numbers so far
 
-  void widen(float low, float high);
+  void widen(float low, float high);  ///< takes in numbers from `low` to `high`
 
   /// `value` as it is while all numbers lie in [0, 1], else stretched so that they do; 0 if all are equal.
   [[nodiscard]] float unit(float value) const;
@@ -44,6 +44,7 @@ struct ValueRange {
 /// hold; of each picture three numbers are kept.
 class ReleasedScores {
  public:
+  /// Starts without pictures. `domain` decides how a picture's score is made, `options` how those of pixels are kept.
   explicit ReleasedScores(Domain domain, const ScoreTableOptions& options = {}) : domain_(domain), pixels_(options) {}
 
   /// One picture: its reference map (H, W), the mask of add_map, its class score, its label.
@@ -52,6 +53,7 @@ class ReleasedScores {
   /// The same of a picture whose pixels are in the table already: its map's range is enough.
   void add_picture(const ValueRange& map, float class_score, bool is_anomalous);
 
+  /// Adds the pictures of `other`. Throws contract if its domain or its kind of table differs.
   void merge(const ReleasedScores& other);
 
   /// Of each picture, in the order they came.
@@ -65,8 +67,10 @@ class ReleasedScores {
 
   /// Metrics of the stretched scores, neither rounded nor in percent.
   [[nodiscard]] Metrics image_metrics() const { return image_table().metrics(); }
+  /// The same of all pixels; the limit is that of AUPRO.
   [[nodiscard]] Metrics pixel_metrics(double false_positive_limit = kFalsePositiveLimit);
 
+  /// The figures of the class as published, rounded and in percent.
   [[nodiscard]] ReleasedRow row() { return row_of(image_metrics(), pixel_metrics()); }
 
   /// The same from metrics that were taken already.

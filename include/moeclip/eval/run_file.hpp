@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// An evaluation on disk: a safetensors file, whole or not there. Its metadata say what was evaluated and how (JSON),
-// "pictures" holds a line of JSON per picture, "pixels.default.000000" and so on the table of each row
-// (eval/score_table_file.hpp), rows by name. The same pictures give the same bytes.
+// An evaluation on disk: a safetensors file that is either complete or not there. Its metadata say what was evaluated
+// and how (JSON), the tensor "pictures" holds a line of JSON per picture, and "pixels.default.000000" and so on hold
+// the table of each row (eval/score_table_file.hpp), with rows sorted by name. The same pictures give the same bytes.
 
 #include <string>
 
@@ -27,10 +27,10 @@ void write_run(const std::string& path, EvaluationRun& run);
 
 /// What a state file says about itself.
 struct RunManifest {
-  RunSettings settings;
-  Shard shard;
-  index_t assigned = 0, done = 0;
-  std::string isa;
+  RunSettings settings;            ///< what was evaluated, and how
+  Shard shard;                     ///< which part of the pictures
+  index_t assigned = 0, done = 0;  ///< pictures of the shard, and those of them in the file
+  std::string isa;                 ///< instruction set that judged
 };
 
 /// Reads that, without pictures and tables. Throws format, missing, unsupported.
@@ -39,6 +39,7 @@ RunManifest read_manifest(const WeightFile& file);
 /// Reads a state. Throws as read_manifest does, and format if its parts do not fit together.
 EvaluationRun read_run(const WeightFile& file);
 
+/// The same of the file at `path`. Throws io too.
 EvaluationRun read_run(const std::string& path);
 
 }}  // namespace moeclip::abi_v0_1

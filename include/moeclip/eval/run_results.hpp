@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What an evaluation found: a row per class (or variant), a mean per data set, and the mean of these; and the merging
-// of shards into the whole.
+// What an evaluation found: a row per class (or variant of one), the mean of each data set, and the mean of these
+// means. Also the merging of shards into the whole.
 
 #include <optional>
 #include <span>
@@ -17,17 +17,19 @@ struct RunRow {
   std::string set, name;  ///< of the mean of a data set: "mean"
   std::string key;        ///< of its tables in EvaluationRun::standard and released; empty for a mean
   index_t failures = 0;   ///< pictures that could not be read
-  std::optional<ClassResult> standard, released;
+  std::optional<ClassResult> standard, released;  ///< nothing: that protocol was not run
 };
 
+/// All rows, data set by data set.
 struct RunResults {
+  /// A data set.
   struct Set {
-    std::string name;
-    std::vector<RunRow> rows;
-    RunRow mean;  ///< of its rows
+    std::string name;          ///< as in PictureRecord::set
+    std::vector<RunRow> rows;  ///< by name
+    RunRow mean;               ///< of its rows
   };
-  std::vector<Set> sets;
-  RunRow mean;  ///< of the data sets' means; of one data set: its mean
+  std::vector<Set> sets;  ///< by name
+  RunRow mean;            ///< of the data sets' means; of one data set: its mean
 };
 
 /// Measures a run. Of exact tables this sorts the scores.

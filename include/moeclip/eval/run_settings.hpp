@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What decides the bytes of an evaluation, and which part of the pictures a process judges. Two parts of one evaluation
-// have the same settings; what differs is named.
+// The settings that decide the bytes of an evaluation, and the part of the pictures that one process judges. Two parts
+// of one evaluation have the same settings; if they differ, it is said in what.
 
 #include <cstdint>
 #include <string>
@@ -15,17 +15,18 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// What all shards of an evaluation have in common.
 struct RunSettings {
   std::string version = MOECLIP_VERSION_STRING;  ///< of the program
   std::string clip, adapter;                     ///< hashes of the weights
   std::string data;                              ///< hash of the list of all pictures, see listing_hash
   std::string words;                             ///< hash of the sentences about the classes
   index_t pictures = 0;                          ///< of all shards together
-  index_t image_size = 0;
-  Domain domain = Domain::industrial;
+  index_t image_size = 0;                        ///< pixels a side of the square that the model sees
+  Domain domain = Domain::industrial;            ///< how a picture's score is made
   bool has_default = true, has_released = true;  ///< protocols; at least one
-  ScoreTableOptions pixels = {};
-  ImageOptions images = {};  ///< how pictures are read
+  ScoreTableOptions pixels = {};                 ///< how the scores of pixels are kept
+  ImageOptions images = {};                      ///< how pictures are read
 
   /// For one of the protocols.
   [[nodiscard]] EvaluationOptions evaluation(bool is_released) const {
@@ -33,6 +34,7 @@ struct RunSettings {
   }
 };
 
+/// Settings by name, for state files and results.
 Json to_json(const RunSettings& s);
 
 /// What to_json made. Throws format or missing, naming `source`.
@@ -44,7 +46,7 @@ std::string settings_differences(const RunSettings& found, const RunSettings& wa
 /// One of `count` processes that share the pictures.
 struct Shard {
   index_t number = 1;  ///< from 1
-  index_t count = 1;
+  index_t count = 1;   ///< at most kMostShards
 
   /// True if this shard judges the picture. Depends on nothing but the path, so that every process knows it alone.
   [[nodiscard]] bool holds(std::string_view relative_path) const {
@@ -59,7 +61,7 @@ struct Shard {
   friend bool operator==(const Shard&, const Shard&) = default;
 };
 
-inline constexpr index_t kMostShards = 1'000'000;
+inline constexpr index_t kMostShards = 1'000'000;  ///< into which an evaluation can be divided
 
 /// "2/7", or "auto": as Slurm's array (SLURM_ARRAY_TASK_ID, _COUNT, _MIN, _STEP) or an indexed Kubernetes job
 /// (JOB_COMPLETION_INDEX, from 0, and JOB_COMPLETIONS) say; "auto/7" gives the count that the environment lacks.

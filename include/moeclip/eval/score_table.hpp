@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// All that the metrics of one class need to know of its pictures or pixels: for each score how many are anomalous and
-// normal, and how much of regions they cover. It takes one map at a time and forgets it; tables of parts of a data set
-// merge to the table of the whole, byte by byte.
+// All that the metrics of a class need to know of its pictures or pixels: how many with which score are anomalous and
+// how many normal, and how much of the anomalous regions they cover. Maps are counted one at a time and not kept;
+// tables of parts of a data set merge to the table of the whole, byte by byte.
 
 #include <cstdint>
 #include <span>
@@ -17,13 +17,16 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How scores are kept.
 struct ScoreTableOptions {
   bool is_exact = false;                            ///< keep every score: no error, but memory for each pixel
   index_t max_pages = BinnedScores::kDefaultPages;  ///< of 256 bins, if not exact
 };
 
+/// The scores of a class, exact (exact_scores.hpp) or in bins (binned_scores.hpp).
 class ScoreTable {
  public:
+  /// An empty table. Throws contract for a number of pages out of range.
   explicit ScoreTable(const ScoreTableOptions& options = {});
 
   /// One picture. Throws contract for NaN, as add_map does.
@@ -42,8 +45,8 @@ class ScoreTable {
   /// Hands out the rows from the highest scores to the lowest, as the curves of a report need them.
   void for_each_row(function_ref<void(const ScoreRow&)> receive);
 
-  [[nodiscard]] const ScoreTotals& totals() const { return totals_; }
-  [[nodiscard]] bool is_exact() const { return std::holds_alternative<ExactScores>(scores_); }
+  [[nodiscard]] const ScoreTotals& totals() const { return totals_; }  ///< how many there are of each
+  [[nodiscard]] bool is_exact() const { return std::holds_alternative<ExactScores>(scores_); }  ///< keeps every score
 
  private:
   friend class ScoreTableFile;

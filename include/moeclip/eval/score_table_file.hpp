@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // A table of scores as bytes, so that shards of a data set can be evaluated on many machines and merged on one. The
-// same scores give the same bytes, whatever the order and however they were divided. All numbers are little-endian:
+// same scores give the same bytes, whatever their order and however they were divided. All numbers are little-endian:
 //
 //   "MOESCORE", u32 version 2, u32 pages (0: exact), u32 level, u64 positives, negatives, regions
 //   binned: count of rows; per row, ascending: rank of its lowest score less that of the highest score of the row
-//   before,
-//           rank of its highest less that of its lowest, positives, negatives; if there are positives the whole part
-//           of their weight, u64 its fraction. All but the fraction are variable: seven bits a byte, the lowest first,
-//           the top bit set if more follow. A table of a million rows has some six megabytes.
+//           before, rank of its highest less that of its lowest, positives, negatives; if there are positives the
+//           whole part of their weight, u64 its fraction. All but the fraction are variable: seven bits a byte, the
+//           lowest first, the top bit set if more follow. A table of a million rows has some six megabytes.
 //   exact:  u64 rows; f32 per negative; f32 score and u32 region size per positive; both descending
 
 #include <bit>
@@ -21,9 +20,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// To bytes and back.
 class ScoreTableFile {
  public:
-  static std::vector<std::byte> encode(ScoreTable& table);
+  static std::vector<std::byte> encode(ScoreTable& table);  ///< of an exact table this sorts the scores
 
   /// Reads what encode wrote of a table with these options. `source` names it in messages. Throws format for anything
   /// else, before it opens a table that is larger than the one that was wanted.

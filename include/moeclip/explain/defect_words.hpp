@@ -17,13 +17,14 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// One kind of defect and the phrases for it; each has one {}.
 struct DefectWord {
-  std::string word;
-  std::vector<std::string> phrases;
+  std::string word;                  ///< what explanations call it: "scratch"
+  std::vector<std::string> phrases;  ///< "a {} with a scratch"; at least one
 };
 
+/// The words that an explanation chooses from.
 struct DefectVocabulary {
   std::vector<std::string> normal;  ///< phrases for an object without defect
-  std::vector<DefectWord> words;
+  std::vector<DefectWord> words;    ///< at least two, or there is nothing to choose
 };
 
 /// The twelve kinds of anomaly/defect_phrases.hpp.
@@ -38,7 +39,7 @@ DefectVocabulary read_vocabulary(const std::string& path);
 /// A vocabulary about one class of objects, in CLIP's space.
 template <class T>
 struct DefectWords {
-  std::string class_name;
+  std::string class_name;          ///< the noun in the place of {}
   std::vector<std::string> words;  ///< W of them
   Tensor<T> directions;            ///< (1 + W, C) unit length: row 0 without defect, then word by word
 };

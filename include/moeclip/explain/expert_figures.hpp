@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Pictures of the experts themselves: how alike their answers are, beside what the ETF loss wants; how many tokens each
-// is asked about; which channels each can see (FOFS).
+// Pictures of the experts themselves: how similar their answers are, beside what the ETF loss wants; how many tokens
+// are routed to each; and which channels each can see (FOFS).
 
 #include "../image/figure.hpp"
 #include "../moe/fofs.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the experts did over a set of pictures: how many tokens each was asked about, and how alike their answers are.
+// What the experts did over a set of pictures: how many tokens were routed to each, and how similar their answers are.
 
 #include <span>
 #include <vector>
@@ -11,8 +11,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// One mixture over all pictures. Lists have an entry per expert.
 struct MixtureStatistics {
-  index_t block = 0;  ///< it acts after this one, 1-based
-  index_t pictures = 0;
+  index_t block = 0;            ///< it acts after this one, 1-based
+  index_t pictures = 0;         ///< how many were added
   index_t tokens = 0;           ///< class tokens included
   index_t per_token = 0;        ///< experts chosen per token
   std::vector<index_t> chosen;  ///< tokens that chose it
@@ -21,11 +21,12 @@ struct MixtureStatistics {
   Tensor<double> cosine_sums;   ///< (E, E), over pictures
   double etf_sum = 0;           ///< of the ETF loss, over pictures
 
-  [[nodiscard]] index_t experts() const { return std::ssize(chosen); }
+  [[nodiscard]] index_t experts() const { return std::ssize(chosen); }  ///< E
   /// Share of all choices that fell on expert e; 1 / E is even.
   [[nodiscard]] double load(index_t e) const {
     return static_cast<double>(chosen[static_cast<std::size_t>(e)]) / static_cast<double>(tokens * per_token);
   }
+  /// Share of the tokens for which expert e was the most probable.
   [[nodiscard]] double first_share(index_t e) const {
     return static_cast<double>(first[static_cast<std::size_t>(e)]) / static_cast<double>(tokens);
   }
@@ -40,13 +41,15 @@ struct MixtureStatistics {
       for (index_t f = 0; f < e; ++f) sum += cosine(e, f);
     return experts() > 1 ? sum / (static_cast<double>(experts() * (experts() - 1)) / 2) : 0;
   }
-  [[nodiscard]] double etf_loss() const { return etf_sum / static_cast<double>(pictures); }
+  [[nodiscard]] double etf_loss() const { return etf_sum / static_cast<double>(pictures); }  ///< mean over pictures
   /// What the ETF loss wants of two different experts.
   [[nodiscard]] double target() const { return experts() > 1 ? -1.0 / static_cast<double>(experts() - 1) : 0; }
 };
 
+/// Adds up inspections of one model, picture by picture.
 class ExpertStatistics {
  public:
+  /// Adds one picture. Throws contract if it is of a model with another number of mixtures.
   template <class T>
   void add(const Inspection<T>& seen) {
     if (blocks_.empty()) blocks_.resize(seen.blocks.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// An inspection in words: where, what it resembles most and how sure that is, and whose doing it was.
+// Puts an inspection into words: where the picture is most abnormal, which word that resembles most and how certain
+// that is, and which expert contributed most.
 
 #include <algorithm>
 #include <vector>

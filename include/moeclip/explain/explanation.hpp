@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What an explanation says, as numbers (WRD-1, NSE-1, CAR-1 in this folder's README), and how it is put into words.
+// What an explanation says, as numbers (WRD-1, NSE-1, CAR-1 in this folder's README), and how these are put into words.
 
 #include <string>
 #include <vector>
@@ -12,7 +12,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// How near the region is to a word.
 struct WordScore {
-  std::string word;
+  std::string word;  ///< of the vocabulary
   double score = 0;  ///< WRD-1
 };
 
@@ -34,20 +34,21 @@ inline constexpr double kCertainLead = 2;
 /// Windows that a spread can be taken of. Every window shows the very middle of a picture, so a place there has none.
 inline constexpr index_t kFewestWindows = 3;
 
+/// All that is said about one picture.
 struct Explanation {
   std::string sentence;       ///< what follows, in words
   bool is_anomalous = false;  ///< the verdict of the detection
   bool is_certain = false;    ///< the first word leads by more than the noise, and the region is not like the rest
-  double score = 0, threshold = 0;
-  std::string place;             ///< "upper left"
-  Region region;                 ///< in pixels of the original picture
-  double area = 0;               ///< of the region, share of the picture
-  std::vector<WordScore> words;  ///< nearest first
-  double over_normal = 0;        ///< by how much the first word is nearer than "no defect"
-  double lead = 0;               ///< of the first word over the second
-  double noise = 0;              ///< spread of that lead over other windows of the picture (NSE-1)
-  index_t windows = 0;           ///< how many of them there were
-  CarrierEvidence carrier;
+  double score = 0, threshold = 0;  ///< of the picture, as in Detection; of the detector
+  std::string place;                ///< "upper left"
+  Region region;                    ///< in pixels of the original picture
+  double area = 0;                  ///< of the region, share of the picture
+  std::vector<WordScore> words;     ///< nearest first
+  double over_normal = 0;           ///< by how much the first word is nearer than "no defect"
+  double lead = 0;                  ///< of the first word over the second
+  double noise = 0;                 ///< spread of that lead over other windows of the picture (NSE-1)
+  index_t windows = 0;              ///< how many of them there were
+  CarrierEvidence carrier;          ///< which expert contributed most (CAR-1)
 };
 
 namespace detail {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One look at a picture with everything kept (inspection.hpp): a forward pass, the outputs of all experts, and one
-// backward pass of the score through the whole model for Grad-CAM of every expert (CAM-1 in this folder's README).
+// One look at a picture in which everything is kept (inspection.hpp): a forward pass, the outputs of all experts, and
+// one backward pass of the score through the whole model for Grad-CAM of every expert (CAM-1 in this folder's README).
 
 #include "../anomaly/features.hpp"
 #include "inspection.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What is kept of one look at a picture, for pictures and sentences about it: the detection as it is, and per adapted
-// block who was asked about which patch, how alike the experts' answers are, and how much each answer moved the score.
+// What is kept of one look at a picture, for figures and sentences about it: the detection as it is, and per adapted
+// block which experts each patch was routed to, how similar the experts' answers are, and how much each answer moved
+// the score.
 
 #include <cstdint>
 #include <vector>
@@ -10,6 +11,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// What an inspection computes besides the detection, and in how much memory.
 struct InspectOptions {
   bool has_grad_cam = true;  ///< run the score backward; without it an inspection costs hardly more than a detection
   index_t memory_budget_bytes = index_t{1} << 30;  ///< for what the backward pass keeps of the blocks; the rest is
@@ -27,7 +29,7 @@ struct BlockInspection {
   double etf_loss = 0;              ///< of all tokens (ETF-1)
   Tensor<T> cams;                   ///< (E, L) Grad-CAM of the score, not negative (CAM-1); empty if not wanted
 
-  [[nodiscard]] index_t experts() const { return probabilities.extent(1); }
+  [[nodiscard]] index_t experts() const { return probabilities.extent(1); }  ///< E
 
   /// Share of expert e in token n: 0 if it was not chosen.
   [[nodiscard]] T weight(index_t n, index_t e) const {

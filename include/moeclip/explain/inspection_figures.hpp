@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Pictures of one inspection: the anomaly map over the picture, and per adapted block which patches went to which
-// expert, beside how much its answers raised the score.
+// Figures of one inspection: the anomaly map over the picture and, per adapted block, which patches went to which
+// expert, beside how much that expert's answers raised the score.
 
 #include <optional>
 #include <vector>
@@ -10,6 +10,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Which figures are made of an inspection, and on what scale.
 struct InspectionFigureOptions {
   ImageView truth;          ///< gray mask of any size, not 0 where there is a defect; without data: unknown
   bool has_blocks = true;   ///< a figure per adapted block

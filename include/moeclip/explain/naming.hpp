@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Which word a place in a picture is nearest to (WRD-1, NSE-1 in this folder's README). CLIP sees the window around the
-// place, and the same window all over the picture; what the place has and the rest has not is compared with the words.
-// How much the rest varies among itself says how much of that is chance.
+// Finds the word that a place in a picture is nearest to (WRD-1, NSE-1 in this folder's README). CLIP sees the window
+// around the place, and windows of the same size all over the picture; what the place has and the rest has not is
+// compared with the words. How much the rest varies among itself says how much of that is chance.
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +15,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// The windows that CLIP sees.
 struct NamingOptions {
   double window = 0.5;  ///< side of the windows, share of the picture's shorter side; chosen by measurement (README)
   index_t steps = 4;    ///< windows along each side that the place's own is compared with
@@ -22,7 +23,7 @@ struct NamingOptions {
 
 /// A point of a picture, in its pixels.
 struct Place {
-  double x = 0, y = 0;
+  double x = 0, y = 0;  ///< from the upper left corner
 };
 
 namespace detail {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What figures are put together from: small pictures with a line of text, in columns on a dark ground. Sizes are such
-// that two columns of the usual panels, shown 320 pixels wide on a phone, still have letters 8 pixels high.
+// What figures are made up of: small pictures with a line of text, in columns on a dark ground. Sizes are such that two
+// columns of the usual panels, shown 320 pixels wide on a phone, still have letters 8 pixels high.
 
 #include <string>
 
@@ -14,8 +14,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A picture with a line of text below it.
 struct Panel {
-  std::string label;
-  Image picture;  ///< RGB
+  std::string label;  ///< the line of text
+  Image picture;      ///< RGB
 };
 
 }}  // namespace moeclip::abi_v0_1

@@ -14,18 +14,18 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Where a score comes from, and what it is.
 template <class T>
 struct ScorePoint {
-  T score = 0;
+  T score = 0;                       ///< as in Detection
   index_t pixel_x = 0, pixel_y = 0;  ///< of the largest pixel of the probability map
 };
 
 /// What the score is made of.
 template <class T>
 struct ScoreInput {
-  View<const T, 3> similarities;  ///< (M, 2, L)
-  const T* embedding;             ///< (C)
-  const TextAnchors<T>& anchors;
-  Domain domain = Domain::industrial;
-  index_t size = 0;  ///< pixels a side of the map
+  View<const T, 3> similarities;       ///< (M, 2, L)
+  const T* embedding;                  ///< (C)
+  const TextAnchors<T>& anchors;       ///< (2, C), normal and abnormal
+  Domain domain = Domain::industrial;  ///< how the score is made
+  index_t size = 0;                    ///< pixels a side of the map
 };
 
 /// The score, and its gradients: d_difference (M, L) of s_a - s_n, and d_embedding (C). Both are overwritten.

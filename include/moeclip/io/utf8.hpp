@@ -21,9 +21,7 @@ void append_utf8(std::string& out, std::uint32_t code);
 
 #if MOECLIP_DEFINES(MOECLIP_IO)
 
-
 namespace moeclip { inline namespace abi_v0_1 {
-
 
 MOECLIP_FUNC std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };

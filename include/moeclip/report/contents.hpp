@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a report shows, as plain data. The report computes nothing of its own but the drawing.
+// What a report shows, as plain data. The report draws it and computes nothing else.
 
 #include <optional>
 #include <string>
@@ -13,45 +13,48 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Cells are text; those that read as numbers stand to the right and line up.
+/// A table. Cells are text; those that read as numbers stand to the right and line up.
 struct ReportTable {
-  std::string title, note;
-  std::vector<std::string> head;
-  std::vector<std::vector<std::string>> rows;
+  std::string title, note;                     ///< caption of the table, and a remark behind it, which may be empty
+  std::vector<std::string> head;               ///< names of the columns
+  std::vector<std::vector<std::string>> rows;  ///< each with a cell per column
 };
 
+/// One picture, and what the detector made of it.
 struct ReportPicture {
-  std::string path, class_name;
-  std::optional<bool> is_defective;  ///< the truth, if known
-  double score = 0;
-  bool is_flagged = false;  ///< the detector calls it defective, at the report's threshold
-  double seconds = 0;
+  std::string path, class_name;        ///< of its file, as shown; of its class
+  std::optional<bool> is_defective;    ///< the truth, if known
+  double score = 0;                    ///< of the detector; higher is more anomalous
+  bool is_flagged = false;             ///< the detector calls it defective, at the report's threshold
+  double seconds = 0;                  ///< that the detection took; 0: not known
   std::vector<Figure> figures;         ///< input, truth, map, experts...; none: the picture is in the table only
   std::vector<std::string> sentences;  ///< what `explain` says
   std::size_t cover = 0;               ///< which of the figures stands for the picture in the galleries
 };
 
+/// One class: its metrics, curves and scores.
 struct ReportClass {
-  ClassResult result;
-  ClassCurves image, pixel;
-  ScoreHistogram scores;  ///< of the pictures
+  ClassResult result;        ///< metrics, of pictures and of pixels
+  ClassCurves image, pixel;  ///< of the pictures' scores and of the pixels'
+  ScoreHistogram scores;     ///< of the pictures
 };
 
 /// More to see: expert load, similarity of experts, FOFS, ablations.
 struct ReportSection {
-  std::string title, text;
-  std::vector<Figure> figures;
-  std::vector<ReportTable> tables;
+  std::string title, text;          ///< a heading and a paragraph, which may be empty
+  std::vector<Figure> figures;      ///< shown above the tables
+  std::vector<ReportTable> tables;  ///< may be empty
 };
 
+/// The whole content of a report.
 struct Report {
-  std::string title;
-  std::string summary;   ///< the verdict in one sentence
-  double threshold = 0;  ///< scores from here on are called defective
-  std::vector<ReportClass> classes;
-  ClassResult mean;  ///< over the classes
-  std::vector<ReportPicture> pictures;
-  std::vector<ReportSection> sections;
+  std::string title;                                            ///< of the page
+  std::string summary;                                          ///< the verdict in one sentence
+  double threshold = 0;                                         ///< scores from here on are called defective
+  std::vector<ReportClass> classes;                             ///< in the order of the page
+  ClassResult mean;                                             ///< over the classes
+  std::vector<ReportPicture> pictures;                          ///< of all classes
+  std::vector<ReportSection> sections;                          ///< after the pictures
   std::vector<std::pair<std::string, std::string>> provenance;  ///< command, versions, hashes, ISA, seconds, memory
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One HTML file that holds everything: pictures, curves, style and a small script. It asks no network for anything, and
-// a policy in its head forbids it to.
+// Writes a report as one HTML file that holds everything: pictures, curves, style and a small script. The page asks no
+// network for anything, and a policy in its head forbids it to.
 
 #include <string>
 

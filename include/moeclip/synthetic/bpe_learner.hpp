@@ -2,7 +2,7 @@
 #pragma once
 // Learning a small vocabulary from captions (byte-pair encoding, Sennrich et al. 2016, algorithm 1): every word starts
 // as its bytes, and the most frequent pair of adjacent tokens becomes a token of its own, again and again. The result
-// is the text of a list of merges in OpenAI's form, which Tokenizer opens (clip/tokenizer/vocabulary.hpp).
+// is the text of a list of merges in OpenAI's form, which Tokenizer can open (clip/tokenizer/vocabulary.hpp).
 
 #include <span>
 #include <string>

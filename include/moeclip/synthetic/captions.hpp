@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What one would say about a picture, in the words that detection asks with later (anomaly/prompts.hpp), so that a CLIP
-// trained on the captions knows them, and in a few others.
+// trained on the captions knows these words, and in a few others.
 
 #include <string>
 
@@ -18,7 +18,6 @@ std::string draw_caption(std::string_view name, std::optional<DefectKind> kind, 
 }}}  // namespace moeclip::abi_v0_1::synthetic
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
-
 
 namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
 

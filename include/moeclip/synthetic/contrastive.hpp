@@ -16,6 +16,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr double kMaxLogitScale = 4.605170185988092;  // ln 100: CLIP never scales cosines by more than 100
 
+/// A batch of N pictures and their captions, after the towers; row i of both belongs together.
 template <class T>
 struct ContrastiveInput {
   View<const T, 2> images, texts;         ///< (N, C) each, contiguous, not normalised
@@ -23,16 +24,18 @@ struct ContrastiveInput {
   View<const std::uint8_t, 2> matches{};  ///< (N, N), 1: text j is true of image i; null: only of its own
 };
 
+/// Where the gradients of a batch go.
 template <class T>
 struct ContrastiveGradient {
   View<T, 2> images, texts;  ///< (N, C) each, contiguous; overwritten
   T logit_scale = T(0);      ///< overwritten; 0 above ln 100
 };
 
+/// The two halves of the loss (CON-1).
 struct ContrastiveLoss {
   double image_to_text = 0, text_to_image = 0;  ///< cross entropies, means over the batch
 
-  [[nodiscard]] double total() const { return 0.5 * (image_to_text + text_to_image); }
+  [[nodiscard]] double total() const { return 0.5 * (image_to_text + text_to_image); }  ///< what is minimised
 };
 
 namespace detail {

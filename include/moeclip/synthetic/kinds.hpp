@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The kinds of defects: their names in data sets, and the part of a scene that each may touch.
+// The kinds of defects, their names in data sets, and the part of a scene that each may touch.
 
 #include <array>
 #include <optional>
@@ -37,10 +37,12 @@ inline constexpr auto kDefectNames = [] {
 /// A set of kinds, as bits.
 using DefectSet = unsigned;
 
+/// The set of these kinds.
 template <class... Kinds>
 constexpr DefectSet defects(Kinds... kinds) {
   return ((1u << static_cast<unsigned>(kinds)) | ... | 0u);
 }
+/// True if `kind` is in the set.
 constexpr bool contains(DefectSet set, DefectKind kind) { return (set >> static_cast<unsigned>(kind) & 1u) != 0; }
 
 /// What can happen to the surface of anything.
@@ -48,6 +50,7 @@ inline constexpr DefectSet kSurfaceDefects =
     defects(DefectKind::scratch, DefectKind::hole, DefectKind::stain, DefectKind::colour_shift,
             DefectKind::contamination, DefectKind::foreign_thread, DefectKind::burn);
 
+/// The kind of that name in data sets, or nothing.
 constexpr std::optional<DefectKind> find_defect(std::string_view name) {
   for (std::size_t i = 0; i < kDefectNames.size(); ++i)
     if (kDefectNames[i] == name) return static_cast<DefectKind>(i);
@@ -56,8 +59,8 @@ constexpr std::optional<DefectKind> find_defect(std::string_view name) {
 
 /// Part of the scene that a defect may touch.
 struct Circle {
-  Vec2 centre;
-  float radius = 0;
+  Vec2 centre;       ///< in the unit square of the scene
+  float radius = 0;  ///< 1: the side of the scene
 };
 
 }}}  // namespace moeclip::abi_v0_1::synthetic

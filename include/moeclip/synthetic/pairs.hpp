@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Batches for pretraining the built-in CLIP: synthetic pictures in pairs, each object once whole and once with a
-// defect, each with a caption. A pair differs in nothing but the defect, so that is what the model has to see to tell
-// the two captions apart. Names that mean nothing stand for any object: the model learns to make something of a name
-// that it has never met.
+// defect, each with a caption. The two pictures of a pair differ in nothing but the defect, so that is what the model
+// has to see to tell the two captions apart. Some captions use a made-up name, which stands for any object: from them
+// the model learns what to do with a name that it has never met.
 
 #include <optional>
 #include <string>
@@ -18,8 +18,9 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// What is shown, and how often something new.
 struct SyntheticPairsOptions {
-  std::uint64_t seed = 111;
+  std::uint64_t seed = 111;      ///< of pictures, windows and captions
   index_t pairs = 32;            ///< per batch
   index_t categories = 4;        ///< per batch: the fewer, the more of the loss is about defects
   index_t size = 64;             ///< of what is shown, pixels: a window with the defect inside, turned or mirrored
@@ -32,7 +33,7 @@ struct SyntheticPairsOptions {
 
 /// What a caption says. It is true of a picture if its category and state are the picture's.
 struct Caption {
-  std::string text;
+  std::string text;                             ///< in English, as the tokenizer takes it
   std::optional<index_t> category;              ///< number in pretraining_categories(); none: true of any
   bool is_good = true;                          ///< it says that nothing is wrong
   std::optional<synthetic::DefectKind> defect;  ///< that this is wrong; none, and not good: that something is

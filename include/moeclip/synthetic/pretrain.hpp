@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Training a CLIP from nothing: pictures and captions in, both towers and the logit scale out (Radford et al. 2021,
-// section 2.3; the loss is contrastive.hpp). Meant for tiny models on a CPU; nothing here depends on the size.
+// Training a CLIP from nothing: pictures and captions go in, both towers and the logit scale come out (Radford et al.
+// 2021, section 2.3; the loss is contrastive.hpp). It is meant for tiny models on a CPU, but nothing here depends on
+// the size.
 
 #include <cstdint>
 
@@ -25,8 +26,9 @@ struct PretrainBatch {
 template <class T>
 using PretrainSource = function_ref<void(index_t step, PretrainBatch<T>& batch)>;
 
+/// How long and how fast a CLIP is trained.
 struct PretrainOptions {
-  index_t steps = 1000;
+  index_t steps = 1000;  ///< updates, the warm-up included
   double lr = 1e-3;      ///< highest, reached after the warm-up; it ends at a hundredth of that
   index_t warmup = 100;  ///< steps
   AdamOptions adam{.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6};  ///< CLIP's for its ViTs; `lr` is not used
@@ -34,9 +36,10 @@ struct PretrainOptions {
   index_t memory_budget_bytes = 0;  ///< for the saved activations of each tower; 0: keep all, whatever it takes
 };
 
+/// What a step did.
 struct PretrainReport {
-  index_t step = 0;  ///< from 1
-  ContrastiveLoss loss;
+  index_t step = 0;          ///< from 1
+  ContrastiveLoss loss;      ///< of its batch, before the update
   double logit_scale = 0;    ///< what cosines were multiplied with
   double lr = 0;             ///< of this step
   double gradient_norm = 0;  ///< Euclidean, over all weights, before it is limited
@@ -48,8 +51,8 @@ using PretrainCallback = function_ref<bool(const PretrainReport& report)>;
 /// What is kept from step to step.
 template <class T>
 struct PretrainWorkspace {
-  VisionSaved<T> vision;
-  TextSaved<T> text;
+  VisionSaved<T> vision;  ///< what the image tower keeps for its backward pass
+  TextSaved<T> text;      ///< the same of the text tower
 };
 
 /// The loss of `batch` and, added to `gradient`, the gradient of every weight of `clip`.

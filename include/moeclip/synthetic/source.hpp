@@ -13,13 +13,13 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Which synthetic pictures to draw: `count` of them, evenly over the categories, `defective_share` of each with a
 /// defect that the category can have, of a severity uniform in the range. Picture i is a pure function of this and i.
 struct SyntheticPlan {
-  std::vector<std::string> categories = {};
-  std::vector<std::string> defects = {};  ///< empty: seen_defects of each category
-  index_t count = 0;
-  index_t size = 256;
-  std::uint64_t seed = 0;
-  double defective_share = 0.5;
-  double lowest_severity = 0.2, highest_severity = 1;
+  std::vector<std::string> categories = {};            ///< of synthetic_categories(); at least one
+  std::vector<std::string> defects = {};               ///< empty: seen_defects of each category
+  index_t count = 0;                                   ///< pictures in all
+  index_t size = 256;                                  ///< side in pixels
+  std::uint64_t seed = 0;                              ///< of everything that is drawn
+  double defective_share = 0.5;                        ///< in [0, 1]
+  double lowest_severity = 0.2, highest_severity = 1;  ///< in [0, 1]: barely visible to plain
 };
 
 /// The specs of a plan. Throws contract for a plan that cannot be drawn.

@@ -35,16 +35,13 @@ struct SyntheticSpec {
   double severity = 1;     ///< 0 barely visible, 1 plain
 };
 
-/// All categories; of these the ones that a CLIP is pretrained on, that adapters are trained on, and that neither ever
-/// sees (textures and objects).
-std::span<const std::string_view> synthetic_categories();
-std::span<const std::string_view> pretraining_categories();
-std::span<const std::string_view> adapter_categories();
-std::span<const std::string_view> unseen_categories();
+std::span<const std::string_view> synthetic_categories();    ///< all that can be drawn, textures and objects
+std::span<const std::string_view> pretraining_categories();  ///< those that the built-in CLIP is pretrained on
+std::span<const std::string_view> adapter_categories();      ///< those that its adapter is trained on
+std::span<const std::string_view> unseen_categories();       ///< those that neither ever sees
 
-/// All kinds of defects, and those that are kept for judging.
-std::span<const std::string_view> synthetic_defects();
-std::span<const std::string_view> unseen_defects();
+std::span<const std::string_view> synthetic_defects();  ///< all kinds, in the order of DefectKind
+std::span<const std::string_view> unseen_defects();     ///< those that are kept for judging
 
 /// The kinds that `category` can have. Throws contract for an unknown one.
 std::vector<std::string_view> synthetic_defects(std::string_view category);
@@ -52,6 +49,7 @@ std::vector<std::string_view> synthetic_defects(std::string_view category);
 /// The same without unseen_defects(): what may be trained on.
 std::vector<std::string_view> seen_defects(std::string_view category);
 
+/// True for a material, which fills the picture; false for an object on a ground.
 bool is_synthetic_texture(std::string_view category);
 
 /// Draws a picture with its mask (all 0 for a good one), label, caption and the name of its class. Throws contract for
@@ -61,7 +59,6 @@ Sample synthesize(const SyntheticSpec& spec);
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
-
 
 namespace moeclip { inline namespace abi_v0_1 {
 

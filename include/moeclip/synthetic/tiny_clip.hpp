@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The built-in CLIP, made from nothing but a seed: its sizes, its vocabulary, and its training in two stages, as CLIP's
-// own 336-pixel model was: long on small windows, then briefly on whole pictures of the final size.
+// The built-in CLIP, made from nothing but a seed: its sizes, its vocabulary, and its training in two stages. CLIP's
+// own 336-pixel model was trained in the same way: long on small pictures (here windows), then briefly on whole
+// pictures of the final size.
 
 #include <string>
 
@@ -15,19 +16,20 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// AVX-512 kernels.
 ClipConfig tiny_clip_config(index_t vocabulary, index_t image_size);
 
+/// How the built-in CLIP is trained.
 struct TinyClipOptions {
-  std::uint64_t seed = 111;  ///< of first weights, pictures and captions
-  index_t window_steps = 4500, whole_steps = 250;
-  index_t window_size = 64, whole_size = 128;  ///< pixels; the second is the model's image size
-  double lr = 1.5e-3;                          ///< highest, of the first stage; the second has half of it
-  index_t pairs = 32;                          ///< per batch
-  index_t pool = 512;                          ///< see SyntheticPairsOptions
+  std::uint64_t seed = 111;                        ///< of first weights, pictures and captions
+  index_t window_steps = 4500, whole_steps = 250;  ///< of the first stage and of the second
+  index_t window_size = 64, whole_size = 128;      ///< pixels; the second is the model's image size
+  double lr = 1.5e-3;                              ///< highest, of the first stage; the second has half of it
+  index_t pairs = 32;                              ///< per batch
+  index_t pool = 512;                              ///< see SyntheticPairsOptions
 };
 
 /// A CLIP with the list of merges of its tokenizer: what save_clip takes.
 struct TinyClip {
-  ClipWeights<float> weights;
-  std::string merges;
+  ClipWeights<float> weights;  ///< both towers and the logit scale
+  std::string merges;          ///< text of the list (bpe_learner.hpp)
 };
 
 /// Trains it. Steps are counted through both stages; `on_step` returning false ends the training at once.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// First values of a patch embedding from the pictures that it will see (WHI-1 in this folder's README). Neighbouring
-// pixels are nearly equal, so random filters all answer to brightness and hardly to a scratch; filters that whiten the
-// patches answer to everything alike, and a model that has little time to learn starts from there.
+// First values of a patch embedding, taken from the pictures that it will see (WHI-1 in this folder's README).
+// Neighbouring pixels are nearly equal, so random filters all answer to brightness and hardly to a scratch. Filters
+// that whiten the patches answer to everything alike, and a model that has little time to learn does well to start from
+// there.
 
 #include <algorithm>
 #include <cmath>

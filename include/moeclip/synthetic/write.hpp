@@ -13,18 +13,19 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// What a data set of synthetic pictures contains.
 struct SyntheticFiles {
-  std::vector<std::string> categories = {};  ///< empty: all
-  std::vector<std::string> defects = {};     ///< empty: all; categories without one of them leave it out
-  index_t count = 10;                        ///< pictures in every folder
-  index_t size = 256;
-  std::uint64_t seed = 0;
-  double lowest_severity = 0.2, highest_severity = 1;
+  std::vector<std::string> categories = {};            ///< empty: all
+  std::vector<std::string> defects = {};               ///< empty: all; categories without one of them leave it out
+  index_t count = 10;                                  ///< pictures in every folder
+  index_t size = 256;                                  ///< side in pixels
+  std::uint64_t seed = 0;                              ///< of everything that is drawn
+  double lowest_severity = 0.2, highest_severity = 1;  ///< in [0, 1]: barely visible to plain
 };
 
 /// The pictures of one folder.
 struct SyntheticFolder {
-  std::string category;
+  std::string category;   ///< one of synthetic_categories()
   std::string defect;     ///< empty: good
   bool is_train = false;  ///< of train/ instead of test/
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Adam (Kingma and Ba 2015; ADAM-1 in this folder's README) with the semantics of torch.optim.Adam: every parameter
-// counts its own steps, and one without a gradient is skipped whole: its moments do not decay, its step does not count.
-// A parameter is known by its name, so lists may be made anew from step to step.
+// counts its own steps, and a parameter without a gradient is skipped: its moments do not decay and its step does not
+// count. Parameters are known by name, so the list of them may be built anew for every step.
 
 #include <cstdint>
 #include <map>
@@ -15,6 +15,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// Settings of Adam, as in ADAM-1.
 struct AdamOptions {
   double lr = 5e-5, beta1 = 0.5, beta2 = 0.999, eps = 1e-8;  ///< as released (METHOD section 5)
 };
@@ -26,11 +27,13 @@ struct AdamState {
   std::int64_t step = 0;  ///< updates so far
 };
 
+/// The optimiser: its settings, and what it remembers of each parameter.
 template <class T>
 class Adam {
  public:
-  using States = std::map<std::string, AdamState<T>, std::less<>>;
+  using States = std::map<std::string, AdamState<T>, std::less<>>;  ///< by name of the parameter
 
+  /// Starts without any states. Of the options all but `lr` are used: step() is told the rate.
   explicit Adam(const AdamOptions& options = {}) : options_(options) {}
 
   /// The states by name; only parameters that ever had a gradient have one.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // One training step of the adapters on a frozen CLIP, on one page: the losses, and the gradients of all that is trained
-// (METHOD sections 2 to 4). Forward,
+// (METHOD sections 2 to 4). The forward pass is
 //
 //   (1)  T = the two anchors of every class in the batch       anomaly/anchors.hpp
 //   (2)  x = the image tower, block by block; after block n    clip/vision.hpp
@@ -14,10 +14,10 @@
 //   (8)    s = c f . T                                         anomaly/score_map.hpp
 //   (9)    focal and dice losses of s_a - s_n                  losses.hpp
 //
-// and backward (9') ... (1'), each step from its own. The losses of a map depend on nothing that comes after its level,
-// so `step_at_map` goes (4) to (9) and at once (9') to (4'), and only the gradient of x waits for (3'). Features are
-// not kept: those of one map exist at a time. The tower keeps nothing before the first mixture, since nothing is
-// trained there. Losses and their own derivatives, (6) and (9), are computed together.
+// and the backward pass is (9') ... (1'), where (n') is the derivative of (n). The losses of a map depend on nothing
+// that comes after its level, so `step_at_map` runs (4) to (9) and at once (9') to (4'), and only the gradient of x
+// waits for (3'). So the features of only one map exist at a time. The tower keeps nothing before the first mixture,
+// since nothing is trained there. Losses and their own derivatives, (6) and (9), are computed together.
 
 #include "../anomaly/score_map.hpp"
 #include "adapter_step_types.hpp"

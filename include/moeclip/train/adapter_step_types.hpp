@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What goes into one training step of the adapters and what comes out of it (adapter_step.hpp): a batch of pictures,
-// the encoded sentences of their classes, switches; the losses one by one, and gradients in the shape of the adapter.
-// At the end what the parts of a step hand to each other, and the check of its input.
+// The input and the output of one training step of the adapters (adapter_step.hpp): a batch of pictures, the encoded
+// sentences of their classes and some switches go in; the losses, one by one, and the gradients of the adapter come
+// out. The end of this file holds what the parts of a step pass to each other, and the check of the input.
 
 #include <algorithm>
 #include <cstdint>
@@ -30,7 +30,7 @@ struct TrainingBatch {
 /// The sentences of a class after the frozen text tower, computed once and used in every step (text_forward).
 template <class T>
 struct ClassText {
-  std::string name;
+  std::string name;          ///< of the class, as its data set calls it
   Tensor<T> encodings;       ///< (N, Dt), ln_final rows of the end tokens
   index_t normal_count = 0;  ///< the first so many describe the normal state, the others the abnormal
 };
@@ -53,16 +53,16 @@ struct StepOptions {
 /// A step's input.
 template <class T>
 struct StepInput {
-  const TrainingBatch<T>& batch;
+  const TrainingBatch<T>& batch;        ///< must outlive the step
   std::span<const ClassText<T>> texts;  ///< of all classes
-  StepOptions options = {};
-  const Probe<T>* probe = nullptr;  ///< sees similarities and gradients of activations (observer.hpp)
+  StepOptions options = {};             ///< switches and weights of the losses
+  const Probe<T>* probe = nullptr;      ///< sees similarities and gradients of activations (observer.hpp)
 };
 
 /// The terms of the loss, before their weights. Lists have an entry per map (focal, dice) or per mixture.
 struct LossReport {
-  double total = 0;  ///< the weighted sum, whose gradient was taken
-  double cross_entropy = 0;
+  double total = 0;                                       ///< the weighted sum, whose gradient was taken
+  double cross_entropy = 0;                               ///< CE-1, mean over the pictures of the batch
   std::vector<double> focal, dice_normal, dice_abnormal;  ///< 0 if no picture of the batch has a mask
   std::vector<double> etf, balance;                       ///< 0 unless is_training
   std::vector<std::vector<index_t>> expert_tokens;        ///< [mixture][expert]: how many tokens chose it
@@ -86,21 +86,22 @@ struct AdapterGradient {
 /// What a step keeps between its parts, and from step to step so that memory is taken once.
 template <class T>
 struct AdapterWorkspace {
+  /// A class of the batch, encoded with the adapter as it is now.
   struct ClassAnchors {
-    index_t class_index = 0;
-    Tensor<T> z;  // (N, C), adapted sentences
-    TextAnchors<T> anchors;
+    index_t class_index = 0;  ///< in StepInput::texts
+    Tensor<T> z;              // (N, C), adapted sentences
+    TextAnchors<T> anchors;   ///< (2, C) unit vectors, normal and abnormal
   };
-  std::vector<ClassAnchors> classes;  // of the batch, in the order of their first picture
-  std::vector<std::size_t> class_of;  // (B), place in `classes`
-  TransformerSaved<T> blocks;
-  std::vector<MixingSaved<T>> mixtures;
+  std::vector<ClassAnchors> classes;       // of the batch, in the order of their first picture
+  std::vector<std::size_t> class_of;       // (B), place in `classes`
+  TransformerSaved<T> blocks;              ///< what the image tower keeps for its backward pass
+  std::vector<MixingSaved<T>> mixtures;    ///< the same of each mixture
   std::vector<Tensor<T>> d_levels;         // (B * T, D) each: gradient of the tokens of a level
   Tensor<T> tokens, d_tokens;              // (B, T, D)
   Tensor<T> similarities, d_similarities;  // (B, 2, g, g) of one map
   Tensor<T> difference, d_difference;      // (B, g, g)
   Tensor<T> d_anchors;                     // (B, 2, C), per picture
-  LossReport report;
+  LossReport report;                       ///< of the latest step
 
   /// Empty lists of the lengths that this adapter needs.
   void begin(const AdapterConfig& config) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A run on disk: one safetensors file with the adapter under its official names, Adam's moments as "adam.m.NAME" and
-// "adam.v.NAME", and in __metadata__ everything else, as JSON. It appears whole or not at all (io/file.hpp); detection
-// reads the same file (anomaly/adapter_file.hpp).
+// A training run on disk: one safetensors file holds the adapter under its official names, Adam's moments as
+// "adam.m.NAME" and "adam.v.NAME", and everything else as JSON in __metadata__. The file is either complete or not
+// there (io/file.hpp), and detection reads the same file (anomaly/adapter_file.hpp).
 
 #include <string>
 
@@ -17,10 +17,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// What decides the bits of a run. A resumed run must have the same.
 struct RunIdentity {
-  Recipe recipe;
-  std::uint64_t seed = 0;
-  index_t batch = 2;
-  index_t image_size = 0;
+  Recipe recipe;           ///< all options
+  std::uint64_t seed = 0;  ///< of first values, order, augmentations and dropout
+  index_t batch = 2;       ///< pictures per step
+  index_t image_size = 0;  ///< pixels a side of the square that the model sees
   std::string clip, data;  ///< fingerprints
   ImageOptions images;     ///< how pictures are read
 };
@@ -35,20 +35,22 @@ struct RunPosition {
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 
+/// What a checkpoint says about its run: all but the tensors.
 struct CheckpointRecord {
-  RunIdentity identity;
-  RunPosition position;
-  AdapterConfig adapter;
+  RunIdentity identity;                                        ///< what a run that resumes must share
+  RunPosition position;                                        ///< how far the run had come
+  AdapterConfig adapter;                                       ///< sizes and switches of the adapter
   kernels::Activation activation = kernels::Activation::gelu;  ///< of the CLIP's blocks
   std::string isa, version;                                    ///< of the program that wrote it
   TrainingPictures trained_on = {};  ///< files that this adapter has seen; drawn ones are none
 };
 
+/// A checkpoint in memory.
 template <class T>
 struct Checkpoint {
-  CheckpointRecord record;
-  Adapter<T> adapter;  ///< plain, memory of its own
-  typename Adam<T>::States moments;
+  CheckpointRecord record;           ///< about the run
+  Adapter<T> adapter;                ///< plain, memory of its own
+  typename Adam<T>::States moments;  ///< of every parameter that Adam has updated
 };
 
 /// Writes a checkpoint to `path`, replacing the one that was there only when the new one is whole. Throws io.

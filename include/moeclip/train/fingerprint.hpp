@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Short names for weights, so that a run is not resumed, merged or judged with others: a hash of a CLIP, one of an
-// adapter.
+// Hashes that stand for weights, one for a CLIP and one for an adapter, so that a run is never resumed, merged or
+// judged with weights other than its own.
 
 #include <string>
 

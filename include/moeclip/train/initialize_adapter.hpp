@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Where training starts (METHOD section 6): Xavier for every projection, zeros or small numbers for gates and B, an
-// orthogonal frozen A per expert (FOFS) or Kaiming's trainable one. Every value depends on the seed and its name only.
+// The values that training starts from (METHOD section 6): Xavier for every projection, zeros or small random numbers
+// for the gates and for B, and for each expert's A either frozen rows that are orthogonal between experts (FOFS) or
+// Kaiming's trainable ones. Every value depends only on the seed and the name of its parameter.
 
 #include <cstdint>
 
@@ -11,6 +12,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// How the parameters of mixtures start; the defaults are those of the released recipe.
 struct AdapterStart {
   bool use_fofs = true;     ///< A orthogonal between experts and frozen; else Kaiming uniform and trained
   double gate_bound = 0;    ///< gates uniform in +-bound; 0: all experts tie at the first step, as released

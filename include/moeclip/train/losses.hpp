@@ -23,9 +23,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 double cross_entropy(View<const T, 2> logits, std::span<const int> labels, View<T, 2> d_logits);
 
-/// The losses of one map, means over the pictures that have a mask.
+/// The losses of one map, means over the pictures that have a mask; all 0 if none has.
 struct MapLosses {
-  double focal = 0, dice_normal = 0, dice_abnormal = 0;
+  double focal = 0, dice_normal = 0, dice_abnormal = 0;  ///< FOC-1; DICE-1 of either channel
 };
 
 /// One map of a batch.

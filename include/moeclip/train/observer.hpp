@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a probe sees of a training step, and under which names: one method per stage of adapter_step.hpp, each of which
-// does nothing without a probe.
+// What a probe sees of a training step, and under which names: there is one method per stage of adapter_step.hpp.
+// Without a probe each of them does nothing.
 
 #include "../tensor/probe.hpp"
 #include "../tensor/tensor.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Of a step over B pictures.
+/// Hands the intermediates of a step over B pictures to a probe.
 template <class T>
 struct StepObserver {
-  const Probe<T>* probe = nullptr;
-  index_t batch = 1;
+  const Probe<T>* probe = nullptr;  ///< who is told; null: nobody
+  index_t batch = 1;                ///< B
 
   /// Logits (B, 2) of the cross entropy.
   void logits(View<const T, 2> values) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The official .pth layout (METHOD section 9): adapters that the official code loads, and its optimiser's state, in
-// which parameters are numbers in the order of train/parameters.hpp.
+// The official .pth layout (METHOD section 9): adapter files that the official code can load, and the state of its
+// optimiser, in which a parameter is known by its number in the order of train/parameters.hpp.
 
 #include <string>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What an optimiser works on: a list of parameters by name, each with its gradient. The trained parameters of an
-// adapter come in the order in which the official code numbers them (METHOD sections 5 and 9), so that optimiser states
-// can be exchanged.
+// What an optimiser works on: a list of named parameters, each with its gradient. The trained parameters of an adapter
+// come in the order in which the official code numbers them (METHOD sections 5 and 9), so that the states of optimisers
+// can be exchanged with it.
 
 #include <cmath>
 #include <span>
@@ -19,10 +19,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// chose), which is not the same as a gradient of zero.
 template <class T>
 struct TrainedParameter {
-  std::string name;
-  Tensor<T>* value = nullptr;
+  std::string name;               ///< as in files, such as "text_adapter.0.fc.0.weight"
+  Tensor<T>* value = nullptr;     ///< belongs to the model; the optimiser changes it
   Tensor<T>* gradient = nullptr;  ///< of the same shape
-  bool has_gradient = true;
+  bool has_gradient = true;       ///< false: the optimiser skips it
 };
 
 /// Every parameter of `values` (a tower, an adapter) with its counterpart in `gradient`, which has the same structure.

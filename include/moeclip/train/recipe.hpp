@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How adapters are trained: one struct of named options, and the three named recipes (the table is in this folder's
-// README; METHOD section 4 says where the released code and the paper part). The one list of options below serves the
-// command line, the checkpoint and the comparison on resume.
+// How adapters are trained: one struct of named options, and three named recipes. This folder's README lists them;
+// METHOD section 4 says where the released code differs from the paper. The list of options below serves the command
+// line, the checkpoint and the comparison of recipes when a run is resumed.
 
 #include <string>
 #include <string_view>
@@ -20,33 +20,34 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The defaults are the released recipe.
 struct Recipe {
-  std::string name = "released";
+  std::string name = "released";  ///< the named recipe that it started from
 
   // optimiser
-  double lr = 5e-5, beta1 = 0.5, beta2 = 0.999, eps = 1e-8;
-  std::vector<index_t> milestones = {16000, 32000};
-  double gamma = 0.5;
-  bool keeps_schedule = false;
-  double clip_norm = 0;
+  double lr = 5e-5, beta1 = 0.5, beta2 = 0.999, eps = 1e-8;  ///< of Adam (ADAM-1); `lr` before any milestone
+  std::vector<index_t> milestones = {16000, 32000};          ///< steps at which the learning rate falls, ascending
+  double gamma = 0.5;                                        ///< factor by which it falls
+  bool keeps_schedule = false;  ///< a resumed run goes on counting milestones; else they start anew
+  double clip_norm = 0;         ///< longest gradient over all tensors; longer ones are scaled to it; 0: no limit
 
   // losses
-  bool is_training = false;
-  double lambda_etf = 0.01, lambda_balance = 0.01, expert_dropout = 0.05, class_logit_scale = 1;
-  bool averages_maps = false;
-  double norm_match_floor = 0;
+  bool is_training = false;  ///< ETF loss, balance loss and dropout are on
+  double lambda_etf = 0.01, lambda_balance = 0.01, expert_dropout = 0.05, class_logit_scale = 1;  ///< see StepOptions
+  bool averages_maps = false;   ///< pixel losses: mean over the maps instead of their sum
+  double norm_match_floor = 0;  ///< backward of norm matching: |m| counts as at least this share of |x|
 
   // start
-  bool use_fofs = true;
-  double expert_init = 0, gate_init = 0;
+  bool use_fofs = true;                   ///< frozen A, orthogonal between experts; false: A is trained
+  double expert_init = 0, gate_init = 0;  ///< B and gates start uniform in +- this; 0: at zero
 
   // data
-  bool is_augmented = true, revises_labels = false;
+  bool is_augmented = true, revises_labels = false;  ///< pictures are turned, moved and mirrored; one whose defect was
+                                                     ///< moved out of the frame counts as normal
 
   // model
-  bool keeps_activation = false;
-  index_t mixtures = 4, experts = 4, chosen = 2, rank = 8;
-  double scale = 2, mix_weight = 0.1, similarity_scale = 100;
-  bool use_aggregation = true;
+  bool keeps_activation = false;                               ///< the CLIP's own activation instead of GELU
+  index_t mixtures = 4, experts = 4, chosen = 2, rank = 8;     ///< `experts` per mixture, `chosen` of them per token
+  double scale = 2, mix_weight = 0.1, similarity_scale = 100;  ///< factors: of experts' outputs, m in a token, cosines
+  bool use_aggregation = true;  ///< patches are averaged over 1x1, 3x3 and 5x5 neighbourhoods
 
   /// visitor(name, value, help) for every option.
   template <class Self, class Visitor>
@@ -115,10 +116,13 @@ void expect_sound(const Recipe& r);
 /// The adapter that a recipe builds on an image tower of `layers` blocks.
 AdapterConfig adapter_config(const Recipe& recipe, index_t layers);
 
+/// The first values that a recipe asks for.
 AdapterStart adapter_start(const Recipe& recipe);
 
+/// The optimiser of a recipe.
 AdamOptions adam_options(const Recipe& recipe);
 
+/// The learning rates of a recipe.
 MultiStepSchedule schedule_of(const Recipe& recipe);
 
 /// What one step needs to know; seed, step and memory are the trainer's to fill in.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Learning rates as pure functions of the step, counted from 0: nothing to save but the step, nothing to lose on
-// resume. MultiStepLR is torch's, stepped per iteration (METHOD section 5); warm-up and cosine are for CLIP itself.
+// Learning rates as pure functions of the step, which is counted from 0: the number of the step is all that a resumed
+// run needs. MultiStepSchedule is torch's MultiStepLR, stepped once per iteration (METHOD section 5); warm-up and
+// cosine serve the pretraining of CLIP itself.
 
 #include <vector>
 
@@ -12,20 +13,20 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// lr(step) = base * gamma^n, n the milestones that `step` has reached.
 struct MultiStepSchedule {
-  double base = 5e-5;
-  std::vector<index_t> milestones = {16000, 32000};
-  double gamma = 0.5;
+  double base = 5e-5;                                ///< rate before the first milestone
+  std::vector<index_t> milestones = {16000, 32000};  ///< steps, ascending
+  double gamma = 0.5;                                ///< factor at each milestone
 
-  [[nodiscard]] double at(index_t step) const;
+  [[nodiscard]] double at(index_t step) const;  ///< the rate of a step, counted from 0
 };
 
 /// Rises linearly to `base` over `warmup` steps, then falls to `lowest` at step `total` along half a cosine.
 struct CosineSchedule {
-  double base = 1e-3;
-  index_t warmup = 0, total = 1;
-  double lowest = 0;
+  double base = 1e-3;             ///< highest rate
+  index_t warmup = 0, total = 1;  ///< steps
+  double lowest = 0;              ///< rate from step `total` on
 
-  [[nodiscard]] double at(index_t step) const;
+  [[nodiscard]] double at(index_t step) const;  ///< the rate of a step, counted from 0
 };
 
 }}  // namespace moeclip::abi_v0_1

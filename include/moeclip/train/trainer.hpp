@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Training the adapters of a frozen CLIP: batches in, steps, checkpoints (this folder's README tells the way through).
-// The pieces are plain functions for a loop of one's own; the Trainer is the loop that survives being killed.
+// Training the adapters of a frozen CLIP: batches are loaded, steps made and checkpoints written (this folder's README
+// explains the way through). The pieces are plain functions, for those who write a loop of their own; Trainer is the
+// loop that can be killed at any moment and resumed.
 
 #include <chrono>
 #include <span>
@@ -20,8 +21,9 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// What a run is set up with, besides its recipe.
 struct TrainerOptions {
-  index_t batch = 2;
+  index_t batch = 2;         ///< pictures per step
   std::uint64_t seed = 111;  ///< of first values, order, augmentations and dropout
   index_t image_size = 0;    ///< side of the square that the model sees; 0: 518 where the patch size divides it, else
                              ///< the CLIP's own
@@ -33,12 +35,12 @@ struct TrainerOptions {
 
 /// What a step did. Valid until the next step.
 struct StepReport {
-  const LossReport& loss;
-  index_t step = 0;                ///< from 1
-  index_t epoch = 0, epochs = 0;   ///< from 1
-  index_t batch = 0, batches = 0;  ///< of the epoch, from 1
-  double gradient_norm = 0;        ///< Euclidean, before it was clipped
-  double lr = 0;
+  const LossReport& loss;                   ///< its terms, in memory of the trainer
+  index_t step = 0;                         ///< from 1
+  index_t epoch = 0, epochs = 0;            ///< from 1
+  index_t batch = 0, batches = 0;           ///< of the epoch, from 1
+  double gradient_norm = 0;                 ///< Euclidean, before it was clipped
+  double lr = 0;                            ///< learning rate of this step
   bool is_finite = true;                    ///< false: loss or gradient is no number, and nothing was changed
   double images_per_second = 0;             ///< since fit() began
   double seconds_left = 0;                  ///< at that rate
@@ -46,8 +48,9 @@ struct StepReport {
   index_t without_mask = 0;                 ///< defective pictures of the batch that nobody marked
 };
 
+/// How long fit() trains, and when it writes checkpoints.
 struct FitOptions {
-  index_t epochs = 20;
+  index_t epochs = 20;              ///< in all, those before a resumed checkpoint included
   std::string checkpoint = {};      ///< folder for moe_last.safetensors and moe_epoch_N.safetensors; "": none
   index_t checkpoint_steps = 0;     ///< moe_last also every so many steps; 0: not
   double checkpoint_seconds = 300;  ///< and whenever so much time has passed; 0: not
@@ -58,6 +61,7 @@ struct FitOptions {
 /// The newest checkpoint in a run's folder.
 inline constexpr const char* kLastCheckpoint = "moe_last.safetensors";
 
+/// A training run: the adapter, its optimiser, and how far it has come.
 template <class T>
 class Trainer {
  public:
@@ -67,13 +71,14 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }
-  [[nodiscard]] const Adam<T>& adam() const { return adam_; }
-  [[nodiscard]] const Recipe& recipe() const { return recipe_; }
-  [[nodiscard]] const TrainerOptions& options() const { return options_; }
-  [[nodiscard]] const RunPosition& position() const { return at_; }
+  [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }      ///< as trained so far
+  [[nodiscard]] const Adam<T>& adam() const { return adam_; }               ///< with its moments
+  [[nodiscard]] const Recipe& recipe() const { return recipe_; }            ///< as given to the constructor
+  [[nodiscard]] const TrainerOptions& options() const { return options_; }  ///< `image_size` is never 0
+  [[nodiscard]] const RunPosition& position() const { return at_; }         ///< steps and epochs so far
+  /// The trained tensors in the official order, with the gradients of the latest step.
   [[nodiscard]] std::span<const TrainedParameter<T>> parameters() const { return parameters_; }
-  [[nodiscard]] Context& context() { return context_; }
+  [[nodiscard]] Context& context() { return context_; }  ///< threads and memory of the steps
 
   /// Takes the weights of an adapter file, and Adam's moments if it has them, instead of the drawn ones. The run itself
   /// starts at step 0. Throws as read_adapter does, and mismatch if the recipe builds another adapter.

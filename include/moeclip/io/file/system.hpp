@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The calls of the operating system and of std::filesystem that io/file.hpp and io/folder_tree.hpp are made of. No other
-// header of the library talks to the system about files.
+// The calls of the operating system and of std::filesystem that io/file.hpp and io/folder_tree.hpp are made of. No
+// other header of the library talks to the system about files.
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Writing HTML: text that cannot become markup, pictures as inline PNG or JPEG, and a page that leaves in pieces, so
-// that it need not be in memory as a whole.
+// Writing HTML: text that cannot become markup, pictures as inline PNG or JPEG, and a page that is written piece by
+// piece, so that it need not be in memory as a whole.
 
 #include <algorithm>
 #include <cmath>
