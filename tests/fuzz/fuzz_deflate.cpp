@@ -2,6 +2,7 @@
 // What is deflated comes back. The first byte tells how often the input is repeated, to fill windows and blocks.
 #include <cstdlib>
 
+#include <moeclip/io/deflate.hpp>
 #include <moeclip/io/deflate/compress.hpp>
 #include <moeclip/io/deflate/inflate.hpp>
 

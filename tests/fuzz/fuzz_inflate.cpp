@@ -2,6 +2,7 @@
 // Inflating arbitrary bytes, bare or wrapped as the first byte chooses.
 #include <cstdlib>
 
+#include <moeclip/io/deflate.hpp>
 #include <moeclip/io/deflate/inflate.hpp>
 
 using namespace moeclip;

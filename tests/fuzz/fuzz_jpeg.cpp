@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/jpeg/decode.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

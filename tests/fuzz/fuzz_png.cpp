@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as a PNG file: a picture or an Error, never anything else. Checksums would keep most inputs from getting
 // far, so the bytes also serve as header, palette and rows of a file that is put together properly.
+#include <moeclip/image/png.hpp>
 #include <moeclip/image/png/decode.hpp>
 #include <moeclip/image/png/encode.hpp>
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/jpeg/decode.hpp>
 #include "image_test.hpp"
 

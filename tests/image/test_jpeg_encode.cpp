@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <moeclip/base/rng.hpp>
+#include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/jpeg/decode.hpp>
 #include <moeclip/image/jpeg/encode.hpp>
 #include "image_test.hpp"

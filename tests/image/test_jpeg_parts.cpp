@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/jpeg/decode.hpp>
 #include "image_test.hpp"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <map>
 
+#include <moeclip/image/png.hpp>
 #include <moeclip/image/png/decode.hpp>
 #include <moeclip/image/png/encode.hpp>
 #include "image_test.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/io/deflate.hpp>
 #include <moeclip/io/deflate/compress.hpp>
 
 #include <doctest/doctest.h>

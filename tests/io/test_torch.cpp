@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include <moeclip/io/deflate.hpp>
 #include <moeclip/io/deflate/compress.hpp>
 #include <moeclip/io/torch/legacy.hpp>
 #include <moeclip/io/torch/zip.hpp>

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <moeclip/io/deflate.hpp>
 #include <moeclip/io/deflate/compress.hpp>
 #include "weight_samples.hpp"
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <moeclip/image/exif.hpp>
+#include <moeclip/image/png.hpp>
 #include <moeclip/image/png/encode.hpp>
 #include <moeclip/io/file.hpp>
 #include <string>

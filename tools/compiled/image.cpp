@@ -3,10 +3,14 @@
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_IMAGE
 #include <moeclip/image/blur.hpp>
+#include <moeclip/image/bmp.hpp>
 #include <moeclip/image/colormap.hpp>
 #include <moeclip/image/draw.hpp>
 #include <moeclip/image/exif.hpp>
 #include <moeclip/image/image_format.hpp>
+#include <moeclip/image/jpeg.hpp>
+#include <moeclip/image/png.hpp>
+#include <moeclip/image/pnm.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/image/resize.hpp>
 #include <moeclip/image/write_image.hpp>

@@ -4,6 +4,7 @@
 #define MOECLIP_SOURCE_PART MOECLIP_IO
 #include <moeclip/io/checksum.hpp>
 #include <moeclip/io/data_directories.hpp>
+#include <moeclip/io/deflate.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/folder_tree.hpp>
 #include <moeclip/io/json.hpp>

@@ -90,9 +90,14 @@ def room(path):
     return parts[:2] if len(parts) > 2 else None
 
 
+# Doors of rooms that only other files of the library go through: no part of an umbrella.
+INNER_DOORS = {"io/pickle.hpp", "io/torch.hpp"}
+
+
 def public_headers():
     """Headers that a user may include, umbrellas excluded, in the order of their ranks. Sub-folders are private."""
-    found = [path for folder in RANKS for path in (INCLUDE / folder).glob("*.hpp")]
+    found = [path for folder in RANKS for path in (INCLUDE / folder).glob("*.hpp")
+             if f"{folder}/{path.name}" not in INNER_DOORS]
     return sorted(found, key=lambda path: (RANKS[path.parent.name], list(RANKS).index(path.parent.name), path.name))
 
 

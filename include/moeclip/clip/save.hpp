@@ -5,9 +5,7 @@
 
 #include <string>
 
-#include "../base/half.hpp"
 #include "../io/safetensors_writer.hpp"
-#include "clip_metadata.hpp"
 #include "clip_weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -24,6 +22,9 @@ void save_clip(const std::string& path, const ClipWeights<T>& clip, DType dtype,
 #include <map>
 #include <span>
 #include <vector>
+
+#include "../base/half.hpp"
+#include "clip_metadata.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

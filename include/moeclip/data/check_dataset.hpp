@@ -4,9 +4,7 @@
 // unreadable or does not fit together is named.
 
 #include "../base/context.hpp"
-#include "../base/function_ref.hpp"
 #include "dataset.hpp"
-#include "layout/names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -68,6 +66,8 @@ std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries
 #include <map>
 
 #include "../io/utf8.hpp"
+#include "../base/function_ref.hpp"
+#include "layout/names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -13,8 +13,6 @@
 #include <vector>
 
 #include "../anomaly/prompts.hpp"
-#include "../io/data_directories.hpp"
-#include "../io/file.hpp"
 #include "../io/json.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -81,6 +79,9 @@ ClassWords load_class_words(const std::string& path = {});
 #if MOECLIP_DEFINES(MOECLIP_DATA)
 
 #include <utility>
+
+#include "../io/data_directories.hpp"
+#include "../io/file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -9,9 +9,6 @@
 #include <vector>
 
 #include "../image/read_image.hpp"
-#include "../io/file.hpp"
-#include "../io/json.hpp"
-#include "../io/json_writer.hpp"
 #include "sample.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -47,6 +44,10 @@ Sample load_sample(const DatasetEntry& entry, ImageOptions images = {});
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_DATA)
+
+#include "../io/file.hpp"
+#include "../io/json.hpp"
+#include "../io/json_writer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

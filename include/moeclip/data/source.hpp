@@ -10,7 +10,6 @@
 #include <variant>
 #include <vector>
 
-#include "../io/sha256.hpp"
 #include "dataset.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -75,6 +74,8 @@ class SampleSource {
 
 #include <algorithm>
 #include <optional>
+
+#include "../io/sha256.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

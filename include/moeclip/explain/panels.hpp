@@ -5,10 +5,7 @@
 
 #include <string>
 
-#include "../image/colormap.hpp"
-#include "../image/draw.hpp"
 #include "../image/resize.hpp"
-#include "../image/upsample.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -25,6 +22,10 @@ struct Panel {
 #include <algorithm>
 #include <utility>
 #include <vector>
+
+#include "../image/colormap.hpp"
+#include "../image/draw.hpp"
+#include "../image/upsample.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 

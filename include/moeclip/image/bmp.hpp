@@ -6,7 +6,6 @@
 // number.
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <string_view>
 
@@ -36,6 +35,21 @@ struct BmpHeader {
   /// Bytes of a row that is not run-length encoded: a multiple of 4.
   [[nodiscard]] index_t row_bytes() const { return (width * bits + 31) / 32 * 4; }
 };
+
+/// Reads the headers of a bitmap that begins with "BM". `source` is the name in messages.
+BmpHeader read_bmp_header(Bytes bytes, std::string_view source);
+
+/// Decodes a bitmap that begins with "BM". `source` is the name in messages. Throws format for damaged or truncated
+/// files, limit for more than kMaxPixels, unsupported for layouts that are not listed above.
+Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <bit>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -76,8 +90,7 @@ inline void complete_bmp_masks(BmpHeader& header, std::string_view source) {
 
 }  // namespace detail
 
-/// Reads the headers of a bitmap that begins with "BM". `source` is the name in messages.
-inline BmpHeader read_bmp_header(Bytes bytes, std::string_view source) {
+MOECLIP_FUNC BmpHeader read_bmp_header(Bytes bytes, std::string_view source) {
   ByteReader reader(bytes, source);
   reader.skip(10);
   BmpHeader header;
@@ -221,9 +234,7 @@ inline bool expand_bmp_rle(const BmpHeader& header, ByteReader& reader, std::uin
 
 }  // namespace detail
 
-/// Decodes a bitmap that begins with "BM". `source` is the name in messages. Throws format for damaged or truncated
-/// files, limit for more than kMaxPixels, unsupported for layouts that are not listed above.
-inline Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb) {
+MOECLIP_FUNC Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind) {
   BmpHeader header = read_bmp_header(bytes, source);
   const detail::Palette palette = detail::read_bmp_palette(header, bytes, source);
   ByteReader reader(bytes, source);
@@ -255,3 +266,5 @@ inline Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind = P
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

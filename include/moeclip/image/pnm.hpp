@@ -6,11 +6,7 @@
 // too. Pillow does not read PAM: there samples of any depth are scaled, alpha is dropped. Of several pictures in a file
 // the first is read.
 
-#include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +31,28 @@ struct PnmHeader {
   /// Whether a pixel has red, green and blue; otherwise it is gray.
   [[nodiscard]] bool is_color() const { return depth >= 3; }
 };
+
+/// Reads the header of a file that begins with P1 to P7. `source` is the name in messages.
+PnmHeader read_pnm_header(Bytes bytes, std::string_view source);
+
+/// Decodes a file that begins with P1 to P7. `source` is the name in messages. Throws format for damaged or truncated
+/// files, limit for more than kMaxPixels, unsupported for other PAM tuples.
+Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb,
+                 DeepGray deep_gray = DeepGray::scaled);
+
+/// The bytes of a binary PPM (RGB) or PGM (gray) file.
+std::vector<std::byte> encode_pnm(ImageView image);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+
+namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
@@ -111,8 +129,7 @@ inline void read_pam_header(ByteReader& reader, PnmHeader& header) {
 
 }  // namespace detail
 
-/// Reads the header of a file that begins with P1 to P7. `source` is the name in messages.
-inline PnmHeader read_pnm_header(Bytes bytes, std::string_view source) {
+MOECLIP_FUNC PnmHeader read_pnm_header(Bytes bytes, std::string_view source) {
   ByteReader reader(bytes, source);
   reader.skip(1);
   PnmHeader header{.variant = reader.u8() - '0'};
@@ -175,10 +192,7 @@ inline void read_pnm_binary_row(const PnmHeader& header, ByteReader& reader, con
 
 }  // namespace detail
 
-/// Decodes a file that begins with P1 to P7. `source` is the name in messages. Throws format for damaged or truncated
-/// files, limit for more than kMaxPixels, unsupported for other PAM tuples.
-inline Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb,
-                        DeepGray deep_gray = DeepGray::scaled) {
+MOECLIP_FUNC Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind, DeepGray deep_gray) {
   const PnmHeader header = read_pnm_header(bytes, source);
   ByteReader reader(bytes, source);
   reader.seek(header.pixel_offset);
@@ -205,8 +219,7 @@ inline Image decode_pnm(Bytes bytes, std::string_view source, PixelKind kind = P
   return image;
 }
 
-/// The bytes of a binary PPM (RGB) or PGM (gray) file.
-inline std::vector<std::byte> encode_pnm(ImageView image) {
+MOECLIP_FUNC std::vector<std::byte> encode_pnm(ImageView image) {
   const std::string header = concat(image.channels == 3 ? "P6\n" : "P5\n", image.width, " ", image.height, "\n255\n");
   const auto row_bytes = static_cast<std::size_t>(image.width * image.channels);
   std::vector<std::byte> out;
@@ -221,3 +234,5 @@ inline std::vector<std::byte> encode_pnm(ImageView image) {
 }
 
 }}  // namespace moeclip::abi_v0_1
+
+#endif

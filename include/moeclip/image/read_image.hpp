@@ -6,14 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "../io/file.hpp"
-#include "bmp.hpp"
-#include "exif.hpp"
-#include "image_format.hpp"
+#include "../io/bytes.hpp"
+#include "image.hpp"
 #include "image_options.hpp"
-#include "jpeg.hpp"
-#include "png.hpp"
-#include "pnm.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -50,6 +45,16 @@ Image read_image(const std::string& path, ImageOptions options = {});
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_IMAGE)
+
+#include "../io/file.hpp"
+#include "bmp.hpp"
+#include "exif.hpp"
+#include "image_format.hpp"
+#include "image_options.hpp"
+#include "jpeg.hpp"
+#include "png.hpp"
+#include "png/chunks.hpp"
+#include "pnm.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

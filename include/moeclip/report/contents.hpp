@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/function_ref.hpp"
 #include "../eval/curves.hpp"
 #include "../eval/evaluate.hpp"
 #include "../image/figure.hpp"
@@ -57,5 +58,21 @@ struct Report {
   std::vector<ReportSection> sections;                          ///< after the pictures
   std::vector<std::pair<std::string, std::string>> provenance;  ///< command, versions, hashes, ISA, seconds, memory
 };
+
+/// The most pixels that a picture may take; larger ones are made smaller, in proportion.
+struct PictureLimit {
+  index_t width = 0, height = 0;
+};
+
+/// How large pictures may be in the page; a photograph costs about a fifth of a byte per pixel.
+struct ReportOptions {
+  PictureLimit figure{640, 4096};   ///< of a picture's view
+  PictureLimit section{960, 4096};  ///< of a section
+  PictureLimit cover{400, 200};     ///< of a gallery
+};
+
+/// Makes the figures of picture i, where keeping those of all pictures would take too much memory. It is called once or
+/// a few times for each picture, in no particular order, and must give the same figures each time.
+using FigureSource = function_ref<std::vector<Figure>(std::size_t)>;
 
 }}  // namespace moeclip::abi_v0_1

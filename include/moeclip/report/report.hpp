@@ -5,14 +5,8 @@
 
 #include <string>
 
-#include "../io/file.hpp"
-#include "../io/sha256.hpp"
-#include "page/curves.hpp"
-#include "page/pictures.hpp"
-#include "page/script.hpp"
-#include "page/sections.hpp"
-#include "page/style.hpp"
-#include "page/summary.hpp"
+#include "../base/function_ref.hpp"
+#include "contents.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -31,6 +25,15 @@ void write_report(const std::string& path, const Report& report, FigureSource fi
 #if MOECLIP_DEFINES(MOECLIP_REPORT)
 
 #include <string_view>
+
+#include "../io/file.hpp"
+#include "../io/sha256.hpp"
+#include "page/curves.hpp"
+#include "page/pictures.hpp"
+#include "page/script.hpp"
+#include "page/sections.hpp"
+#include "page/style.hpp"
+#include "page/summary.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

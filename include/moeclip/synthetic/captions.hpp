@@ -5,8 +5,6 @@
 
 #include <string>
 
-#include "../anomaly/defect_phrases.hpp"
-#include "../anomaly/prompts.hpp"
 #include "kinds.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
@@ -18,6 +16,9 @@ std::string draw_caption(std::string_view name, std::optional<DefectKind> kind, 
 }}}  // namespace moeclip::abi_v0_1::synthetic
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+#include "../anomaly/defect_phrases.hpp"
+#include "../anomaly/prompts.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
 

@@ -13,6 +13,7 @@
 #include "../anomaly/prompts.hpp"
 #include "../clip/tokenizer.hpp"
 #include "../image/normalize.hpp"
+#include "kinds.hpp"
 #include "pretrain.hpp"
 #include "synthesize.hpp"
 

@@ -9,16 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "../base/error.hpp"
 #include "../data/sample.hpp"
-#include "captions.hpp"
-#include "drawing/board.hpp"
-#include "drawing/long.hpp"
-#include "drawing/metal.hpp"
-#include "drawing/minerals.hpp"
-#include "drawing/render.hpp"
-#include "drawing/round.hpp"
-#include "drawing/textures.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -59,6 +50,16 @@ Sample synthesize(const SyntheticSpec& spec);
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+#include "../base/error.hpp"
+#include "captions.hpp"
+#include "drawing/board.hpp"
+#include "drawing/long.hpp"
+#include "drawing/metal.hpp"
+#include "drawing/minerals.hpp"
+#include "drawing/render.hpp"
+#include "drawing/round.hpp"
+#include "drawing/textures.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

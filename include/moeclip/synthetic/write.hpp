@@ -8,7 +8,6 @@
 
 #include "../base/context.hpp"
 #include "../data/dataset.hpp"
-#include "../image/write_image.hpp"
 #include "synthesize.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -52,6 +51,8 @@ std::string picture_path(const SyntheticFolder& folder, index_t i);
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
+
+#include "../image/write_image.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -22,23 +22,7 @@
 #include "markers.hpp"
 #include "render.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-/// What a JPEG file is, from its header.
-struct JpegInfo {
-  index_t width = 0;   ///< pixels
-  index_t height = 0;  ///< pixels
-  int components = 0;
-  int precision = 8;  ///< bits per sample
-  bool is_progressive = false;
-  std::string coding;    ///< "baseline", "progressive", "lossless", ...
-  std::string sampling;  ///< "4:2:0", "gray", or factors such as "2x2,1x1,2x1"
-  JpegColor color = JpegColor::ycbcr;
-  bool is_supported = true;  ///< of a kind that decode_jpeg reads
-  Bytes exif;                ///< TIFF structure of the Exif segment inside the given bytes; may be empty
-};
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 class JpegDecoder {
  public:
@@ -200,35 +184,5 @@ class JpegDecoder {
 };
 
 }  // namespace detail
-
-/// Decodes a JPEG file held in memory. `source` names it in messages. Returns RGB (3 channels); gray is repeated.
-/// Throws format (damaged), unsupported (kinds listed above) or limit (size).
-inline Image decode_jpeg(Bytes bytes, std::string_view source) { return detail::JpegDecoder(bytes, source).decode(3); }
-
-/// The same as gray (1 channel): the samples of a gray file, otherwise Pillow's luma of the RGB pixels.
-inline Image decode_jpeg_gray(Bytes bytes, std::string_view source) {
-  return detail::JpegDecoder(bytes, source).decode(1);
-}
-
-/// Reads the header only; files that cannot be decoded are described, too. Throws format if there is no frame header.
-inline JpegInfo read_jpeg_info(Bytes bytes, std::string_view source) {
-  detail::JpegHeader header;
-  detail::JpegScan scan;
-  detail::JpegSegments(bytes, source).next(header, scan);
-  if (!header.has_frame) fail(ErrorCode::format, concat(source, ": damaged JPEG: it holds no picture"));
-  const detail::JpegFrame& frame = header.frame;
-  JpegInfo info;
-  info.width = frame.width;
-  info.height = frame.height;
-  info.components = frame.count;
-  info.precision = frame.precision;
-  info.is_progressive = frame.is_progressive();
-  info.coding = detail::coding_name(frame.marker);
-  info.sampling = detail::sampling_name(frame);
-  info.color = detail::color_of(header);
-  info.is_supported = frame.marker <= 0xC2 && frame.precision == 8 && frame.count != 2 && frame.height != 0;
-  info.exif = header.exif;
-  return info;
-}
 
 }}  // namespace moeclip::abi_v0_1

@@ -17,9 +17,7 @@
 #include "../image.hpp"
 #include "frame.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// T.81 tables K.1 (brightness) and K.2 (colour), row by row: steps that just cannot be seen.
 inline constexpr std::array<std::array<std::uint8_t, 64>, 2> kJpegSteps{
@@ -237,15 +235,5 @@ class JpegEncoder {
 };
 
 }  // namespace detail
-
-/// The bytes of a JPEG file that looks like `image`, 8-bit gray or RGB. `quality`: 1 to 100.
-inline std::vector<std::byte> encode_jpeg(ImageView image, int quality) {
-  constexpr index_t kMostSide = 65535;  // what the header holds
-  MOECLIP_EXPECT(image.width > 0 && image.height > 0 && image.width <= kMostSide && image.height <= kMostSide,
-                 "an image of ", image.width, "x", image.height, " pixels cannot be written as JPEG");
-  MOECLIP_EXPECT(image.channels == 1 || image.channels == 3, "an image has 1 or 3 channels, not ", image.channels);
-  MOECLIP_EXPECT(quality >= 1 && quality <= 100, "a JPEG quality of ", quality, " is not between 1 and 100");
-  return detail::JpegEncoder(image, quality).encode();
-}
 
 }}  // namespace moeclip::abi_v0_1

@@ -10,25 +10,9 @@
 
 #include "../../base/text.hpp"
 #include "../../base/types.hpp"
+#include "../jpeg_info.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-/// What the components of a JPEG file stand for.
-enum class JpegColor { gray, ycbcr, rgb, cmyk, ycck };
-
-/// Name of a colour space, for messages.
-inline const char* to_string(JpegColor color) {
-  switch (color) {
-    case JpegColor::gray: return "gray";
-    case JpegColor::ycbcr: return "YCbCr";
-    case JpegColor::rgb: return "RGB";
-    case JpegColor::cmyk: return "CMYK";
-    case JpegColor::ycck: return "YCCK";
-  }
-  return "unknown";
-}
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 inline constexpr index_t kBlockSide = 8;
 inline constexpr index_t kBlockSize = 64;

@@ -12,9 +12,7 @@
 #include "../../io/deflate.hpp"
 #include "chunks.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// A sub-image: pixels x0, x0 + dx ... of rows y0, y0 + dy ... of the picture.
 struct PngPass {
@@ -153,43 +151,5 @@ inline Bytes png_data(const PngFile& png, Bytes bytes, std::string_view source, 
 }
 
 }  // namespace detail
-
-/// Decodes a PNG file. `source` is the name in messages. Throws format for damaged or truncated files, limit for more
-/// than kMaxPixels or than the compressed data can hold, unsupported for chunks outside the standard.
-inline Image decode_png(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb,
-                        DeepGray deep_gray = DeepGray::scaled) {
-  const PngFile png = read_png_chunks(bytes, source);
-  const PngHeader& header = png.header;
-  const std::uint64_t raw_size = detail::png_raw_size(header);
-  constexpr std::uint64_t kMostExpansion = 1032;  // deflate: 258 bytes from 2 bits
-  if (raw_size / kMostExpansion > png.data_size)
-    fail(ErrorCode::limit, concat(source, ": ", header.width, "x", header.height, " pixels cannot come out of ",
-                                  png.data_size, " bytes of compressed data"));
-  std::vector<std::byte> gathered;
-  constexpr std::uint64_t kSlack = 65536;  // some writers leave bytes behind the last row; they mean nothing
-  auto raw = inflate_zlib(detail::png_data(png, bytes, source, gathered), raw_size + kSlack, source);
-  detail::expect_pixel_bytes(raw_size, raw.size(), source);
-  gathered = {};
-
-  Image image(header.width, header.height, channels_of(kind));
-  const detail::PngRowReader reader(png, kind, deep_gray);
-  const std::vector<std::byte> zeros(static_cast<std::size_t>(detail::png_row_bytes(header, header.width)));
-  const index_t step = (std::max)(1, header.bits_per_pixel() / 8);
-  std::byte* row = raw.data();
-  for (const auto& pass : detail::png_passes(header)) {
-    const index_t width = pass.width(header), size = detail::png_row_bytes(header, width);
-    if (width <= 0) continue;
-    const std::byte* above = zeros.data();
-    for (index_t y = pass.y0; y < header.height; y += pass.dy) {
-      const auto filter = std::to_integer<unsigned>(*row++);
-      if (!detail::unfilter_png_row(filter, row, above, size, step))
-        fail(ErrorCode::format, concat(source, ": damaged PNG: row ", y, " has the unknown filter ", filter));
-      reader.read(row, width, image.row(y) + pass.x0 * image.channels(), pass.dx);
-      above = row;
-      row += size;
-    }
-  }
-  return image;
-}
 
 }}  // namespace moeclip::abi_v0_1

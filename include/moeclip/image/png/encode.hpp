@@ -15,9 +15,7 @@
 #include "chunks.hpp"
 #include "decode.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 inline void append_u32be(std::vector<std::byte>& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::byte>(value >> shift & 0xFFu));
@@ -101,36 +99,5 @@ inline void expect_encodable(index_t width, index_t height) {
 }
 
 }  // namespace detail
-
-/// The bytes of a PNG file with the pixels of `image`, 8-bit gray or RGB.
-inline std::vector<std::byte> encode_png(ImageView image) {
-  detail::expect_encodable(image.width, image.height);
-  MOECLIP_EXPECT(image.channels == 1 || image.channels == 3, "an image has 1 or 3 channels, not ", image.channels);
-  const PngHeader header{image.width, image.height, 8, image.channels == 3 ? PngColor::rgb : PngColor::gray, false};
-  const auto row_bytes = static_cast<std::size_t>(image.width * image.channels);
-  if (image.row_stride == image.width * image.channels)
-    return detail::encode_png_rows(
-        header, std::as_bytes(std::span(image.data, row_bytes * static_cast<std::size_t>(image.height))));
-  std::vector<std::byte> rows;
-  for (index_t y = 0; y < image.height; ++y) {
-    const Bytes row = std::as_bytes(std::span(image.row(y), row_bytes));
-    rows.insert(rows.end(), row.begin(), row.end());
-  }
-  return detail::encode_png_rows(header, rows);
-}
-
-/// The bytes of a 16-bit gray PNG file; `values` holds height * width samples, row by row.
-inline std::vector<std::byte> encode_png16(std::span<const std::uint16_t> values, index_t width, index_t height) {
-  detail::expect_encodable(width, height);
-  MOECLIP_EXPECT(static_cast<index_t>(values.size()) == width * height, values.size(), " samples do not make ", width,
-                 "x", height, " pixels");
-  std::vector<std::byte> rows;
-  rows.reserve(2 * values.size());
-  for (const unsigned value : values) {
-    rows.push_back(static_cast<std::byte>(value >> 8));
-    rows.push_back(static_cast<std::byte>(value & 0xFFu));
-  }
-  return detail::encode_png_rows({width, height, 16, PngColor::gray, false}, rows);
-}
 
 }}  // namespace moeclip::abi_v0_1

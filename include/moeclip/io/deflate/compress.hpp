@@ -13,9 +13,7 @@
 #include "../huffman_encoder.hpp"
 #include "format.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 /// A match with something earlier, or (length 0) a byte as it is.
 struct Token {
@@ -297,22 +295,5 @@ class Deflater {
 };
 
 }  // namespace detail
-
-/// `in` as a zlib stream, compressed about as well as zlib does at its level 5 or 6.
-inline std::vector<std::byte> deflate_zlib(Bytes in) {
-  constexpr std::size_t kSegment = std::size_t{1} << 30;  // positions are kept in 32 bits
-  detail::BitSink sink;
-  sink.put(0x9C78, 16);  // deflate, window of 32 KiB, default compression
-  Bytes left = in;
-  do {
-    const Bytes segment = left.first((std::min)(left.size(), kSegment));
-    left = left.subspan(segment.size());
-    detail::Deflater(segment, sink).run(left.empty());
-  } while (!left.empty());
-  sink.align();
-  const std::uint32_t sum = adler32(in);
-  for (unsigned shift = 32; shift > 0; shift -= 8) sink.put(sum >> (shift - 8) & 0xFF, 8);
-  return std::move(sink.out);
-}
 
 }}  // namespace moeclip::abi_v0_1

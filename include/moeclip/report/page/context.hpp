@@ -8,20 +8,7 @@
 #include "../contents.hpp"
 #include "html.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 {
-
-/// How large pictures may be in the page; a photograph costs about a fifth of a byte per pixel.
-struct ReportOptions {
-  PictureLimit figure{640, 4096};   ///< of a picture's view
-  PictureLimit section{960, 4096};  ///< of a section
-  PictureLimit cover{400, 200};     ///< of a gallery
-};
-
-/// Makes the figures of picture i, where keeping those of all pictures would take too much memory. It is called once or
-/// a few times for each picture, in no particular order, and must give the same figures each time.
-using FigureSource = function_ref<std::vector<Figure>(std::size_t)>;
-
-namespace detail {
+namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 struct ReportContext {
   const Report& report;

@@ -16,6 +16,7 @@
 #include "../../image/png.hpp"
 #include "../../image/resize.hpp"
 #include "../../io/utf8.hpp"
+#include "../contents.hpp"
 #include "base64.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -88,11 +89,6 @@ class HtmlWriter {
 
   function_ref<void(std::string_view)> out_;
   std::string buffer_;
-};
-
-/// The most pixels that a picture may take; larger ones are made smaller, in proportion.
-struct PictureLimit {
-  index_t width = 0, height = 0;
 };
 
 /// Sides of `picture` inside of `limit`; never larger than it is.
