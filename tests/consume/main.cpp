@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What a user of the library writes, as small as it gets. Prints the version and the instruction set in use, and the
-// tokens of a sentence, for which the vocabulary must be found.
+// What a user of the library writes, as small as it gets. Prints the version, where the library's code is and the
+// instruction set in use, and the tokens of a sentence, for which the vocabulary must be found.
 #include <moeclip/moeclip.hpp>
 
 #include <cstdio>
 
+#if defined(MOECLIP_COMPILED)
+constexpr const char* kMode = "compiled";
+#else
+constexpr const char* kMode = "header-only";
+#endif
+
 int main() {
-  std::printf("moeclip %s %s\n", MOECLIP_VERSION_STRING, moeclip::kernels::to_string(moeclip::kernels::active_isa()));
+  std::printf("moeclip %s %s %s\n", MOECLIP_VERSION_STRING, kMode,
+              moeclip::kernels::to_string(moeclip::kernels::active_isa()));
   try {
     const auto tokenizer = moeclip::Tokenizer::open(moeclip::find_vocabulary());
     std::printf("%s\n", tokenizer.source().c_str());

@@ -6,6 +6,7 @@ KIND is one of the functions below. BUILD_DIR is a configured build of moeclip, 
 Exits 77 where a program that the kind needs is missing.
 """
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 SKIPPED = 77
 SENTENCE = "320 1125 539 320 2368 269"  # of main.cpp, in CLIP's vocabulary
 INSTALLED = ("find_package", "pkg_config")  # the others use the source tree
+COMPILED = "_compiled"  # behind the kind: with the compiled library, which BUILD_DIR has
+LIBRARY = "libmoeclip_compiled.a"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MOECLIP_VOCABULARY")}
 
 
@@ -50,37 +53,74 @@ def install(build, where):
 
 
 def add_subdirectory(project, source, build, cxx):
-    return cmake(project, cxx, f"-DMOECLIP_SOURCE={source}")
+    return cmake(project, cxx, f"-DMOECLIP_SOURCE={source}", "-DMOECLIP_TARGET=moeclip")
+
+
+def add_subdirectory_compiled(project, source, build, cxx):
+    """The library is not compiled again: make's `fast` targets ask nothing of what they link but to be there."""
+    need("make")
+    run("cmake", "-S", project, "-B", project / "build", "-G", "Unix Makefiles", f"-DCMAKE_CXX_COMPILER={cxx}",
+        f"-DMOECLIP_SOURCE={source}", "-DMOECLIP_TARGET=compiled")
+    shutil.copy(build / LIBRARY, project / "build" / "moeclip")
+    run("make", "-C", project / "build", "consumer/fast")
+    return project / "build" / "consumer"
 
 
 def find_package(project, source, build, cxx):
     """The library alone, without tool, tests and the rest, in a place that has its data elsewhere."""
     alone = project / "alone"
-    parts = [f"-DMOECLIP_BUILD_{part}=OFF" for part in ("TESTS", "BENCH", "EXAMPLES", "TOOLS")]
+    parts = [f"-DMOECLIP_BUILD_{part}=OFF" for part in ("TESTS", "BENCH", "EXAMPLES", "TOOLS", "COMPILED")]
     run("cmake", "-S", source, "-B", alone, f"-DCMAKE_CXX_COMPILER={cxx}", "-DCMAKE_INSTALL_DATADIR=data files", *parts)
     run("cmake", "--build", alone, "--config", "Release")
     prefix = install(alone, project)
     assert not list(prefix.rglob("tiny*.safetensors")), "the tool's model belongs to the tool"
-    return cmake(project, cxx, f"-DCMAKE_PREFIX_PATH={prefix}")
+    assert not list(prefix.rglob("*.a")), "there is a library though nobody wanted one"
+    return cmake(project, cxx, f"-DCMAKE_PREFIX_PATH={prefix}", "-DMOECLIP_TARGET=moeclip")
 
 
-def pkg_config(project, source, build, cxx):
+def find_package_compiled(project, source, build, cxx):
+    prefix = install(build, project)
+    return cmake(project, cxx, f"-DCMAKE_PREFIX_PATH={prefix}", "-DMOECLIP_TARGET=compiled",
+                 "-DMOECLIP_COMPONENTS=compiled")
+
+
+def pkg_config(project, source, build, cxx, package="moeclip"):
     need("pkg-config")
     found = next(install(build, project).rglob("moeclip.pc"))
-    flags = run("pkg-config", "--cflags", "--libs", "moeclip", PKG_CONFIG_PATH=found.parent).split()
+    flags = run("pkg-config", "--cflags", "--libs", package, PKG_CONFIG_PATH=found.parent).split()
     data = Path(run("pkg-config", "--variable=datadir", "moeclip", PKG_CONFIG_PATH=found.parent).strip())
     assert (data / "bpe_simple_vocab_16e6.txt.gz").is_file(), data
     run(cxx, "-std=c++20", project / "main.cpp", *flags, "-o", project / "consumer")
     return project / "consumer"
 
 
-def meson(project, source, build, cxx):
+def pkg_config_compiled(project, source, build, cxx):
+    return pkg_config(project, source, build, cxx, "moeclip-compiled")
+
+
+def meson_setup(project, source, cxx):
     need("meson")
     need("ninja")
     (project / "subprojects").mkdir()
     (project / "subprojects" / "moeclip").symlink_to(source)
     run("meson", "setup", project / "build", cwd=project, CXX=cxx)
+
+
+def meson(project, source, build, cxx):
+    meson_setup(project, source, cxx)
     run("meson", "compile", "-C", project / "build")
+    return project / "build" / "consumer"
+
+
+def meson_compiled(project, source, build, cxx):
+    """The library is not compiled again: the command that links it is taken from ninja."""
+    meson_setup(project, source, cxx)
+    place = project / "build" / "subprojects" / "moeclip"
+    place.mkdir(exist_ok=True)
+    run("ninja", "-C", project / "build", "consumer.p/main.cpp.o")
+    shutil.copy(build / LIBRARY, place)
+    link = run("ninja", "-C", project / "build", "-t", "commands", "-s", "consumer").splitlines()[-1]
+    run("sh", "-c", link, cwd=project / "build")
     return project / "build" / "consumer"
 
 
@@ -108,15 +148,17 @@ def main():
     consume = Path(__file__).parent
     with tempfile.TemporaryDirectory(prefix="moeclip-consume-") as folder:
         project = Path(folder)
-        if (consume / kind).is_dir():
-            shutil.copytree(consume / kind, project, dirs_exist_ok=True)
+        uses = kind.removesuffix(COMPILED)
+        if (example := next((consume / name for name in (kind, uses) if (consume / name).is_dir()), None)):
+            shutil.copytree(example, project, dirs_exist_ok=True)
         shutil.copy(consume / "main.cpp", project)
         program = globals()[kind](project, source, build, cxx)
         if program is None:
             return
         version, vocabulary, tokens, words = run(program, cwd=folder).splitlines()
-        assert version.startswith("moeclip "), "the program did not print the version"
-        place = Path(folder) if kind in INSTALLED else source
+        mode = "compiled" if kind.endswith(COMPILED) else "header-only"
+        assert re.fullmatch(rf"moeclip \S+ {mode} \w+", version), f"not a version, {mode} and an instruction set: {version}"
+        place = Path(folder) if uses in INSTALLED else source
         assert Path(vocabulary).resolve().is_relative_to(place.resolve()), f"another vocabulary was found: {vocabulary}"
         assert tokens.strip() == SENTENCE, "the sentence has other tokens"
         assert words == "macaroni", "the class words were not found"

@@ -13,7 +13,7 @@ from cpp_source import INCLUDE, NAMESPACE, ROOT, relative, sources, without_comm
 
 # Asked for in headers, but not of the namespace: each with the reason.
 NO_SWITCHES = {
-    "MOECLIP_DEFINE_KERNELS": "says which translation unit holds the kernels that all others declare",
+    "MOECLIP_DATA_DIRECTORY": "reaches only an object that each translation unit has of its own",
     "MOECLIP_SOURCE": "says which translation units hold what all others declare",
     "MOECLIP_SOURCE_PART": "says which part of it",
 }

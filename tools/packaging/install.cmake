@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Installed: headers, the data that the library reads (vocabulary and class words), the CMake package, the pkg-config
-# file, the licence and, with the tool, the built-in model too.
+# file, the licence, the compiled library where it is built and, with the tool, the built-in model too.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeclip)
@@ -21,12 +21,22 @@ endif()
 target_compile_definitions(moeclip INTERFACE "$<INSTALL_INTERFACE:MOECLIP_DATA_DIRECTORY=\"${data_place}\">")
 
 install(TARGETS moeclip EXPORT moeclipTargets)
+set(any_architecture ARCH_INDEPENDENT)
+if(MOECLIP_BUILD_COMPILED)
+  install(TARGETS moeclip_compiled EXPORT moeclipTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  set(any_architecture "")
+  set(moeclip_pc_switches "-DMOECLIP_COMPILED")
+  if(CMAKE_BUILD_TYPE STREQUAL "Debug")  # ours has assertions, which whoever links it must know (base/version.hpp)
+    target_compile_definitions(moeclip_compiled INTERFACE $<INSTALL_INTERFACE:MOECLIP_ENABLE_ASSERT>)
+    string(APPEND moeclip_pc_switches " -DMOECLIP_ENABLE_ASSERT")
+  endif()
+endif()
 install(EXPORT moeclipTargets NAMESPACE moeclip:: DESTINATION ${package_dir})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/moeclipConfig.cmake.in moeclipConfig.cmake
   INSTALL_DESTINATION ${package_dir})
 # While the major version is 0, a minor version may change the interface.
-write_basic_package_version_file(moeclipConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+write_basic_package_version_file(moeclipConfigVersion.cmake COMPATIBILITY SameMinorVersion ${any_architecture})
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/moeclipConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/moeclipConfigVersion.cmake
@@ -37,8 +47,14 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_INCLUDEDIR BASE_DIRECTORY ${CMAKE_IN
   OUTPUT_VARIABLE moeclip_pc_includedir)
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_DATADIR BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
   OUTPUT_VARIABLE moeclip_pc_datadir)
-configure_file(${CMAKE_CURRENT_LIST_DIR}/moeclip.pc.in moeclip.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/moeclip.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(pc_files moeclip.pc)
+if(MOECLIP_BUILD_COMPILED)
+  list(APPEND pc_files moeclip-compiled.pc)
+endif()
+foreach(name IN LISTS pc_files)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.in ${name} @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 if(MOECLIP_BUILD_TOOLS)
   install(TARGETS moeclip_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
