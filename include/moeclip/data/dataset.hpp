@@ -45,6 +45,7 @@ Sample load_sample(const DatasetEntry& entry, ImageOptions images = {});
 
 #if MOECLIP_DEFINES(MOECLIP_DATA)
 
+#include "../image/exif.hpp"
 #include "../io/file.hpp"
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"

@@ -53,6 +53,7 @@ std::string picture_path(const SyntheticFolder& folder, index_t i);
 #if MOECLIP_DEFINES(MOECLIP_SYNTHETIC)
 
 #include "../image/write_image.hpp"
+#include "../io/file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
