@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <moeclip/anomaly/seeded.hpp>
+#include <moeclip/image/png.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/synthetic/source.hpp>
