@@ -3,7 +3,6 @@
 // Everything but the drawn world (synthetic.hpp). Made by tools/dev/generate_umbrella.py from the
 // headers that are there.
 
-#include "base/aligned_buffer.hpp"
 #include "base/arena.hpp"
 #include "base/checked.hpp"
 #include "base/context.hpp"
@@ -29,7 +28,6 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gemm.hpp"
-#include "kernels/gemm_blocks.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/matrix.hpp"
 #include "kernels/pieces.hpp"
@@ -42,6 +40,7 @@
 
 #include "io/bytes.hpp"
 #include "io/checksum.hpp"
+#include "io/convert_elements.hpp"
 #include "io/data_directories.hpp"
 #include "io/deflate.hpp"
 #include "io/dtype.hpp"

@@ -12,6 +12,7 @@
 
 #include "../base/function_ref.hpp"
 #include "../tensor/tensor.hpp"
+#include "convert_elements.hpp"
 #include "weight_index.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
