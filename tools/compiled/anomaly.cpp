@@ -5,6 +5,7 @@
 #include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/anomaly/anchors.hpp>
 #include <moeclip/anomaly/detector.hpp>
+#include <moeclip/anomaly/domain.hpp>
 #include <moeclip/anomaly/features.hpp>
 #include <moeclip/anomaly/overlay.hpp>
 #include <moeclip/anomaly/prompts.hpp>

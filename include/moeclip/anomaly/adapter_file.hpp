@@ -12,30 +12,11 @@
 
 #include "../clip/checkpoint.hpp"
 #include "../io/json.hpp"
-#include "../io/sidecar.hpp"
+#include "../io/record.hpp"
 #include "adapter.hpp"
+#include "adapter_options.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
-/// After `count` blocks spread evenly over `layers`: 6, 12, 18, 24 of 24.
-std::vector<index_t> evenly_spread(index_t layers, index_t count);
-/// That record; null if there is none.
-Json recorded(const WeightFile& file);
-}  // namespace detail
-
-/// What names and shapes do not tell. Unset: what the file records, else the released default, given in brackets.
-struct AdapterOptions {
-  std::optional<index_t> chosen;           ///< experts per token [2, or all if there are fewer]
-  std::optional<double> scale;             ///< alpha / r [2]; only matters against the 1e-6 of norm matching
-  std::optional<double> alpha;             ///< the same as alpha; not both
-  std::optional<double> mix_weight;        ///< [0.1]
-  std::optional<double> similarity_scale;  ///< of the cosines with the anchors [100]
-  std::optional<bool> use_aggregation;     ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
-  std::vector<index_t> mixture_blocks;     ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
-  std::vector<index_t> level_blocks;       ///< 1-based [the same]
-  bool overrides_record = true;  ///< what is set goes before what the file records; false: if it differs, mismatch
-};
 
 /// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
 struct AdapterFile {
@@ -128,6 +109,8 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
 #include <cmath>
 #include <utility>
 
+#include "../io/weights.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
@@ -148,12 +131,6 @@ MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
 }
 
 namespace detail {
-
-MOECLIP_FUNC std::vector<index_t> evenly_spread(index_t layers, index_t count) {
-  std::vector<index_t> blocks;
-  for (index_t i = 1; i <= count; ++i) blocks.push_back(std::max<index_t>(1, layers * i / count));
-  return blocks;
-}
 
 inline void expect_blocks(const std::string& path, const std::vector<index_t>& blocks, index_t count, index_t layers,
                           std::string_view what) {
@@ -184,11 +161,6 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   if (options.use_aggregation == false) config.windows = {1};
   config.level_blocks.resize(static_cast<std::size_t>(levels));
   config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
-}
-
-MOECLIP_FUNC Json recorded(const WeightFile& file) {
-  const std::string* const text = find_metadata(file.metadata(), kRecordKey);
-  return text != nullptr ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey))) : Json();
 }
 
 /// Its member "adapter"; null if there is none.

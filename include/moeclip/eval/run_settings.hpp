@@ -11,7 +11,7 @@
 #include "../data/image_record.hpp"
 #include "../io/json.hpp"
 #include "../io/sha256.hpp"
-#include "evaluate.hpp"
+#include "evaluation.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

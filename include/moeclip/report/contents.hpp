@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../eval/curves.hpp"
-#include "../eval/evaluate.hpp"
+#include "../eval/evaluation.hpp"
 #include "../image/figure.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

@@ -8,8 +8,8 @@
 
 #include "../data/image_record.hpp"
 #include "../data/training_pictures.hpp"
+#include "../io/record.hpp"
 #include "../io/safetensors_writer.hpp"
-#include "../io/weights.hpp"
 #include "../kernels/isa.hpp"
 #include "recipe.hpp"
 
