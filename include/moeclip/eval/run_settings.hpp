@@ -10,6 +10,7 @@
 #include "../base/function_ref.hpp"
 #include "../data/image_record.hpp"
 #include "../io/json.hpp"
+#include "../io/json_writer.hpp"
 #include "../io/sha256.hpp"
 #include "evaluation.hpp"
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "../clip/config.hpp"
 #include "../data/image_record.hpp"
 #include "../data/training_pictures.hpp"
 #include "../io/record.hpp"
