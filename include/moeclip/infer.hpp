@@ -126,6 +126,7 @@
 #include "anomaly/adapter.hpp"
 #include "anomaly/adapter_file.hpp"
 #include "anomaly/adapter_options.hpp"
+#include "anomaly/adapter_record.hpp"
 #include "anomaly/aggregate.hpp"
 #include "anomaly/anchors.hpp"
 #include "anomaly/defect_phrases.hpp"

@@ -12,9 +12,9 @@
 
 #include "../clip/checkpoint.hpp"
 #include "../io/json.hpp"
-#include "../io/record.hpp"
 #include "adapter.hpp"
 #include "adapter_options.hpp"
+#include "adapter_record.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -62,20 +62,6 @@ struct AdapterFile {
 
 /// Finds the adapter in an open weight file. Throws mismatch if there is none.
 AdapterFile recognise_adapter_file(WeightFile file);
-
-/// True if the file records top-k, alpha and the other settings that its tensors do not tell, as those of this library
-/// do; false for those of the official code.
-bool records_switches(const WeightFile& file);
-
-/// What `with_recorded` reads: the switches of an adapter and the activation of the CLIP's blocks in its training.
-Json adapter_record(const AdapterConfig& config, kernels::Activation activation);
-
-/// The activation that the CLIP's blocks had when this adapter was trained: as recorded, else the GELU of the released
-/// code.
-kernels::Activation trained_activation(const WeightFile& file);
-
-/// The side of the pictures that this adapter was trained on; 0 if it does not say.
-index_t trained_image_size(const WeightFile& file);
 
 /// The configuration of an adapter file for an image tower of `layers` blocks.
 AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted);
@@ -163,13 +149,6 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
 }
 
-/// Its member "adapter"; null if there is none.
-inline Json recorded_switches(const WeightFile& file) {
-  const Json record = recorded(file);
-  const Json* const adapter = record.is_object() ? record.find("adapter") : nullptr;
-  return adapter != nullptr && adapter->is_object() ? *adapter : Json();
-}
-
 /// Throws mismatch if `options` say something else than the record about what both say.
 inline void expect_agreement(const std::string& path, const Json& record, const AdapterOptions& options, index_t rank) {
   const auto expect = [&](std::string_view what, double recorded, std::optional<double> wanted) {
@@ -213,44 +192,6 @@ inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions optio
 }
 
 }  // namespace detail
-
-MOECLIP_FUNC bool records_switches(const WeightFile& file) { return !detail::recorded_switches(file).is_null(); }
-
-MOECLIP_FUNC Json adapter_record(const AdapterConfig& config, kernels::Activation activation) {
-  const auto list = [](const std::vector<index_t>& blocks) {
-    Json json = Json::array();
-    for (const index_t block : blocks) json.push_back(block);
-    return json;
-  };
-  return Json::object()
-      .set("mixture_blocks", list(config.mixture_blocks))
-      .set("level_blocks", list(config.level_blocks))
-      .set("use_aggregation", config.windows.size() > 1)
-      .set("chosen", config.chosen)
-      .set("scale", config.scale)
-      .set("mix_weight", config.mix_weight)
-      .set("similarity_scale", config.similarity_scale)
-      .set("activation", to_string(activation));
-}
-
-MOECLIP_FUNC kernels::Activation trained_activation(const WeightFile& file) {
-  const Json record = detail::recorded_switches(file);
-  if (record.is_null() || record.at("activation").as_string() == "gelu") return kernels::Activation::gelu;
-  if (record.at("activation").as_string() == "quick_gelu") return kernels::Activation::quick_gelu;
-  fail(ErrorCode::unsupported, concat(file.path(), ": was trained with the unknown activation ",
-                                      in_quotes(record.at("activation").as_string())));
-}
-
-MOECLIP_FUNC index_t trained_image_size(const WeightFile& file) {
-  const Json record = detail::recorded(file);
-  const Json* const size = record.is_object() ? record.find("image_size") : nullptr;
-  const index_t side = size != nullptr ? size->as_int64() : 0;
-  constexpr index_t kMost = 8192;  // pixels; beyond it the tokens alone fill a machine
-  if (side < 0 || side > kMost)
-    fail(ErrorCode::format, concat(file.path(), ": its record says pictures of ", side, " pixels a side; at most ",
-                                   index_t{kMost}, " were wanted"));
-  return side;
-}
 
 MOECLIP_FUNC AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted) {
   AdapterConfig config;

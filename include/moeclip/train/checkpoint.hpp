@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "../anomaly/adapter_record.hpp"
 #include "../clip/config.hpp"
 #include "../data/image_record.hpp"
 #include "../data/training_pictures.hpp"
