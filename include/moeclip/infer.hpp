@@ -3,7 +3,6 @@
 // What detection needs: no data sets, training, evaluation or reports. Made by
 // tools/dev/generate_umbrella.py from the headers that are there.
 
-#include "base/aligned_buffer.hpp"
 #include "base/arena.hpp"
 #include "base/checked.hpp"
 #include "base/context.hpp"
@@ -29,7 +28,6 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gemm.hpp"
-#include "kernels/gemm_blocks.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/matrix.hpp"
 #include "kernels/pieces.hpp"
@@ -42,6 +40,7 @@
 
 #include "io/bytes.hpp"
 #include "io/checksum.hpp"
+#include "io/convert_elements.hpp"
 #include "io/data_directories.hpp"
 #include "io/deflate.hpp"
 #include "io/dtype.hpp"
@@ -53,11 +52,13 @@
 #include "io/json_writer.hpp"
 #include "io/naming.hpp"
 #include "io/npy.hpp"
+#include "io/record.hpp"
 #include "io/safetensors.hpp"
 #include "io/safetensors_writer.hpp"
 #include "io/sha256.hpp"
 #include "io/sidecar.hpp"
 #include "io/utf8.hpp"
+#include "io/weight_file.hpp"
 #include "io/weight_index.hpp"
 #include "io/weights.hpp"
 #include "io/zip.hpp"
@@ -123,10 +124,15 @@
 
 #include "anomaly/adapter.hpp"
 #include "anomaly/adapter_file.hpp"
+#include "anomaly/adapter_options.hpp"
+#include "anomaly/adapter_record.hpp"
 #include "anomaly/aggregate.hpp"
 #include "anomaly/anchors.hpp"
 #include "anomaly/defect_phrases.hpp"
+#include "anomaly/detection.hpp"
 #include "anomaly/detector.hpp"
+#include "anomaly/detector_options.hpp"
+#include "anomaly/domain.hpp"
 #include "anomaly/features.hpp"
 #include "anomaly/heads.hpp"
 #include "anomaly/observer.hpp"

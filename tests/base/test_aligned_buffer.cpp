@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <limits>
-#include <moeclip/base/aligned_buffer.hpp>
+#include <moeclip/base/arena.hpp>
 #include <utility>
 
 #include "expect_error.hpp"

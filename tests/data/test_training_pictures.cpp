@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
-#include <moeclip/data/training_pictures.hpp>
+#include <moeclip/data/source_pictures.hpp>
 #include <moeclip/synthetic/source.hpp>
 
 #include "expect_error.hpp"

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/eval/protocol.hpp>
+#include <moeclip/image/upsample.hpp>
 #include <moeclip/tensor/probe.hpp>
 #include <string>
 #include <vector>

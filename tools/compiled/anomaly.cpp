@@ -3,8 +3,10 @@
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_ANOMALY
 #include <moeclip/anomaly/adapter_file.hpp>
+#include <moeclip/anomaly/adapter_record.hpp>
 #include <moeclip/anomaly/anchors.hpp>
 #include <moeclip/anomaly/detector.hpp>
+#include <moeclip/anomaly/domain.hpp>
 #include <moeclip/anomaly/features.hpp>
 #include <moeclip/anomaly/overlay.hpp>
 #include <moeclip/anomaly/prompts.hpp>

@@ -10,4 +10,5 @@
 #include <moeclip/data/prepare.hpp>
 #include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/data/source.hpp>
+#include <moeclip/data/source_pictures.hpp>
 #include <moeclip/data/training_pictures.hpp>

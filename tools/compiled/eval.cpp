@@ -6,6 +6,7 @@
 #include <moeclip/eval/calibrate.hpp>
 #include <moeclip/eval/curves.hpp>
 #include <moeclip/eval/evaluate.hpp>
+#include <moeclip/eval/evaluation.hpp>
 #include <moeclip/eval/evaluation_run.hpp>
 #include <moeclip/eval/exact_scores.hpp>
 #include <moeclip/eval/mask_regions.hpp>

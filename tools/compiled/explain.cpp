@@ -3,6 +3,7 @@
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_EXPLAIN
 #include <moeclip/explain/defect_words.hpp>
+#include <moeclip/explain/encode_words.hpp>
 #include <moeclip/explain/expert_figures.hpp>
 #include <moeclip/explain/expert_statistics.hpp>
 #include <moeclip/explain/explain.hpp>

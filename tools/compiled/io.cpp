@@ -11,9 +11,11 @@
 #include <moeclip/io/json_value.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/io/naming.hpp>
+#include <moeclip/io/record.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
 #include <moeclip/io/sidecar.hpp>
 #include <moeclip/io/utf8.hpp>
+#include <moeclip/io/weight_file.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/io/zip.hpp>

@@ -13,6 +13,8 @@ from cpp_source import INCLUDE, RANKS, ROOT, TOKEN, listed_files, relative
 
 NAMED = re.compile(r"(?<![\w./<>-])(?:[\w*-]+/|\.\./)*[\w*-]+\.(?:hpp|inl|cpp|md|py|sh|cmake)\b(?!\()")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
+# A link to an address: what it is called is a file of somebody else.
+ADDRESS = re.compile(r"\[[^\]]*\]\([a-z]+://[^)]*\)")
 # Where a name may be looked up beside the place of the file that says it, the folders above that, and, for a README, the
 # sub-folders.
 PLACES = [INCLUDE, INCLUDE.parent, ROOT, ROOT / "tools" / "dev", ROOT / "tools" / "moeclip", ROOT / "tests"]
@@ -31,6 +33,7 @@ def mentions(path, text):
     """(offset, name) of each file that a README or the comments of a source name."""
     if path.suffix == ".md":
         text = FENCE.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+        text = ADDRESS.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
         for span in re.finditer(r"`([^`\n]+)`|\]\(([^)\s#]+)[^)]*\)", text):
             group = 1 if span.group(1) else 2
             if not span.group(group).startswith("http"):

@@ -16,6 +16,7 @@ NO_SWITCHES = {
     "MOECLIP_DATA_DIRECTORY": "reaches only an object that each translation unit has of its own",
     "MOECLIP_SOURCE": "says which translation units hold what all others declare",
     "MOECLIP_SOURCE_PART": "says which part of it",
+    "MOECLIP_DATA_DIRECTORY": "reaches an object that each translation unit has of its own, and no inline function",
 }
 
 

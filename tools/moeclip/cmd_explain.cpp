@@ -3,6 +3,7 @@
 
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
+#include <moeclip/explain/encode_words.hpp>
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/json_writer.hpp>

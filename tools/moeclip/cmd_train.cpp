@@ -37,6 +37,15 @@ struct TrainSettings {
   [[nodiscard]] std::string last_checkpoint() const { return moeclip::join_path(out, moeclip::kLastCheckpoint); }
 };
 
+/// What the help says after the list of options.
+void add_notes(Options& options) {
+  options.note("Values in brackets are those of the recipes released | paper | moeclip.");
+  options.note(
+      "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
+      "are there for data that want them.");
+  options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
+}
+
 bool parse(Words words, TrainSettings& s) {
   Options options("train",
                   "Train a MoECLIP adapter on pictures with labels and masks.\n"
@@ -71,11 +80,7 @@ bool parse(Words words, TrainSettings& s) {
   options.value("threads", s.threads, "N", "default: one per core");
   options.flag("json", s.is_json, "the result as a JSON object");
   s.options.declare(options);
-  options.note("Values in brackets are those of the recipes released | paper | moeclip.");
-  options.note(
-      "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
-      "are there for data that want them.");
-  options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
+  add_notes(options);
   if (!options.parse(words)) return false;
   s.data.insert(s.data.end(), s.more_data.begin(), s.more_data.end());
   if (s.clip.empty() || s.data.empty())

@@ -3,6 +3,7 @@
 // The parts of `moeclip eval`, `merge` and `calibrate`: which pictures, which model, the walk over the pictures, and
 // what is said and written about it.
 
+#include <moeclip/anomaly/detector.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/eval/run_results.hpp>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <moeclip/explain/encode_words.hpp>
 #include <moeclip/synthetic/synthesize.hpp>
 
 #include "explain.hpp"

@@ -4,6 +4,7 @@
 // where everything comes from.
 
 #include <map>
+#include <moeclip/anomaly/detector.hpp>
 #include <moeclip/explain/defect_words.hpp>
 #include <moeclip/explain/expert_statistics.hpp>
 #include <moeclip/report/report.hpp>

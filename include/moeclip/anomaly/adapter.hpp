@@ -4,6 +4,7 @@
 // patch tokens into the joint space, a detection head for the whole image and a projection of sentences (METHOD
 // sections 2, 3 and 9). The parameter list below uses the names of the official checkpoints.
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -39,6 +40,17 @@ struct AdapterConfig {
   /// last level, unaggregated; without aggregation it is the second of four levels.
   [[nodiscard]] index_t detection_map() const { return maps() >= 3 ? maps() - 3 : maps() - 1; }
 };
+
+namespace detail {
+
+/// After `count` blocks spread evenly over `layers`: 6, 12, 18, 24 of 24.
+inline std::vector<index_t> evenly_spread(index_t layers, index_t count) {
+  std::vector<index_t> blocks;
+  for (index_t i = 1; i <= count; ++i) blocks.push_back(std::max<index_t>(1, layers * i / count));
+  return blocks;
+}
+
+}  // namespace detail
 
 /// One embedding per image from its patch tokens (DET-1 in this folder's README).
 template <class T>

@@ -12,30 +12,11 @@
 
 #include "../clip/checkpoint.hpp"
 #include "../io/json.hpp"
-#include "../io/sidecar.hpp"
 #include "adapter.hpp"
+#include "adapter_options.hpp"
+#include "adapter_record.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-namespace detail {
-/// After `count` blocks spread evenly over `layers`: 6, 12, 18, 24 of 24.
-std::vector<index_t> evenly_spread(index_t layers, index_t count);
-/// That record; null if there is none.
-Json recorded(const WeightFile& file);
-}  // namespace detail
-
-/// What names and shapes do not tell. Unset: what the file records, else the released default, given in brackets.
-struct AdapterOptions {
-  std::optional<index_t> chosen;           ///< experts per token [2, or all if there are fewer]
-  std::optional<double> scale;             ///< alpha / r [2]; only matters against the 1e-6 of norm matching
-  std::optional<double> alpha;             ///< the same as alpha; not both
-  std::optional<double> mix_weight;        ///< [0.1]
-  std::optional<double> similarity_scale;  ///< of the cosines with the anchors [100]
-  std::optional<bool> use_aggregation;     ///< 1x1, 3x3, 5x5 windows [yes, unless separate projections tell]
-  std::vector<index_t> mixture_blocks;     ///< 1-based [evenly spread: 6, 12, 18, 24 of 24]
-  std::vector<index_t> level_blocks;       ///< 1-based [the same]
-  bool overrides_record = true;  ///< what is set goes before what the file records; false: if it differs, mismatch
-};
 
 /// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
 struct AdapterFile {
@@ -82,20 +63,6 @@ struct AdapterFile {
 /// Finds the adapter in an open weight file. Throws mismatch if there is none.
 AdapterFile recognise_adapter_file(WeightFile file);
 
-/// True if the file records top-k, alpha and the other settings that its tensors do not tell, as those of this library
-/// do; false for those of the official code.
-bool records_switches(const WeightFile& file);
-
-/// What `with_recorded` reads: the switches of an adapter and the activation of the CLIP's blocks in its training.
-Json adapter_record(const AdapterConfig& config, kernels::Activation activation);
-
-/// The activation that the CLIP's blocks had when this adapter was trained: as recorded, else the GELU of the released
-/// code.
-kernels::Activation trained_activation(const WeightFile& file);
-
-/// The side of the pictures that this adapter was trained on; 0 if it does not say.
-index_t trained_image_size(const WeightFile& file);
-
 /// The configuration of an adapter file for an image tower of `layers` blocks.
 AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted);
 
@@ -128,6 +95,8 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
 #include <cmath>
 #include <utility>
 
+#include "../io/weights.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
@@ -148,12 +117,6 @@ MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
 }
 
 namespace detail {
-
-MOECLIP_FUNC std::vector<index_t> evenly_spread(index_t layers, index_t count) {
-  std::vector<index_t> blocks;
-  for (index_t i = 1; i <= count; ++i) blocks.push_back(std::max<index_t>(1, layers * i / count));
-  return blocks;
-}
 
 inline void expect_blocks(const std::string& path, const std::vector<index_t>& blocks, index_t count, index_t layers,
                           std::string_view what) {
@@ -184,18 +147,6 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   if (options.use_aggregation == false) config.windows = {1};
   config.level_blocks.resize(static_cast<std::size_t>(levels));
   config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
-}
-
-MOECLIP_FUNC Json recorded(const WeightFile& file) {
-  const std::string* const text = find_metadata(file.metadata(), kRecordKey);
-  return text != nullptr ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey))) : Json();
-}
-
-/// Its member "adapter"; null if there is none.
-inline Json recorded_switches(const WeightFile& file) {
-  const Json record = recorded(file);
-  const Json* const adapter = record.is_object() ? record.find("adapter") : nullptr;
-  return adapter != nullptr && adapter->is_object() ? *adapter : Json();
 }
 
 /// Throws mismatch if `options` say something else than the record about what both say.
@@ -241,44 +192,6 @@ inline AdapterOptions with_recorded(const WeightFile& file, AdapterOptions optio
 }
 
 }  // namespace detail
-
-MOECLIP_FUNC bool records_switches(const WeightFile& file) { return !detail::recorded_switches(file).is_null(); }
-
-MOECLIP_FUNC Json adapter_record(const AdapterConfig& config, kernels::Activation activation) {
-  const auto list = [](const std::vector<index_t>& blocks) {
-    Json json = Json::array();
-    for (const index_t block : blocks) json.push_back(block);
-    return json;
-  };
-  return Json::object()
-      .set("mixture_blocks", list(config.mixture_blocks))
-      .set("level_blocks", list(config.level_blocks))
-      .set("use_aggregation", config.windows.size() > 1)
-      .set("chosen", config.chosen)
-      .set("scale", config.scale)
-      .set("mix_weight", config.mix_weight)
-      .set("similarity_scale", config.similarity_scale)
-      .set("activation", to_string(activation));
-}
-
-MOECLIP_FUNC kernels::Activation trained_activation(const WeightFile& file) {
-  const Json record = detail::recorded_switches(file);
-  if (record.is_null() || record.at("activation").as_string() == "gelu") return kernels::Activation::gelu;
-  if (record.at("activation").as_string() == "quick_gelu") return kernels::Activation::quick_gelu;
-  fail(ErrorCode::unsupported, concat(file.path(), ": was trained with the unknown activation ",
-                                      in_quotes(record.at("activation").as_string())));
-}
-
-MOECLIP_FUNC index_t trained_image_size(const WeightFile& file) {
-  const Json record = detail::recorded(file);
-  const Json* const size = record.is_object() ? record.find("image_size") : nullptr;
-  const index_t side = size != nullptr ? size->as_int64() : 0;
-  constexpr index_t kMost = 8192;  // pixels; beyond it the tokens alone fill a machine
-  if (side < 0 || side > kMost)
-    fail(ErrorCode::format, concat(file.path(), ": its record says pictures of ", side, " pixels a side; at most ",
-                                   index_t{kMost}, " were wanted"));
-  return side;
-}
 
 MOECLIP_FUNC AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted) {
   AdapterConfig config;

@@ -12,48 +12,13 @@
 
 #include "../clip/clip.hpp"
 #include "adapter_file.hpp"
+#include "detection.hpp"
+#include "detector_options.hpp"
 #include "features.hpp"
 #include "prompts.hpp"
-#include "regions.hpp"
 #include "score_map.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-/// Which anomaly map is made (anomaly/score_map.hpp). Scores always come from the probability map.
-enum class MapKind { probability, reference };
-
-/// The settings of a detector. Only the thresholds can be changed after loading (with_thresholds).
-struct DetectorOptions {
-  index_t image_size = 0;  ///< side of the square the model sees, pixels; 0: that of the adapter's training if its file
-                           ///< says, else 518 with an adapter where the patch size divides it, else the CLIP's own
-  std::optional<kernels::Activation> activation;  ///< of the CLIP's blocks; unset: as the adapter was trained (GELU if
-                                                  ///< it does not say: the released code's), else the CLIP's own
-  Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made
-  MapKind map = MapKind::probability;             ///< kind of Detection::map, from which the regions are cut
-  bool makes_both_maps = false;                   ///< fill Detection::reference too, from the same run of the model
-  float threshold = 0.5f;                         ///< of the image score
-  std::optional<float> pixel_threshold;           ///< of the probability map; unset: `threshold`
-  index_t smallest_region = 1;                    ///< pixels of the map
-  std::string vocabulary;                         ///< tokenizer file; "": see ClipOptions
-  bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
-  int threads = 0;                ///< for loading; 0: one per core
-  AdapterOptions adapter;         ///< what the adapter's file may leave open
-};
-
-/// What one picture gave.
-struct Detection {
-  float score = 0;                          ///< of the image, in [0, 1]
-  float threshold = 0;                      ///< that `score` was compared with
-  bool is_anomalous = false;                ///< score >= threshold
-  float class_score = 0;                    ///< of the image embedding alone, in [0, 1]
-  MapKind map_kind = MapKind::probability;  ///< what `map` is
-  float pixel_threshold = 0;                ///< of `map`, that regions were cut at
-  Tensor<float> map;                        ///< (S, S)
-  Tensor<float> reference;                  ///< (S, S), the reference map, if both were asked for
-  Image picture;                            ///< (S, S) RGB, what the model saw
-  std::vector<Region> regions;              ///< in pixels of the original picture, highest peak first
-  index_t width = 0, height = 0;            ///< of the original picture
-};
 
 /// What a pass keeps for those who ask why (explain/); memory is taken by the first one only.
 template <class T>
@@ -139,6 +104,7 @@ using Detector = BasicDetector<float>;
 #include <utility>
 
 #include "../image/normalize.hpp"
+#include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

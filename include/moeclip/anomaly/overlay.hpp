@@ -6,7 +6,9 @@
 
 #include "../image/colormap.hpp"
 #include "../image/draw.hpp"
-#include "detector.hpp"
+#include "../image/resize.hpp"
+#include "../image/upsample.hpp"
+#include "detection.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -10,11 +10,9 @@
 #include "../image/upsample.hpp"
 #include "../kernels/elementwise.hpp"
 #include "anchors.hpp"
+#include "domain.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-/// The two kinds of pictures that the released code treats differently.
-enum class Domain { industrial, medical };
 
 /// Blur of the reference map on the patch grid.
 constexpr GaussianBlur reference_blur(Domain domain) {
@@ -48,10 +46,6 @@ void probability_map(Context& context, View<const T, 3> s, View<T, 2> map);
 /// How abnormal the image as a whole is: (d . T_abnormal + 1) / 2, in [0, 1] for |d| <= 1. d (C).
 template <class T>
 T class_score(const T* embedding, const TextAnchors<T>& anchors);
-
-/// Image score from the largest pixel and the class score: industrial pictures use both halves, medical the pixel.
-template <class T>
-T image_score(Domain domain, T largest_pixel, T class_value);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -147,18 +141,12 @@ T class_score(const T* embedding, const TextAnchors<T>& anchors) {
   return (dot + T(1)) / T(2);
 }
 
-template <class T>
-T image_score(Domain domain, T largest_pixel, T class_value) {
-  return domain == Domain::industrial ? T(0.5) * largest_pixel + T(0.5) * class_value : largest_pixel;
-}
-
 MOECLIP_INSTANTIATE(similarities_forward)
 MOECLIP_INSTANTIATE(similarities_backward)
 MOECLIP_INSTANTIATE(raw_map)
 MOECLIP_INSTANTIATE(reference_map)
 MOECLIP_INSTANTIATE(probability_map)
 MOECLIP_INSTANTIATE(class_score)
-MOECLIP_INSTANTIATE(image_score)
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "../io/weights.hpp"
+#include "../io/weight_file.hpp"
 #include "clip_metadata.hpp"
 #include "text.hpp"
 #include "vision.hpp"
@@ -73,6 +73,8 @@ double read_logit_scale(const ClipFile& clip);
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../io/weight_index.hpp"
 #include "sidecar.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -18,12 +19,6 @@ inline constexpr std::string_view kActivationKey = "moeclip.activation";     // 
 inline constexpr std::string_view kVisionHeadsKey = "moeclip.vision_heads";  // a number in decimal digits
 inline constexpr std::string_view kTextHeadsKey = "moeclip.text_heads";      // a number in decimal digits
 inline constexpr std::string_view kMergesKey = "moeclip.merges";             // the tokenizer's, as in OpenAI's list
-
-/// The __metadata__ of a safetensors file: keys and their texts.
-using Metadata = std::span<const std::pair<std::string, std::string>>;
-
-/// The text of `key`, or null.
-const std::string* find_metadata(Metadata metadata, std::string_view key);
 
 /// What is written for `config`.
 std::vector<std::pair<std::string, std::string>> clip_metadata(const ClipConfig& config);
@@ -38,12 +33,6 @@ std::optional<ClipSidecar> read_clip_metadata(Metadata metadata, const std::stri
 #include <charconv>
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-MOECLIP_FUNC const std::string* find_metadata(Metadata metadata, std::string_view key) {
-  for (const auto& [name, text] : metadata)
-    if (name == key) return &text;
-  return nullptr;
-}
 
 MOECLIP_FUNC std::vector<std::pair<std::string, std::string>> clip_metadata(const ClipConfig& config) {
   return {{std::string(kActivationKey), kernels::to_string(config.activation)},

@@ -12,12 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include "../anomaly/adapter_file.hpp"
 #include "../base/context.hpp"
 #include "../io/file.hpp"
 #include "../io/json.hpp"
+#include "../io/record.hpp"
 #include "../io/sha256.hpp"
-#include "source.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -52,9 +51,6 @@ struct TrainingPictures {
   /// Sorts both lists and drops repetitions. To be called after entries were put in by hand.
   void tidy();
 };
-
-/// The files of a source; pictures that are drawn have no file and are not listed. Reads every file once. Throws io.
-TrainingPictures training_pictures(Context& context, const SampleSource& source);
 
 /// {"pictures": "16 digits each, one after the other", "classes": [...]}
 Json to_json(const TrainingPictures& pictures);
@@ -122,20 +118,6 @@ MOECLIP_FUNC void TrainingPictures::tidy() {
   };
   make_set(hashes);
   make_set(classes);
-}
-
-MOECLIP_FUNC TrainingPictures training_pictures(Context& context, const SampleSource& source) {
-  TrainingPictures pictures;
-  std::vector<std::string> paths;
-  for (index_t i = 0; i < source.size(); ++i) {
-    const DatasetEntry* const entry = source.entry(i);
-    if (entry == nullptr) continue;
-    paths.push_back(entry->image_path);
-    pictures.classes.push_back(entry->class_name);
-  }
-  pictures.hashes = picture_hashes(context, paths);
-  pictures.tidy();
-  return pictures;
 }
 
 MOECLIP_FUNC Json to_json(const TrainingPictures& pictures) {

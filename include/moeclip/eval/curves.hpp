@@ -5,6 +5,7 @@
 // from the full one (CUR-1 in this folder's README). Also the distribution of scores, as a histogram.
 
 #include <array>
+#include <limits>
 #include <numbers>
 #include <vector>
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../anomaly/detection.hpp"
 #include "../data/training_pictures.hpp"
 #include "../kernels/isa.hpp"
 #include "run_settings.hpp"

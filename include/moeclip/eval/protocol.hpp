@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../anomaly/score_map.hpp"
+#include "../anomaly/domain.hpp"
 #include "score_table.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

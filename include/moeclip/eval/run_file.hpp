@@ -7,7 +7,7 @@
 #include <string>
 
 #include "../io/safetensors_writer.hpp"
-#include "../io/weights.hpp"
+#include "../io/weight_file.hpp"
 #include "evaluation_run.hpp"
 #include "score_table_file.hpp"
 
@@ -50,6 +50,8 @@ EvaluationRun read_run(const std::string& path);
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

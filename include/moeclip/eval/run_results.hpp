@@ -52,6 +52,8 @@ EvaluationRun merge_shards(std::span<const std::string> paths);
 #include <map>
 #include <utility>
 
+#include "../io/weights.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {

@@ -10,8 +10,9 @@
 #include "../base/function_ref.hpp"
 #include "../data/image_record.hpp"
 #include "../io/json.hpp"
+#include "../io/json_writer.hpp"
 #include "../io/sha256.hpp"
-#include "evaluate.hpp"
+#include "evaluation.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

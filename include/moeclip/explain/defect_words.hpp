@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "../anomaly/defect_phrases.hpp"
-#include "../anomaly/detector.hpp"
 #include "../io/file.hpp"
 #include "../io/json.hpp"
+#include "../tensor/tensor.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -43,11 +43,6 @@ struct DefectWords {
   std::vector<std::string> words;  ///< W of them
   Tensor<T> directions;            ///< (1 + W, C) unit length: row 0 without defect, then word by word
 };
-
-/// Encodes a vocabulary with `class_name`, a readable noun, in the place of the object.
-template <class T>
-DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::string& class_name,
-                            const DefectVocabulary& vocabulary = default_vocabulary());
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -107,28 +102,6 @@ MOECLIP_FUNC DefectVocabulary read_vocabulary(const std::string& path) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 20;
   return parse_vocabulary(parse_json(as_text(read_file(path, kMostBytes)), path), path);
 }
-
-template <class T>
-DefectWords<T> encode_words(Context& context, const Clip<T>& clip, const std::string& class_name,
-                            const DefectVocabulary& vocabulary) {
-  DefectWords<T> words{class_name, {}, Tensor<T>({1 + std::ssize(vocabulary.words), clip.config().embed})};
-  const auto encode = [&](const std::vector<std::string>& phrases, index_t row) {
-    std::vector<std::string> sentences;
-    for (const std::string& phrase : phrases)
-      for (const std::string_view pattern : kTemplates)
-        sentences.push_back(detail::fill_in(pattern, detail::fill_in(phrase, class_name)));
-    const Tensor<T> vectors = clip.encode_text(context, sentences);
-    detail::mean_direction<T>(vectors.template view<2>(), words.directions.data() + row * clip.config().embed);
-  };
-  encode(vocabulary.normal, 0);
-  for (const DefectWord& word : vocabulary.words) {
-    words.words.push_back(word.word);
-    encode(word.phrases, std::ssize(words.words));
-  }
-  return words;
-}
-
-MOECLIP_INSTANTIATE(encode_words)
 
 }}  // namespace moeclip::abi_v0_1
 

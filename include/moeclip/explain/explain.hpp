@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "../anomaly/detector.hpp"
 #include "inspection.hpp"
 #include "naming.hpp"
 

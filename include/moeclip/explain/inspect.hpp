@@ -3,6 +3,7 @@
 // One look at a picture in which everything is kept (inspection.hpp): a forward pass, the outputs of all experts, and
 // one backward pass of the score through the whole model for Grad-CAM of every expert (CAM-1 in this folder's README).
 
+#include "../anomaly/detector.hpp"
 #include "../anomaly/features.hpp"
 #include "inspection.hpp"
 #include "score_gradient.hpp"

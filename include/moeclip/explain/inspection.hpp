@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../anomaly/detector.hpp"
+#include "../anomaly/detection.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../clip/clip.hpp"
 #include "../image/draw.hpp"
 #include "defect_words.hpp"
 #include "explanation.hpp"

@@ -4,6 +4,7 @@
 // segment and PNG in an eXIf chunk. A damaged structure means "no orientation", never an error: the picture itself is
 // whole.
 
+#include "../base/checked.hpp"
 #include "../io/bytes.hpp"
 #include "image.hpp"
 

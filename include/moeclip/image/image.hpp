@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "../base/aligned_buffer.hpp"
+#include "../base/arena.hpp"
 #include "../base/error.hpp"
 #include "../base/types.hpp"
 

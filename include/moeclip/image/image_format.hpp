@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "../base/checked.hpp"
 #include "../io/bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "../base/checked.hpp"
 #include "../base/error.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

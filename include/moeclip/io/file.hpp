@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/checked.hpp"
 #include "bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

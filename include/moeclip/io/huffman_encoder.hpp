@@ -7,7 +7,7 @@
 #include <array>
 #include <vector>
 
-#include "deflate/format.hpp"
+#include "deflate/huffman.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 

@@ -3,6 +3,8 @@
 // Reading JSON, strictly as RFC 8259 has it. A hostile document costs no more than an honest one: depth is limited,
 // and so is the memory that a text of a given size may ask for.
 
+#include <limits>
+
 #include "json_value.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

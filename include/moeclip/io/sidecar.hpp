@@ -13,9 +13,6 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Entry of a safetensors file's __metadata__ that holds, as JSON, what this library records beside the tensors.
-inline constexpr std::string_view kRecordKey = "moeclip";
-
 /// Where the record of the checkpoint at `path` is.
 std::string sidecar_path(const std::string& path);
 

@@ -107,6 +107,16 @@ struct WeightIndex {
   std::vector<std::pair<std::string, std::string>> metadata;  // of safetensors, or beside a checkpoint
 };
 
+/// The __metadata__ of a safetensors file: keys and their texts.
+using Metadata = std::span<const std::pair<std::string, std::string>>;
+
+/// The text of `key`, or null.
+inline const std::string* find_metadata(Metadata metadata, std::string_view key) {
+  for (const auto& [name, text] : metadata)
+    if (name == key) return &text;
+  return nullptr;
+}
+
 namespace detail {
 
 /// Extents from a file as a Shape. Throws limit for more axes or elements than can be handled.

@@ -1,234 +1,189 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The one way to read tensors from a weight file, whatever its format. Opening reads the structure only; elements are
-// converted, or used where they lie in the mapped file, when they are asked for.
+// Opens weight files: finds out what one holds, from its path or its bytes, tells formats apart by content, looks into
+// model folders, and joins the parts of a sharded model. If a format is recognised but not read, the error says so, and
+// says what to do.
 
-#include <memory>
-#include <span>
+#include "weight_file.hpp"
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "../base/function_ref.hpp"
-#include "../tensor/tensor.hpp"
+#include "file.hpp"
+#include "json.hpp"
+#include "record.hpp"
+#include "safetensors.hpp"
+#include "sidecar.hpp"
+#include "torch.hpp"
 #include "weight_index.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// A handle on an open weight file: cheap to copy, immutable, safe to use from several threads.
-class WeightFile {
- public:
-  /// Opens safetensors, torch.save (zip or old), TorchScript, the index of a sharded model, or a folder with one of
-  /// them; told apart by content. Throws io, format, unsupported or limit (see the readers); nothing in a file is run.
-  static WeightFile open(const std::string& path);
+namespace detail {
 
-  /// The same for one file whose bytes are in memory. `name` is used in messages.
-  static WeightFile from_bytes(std::vector<std::byte> bytes, std::string name);
-
-  [[nodiscard]] WeightKind kind() const noexcept;          ///< the format that was recognised
-  [[nodiscard]] const std::string& path() const noexcept;  ///< what was opened; for bytes, their name
-
-  /// All tensors in the order of the file: name, dtype, shape. Names of nested containers are joined with '/'.
-  [[nodiscard]] std::span<const WeightEntry> entries() const noexcept;
-
-  /// What else a checkpoint holds: epoch, learning rates, switches.
-  [[nodiscard]] std::span<const WeightValue> values() const noexcept;
-
-  /// The __metadata__ of a safetensors file; of a PyTorch checkpoint the record beside it (io/sidecar.hpp).
-  [[nodiscard]] std::span<const std::pair<std::string, std::string>> metadata() const noexcept;
-
-  /// The tensor with this name, or null.
-  [[nodiscard]] const WeightEntry* find(std::string_view name) const;
-
-  /// The tensor with this name. Throws missing, naming the file and the nearest names that it has.
-  [[nodiscard]] const WeightEntry& entry(std::string_view name) const;
-
-  /// The tensor `name` as T (float or double). Uses the mapped file without a copy where the stored elements are T,
-  /// row-major and aligned: such tensors share memory with others that view the same elements, and with later reads.
-  /// Throws missing, or format if the stored bytes fail their checksum.
-  template <class T>
-  [[nodiscard]] Tensor<T> read(std::string_view name) const;
-
-  /// Converts the elements of `name` to T (float or double) in row-major order. Throws as read; contract if `out` has
-  /// another number of elements.
-  template <class T>
-  void read_into(std::string_view name, std::span<T> out) const;
-
-  /// Calls visit with the elements of `name` as they are stored (little endian), in row-major order, in pieces of at
-  /// most 1 MiB that are valid during the call. Memory stays bounded however large the tensor is. Throws as read.
-  void stored_bytes(std::string_view name, function_ref<void(Bytes)> visit) const;
-
- private:
-  /// What all copies of a handle, and the tensors that borrow from the file, share.
-  struct Held;
-
-  explicit WeightFile(WeightIndex index);
-
-  /// Once it is read, the pages of [offset, offset + size) of a storage need not stay in memory.
-  void release(std::uint32_t number, std::uint64_t offset, std::uint64_t size) const;
-
-  [[nodiscard]] Bytes packed(const WeightStorage& storage) const;
-
-  /// Compares the checksum of a stored (not deflated) storage, the first time it is used.
-  void expect_intact(std::uint32_t number) const;
-
-  void for_each_piece(const WeightEntry& wanted, function_ref<void(Bytes)> visit) const;
-
-  std::shared_ptr<Held> held_;
+struct ForeignFormat {
+  std::uint64_t offset;
+  std::string_view magic, what;
 };
 
-}}  // namespace moeclip::abi_v0_1
+// Files that people pass by mistake or that need another tool first.
+inline constexpr ForeignFormat kForeignFormats[] = {
+    {0, "version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"},
+    {0, "<!DOCTYPE", "a web page; the download went wrong"},
+    {0, "<!doctype", "a web page; the download went wrong"},
+    {0, "<html", "a web page; the download went wrong"},
+    {0, "<?xml", "an XML document; the download went wrong"},
+    {0, "\x89HDF", "an HDF5 file; export the model as safetensors"},
+    {0, "GGUF", "a GGUF file; use the original weights as safetensors"},
+    {0, "\x93NUMPY", "a NumPy array; a model is needed, as safetensors or from torch.save"},
+    {0, std::string_view("\x1F\x8B", 2), "compressed with gzip; unpack it first"},
+    {0,
+     "\xFD"
+     "7zXZ",
+     "compressed with xz; unpack it first"},
+    {0, "\x28\xB5\x2F\xFD", "compressed with zstd; unpack it first"},
+    {0, "7z\xBC\xAF", "a 7-Zip archive; unpack it first"},
+    {0, std::string_view("PK\5\6", 4), "an empty zip archive"},
+    {0, "\x89PNG", "a PNG image"},
+    {0, "\xFF\xD8\xFF", "a JPEG image"},
+    {257, "ustar", "a tar archive; unpack it, or save the model anew with a PyTorch from 1.0 on"},
+};
 
-#if MOECLIP_DEFINES(MOECLIP_IO)
+/// What can follow the first bytes of each format that is read. Anything else throws unsupported with a guess.
+inline WeightIndex read_weights(WeightBytes file) {
+  const std::string_view text = as_text(file.bytes());
+  if (text.empty()) fail(ErrorCode::format, concat(file.name, ": the file is empty"));
+  if (text.starts_with("PK\3\4")) return read_torch_zip(std::move(file));
+  for (const ForeignFormat& foreign : kForeignFormats)
+    if (file.size >= foreign.offset && text.substr(foreign.offset).starts_with(foreign.magic))
+      fail(ErrorCode::unsupported, concat(file.name, ": is ", foreign.what));
+  const bool is_pickle = text.starts_with('\x80') && text.size() > 1 && text[1] >= 2 && text[1] <= 5;
+  const bool is_text_pickle = text.starts_with(concat("L", kTorchMagic, "L\n"));
+  const bool has_json_header = text.size() > 8 && text[8] == '{';
+  if (has_json_header || file_extension(file.name) == ".safetensors") return read_safetensors(std::move(file));
+  if (is_pickle || is_text_pickle) return read_torch_legacy(std::move(file));
+  if (text.starts_with('{'))
+    fail(ErrorCode::unsupported,
+         concat(file.name, ": is JSON, not weights; pass the folder or the weight file beside it"));
+  fail(ErrorCode::unsupported,
+       concat(file.name, ": is not a weight file that is known here (safetensors, torch.save, TorchScript)"));
+}
 
-#include <algorithm>
-#include <atomic>
-#include <numeric>
+/// A part of a sharded model must lie beside the index: names with folders could reach anything.
+inline void expect_plain_name(const std::string& name, const std::string& index_path) {
+  if (name.empty() || name == "." || name == ".." ||
+      name.find_first_of(std::string_view("/\\:\0", 4)) != std::string::npos)
+    fail(ErrorCode::format, concat(index_path, ": ", in_quotes(name), " is not the name of a file beside the index"));
+}
 
-#include "checksum.hpp"
-#include "naming.hpp"
-#include "weights/open.hpp"
-#include "weights/pieces.hpp"
-#include "zip.hpp"
-
-namespace moeclip { inline namespace abi_v0_1 {
-
-struct WeightFile::Held {
-  explicit Held(WeightIndex opened)
-      : index(std::move(opened)),
-        by_name(index.entries.size()),
-        is_intact(index.storages.size()),
-        is_borrowed(index.storages.size()) {
-    std::iota(by_name.begin(), by_name.end(), std::uint32_t{0});
-    std::ranges::sort(by_name, {}, [&](std::uint32_t i) { return std::string_view(index.entries[i].name); });
+/// Appends what `part` holds to `whole`.
+inline void merge_shard(WeightIndex& whole, WeightIndex part) {
+  const auto file_shift = static_cast<std::uint32_t>(whole.files.size());
+  const auto storage_shift = static_cast<std::uint32_t>(whole.storages.size());
+  for (WeightBytes& file : part.files) whole.files.push_back(std::move(file));
+  for (WeightStorage storage : part.storages) {
+    storage.file += file_shift;
+    whole.storages.push_back(storage);
   }
+  for (WeightEntry& entry : part.entries) {
+    entry.storage += storage_shift;
+    whole.entries.push_back(std::move(entry));
+  }
+  for (WeightValue& value : part.values) whole.values.push_back(std::move(value));
+}
 
-  const WeightIndex index;
-  std::vector<std::uint32_t> by_name;
-  std::vector<std::atomic<bool>> is_intact;    // per storage: its checksum was compared
-  std::vector<std::atomic<bool>> is_borrowed;  // per storage: tensors live in its pages, which must stay
-};
+/// Reads "weight_map" (tensor name -> file name) and all files it names. Both sides must list the same tensors.
+inline WeightIndex read_sharded(const WeightBytes& file) {
+  constexpr std::uint64_t kLargestIndex = 16u << 20;  // honest ones have about 100 bytes per tensor
+  if (file.size > kLargestIndex)
+    fail(ErrorCode::limit, concat(file.name, ": an index of ", file.size, " bytes; at most ", kLargestIndex));
+  const Json document = parse_json(as_text(file.bytes()), file.name);
+  const Json* const map = document.is_object() ? document.find("weight_map") : nullptr;
+  if (map == nullptr || !map->is_object())
+    fail(ErrorCode::unsupported, concat(file.name,
+                                        ": is JSON without a weight_map, not the index of a sharded model; "
+                                        "pass the folder or the weight file beside it"));
+  WeightIndex whole;
+  whole.kind = WeightKind::sharded;
+  whole.path = file.name;
+  std::set<std::string> seen;
+  std::vector<std::string> parts;  // name of each file
+  for (const auto& [tensor, part] : map->members()) {
+    if (!part.is_string())
+      fail(ErrorCode::format, concat(file.name, ": the file of ", in_quotes(tensor), " is not a string"));
+    expect_plain_name(part.as_string(), file.name);
+    if (!seen.insert(part.as_string()).second) continue;
+    merge_shard(whole, read_weights(WeightBytes::map(join_path(parent_directory(file.name), part.as_string()))));
+    parts.resize(whole.files.size(), part.as_string());
+  }
+  for (const WeightEntry& entry : whole.entries) {
+    const std::string& part = parts[whole.storages[entry.storage].file];
+    const Json* const listed = map->find(entry.name);
+    if (listed == nullptr || listed->as_string() != part)
+      fail(ErrorCode::format,
+           concat(file.name, ": does not list tensor ", in_quotes(entry.name), " of ", in_quotes(part)));
+  }
+  expect_unique_names(whole);
+  if (whole.entries.size() == map->size()) return whole;
+  std::vector<std::string_view> names;
+  for (const WeightEntry& entry : whole.entries) names.push_back(entry.name);
+  std::ranges::sort(names);
+  for (const auto& [tensor, part] : map->members())
+    if (!std::ranges::binary_search(names, tensor))
+      fail(ErrorCode::format,
+           concat(file.name, ": tensor ", in_quotes(tensor), " is not in ", in_quotes(part.as_string())));
+  return whole;
+}
 
-MOECLIP_FUNC WeightFile::WeightFile(WeightIndex index) : held_(std::make_shared<Held>(std::move(index))) {}
+/// The weight file of a model folder: the usual names first, else the only one that looks like weights.
+inline std::string find_model_file(const std::string& directory) {
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
+                           "open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"})
+    if (std::string path = join_path(directory, name); file_exists(path)) return path;
+  std::vector<std::string> found;
+  for (const std::string& path : list_files(directory, false)) {
+    const std::string extension = file_extension(path);
+    for (const char* known : {".safetensors", ".pt", ".pth", ".bin", ".ckpt"})
+      if (extension == known) found.push_back(path);
+  }
+  if (found.size() == 1) return found[0];
+  std::string names;
+  for (const std::string& path : found) names += concat(names.empty() ? "" : ", ", file_name(path));
+  if (found.empty()) fail(ErrorCode::missing, concat(directory, ": the folder holds no weight file"));
+  fail(ErrorCode::unsupported,
+       concat(directory, ": the folder holds several weight files (", names, "); name the one"));
+}
+
+/// Adds the record that lies beside a checkpoint of PyTorch to its metadata.
+inline void attach_sidecar(WeightIndex& index) {
+  if (index.kind != WeightKind::torch_zip && index.kind != WeightKind::torch_legacy) return;
+  const Json record = read_sidecar(index.files.at(0));
+  if (!record.is_null()) index.metadata.emplace_back(kRecordKey, dump_json(record));
+}
+
+inline WeightIndex open_weights(const std::string& path) {
+  const std::string file_path = is_directory(path) ? find_model_file(path) : path;
+  WeightBytes file = WeightBytes::map(file_path);
+  if (file_extension(file_path) == ".json" && as_text(file.bytes()).find('{') != std::string_view::npos)
+    return read_sharded(file);
+  WeightIndex index = read_weights(std::move(file));
+  attach_sidecar(index);
+  return index;
+}
+
+}  // namespace detail
 
 MOECLIP_FUNC WeightFile WeightFile::open(const std::string& path) { return WeightFile(detail::open_weights(path)); }
-MOECLIP_FUNC WeightKind WeightFile::kind() const noexcept { return held_->index.kind; }
-MOECLIP_FUNC const std::string& WeightFile::path() const noexcept { return held_->index.path; }
-MOECLIP_FUNC std::span<const WeightEntry> WeightFile::entries() const noexcept { return held_->index.entries; }
-MOECLIP_FUNC std::span<const WeightValue> WeightFile::values() const noexcept { return held_->index.values; }
 
 MOECLIP_FUNC WeightFile WeightFile::from_bytes(std::vector<std::byte> bytes, std::string name) {
   return WeightFile(detail::read_weights(WeightBytes::keep(std::move(bytes), std::move(name))));
 }
-
-MOECLIP_FUNC std::span<const std::pair<std::string, std::string>> WeightFile::metadata() const noexcept {
-  return held_->index.metadata;
-}
-
-MOECLIP_FUNC const WeightEntry* WeightFile::find(std::string_view name) const {
-  const auto& entries = held_->index.entries;
-  const auto at = std::ranges::lower_bound(held_->by_name, name, {},
-                                           [&](std::uint32_t i) { return std::string_view(entries[i].name); });
-  return at != held_->by_name.end() && entries[*at].name == name ? &entries[*at] : nullptr;
-}
-
-MOECLIP_FUNC const WeightEntry& WeightFile::entry(std::string_view name) const {
-  if (const WeightEntry* const found = find(name)) return *found;
-  NearestNames nearest(name);
-  for (const WeightEntry& known : entries()) nearest.consider(known.name);
-  fail(ErrorCode::missing, concat(path(), ": has no tensor ", in_quotes(name),
-                                  entries().empty() ? "" : "; the nearest are ", nearest.text()));
-}
-
-MOECLIP_FUNC void WeightFile::stored_bytes(std::string_view name, function_ref<void(Bytes)> visit) const {
-  for_each_piece(entry(name), visit);
-}
-
-MOECLIP_FUNC void WeightFile::release(std::uint32_t number, std::uint64_t offset, std::uint64_t size) const {
-  const WeightStorage& storage = held_->index.storages[number];
-  const WeightBytes& file = held_->index.files[storage.file];
-  if (file.mapping != nullptr && !held_->is_borrowed[number].load(std::memory_order_relaxed))
-    file.mapping->discard(storage.offset + offset, size);
-}
-
-MOECLIP_FUNC Bytes WeightFile::packed(const WeightStorage& storage) const {
-  return held_->index.files[storage.file].bytes().subspan(static_cast<std::size_t>(storage.offset),
-                                                          static_cast<std::size_t>(storage.packed_size));
-}
-
-MOECLIP_FUNC void WeightFile::expect_intact(std::uint32_t number) const {
-  const WeightStorage& storage = held_->index.storages[number];
-  if (!storage.has_crc || held_->is_intact[number].load(std::memory_order_relaxed)) return;
-  const Bytes bytes = packed(storage);
-  std::uint32_t crc = 0;
-  for (std::size_t done = 0; done < bytes.size(); done += detail::kPieceBytes) {
-    const Bytes piece = bytes.subspan(done, std::min<std::size_t>(detail::kPieceBytes, bytes.size() - done));
-    crc = crc32(piece, crc);
-    release(number, done, piece.size());
-  }
-  if (crc != storage.crc)
-    fail(ErrorCode::format, concat(path(), ": the data at byte ", storage.offset, " (", storage.size,
-                                   " bytes) fail their checksum (CRC-32): the file is damaged"));
-  held_->is_intact[number].store(true, std::memory_order_relaxed);
-}
-
-MOECLIP_FUNC void WeightFile::for_each_piece(const WeightEntry& wanted, function_ref<void(Bytes)> visit) const {
-  const WeightStorage& storage = held_->index.storages[wanted.storage];
-  if (wanted.shape.size() == 0) return;
-  if (storage.is_deflated) {
-    const auto bytes = detail::inflate_checked(packed(storage), storage.size, storage.crc,
-                                               concat(path(), ": tensor ", in_quotes(wanted.name)));
-    release(wanted.storage, 0, storage.packed_size);
-    return detail::for_each_piece(wanted, bytes.data(), visit);
-  }
-  expect_intact(wanted.storage);
-  const bool is_in_order = detail::is_contiguous(wanted);
-  std::uint64_t done = 0;
-  detail::for_each_piece(wanted, packed(storage).data(), [&](Bytes piece) {
-    visit(piece);
-    if (is_in_order) release(wanted.storage, wanted.offset + done, piece.size());
-    done += piece.size();
-  });
-  if (!is_in_order) release(wanted.storage, 0, storage.size);
-}
-
-template <class T>
-Tensor<T> WeightFile::read(std::string_view name) const {
-  const WeightEntry& wanted = entry(name);
-  const WeightStorage& storage = held_->index.storages[wanted.storage];
-  std::byte* const first = held_->index.files[storage.file].data + storage.offset + wanted.offset;
-  const bool is_aligned = reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0;
-  if (wanted.shape.size() > 0 && !storage.is_deflated && is_stored_as<T>(wanted.dtype) && is_aligned &&
-      detail::is_contiguous(wanted)) {
-    held_->is_borrowed[wanted.storage].store(true, std::memory_order_relaxed);
-    expect_intact(wanted.storage);
-    return Tensor<T>::borrow(wanted.shape, reinterpret_cast<T*>(first), held_);
-  }
-  Tensor<T> tensor = Tensor<T>::uninitialised(wanted.shape);
-  read_into(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
-  return tensor;
-}
-
-template <class T>
-void WeightFile::read_into(std::string_view name, std::span<T> out) const {
-  const WeightEntry& wanted = entry(name);
-  MOECLIP_EXPECT(static_cast<index_t>(out.size()) == wanted.shape.size(), path(), ": tensor ", in_quotes(name),
-                 " has shape ", to_string(wanted.shape), "; room for ", out.size(), " elements was given");
-  T* to = out.data();
-  for_each_piece(wanted, [&](Bytes piece) {
-    const auto count = static_cast<index_t>(piece.size() / size_of(wanted.dtype));
-    convert_elements(piece.data(), wanted.dtype, count, to);
-    to += count;
-  });
-}
-
-#if defined(MOECLIP_COMPILED)
-template Tensor<float> WeightFile::read<float>(std::string_view) const;
-template Tensor<double> WeightFile::read<double>(std::string_view) const;
-template void WeightFile::read_into<float>(std::string_view, std::span<float>) const;
-template void WeightFile::read_into<double>(std::string_view, std::span<double>) const;
-#endif
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <chrono>
 
-#include "../base/aligned_buffer.hpp"
+#include "../base/arena.hpp"
 #include "../base/context.hpp"
 #include "dispatch.hpp"
 

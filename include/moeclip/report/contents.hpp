@@ -9,7 +9,7 @@
 
 #include "../base/function_ref.hpp"
 #include "../eval/curves.hpp"
-#include "../eval/evaluate.hpp"
+#include "../eval/evaluation.hpp"
 #include "../image/figure.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

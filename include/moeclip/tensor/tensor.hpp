@@ -7,7 +7,7 @@
 #include <span>
 #include <utility>
 
-#include "../base/aligned_buffer.hpp"
+#include "../base/arena.hpp"
 #include "shape.hpp"
 #include "view.hpp"
 

@@ -6,10 +6,12 @@
 
 #include <string>
 
+#include "../anomaly/adapter_record.hpp"
+#include "../clip/config.hpp"
 #include "../data/image_record.hpp"
 #include "../data/training_pictures.hpp"
+#include "../io/record.hpp"
 #include "../io/safetensors_writer.hpp"
-#include "../io/weights.hpp"
 #include "../kernels/isa.hpp"
 #include "recipe.hpp"
 

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "../io/record.hpp"
 #include "../io/sidecar.hpp"
 #include "../io/torch.hpp"
 #include "checkpoint.hpp"

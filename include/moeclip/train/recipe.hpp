@@ -8,13 +8,13 @@
 #include <string_view>
 #include <vector>
 
-#include "../anomaly/adapter_file.hpp"
+#include "../anomaly/adapter.hpp"
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"
 #include "adam.hpp"
-#include "adapter_step_types.hpp"
 #include "initialize_adapter.hpp"
 #include "schedule.hpp"
+#include "step_options.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -13,6 +13,7 @@
 #include "../clip/clip.hpp"
 #include "../data/class_words.hpp"
 #include "../data/loader.hpp"
+#include "../data/source_pictures.hpp"
 #include "../nn/position.hpp"
 #include "adapter_step.hpp"
 #include "checkpoint.hpp"
@@ -180,6 +181,8 @@ class Trainer {
 #include <cmath>
 #include <map>
 #include <type_traits>
+
+#include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -34,7 +34,7 @@ std::string find_vocabulary(const std::string& extra_directory = {});
 #include "../../io/data_directories.hpp"
 #include "../../io/deflate.hpp"
 #include "../../io/file.hpp"
-#include "../../io/weights.hpp"
+#include "../../io/safetensors.hpp"
 #include "../clip_metadata.hpp"
 #include "vocabulary_readers.hpp"
 
@@ -67,8 +67,8 @@ inline std::string find_vocabulary_in(const std::string& directory) {
 
 /// The vocabulary inside the weights of a CLIP.
 inline Vocabulary read_inner_vocabulary(const std::string& path) {
-  const WeightFile weights = WeightFile::open(path);
-  const std::string* merges = find_metadata(weights.metadata(), kMergesKey);
+  const WeightIndex weights = read_safetensors(WeightBytes::map(path));
+  const std::string* merges = find_metadata(weights.metadata, kMergesKey);
   if (merges == nullptr)
     fail(ErrorCode::missing, concat(path, ": no tokenizer is in this file (__metadata__ \"", kMergesKey, "\")"));
   return read_merge_list(*merges, path);

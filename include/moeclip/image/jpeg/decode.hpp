@@ -21,6 +21,7 @@
 
 #include "markers.hpp"
 #include "render.hpp"
+#include "scan.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The frame of a JPEG file holds its size, its components and their sampling, and the kind of coding (ITU T.81 B.2.2).
+// A plane holds the coefficients of one component.
 
 #include <algorithm>
 #include <array>
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "../../base/arena.hpp"
 #include "../../base/text.hpp"
 #include "../../base/types.hpp"
 #include "../jpeg_info.hpp"
@@ -48,6 +50,24 @@ struct JpegFrame {
   std::array<JpegComponent, 4> components = {};
 
   [[nodiscard]] bool is_progressive() const { return marker == 0xC2; }
+};
+
+/// Quantisation steps in row-major order. The arithmetic of the inverse DCT takes them modulo 2^16.
+using JpegQuantizer = std::array<std::uint16_t, kBlockSize>;
+
+/// Coefficients of one component, block after block: the whole image, or only the MCU row being decoded.
+struct JpegPlane {
+  index_t blocks_wide = 0;
+  index_t first_row = 0;  // block row that the buffer begins with
+  AlignedBuffer<std::int16_t> data;
+
+  JpegPlane() = default;
+  JpegPlane(index_t wide, index_t high) : blocks_wide(wide), data(wide * high * kBlockSize) { clear(); }
+
+  void clear() { std::fill_n(data.data(), data.size(), std::int16_t{0}); }
+  [[nodiscard]] std::int16_t* block(index_t row, index_t column) {
+    return data.data() + ((row - first_row) * blocks_wide + column) * kBlockSize;
+  }
 };
 
 constexpr index_t divide_up(index_t a, index_t b) { return (a + b - 1) / b; }

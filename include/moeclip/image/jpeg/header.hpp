@@ -13,9 +13,6 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
-/// Quantisation steps in row-major order. The arithmetic of the inverse DCT takes them modulo 2^16.
-using JpegQuantizer = std::array<std::uint16_t, kBlockSize>;
-
 /// A Huffman code slot. The decoding table is made when a scan first uses the code.
 struct JpegHuffmanSlot {
   HuffmanCode code;

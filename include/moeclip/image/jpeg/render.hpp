@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "../image.hpp"
 #include "color.hpp"
 #include "idct.hpp"
 #include "smooth.hpp"

@@ -9,25 +9,9 @@
 #include <span>
 #include <string>
 
-#include "../../base/aligned_buffer.hpp"
 #include "blocks.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
-
-/// Coefficients of one component, block after block: the whole image, or only the MCU row being decoded.
-struct JpegPlane {
-  index_t blocks_wide = 0;
-  index_t first_row = 0;  // block row that the buffer begins with
-  AlignedBuffer<std::int16_t> data;
-
-  JpegPlane() = default;
-  JpegPlane(index_t wide, index_t high) : blocks_wide(wide), data(wide * high * kBlockSize) { clear(); }
-
-  void clear() { std::fill_n(data.data(), data.size(), std::int16_t{0}); }
-  [[nodiscard]] std::int16_t* block(index_t row, index_t column) {
-    return data.data() + ((row - first_row) * blocks_wide + column) * kBlockSize;
-  }
-};
 
 /// Decodes the rows of one scan in order.
 class JpegScanDecoder {

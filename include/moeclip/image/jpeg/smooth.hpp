@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include "scan.hpp"
+#include "frame.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 

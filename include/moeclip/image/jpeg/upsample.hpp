@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "../../base/aligned_buffer.hpp"
+#include "../../base/arena.hpp"
 #include "frame.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {

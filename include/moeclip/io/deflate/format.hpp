@@ -16,13 +16,6 @@ inline constexpr std::size_t kWindow = 32768;   ///< the largest distance
 inline constexpr std::size_t kLongestMatch = 258;
 inline constexpr std::size_t kMetaSymbols = 19;
 
-/// A symbol and the bits that follow its code.
-struct ExtraSymbol {
-  std::uint32_t symbol;
-  std::uint32_t extra_bits;
-  std::uint32_t extra;
-};
-
 /// Symbol of a match length, 3 to 258 (section 3.2.5). Four symbols share a number of extra bits.
 constexpr ExtraSymbol length_symbol(std::uint32_t length) {
   if (length == kLongestMatch) return {285, 0, 0};

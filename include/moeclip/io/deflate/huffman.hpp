@@ -25,6 +25,13 @@ struct HuffmanEntry {
   }
 };
 
+/// A symbol and the bits that follow its code.
+struct ExtraSymbol {
+  std::uint32_t symbol;
+  std::uint32_t extra_bits;
+  std::uint32_t extra;
+};
+
 /// The lowest `length` bits of `code` in opposite order.
 constexpr std::uint32_t reverse_bits(std::uint32_t code, unsigned length) {
   std::uint32_t reversed = 0;

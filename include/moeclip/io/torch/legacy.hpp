@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../../base/checked.hpp"
 #include "../pickle.hpp"
 #include "tree.hpp"
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../../base/checked.hpp"
 #include "../../base/function_ref.hpp"
 #include "../pickle.hpp"
 #include "../weight_index.hpp"

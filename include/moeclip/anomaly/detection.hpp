@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What a detector says of one picture.
+
+#include <vector>
+
+#include "../image/image.hpp"
+#include "../tensor/tensor.hpp"
+#include "regions.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Which anomaly map is made (anomaly/score_map.hpp). Scores always come from the probability map.
+enum class MapKind { probability, reference };
+
+/// What one picture gave.
+struct Detection {
+  float score = 0;                          ///< of the image, in [0, 1]
+  float threshold = 0;                      ///< that `score` was compared with
+  bool is_anomalous = false;                ///< score >= threshold
+  float class_score = 0;                    ///< of the image embedding alone, in [0, 1]
+  MapKind map_kind = MapKind::probability;  ///< what `map` is
+  float pixel_threshold = 0;                ///< of `map`, that regions were cut at
+  Tensor<float> map;                        ///< (S, S)
+  Tensor<float> reference;                  ///< (S, S), the reference map, if both were asked for
+  Image picture;                            ///< (S, S) RGB, what the model saw
+  std::vector<Region> regions;              ///< in pixels of the original picture, highest peak first
+  index_t width = 0, height = 0;            ///< of the original picture
+};
+
+}}  // namespace moeclip::abi_v0_1
