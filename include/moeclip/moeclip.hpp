@@ -163,6 +163,7 @@
 #include "train/fingerprint.hpp"
 #include "train/initialize_adapter.hpp"
 #include "train/losses.hpp"
+#include "train/moments.hpp"
 #include "train/observer.hpp"
 #include "train/official_checkpoint.hpp"
 #include "train/parameters.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/io/record.hpp>
 #include <moeclip/io/sidecar.hpp>
 
 #include <doctest/doctest.h>

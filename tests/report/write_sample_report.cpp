@@ -9,6 +9,7 @@
 #include <moeclip/image/draw.hpp>
 #include <moeclip/report/report.hpp>
 #include <moeclip/synthetic/synthesize.hpp>
+#include <moeclip/tensor/tensor.hpp>
 
 using namespace moeclip;  // NOLINT
 

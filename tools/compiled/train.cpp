@@ -8,6 +8,7 @@
 #include <moeclip/train/fingerprint.hpp>
 #include <moeclip/train/initialize_adapter.hpp>
 #include <moeclip/train/losses.hpp>
+#include <moeclip/train/moments.hpp>
 #include <moeclip/train/official_checkpoint.hpp>
 #include <moeclip/train/recipe.hpp>
 #include <moeclip/train/schedule.hpp>

@@ -13,6 +13,7 @@
 #include "../io/record.hpp"
 #include "../io/safetensors_writer.hpp"
 #include "../kernels/isa.hpp"
+#include "moments.hpp"
 #include "recipe.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -93,11 +94,11 @@ void expect_same_run(const std::string& path, const RunIdentity& found, const Ru
 #include <type_traits>
 #include <utility>
 
+#include "../anomaly/adapter_file.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
-
-inline constexpr std::string_view kFirstMoment = "adam.m.", kSecondMoment = "adam.v.";
 
 inline Json to_json(const CheckpointRecord& record) {
   const RunIdentity& id = record.identity;
@@ -119,13 +120,6 @@ inline Json to_json(const CheckpointRecord& record) {
       .set("schedule_start", at.schedule_start);
   if (!record.trained_on.empty()) json.set(std::string(kTrainedOnKey), moeclip::to_json(record.trained_on));
   return json;
-}
-
-/// Throws format unless `count`, which `file` calls `name`, is one.
-inline std::int64_t checked_count(const WeightFile& file, std::string_view name, double count) {
-  if (!(count >= 0 && count <= 0x1p53))
-    fail(ErrorCode::format, concat(file.path(), ": the count of ", in_quotes(name), " is ", count));
-  return static_cast<std::int64_t>(count);
 }
 
 inline CheckpointRecord record_from_json(const Json& json, const WeightFile& file) {
@@ -171,33 +165,6 @@ void write_run(const std::string& path, Json record, const Adapter<T>& adapter,
   writer.begin();
   for (const std::string& name : writer.order()) writer.write(tensors.at(name)->values());
   writer.commit();
-}
-
-/// Adam's moments in a file that write_run wrote, for the `adapter` that it holds; none in others. Memory of their own.
-/// Throws mismatch if they are not of the adapter's shapes or names.
-template <class T>
-typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter) {
-  typename Adam<T>::States moments;
-  const Json record = recorded(file), *steps = record.is_object() ? record.find("adam_steps") : nullptr;
-  if (steps == nullptr) return moments;
-  visit_parameters(adapter, "", [&](const std::string& name, const Tensor<T>& value) {
-    const Json* const step = steps->find(name);
-    if (step == nullptr) return;
-    const auto moment = [&](std::string_view prefix) {
-      const Tensor<T> stored = file.read<T>(concat(prefix, name));
-      if (!(stored.shape() == value.shape()))
-        fail(ErrorCode::mismatch,
-             concat(file.path(), ": tensor ", in_quotes(concat(prefix, name)), " is ", to_string(stored.shape()),
-                    ", but its parameter is ", to_string(value.shape())));
-      return Tensor<T>(stored);
-    };
-    moments.insert_or_assign(
-        name, AdamState<T>{moment(kFirstMoment), moment(kSecondMoment), checked_count(file, name, step->as_number())});
-  });
-  if (moments.size() != steps->size())
-    fail(ErrorCode::mismatch, concat(file.path(), ": has the optimiser's states of ", steps->size(),
-                                     " tensors, of which its adapter has ", moments.size()));
-  return moments;
 }
 
 }  // namespace detail

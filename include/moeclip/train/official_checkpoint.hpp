@@ -20,11 +20,6 @@ template <class T>
 void write_official(const std::string& path, const Adapter<T>& adapter, const typename Adam<T>::States& moments,
                     const Recipe& recipe, const RunPosition& position, const Json& record = {});
 
-/// Adam's moments and steps in an adapter file of either kind; none if it has no optimiser. Throws mismatch if their
-/// shapes are not those of the `adapter` that it holds.
-template <class T>
-typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter);
-
 /// Epochs of training behind an adapter file of either kind; 0 if it does not say.
 index_t trained_epochs(const WeightFile& file);
 
@@ -170,17 +165,6 @@ class OfficialWriter {
   std::vector<float> steps_;
 };
 
-/// A number among the values of a checkpoint, or `otherwise`.
-inline double value_or(const WeightFile& file, std::string_view name, double otherwise) {
-  for (const WeightValue& value : file.values()) {
-    if (value.name != name) continue;
-    double number = 0;
-    const auto [end, error] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
-    if (error == std::errc()) return number;
-  }
-  return otherwise;
-}
-
 }  // namespace detail
 
 template <class T>
@@ -190,52 +174,6 @@ void write_official(const std::string& path, const Adapter<T>& adapter, const ty
       .write(recipe, position.epoch, position.step - position.schedule_start, [&](const std::string& hash) {
         if (!record.is_null()) write_sidecar(path, hash, record);
       });
-}
-
-namespace detail {
-
-/// Adam's moments and steps in an official checkpoint, for the adapter that it holds.
-template <class T>
-typename Adam<T>::States read_official_moments(const WeightFile& file, const Adapter<T>& adapter) {
-  std::vector<std::pair<std::string, Shape>> trained, all;
-  visit_parameters(adapter, "", [&](const std::string& name, const Tensor<T>& tensor) {
-    all.emplace_back(name, tensor.shape());
-    if (!name.ends_with(".lora_A.weight")) trained.push_back(all.back());
-  });
-  const std::string last_of_all = concat("optimizer_state_dict/param_groups/1/params/", all.size() - 2);
-  const bool has_trained_a = value_or(file, last_of_all, -1) >= 0;
-  typename Adam<T>::States states;
-  std::size_t id = 0;
-  for (const auto& [name, shape] : has_trained_a ? all : trained) {
-    const std::string prefix = concat("optimizer_state_dict/state/", id++, "/");
-    if (file.find(prefix + "exp_avg") == nullptr) continue;
-    const bool is_tensor = file.find(prefix + "step") != nullptr;  // a plain number before torch 1.12
-    double step = 0;
-    if (is_tensor)
-      file.read_into<double>(prefix + "step", std::span<double>(&step, 1));  // exactly one element
-    else
-      step = value_or(file, prefix + "step", 0);
-    AdamState<T> state{Tensor<T>::uninitialised(shape), Tensor<T>::uninitialised(shape),
-                       checked_count(file, prefix + "step", step)};
-    for (const auto& [key, tensor] : {std::pair{"exp_avg", &state.m}, std::pair{"exp_avg_sq", &state.v}}) {
-      const WeightEntry& entry = file.entry(prefix + key);
-      if (entry.shape.size() != shape.size())
-        fail(ErrorCode::mismatch,
-             concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
-                    ", but its parameter ", name, " is ", to_string(shape)));
-      file.read_into<T>(entry.name, std::span<T>(tensor->data(), static_cast<std::size_t>(tensor->size())));
-    }
-    states.insert_or_assign(name, std::move(state));
-  }
-  return states;
-}
-
-}  // namespace detail
-
-template <class T>
-typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& adapter) {
-  return file.kind() == WeightKind::safetensors ? detail::read_moments<T>(file, adapter)
-                                                : detail::read_official_moments<T>(file, adapter);
 }
 
 MOECLIP_FUNC index_t trained_epochs(const WeightFile& file) {
@@ -255,7 +193,6 @@ MOECLIP_FUNC Json record_of(const WeightFile& file, AdapterConfig config) {
 }
 
 MOECLIP_INSTANTIATE(write_official)
-MOECLIP_INSTANTIATE(read_moments)
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -11,6 +11,7 @@
 #include "../anomaly/adapter.hpp"
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"
+#include "../io/naming.hpp"
 #include "adam.hpp"
 #include "initialize_adapter.hpp"
 #include "schedule.hpp"

@@ -18,7 +18,6 @@
 #include "adapter_step.hpp"
 #include "checkpoint.hpp"
 #include "fingerprint.hpp"
-#include "official_checkpoint.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
