@@ -2,6 +2,11 @@
 #pragma once
 // A small report, and a strict look at whether its markup is whole.
 
+#include <moeclip/report/page/chart.hpp>
+#include <moeclip/report/page/html.hpp>
+#include <moeclip/report/page/pictures.hpp>
+#include <moeclip/report/page/sections.hpp>
+#include <moeclip/report/page/summary.hpp>
 #include <moeclip/report/report.hpp>
 #include <set>
 #include <string>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <moeclip/io/file.hpp>
 #include <moeclip/synthetic/write.hpp>
 
 #include "commands.hpp"

@@ -89,16 +89,6 @@ void CloseLooks::add_section(moeclip::Report& report, const std::string& title, 
   report.sections.push_back(std::move(section));
 }
 
-std::vector<std::size_t> shown_pictures(const moeclip::Report& report) {
-  std::vector<std::size_t> shown;
-  const auto any = [](const moeclip::ReportPicture&) { return true; };
-  for (const moeclip::Gallery& gallery : moeclip::galleries_of(report.pictures, any))
-    shown.insert(shown.end(), gallery.pictures.begin(), gallery.pictures.end());
-  std::ranges::sort(shown);
-  shown.erase(std::unique(shown.begin(), shown.end()), shown.end());
-  return shown;
-}
-
 void add_provenance(moeclip::Report& report, const std::string& command, Words words, double seconds) {
   std::string line = "moeclip " + command;
   for (const auto& word : words) line += " " + shell_word(word);

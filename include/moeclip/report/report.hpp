@@ -3,7 +3,9 @@
 // Writes a report as one HTML file that holds everything: pictures, curves, style and a small script. The page asks no
 // network for anything, and a policy in its head forbids it to.
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "../base/function_ref.hpp"
 #include "contents.hpp"
@@ -20,10 +22,14 @@ void write_report(const std::string& path, const Report& report, const ReportOpt
 void write_report(const std::string& path, const Report& report, FigureSource figures,
                   const ReportOptions& options = {});
 
+/// Numbers of the pictures that the galleries of the page show, ascending: those whose figures are needed.
+std::vector<std::size_t> shown_pictures(const Report& report);
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_REPORT)
 
+#include <algorithm>
 #include <string_view>
 
 #include "../io/file.hpp"
@@ -127,6 +133,16 @@ MOECLIP_FUNC void write_report(const std::string& path, const Report& report, co
 MOECLIP_FUNC void write_report(const std::string& path, const Report& report, FigureSource figures,
                                const ReportOptions& options) {
   detail::write_report_file(path, {report, options, figures});
+}
+
+MOECLIP_FUNC std::vector<std::size_t> shown_pictures(const Report& report) {
+  std::vector<std::size_t> shown;
+  const auto any = [](const ReportPicture&) { return true; };
+  for (const Gallery& gallery : galleries_of(report.pictures, any))
+    shown.insert(shown.end(), gallery.pictures.begin(), gallery.pictures.end());
+  std::ranges::sort(shown);
+  shown.erase(std::unique(shown.begin(), shown.end()), shown.end());
+  return shown;
 }
 
 }}  // namespace moeclip::abi_v0_1
