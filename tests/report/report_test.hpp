@@ -5,6 +5,7 @@
 #include <moeclip/report/page/chart.hpp>
 #include <moeclip/report/page/html.hpp>
 #include <moeclip/report/page/pictures.hpp>
+#include <moeclip/report/page/script.hpp>
 #include <moeclip/report/page/sections.hpp>
 #include <moeclip/report/page/summary.hpp>
 #include <moeclip/report/report.hpp>

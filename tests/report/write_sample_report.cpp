@@ -4,6 +4,7 @@
 //   write_sample_report OUT.html [PICTURES PER CLASS]
 #include <cstdio>
 #include <cstdlib>
+#include <moeclip/base/rng.hpp>
 #include <moeclip/image/blur.hpp>
 #include <moeclip/image/colormap.hpp>
 #include <moeclip/image/draw.hpp>

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <moeclip/synthetic/drawing/render.hpp>
 #include <moeclip/synthetic/synthesize.hpp>
 #include <set>
 

@@ -90,7 +90,7 @@ struct ShownPictures {
 
 ShownPictures read_shown(const FinishedEval& finished, const moeclip::Report& report) {
   const std::vector<const EvalPicture*> pictures = judged_pictures(finished);
-  ShownPictures shown{shown_pictures(report), {}, {}};
+  ShownPictures shown{moeclip::shown_pictures(report), {}, {}};
   for (const std::size_t i : shown.places) {
     shown.classes.push_back(pictures[i]->record.class_name);
     shown.samples.push_back(moeclip::load_sample(pictures[i]->entry, finished.model->settings.images));

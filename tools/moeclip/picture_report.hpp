@@ -48,9 +48,6 @@ class CloseLooks {
   std::map<std::string, moeclip::DefectWords<float>> words_;
 };
 
-/// Numbers of the pictures that the galleries of a report show, each once.
-std::vector<std::size_t> shown_pictures(const moeclip::Report& report);
-
 /// Loads of the experts, and how alike their answers are, as a table.
 moeclip::ReportTable expert_table(std::span<const moeclip::MixtureStatistics> blocks);
 

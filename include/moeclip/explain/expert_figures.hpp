@@ -3,6 +3,7 @@
 // Pictures of the experts themselves: how similar their answers are, beside what the ETF loss wants; how many tokens
 // are routed to each; and which channels each can see (FOFS).
 
+#include "../anomaly/adapter.hpp"
 #include "../image/figure.hpp"
 #include "../moe/fofs.hpp"
 #include "expert_statistics.hpp"

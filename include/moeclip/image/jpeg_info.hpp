@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "../base/types.hpp"
 #include "../io/bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
