@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../io/data_directories.hpp"  // makes the folder of this file's build known
 #include "tokenizer/vocabulary.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

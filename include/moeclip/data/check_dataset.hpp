@@ -65,8 +65,8 @@ std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries
 #include <charconv>
 #include <map>
 
-#include "../io/utf8.hpp"
 #include "../base/function_ref.hpp"
+#include "../io/utf8.hpp"
 #include "layout/names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../anomaly/prompts.hpp"
+#include "../io/data_directories.hpp"  // makes the folder of this file's build known
 #include "../io/json.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -80,7 +81,6 @@ ClassWords load_class_words(const std::string& path = {});
 
 #include <utility>
 
-#include "../io/data_directories.hpp"
 #include "../io/file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {

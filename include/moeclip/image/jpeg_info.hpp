@@ -26,16 +26,16 @@ inline const char* to_string(JpegColor color) {
 
 /// What a JPEG file is, from its header.
 struct JpegInfo {
-  index_t width = 0;   ///< pixels
-  index_t height = 0;  ///< pixels
-  int components = 0;
-  int precision = 8;  ///< bits per sample
-  bool is_progressive = false;
-  std::string coding;    ///< "baseline", "progressive", "lossless", ...
-  std::string sampling;  ///< "4:2:0", "gray", or factors such as "2x2,1x1,2x1"
-  JpegColor color = JpegColor::ycbcr;
-  bool is_supported = true;  ///< of a kind that decode_jpeg reads
-  Bytes exif;                ///< TIFF structure of the Exif segment inside the given bytes; may be empty
+  index_t width = 0;                   ///< pixels
+  index_t height = 0;                  ///< pixels
+  int components = 0;                  ///< 1 for gray, 3 for colour, 4 for CMYK
+  int precision = 8;                   ///< bits per sample
+  bool is_progressive = false;         ///< sent in several scans, coarse to fine
+  std::string coding;                  ///< "baseline", "progressive", "lossless", ...
+  std::string sampling;                ///< "4:2:0", "gray", or factors such as "2x2,1x1,2x1"
+  JpegColor color = JpegColor::ycbcr;  ///< of the stored samples
+  bool is_supported = true;            ///< of a kind that decode_jpeg reads
+  Bytes exif;                          ///< TIFF structure of the Exif segment inside the given bytes; may be empty
 };
 
 }}  // namespace moeclip::abi_v0_1

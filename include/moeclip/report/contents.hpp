@@ -61,7 +61,7 @@ struct Report {
 
 /// The most pixels that a picture may take; larger ones are made smaller, in proportion.
 struct PictureLimit {
-  index_t width = 0, height = 0;
+  index_t width = 0, height = 0;  ///< pixels
 };
 
 /// How large pictures may be in the page; a photograph costs about a fifth of a byte per pixel.
