@@ -50,6 +50,7 @@
 #endif
 
 // Behind the definition of a function or class template: makes it for float and double where the library is compiled.
+// NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses here
 #if defined(MOECLIP_COMPILED)
 #define MOECLIP_INSTANTIATE(function)                 \
   template decltype(function<float>) function<float>; \
@@ -61,6 +62,7 @@
 #define MOECLIP_INSTANTIATE(function)
 #define MOECLIP_INSTANTIATE_CLASS(name)
 #endif
+// NOLINTEND(bugprone-macro-parentheses)
 
 // Errors as exceptions, or through an overridable handler (base/error.hpp).
 #if defined(__cpp_exceptions)
