@@ -9,7 +9,7 @@ namespace cli {
 namespace {
 
 /// "weave,circuit board" as a list; names may have spaces or underscores between words.
-std::vector<std::string> split_names(const std::string& text) {
+std::vector<std::string> named_list(const std::string& text) {
   std::vector<std::string> names;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
@@ -72,8 +72,8 @@ int run_synthesize(Words words) {
   expect_range("threads", static_cast<double>(threads), 0, 4096);
   expect_range("lowest-severity", files.lowest_severity, 0, 1);
   expect_range("highest-severity", files.highest_severity, files.lowest_severity, 1);
-  files.categories = split_names(categories);
-  files.defects = split_names(defects);
+  files.categories = named_list(categories);
+  files.defects = named_list(defects);
   expect_known(files.categories, moeclip::synthetic_categories(), "category");
   expect_known(files.defects, moeclip::synthetic_defects(), "defect");
   files.size = size, files.count = count, files.seed = static_cast<std::uint64_t>(seed);

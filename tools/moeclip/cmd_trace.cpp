@@ -18,7 +18,7 @@ TraceTest parse_test(const std::string& text) {
   return {text.substr(0, colon), domain == "medical" ? moeclip::Domain::medical : moeclip::Domain::industrial};
 }
 
-std::vector<std::string> split_names(const std::string& text) {
+std::vector<std::string> class_list(const std::string& text) {
   std::vector<std::string> names;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
@@ -77,7 +77,7 @@ int run_trace(Words words) {
   task.activation =
       activation == "gelu" ? moeclip::kernels::Activation::gelu : moeclip::kernels::Activation::quick_gelu;
   task.is_dense = recipe == "paper";
-  if (!train.empty()) task.train = split_names(train);
+  if (!train.empty()) task.train = class_list(train);
   task.train_steps = steps;
   task.images = images;
   task.threads = static_cast<int>(threads);
