@@ -140,7 +140,6 @@ void expect_calibrated(const DetectSettings& s, const moeclip::Detector& detecto
 /// Looks at every input; returns how many could not be used.
 std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnchors<float>& anchors,
                        const std::vector<DetectInput>& inputs, const DetectSettings& s) {
-  using Clock = std::chrono::steady_clock;
   const char* source = s.calibrated ? "calibration" : s.threshold ? "--threshold" : "default";
   const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced};
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
@@ -152,9 +151,10 @@ std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnc
     try {
       if (!s.out.empty()) expect_free(input, report);
       const moeclip::Image image = read_input(input, s.pictures.image_options()).image;
-      const auto start = Clock::now();
+      const auto start = std::chrono::steady_clock::now();
       detector.detect(context, image.view(), anchors, detection);
-      const double milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+      const double milliseconds =
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
       progress.clear();
       report_detection(input, detection, milliseconds, report);
     } catch (const moeclip::Error& error) {
