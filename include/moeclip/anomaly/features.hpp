@@ -177,7 +177,6 @@ void for_each_at(const std::vector<index_t>& blocks, index_t block, const Visit&
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {

@@ -50,7 +50,6 @@ Image read_image(const std::string& path, ImageOptions options = {});
 #include "bmp.hpp"
 #include "exif.hpp"
 #include "image_format.hpp"
-#include "image_options.hpp"
 #include "jpeg.hpp"
 #include "png.hpp"
 #include "png/chunks.hpp"
