@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <moeclip/anomaly/fingerprint.hpp>
 #include <moeclip/train/checkpoint.hpp>
-#include <moeclip/train/fingerprint.hpp>
 #include <moeclip/train/official_checkpoint.hpp>
 
 #include "expect_error.hpp"

@@ -20,7 +20,7 @@ RANKS = {
     "anomaly": 5,
     "data": 6,  # below the three that use its samples
     "train": 7, "eval": 7, "explain": 7,
-    "report": 8, "synthetic": 8,
+    "memory": 8, "report": 8, "synthetic": 8,
 }
 
 TOKEN = re.compile(

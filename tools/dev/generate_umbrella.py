@@ -8,9 +8,9 @@ import sys
 
 from cpp_source import INCLUDE, RANKS, ROOT, public_headers, relative
 
-LEFT_OUT = {
+LEFT_OUT = {  # folders, and single headers of others
     "moeclip.hpp": {"synthetic"},
-    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic"},
+    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic", "memory/learn.hpp"},
     "synthetic.hpp": set(RANKS) - {"synthetic"},
 }
 PURPOSE = {
@@ -26,7 +26,7 @@ PURPOSE = {
 def text_of(name):
     blocks = {}  # by folder
     for path in public_headers():
-        if path.parent.name not in LEFT_OUT[name]:
+        if not LEFT_OUT[name] & {path.parent.name, f"{path.parent.name}/{path.name}"}:
             line = f'#include "{path.parent.name}/{path.name}"\n'
             blocks[path.parent.name] = blocks.get(path.parent.name, "\n") + line
     return f"// SPDX-License-Identifier: MIT\n#pragma once\n// {PURPOSE[name]}\n{''.join(blocks.values())}"
@@ -35,7 +35,7 @@ def text_of(name):
 # The folders whose definitions each source of the compiled mode holds. Others have templates alone.
 PARTS = {
     "base": ["base"], "kernels": ["kernels"], "io": ["io"], "image": ["image"], "clip": ["clip"],
-    "anomaly": ["anomaly"], "data": ["data"], "train": ["train"], "eval": ["eval"], "explain": ["explain"],
+    "anomaly": ["anomaly"], "data": ["data"], "train": ["train"], "eval": ["eval"], "explain": ["explain"], "memory": ["memory"],
     "report": ["report"], "synthetic": ["synthetic"],
 }
 COMPILED = ROOT / "tools" / "compiled"

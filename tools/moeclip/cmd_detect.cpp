@@ -2,16 +2,19 @@
 // moeclip detect: pictures in; score, verdict, regions, maps out.
 
 #include <chrono>
-#include <moeclip/anomaly/seeded.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/eval/calibrate.hpp>
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/weights.hpp>
+#include <moeclip/memory/memory_file.hpp>
 
 #include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "detect.hpp"
 #include "eval.hpp"
+#include "good.hpp"
 #include "picture_options.hpp"
+#include "tiny_model.hpp"
 
 namespace cli {
 namespace {
@@ -20,6 +23,8 @@ struct DetectSettings {
   std::vector<std::string> arguments;
   std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
   std::string activation = "auto", vocabulary, out, calibration;
+  std::vector<std::string> good;  // pictures, folders, or one file of `moeclip learn`
+  GoodOptions learning;
   std::optional<double> threshold;
   std::optional<moeclip::CalibrationFile> calibrated;  // what --calibration holds
   std::int64_t image_size = 0, threads = 0;
@@ -28,16 +33,21 @@ struct DetectSettings {
   bool trusts_calibration = false;
   PictureOptions pictures;
 
-  [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty(); }
+  [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty() && good.empty(); }
 };
 
 bool parse(Words words, DetectSettings& s) {
   Options options("detect",
                   "Look for defects in pictures: a score and a verdict for each, where the defects are, and a map.\n"
-                  "Without any argument it shows itself on a picture that it draws, with a model of random weights.");
+                  "With --good, defective is what is unlike good pictures of the same part. Without any argument it\n"
+                  "shows itself on a picture that it draws.");
   options.positionals("IMAGE|FOLDER|-", s.arguments, 0,
                       "pictures, folders of pictures (with those below), standard input");
-  options.value("clip", s.clip, "FILE", "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder");
+  options.repeated("good", s.good, "GOOD",
+                   "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
+  options.value("clip", s.clip, "FILE",
+                "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
+                "with its adapter");
   options.value("adapter", s.adapter, "FILE",
                 "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
   options.value("class", s.class_name, "NAME",
@@ -56,6 +66,7 @@ bool parse(Words words, DetectSettings& s) {
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   s.adapter_flags.add_to(options);
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
+  s.learning.declare(options);
   options.flag("truncate", s.is_truncated, "cut sentences that are too long for the text tower");
   s.pictures.declare(options);
   options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
@@ -63,11 +74,17 @@ bool parse(Words words, DetectSettings& s) {
   options.flag("force", s.is_forced, "replace files in DIR");
   options.value("threads", s.threads, "N", "default: one per core");
   if (!options.parse(words)) return false;
-  if (s.arguments.empty() != s.clip.empty()) throw UsageError("pictures and --clip are needed together");
+  if (s.arguments.empty() && !s.is_demonstration()) throw UsageError("which pictures? Give files, folders or -");
+  if (s.clip.empty() && !s.adapter.empty())
+    throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
+  s.learning.check();
+  if (s.good.empty() && !s.learning.is_default())
+    throw UsageError("--text-weight, --false-positives, --patches, --folds, --turned and --seed belong to --good");
+  if (!s.good.empty() && (!s.calibration.empty() || s.map != "probability"))
+    throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
   if (s.image_size < 0 || s.threads < 0 || s.threads > 4096) throw UsageError("--image-size and --threads are counts");
   s.adapter_flags.check(!s.adapter.empty());
   if (s.threshold && !s.calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
-  if (!s.calibration.empty() && s.clip.empty()) throw UsageError("--calibration belongs to a model: give --clip");
   if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
   return true;
 }
@@ -137,12 +154,28 @@ void expect_calibrated(const DetectSettings& s, const moeclip::Detector& detecto
     expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
 }
 
+/// What judges the pictures: the words, or with --good a memory.
+struct Judge {
+  moeclip::Detector detector;
+  std::optional<moeclip::TextAnchors<float>> anchors;  // none: the words have no say
+  std::optional<moeclip::PatchMemory<float>> memory;
+  moeclip::ImageOptions images;
+  std::size_t failures = 0;  // good pictures that could not be read
+
+  void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
+    if (!memory) return detector.detect(context, image, *anchors, detection);
+    moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, image, detection);
+  }
+};
+
 /// Looks at every input; returns how many could not be used.
-std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnchors<float>& anchors,
-                       const std::vector<DetectInput>& inputs, const DetectSettings& s) {
-  const char* source = s.calibrated ? "calibration" : s.threshold ? "--threshold" : "default";
+std::size_t detect_all(const Judge& judge, moeclip::Context& context, const std::vector<DetectInput>& inputs,
+                       const DetectSettings& s) {
+  const char* source = s.calibrated   ? "calibration"
+                       : s.threshold  ? "--threshold"
+                       : judge.memory ? "good pictures"
+                                      : "default";
   const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced};
-  moeclip::Context context({.threads = static_cast<int>(s.threads)});
   moeclip::Detection detection;
   Progress progress(inputs.size());
   std::size_t failures = 0;
@@ -150,9 +183,9 @@ std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnc
     progress.step(input.path);
     try {
       if (!s.out.empty()) expect_free(input, report);
-      const moeclip::Image image = read_input(input, s.pictures.image_options()).image;
+      const moeclip::Image image = read_input(input, judge.images).image;
       const auto start = std::chrono::steady_clock::now();
-      detector.detect(context, image.view(), anchors, detection);
+      judge.look(context, image.view(), detection);
       const double milliseconds =
           std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
       progress.clear();
@@ -168,6 +201,44 @@ std::size_t detect_all(const moeclip::Detector& detector, const moeclip::TextAnc
   return failures;
 }
 
+/// The anchors of --class, or of the sentences in --prompts.
+moeclip::TextAnchors<float> anchors_of(const moeclip::Detector& detector, const DetectSettings& s) {
+  return detector.anchors(
+      s.class_name, s.prompts.empty() ? moeclip::load_class_words().prompts(s.class_name) : read_prompts(s.prompts));
+}
+
+/// True if --good names one file that `moeclip learn` wrote.
+bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 && is_memory_name(good.front()); }
+
+/// Gives `judge` its memory: that of a file, or one that is learned now.
+void remember(moeclip::Context& context, const DetectSettings& s, Judge& judge) {
+  std::optional<moeclip::WeightFile> file;
+  if (is_learned(s.good)) file = moeclip::WeightFile::open(s.good.front());
+  if (file) {
+    if (!s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
+    judge.memory = moeclip::load_memory<float>(context, *file, judge.detector);
+    const moeclip::ImageOptions recorded = judge.memory->record.images;
+    judge.images = s.pictures.image_options(recorded);
+    if (!(judge.images == recorded))
+      moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.good.front(), ": was learned from pictures read ",
+                                                                  moeclip::describe_reading(recorded)));
+  }
+  const double weight = file ? judge.memory->record.text_weight : s.learning.weight(!s.adapter.empty());
+  if (weight > 0) judge.anchors = anchors_of(judge.detector, s);
+  if (!file) {
+    const GoodInputs good = collect_good(s.good, judge.images);
+    judge.failures = good.failures;
+    judge.memory =
+        learn_good(context, {judge.detector, judge.anchors ? &*judge.anchors : nullptr, s.class_name, weight}, good,
+                   s.learning, judge.images);
+    if (!s.is_json) print(promise_text(judge.memory->record));
+  }
+  if (s.threshold) {
+    judge.memory->record.threshold = static_cast<float>(*s.threshold);
+    judge.memory->record.pixel_threshold = static_cast<float>(*s.threshold);
+  }
+}
+
 }  // namespace
 
 int run_detect(Words words) {
@@ -176,19 +247,20 @@ int run_detect(Words words) {
   std::vector<DetectInput> inputs = collect_inputs(s.arguments);
   if (s.is_demonstration()) {
     inputs.push_back({std::string(kDrawnPicture), "drawn"});
-    say("no pictures and no weights were given: this is a drawn picture and a model of random weights.");
-    say("It shows that everything runs; the verdict means nothing.");
+    say("no pictures were given: this one is drawn, and judged by the built-in model");
+  } else if (s.clip.empty() && s.good.empty()) {
+    say_what_tiny_knows();
   }
-  constexpr std::uint64_t kSeed = 1;
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
-  const moeclip::DetectorOptions options = detector_options(s);
   s.adapter_flags.say_assumed(s.adapter);
-  const moeclip::Detector detector = s.is_demonstration() ? moeclip::make_seeded_detector(kSeed, options)
-                                                          : moeclip::Detector::load(s.clip, s.adapter, options);
-  expect_calibrated(s, detector);
-  const auto anchors = detector.anchors(
-      s.class_name, s.prompts.empty() ? moeclip::load_class_words().prompts(s.class_name) : read_prompts(s.prompts));
-  return detect_all(detector, anchors, inputs, s) == 0 ? kOk : kInputFailed;
+  Judge judge{load_detector(s.clip, s.adapter, detector_options(s)), {}, {}, s.pictures.image_options()};
+  expect_calibrated(s, judge.detector);
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  if (s.good.empty())
+    judge.anchors = anchors_of(judge.detector, s);
+  else
+    remember(context, s, judge);
+  return detect_all(judge, context, inputs, s) + judge.failures == 0 ? kOk : kInputFailed;
 }
 
 }  // namespace cli

@@ -76,7 +76,7 @@ bool parse(Words words, ExplainSettings& s) {
   return true;
 }
 
-moeclip::Detector load_detector(const ExplainSettings& s) {
+moeclip::Detector explained_detector(const ExplainSettings& s) {
   moeclip::DetectorOptions options;
   options.image_size = s.image_size;
   options.threads = static_cast<int>(s.threads);
@@ -84,8 +84,7 @@ moeclip::Detector load_detector(const ExplainSettings& s) {
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
-  if (!s.clip.empty()) return moeclip::Detector::load(s.clip, s.adapter, options);
-  return moeclip::Detector::load(find_tiny(kTinyClip), find_tiny(kTinyAdapter), options);
+  return load_detector(s.clip, s.adapter, options);
 }
 
 /// A picture with what is known about it.
@@ -330,7 +329,7 @@ int run_explain(Words words) {
   if (!parse(words, s)) return kOk;
   const moeclip::DefectVocabulary vocabulary =
       s.vocabulary.empty() ? moeclip::default_vocabulary() : moeclip::read_vocabulary(s.vocabulary);
-  const moeclip::Detector detector = load_detector(s);
+  const moeclip::Detector detector = explained_detector(s);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   if (!s.benchmark) return explain_all(context, detector, s, vocabulary);
   run_benchmark(context, detector, s, vocabulary);

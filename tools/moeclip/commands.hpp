@@ -29,6 +29,7 @@ int run_doctor(Words words);
 int run_eval(Words words);
 int run_explain(Words words);
 int run_inspect(Words words);
+int run_learn(Words words);
 int run_merge(Words words);
 int run_pretrain(Words words);
 int run_prompts(Words words);

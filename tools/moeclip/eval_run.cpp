@@ -4,7 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <map>
-#include <moeclip/train/fingerprint.hpp>
+#include <moeclip/anomaly/fingerprint.hpp>
 #include <set>
 
 #include "commands.hpp"
@@ -138,10 +138,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   s.adapter_flags.say_assumed(s.adapter);
   const bool is_built_in = s.clip.empty();
   const std::string adapter = is_built_in ? find_tiny(kTinyAdapter) : s.adapter;
-  EvalModel model{moeclip::Detector::load(is_built_in ? find_tiny(kTinyClip) : s.clip, adapter, options),
-                  moeclip::load_class_words(s.words),
-                  {},
-                  {}};
+  EvalModel model{load_detector(s.clip, s.adapter, options), moeclip::load_class_words(s.words), {}, {}};
   if (!adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(adapter));
   const ModelHashes hashes = model_hashes(model.detector);
   moeclip::RunSettings& settings = model.settings;

@@ -28,6 +28,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
     {"explain", "say and draw why the model says so", run_explain},
+    {"learn", "remember good pictures of a part, for `detect --good`", run_learn},
     {"demo", "show the method on pictures that it draws, with a model that comes with it", run_demo},
     {"eval", "judge data sets and print the metrics of every class", run_eval},
     {"merge", "put the shards of an evaluation together", run_merge},
@@ -48,7 +49,7 @@ constexpr Command kCommands[] = {
 };
 
 constexpr const char* kHelpEnd =
-    "\n`moeclip COMMAND --help` explains a command.\n\n"
+    "\n`moeclip COMMAND --help` explains a command; -o stands for --out.\n\n"
     "Exit codes: 0 all is well; 1 at least one input was bad, all others were used; 2 the command line makes no\n"
     "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
     "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "

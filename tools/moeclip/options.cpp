@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kHelpColumn = 26;  // where the descriptions of options start
 constexpr std::size_t kHelpWidth = 100;
+const std::string kOut = "--out";
 
 template <class Number>
 Number parse_number(const std::string& name, const std::string& text, const char* kind) {
@@ -162,7 +163,7 @@ bool Options::parse(Words words) {
       return false;
     }
     std::size_t taken = 1;
-    if (word.starts_with("--")) {
+    if (word.starts_with("--") || word == "-o") {
       taken = take_option(words);
     } else if (word.starts_with('-') && word != "-") {
       throw UsageError(concat("unknown option ", word, "; options start with two dashes, and a lone -- ends them"));
@@ -177,7 +178,7 @@ bool Options::parse(Words words) {
 
 /// Takes the option that `words` begin with. Returns how many words it is: "--name VALUE" is two.
 std::size_t Options::take_option(Words words) {
-  const std::string& word = words.front();
+  const std::string& word = words.front() == "-o" ? kOut : words.front();
   const std::size_t equals = std::min(word.find('='), word.size());
   const bool has_equals = equals < word.size();
   const Option& option = find(word.substr(2, equals - 2));

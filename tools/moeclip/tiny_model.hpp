@@ -2,6 +2,7 @@
 #pragma once
 // The model that comes with the tool: a tiny CLIP, trained from nothing on synthetic pictures, and an adapter for it.
 
+#include <moeclip/anomaly/detector.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <string>
@@ -15,6 +16,13 @@ inline constexpr std::string_view kTinyAdapter = "tiny_adapter.safetensors";
 /// Path of such a file: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
 /// /usr/share/moeclip. Throws missing, listing the places.
 std::string find_tiny(std::string_view name);
+
+/// The detector of --clip and --adapter, or, without --clip, of the built-in model.
+moeclip::Detector load_detector(const std::string& clip, const std::string& adapter,
+                                const moeclip::DetectorOptions& options);
+
+/// Says on stderr, where the built-in model judges pictures that it was not made for, what that is worth.
+void say_what_tiny_knows();
 
 // How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
 inline constexpr moeclip::index_t kTinyBatch = 8;

@@ -29,6 +29,11 @@ struct DetectionTrace {
   FeatureSaved<T> features;  // as features.blocks.plan says, which is set before the pass
 };
 
+namespace detail {
+/// Throws format: a picture must not pass an inspection because a comparison with NaN fails.
+[[noreturn]] void fail_no_numbers();
+}  // namespace detail
+
 /// Immutable after loading: any number of threads may call `detect`, each with its own Context.
 template <class T>
 class BasicDetector {
@@ -63,6 +68,16 @@ class BasicDetector {
   void detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
               DetectionTrace<T>* trace = nullptr) const;
 
+  // The two halves of `detect`, for those who judge features in their own way (memory/).
+
+  /// Squeezes the picture to the model's square, which `result` keeps, and hands its features to `sink`. `pixels`,
+  /// unless it is null, gets what the model saw, (1, 3, S, S).
+  void look(Context& context, ImageView image, Detection& result, const FeatureSink<T>& sink,
+            Tensor<T>* pixels = nullptr) const;
+
+  /// Map, verdict and regions of `result`, from `map` (S, S) and the score and thresholds that `result` holds.
+  void conclude(Context& context, View<const T, 2> map, Detection& result) const;
+
  private:
   struct AnchorCache {
     std::mutex mutex;
@@ -80,7 +95,7 @@ class BasicDetector {
   /// Squeezes the picture to the model's square, as the official code does; gray becomes RGB.
   static void resize_picture(Context& context, ImageView image, Image& picture);
 
-  /// Throws format if a result is no number: a picture must not pass an inspection because a comparison with NaN fails.
+  /// Throws format if a result is no number.
   static void expect_numbers(View<const T, 3> similarities, T class_value);
 
   /// Map, score, verdict and regions from similarities (M, 2, L) and class score.
@@ -107,6 +122,12 @@ using Detector = BasicDetector<float>;
 #include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC void detail::fail_no_numbers() {
+  fail(ErrorCode::format,
+       "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
+       "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
+}
 
 template <class T>
 BasicDetector<T> BasicDetector<T>::load(const std::string& clip, const std::string& adapter,
@@ -178,14 +199,8 @@ Detection BasicDetector<T>::detect(Context& context, ImageView image, const Text
 template <class T>
 void BasicDetector<T>::detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
                               DetectionTrace<T>* trace) const {
-  MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
-  const index_t size = options_.image_size, patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
-  prepare(image, result);
-  resize_picture(context, image, result.picture);
-
+  const index_t patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
   Arena::Scope scratch(context.arena());
-  const View<T, 4> pixels(scratch.take<T>(3 * size * size), {1, 3, size, size});
-  normalize<T>(result.picture.view(), Normalization::clip(), pixels.data());
   const View<T, 3> similarities(scratch.take<T>(maps * 2 * patches), {maps, 2, patches});
   const View<T, 2> embedding(scratch.take<T>(clip_.config().embed), {1, clip_.config().embed});
   const auto on_map = [&](index_t map, View<const T, 2> features) {
@@ -193,13 +208,26 @@ void BasicDetector<T>::detect(Context& context, ImageView image, const TextAncho
   };
   FeatureSink<T> sink{on_map, embedding};
   if (trace != nullptr) sink.saved = &trace->features;
-  features_forward<T>(context, clip_.vision(), adapter_, positions_, pixels, sink);
+  look(context, image, result, sink, trace != nullptr ? &trace->pixels : nullptr);
   if (trace != nullptr) {
-    keep(pixels, trace->pixels);
     keep(similarities, trace->similarities);
     keep(embedding, trace->embedding);
   }
   judge(context, similarities, class_score<T>(embedding.data(), anchors), result);
+}
+
+template <class T>
+void BasicDetector<T>::look(Context& context, ImageView image, Detection& result, const FeatureSink<T>& sink,
+                            Tensor<T>* pixels) const {
+  MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
+  const index_t size = options_.image_size;
+  prepare(image, result);
+  resize_picture(context, image, result.picture);
+  Arena::Scope scratch(context.arena());
+  const View<T, 4> normalised(scratch.take<T>(3 * size * size), {1, 3, size, size});
+  normalize<T>(result.picture.view(), Normalization::clip(), normalised.data());
+  features_forward<T>(context, clip_.vision(), adapter_, positions_, normalised, sink);
+  if (pixels != nullptr) keep(normalised, *pixels);
 }
 
 template <class T>
@@ -229,10 +257,7 @@ template <class T>
 void BasicDetector<T>::expect_numbers(View<const T, 3> similarities, T class_value) {
   bool are_finite = std::isfinite(class_value);
   for (index_t i = 0; i < similarities.size(); ++i) are_finite = are_finite && std::isfinite(similarities.data()[i]);
-  if (!are_finite)
-    fail(ErrorCode::format,
-         "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
-         "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
+  if (!are_finite) detail::fail_no_numbers();
 }
 
 template <class T>
@@ -245,7 +270,6 @@ void BasicDetector<T>::judge(Context& context, View<const T, 3> similarities, T 
   expect_numbers(similarities, class_value);
   result.class_score = static_cast<float>(class_value);
   result.score = static_cast<float>(image_score<T>(options_.domain, largest, class_value));
-  result.is_anomalous = result.score >= result.threshold;
   result.pixel_threshold = options_.pixel_threshold.value_or(options_.threshold);
   if (options_.makes_both_maps) {
     const View<T, 2> other(scratch.take<T>(size * size), {size, size});
@@ -258,11 +282,18 @@ void BasicDetector<T>::judge(Context& context, View<const T, 3> similarities, T 
     // each of its maps is 1/2 where both anchors are equally near
     result.pixel_threshold = 0.5f * static_cast<float>(similarities.extent(0));
   }
+  conclude(context, map, result);
+}
+
+template <class T>
+void BasicDetector<T>::conclude(Context& context, View<const T, 2> map, Detection& result) const {
+  result.is_anomalous = result.score >= result.threshold;
   std::transform(map.data(), map.data() + map.size(), result.map.begin(),
                  [](T value) { return static_cast<float>(value); });
   find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
                       options_.smallest_region, result.regions);
-  for (Region& region : result.regions) region = scaled_region(region, size, result.width, result.height);
+  for (Region& region : result.regions)
+    region = scaled_region(region, options_.image_size, result.width, result.height);
 }
 
 MOECLIP_INSTANTIATE_CLASS(BasicDetector)

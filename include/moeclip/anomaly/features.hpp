@@ -17,6 +17,7 @@
 // (train/adapter_step.hpp) takes the same steps with its losses between (6) and (6').
 
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "../clip/projection.hpp"
@@ -112,12 +113,14 @@ struct FeatureSaved {
 /// Who receives the results of an image pass.
 template <class T>
 struct FeatureSink {
-  /// Unit features f (B * L, C) of map m; valid during the call.
-  function_ref<void(index_t map, View<const T, 2> features)> on_map;
+  /// Unit features f (B * L, C) of map m; valid during the call. Without it they are not made.
+  std::optional<function_ref<void(index_t map, View<const T, 2> features)>> on_map;
   View<T, 2> embedding;              ///< (B, C) out: one vector per image
   const Probe<T>* probe = nullptr;   ///< sees every intermediate
   bool is_dense = false;             ///< evaluate all experts on all tokens, as training does: the same numbers
   FeatureSaved<T>* saved = nullptr;  ///< keeps what a backward pass needs: the same bits
+  /// Tokens x (B, T, D) of level l, from which its maps are made; valid during the call.
+  std::optional<function_ref<void(index_t level, View<const T, 3> tokens)>> on_level = std::nullopt;
 };
 
 /// The pass that is run back, and the gradients that it starts from.
@@ -313,16 +316,20 @@ void maps_of_level(Context& context, const AdaptedModel<T>& model, index_t level
   const FeatureObserver<T> observe{sink.probe, batch};
   Arena::Scope scratch(context.arena());
   const auto steps = MapSteps<T>::take(scratch, rows, width, embed, false);
+  if (sink.on_level) (*sink.on_level)(level, x);
   for (index_t map = level * windows; map < (level + 1) * windows; ++map) {
+    const bool has_head = adapter.detection && map == adapter.config.detection_map();
+    if (!sink.on_map && !has_head) continue;
     map_tokens_forward<T>(context, model, map, x, steps, observe);  // (2), (3)
-    if (adapter.detection && map == adapter.config.detection_map()) {
+    if (has_head) {
       Arena::Scope own(context.arena());
       const auto head = DetectionSteps<T>::take(own, rows, width, embed);
       embeddings_forward<T>(context, *adapter.detection, steps.tokens, head, sink.embedding);  // (4)
       observe.detection(head, sink.embedding);
     }
+    if (!sink.on_map) continue;
     map_features_forward<T>(context, adapter, map, steps, observe);  // (5), (6)
-    sink.on_map(map, steps.features);
+    (*sink.on_map)(map, steps.features);
   }
 }
 

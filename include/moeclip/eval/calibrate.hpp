@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "../data/image_record.hpp"
+#include "../image/image_record.hpp"
 #include "../io/json.hpp"
 #include "exact_scores.hpp"
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "../base/function_ref.hpp"
-#include "../data/image_record.hpp"
+#include "../image/image_record.hpp"
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"
 #include "../io/sha256.hpp"

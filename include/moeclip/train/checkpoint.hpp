@@ -8,8 +8,8 @@
 
 #include "../anomaly/adapter_record.hpp"
 #include "../clip/config.hpp"
-#include "../data/image_record.hpp"
 #include "../data/training_pictures.hpp"
+#include "../image/image_record.hpp"
 #include "../io/record.hpp"
 #include "../io/safetensors_writer.hpp"
 #include "../kernels/isa.hpp"

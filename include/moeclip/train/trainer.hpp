@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../anomaly/fingerprint.hpp"
 #include "../clip/clip.hpp"
 #include "../data/class_words.hpp"
 #include "../data/loader.hpp"
@@ -17,7 +18,6 @@
 #include "../nn/position.hpp"
 #include "adapter_step.hpp"
 #include "checkpoint.hpp"
-#include "fingerprint.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "../image/image_options.hpp"
 #include "../io/json.hpp"
+#include "image_options.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

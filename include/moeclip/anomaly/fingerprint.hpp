@@ -5,13 +5,13 @@
 
 #include <string>
 
-#include "../anomaly/adapter_file.hpp"
 #include "../clip/text.hpp"
 #include "../clip/vision.hpp"
 #include "../io/json_writer.hpp"
 #include "../io/sha256.hpp"
 #include "../nn/attention.hpp"
 #include "../tensor/visit.hpp"
+#include "adapter_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -26,7 +26,7 @@ std::string adapter_fingerprint(const Adapter<T>& adapter);
 
 }}  // namespace moeclip::abi_v0_1
 
-#if MOECLIP_DEFINES(MOECLIP_TRAIN)
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
 
 #include <algorithm>
 #include <array>

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From good pictures to a memory and to thresholds that hold (LEA-1 in this folder's README):
+//
+//   (1)  of each picture, and of its turned copies, the descriptors; of these, a coreset of as many as there is room
+//   for (2)  u, the usual distance of good patches from a memory without their picture (3)  in folds: every picture is
+//   judged by a memory of the pictures of the other folds (4)  thresholds from these scores, and from the highest
+//   places of these maps (CAL-1 in eval/README.md) (5)  the memory of all pictures
+//
+// However many pictures there are, no more than four times the patches of the memory are held.
+
+#include "../base/function_ref.hpp"
+#include "../eval/calibrate.hpp"
+#include "patch_memory.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// How a memory is made.
+struct LearnOptions {
+  index_t patches = 5000;         ///< that are kept at most, M
+  index_t folds = 10;             ///< for (3); with no more pictures than that, each is held out alone
+  double false_positives = 0.05;  ///< rate of false alarms to ask for
+  double text_weight = 0;         ///< share of the text's map and score, in [0, 1]
+  bool is_turned = false;         ///< learn each picture in all eight positions, turned and mirrored
+  std::string class_name = {};    ///< what the pictures show; recorded
+  ImageOptions images = {};       ///< how the pictures are read; recorded
+  std::uint64_t seed = 111;       ///< of coresets
+};
+
+/// u of pictures that are all the same: beyond the rounding of descriptors.
+inline constexpr double kSmallestUnit = 1e-3;
+
+/// Pictures that are known to be good. Each is loaded twice: to be learned, and to be judged.
+struct GoodPictures {
+  index_t count = 0;                  ///< at least 1
+  function_ref<Image(index_t)> load;  ///< picture i, gray or RGB, any size
+};
+
+/// The memory of `good`, as `detector` sees them. `anchors` may be null where options.text_weight is 0. `on_step(done)`
+/// is called 2 `good.count` times, before each look at a picture. The same bits for any number of threads. Throws
+/// contract for no pictures or options out of range, and what loading and looking throw.
+template <class T>
+PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const TextAnchors<T>* anchors,
+                     const GoodPictures& good, const LearnOptions& options, function_ref<void(index_t)> on_step);
+
+/// What the good pictures of a memory can promise: the rate of false alarms of its threshold on new good pictures, with
+/// the interval that the held-out ones leave (CAL-2). Of a single picture: nothing, from 0 to 1.
+RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_MEMORY)
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "../anomaly/fingerprint.hpp"
+#include "../image/exif.hpp"
+#include "coreset.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+inline constexpr index_t kCandidates = 4;  // times the patches of the memory
+
+/// The rows `chosen` of `from` (N, F).
+template <class T>
+Tensor<T> gather_rows(const Tensor<T>& from, const std::vector<index_t>& chosen) {
+  const index_t width = from.extent(1);
+  auto rows = Tensor<T>::uninitialised({std::ssize(chosen), width});
+  for (index_t i = 0; i < rows.extent(0); ++i)
+    std::copy_n(from.data() + chosen[static_cast<std::size_t>(i)] * width, width, rows.data() + i * width);
+  return rows;
+}
+
+/// Mean distance of the rows of `queries` from `memory`.
+template <class T>
+double mean_distance(Context& context, const NearestRows<T>& memory, View<const T, 2> queries) {
+  std::vector<index_t> nearest(static_cast<std::size_t>(queries.extent(0)));
+  std::vector<T> distances(nearest.size());
+  memory.find(context, queries, nearest, distances);
+  return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
+}
+
+/// u where there is one picture, of descriptors (g g, F): each quarter of it is held out in turn.
+template <class T>
+double unit_of_quarters(Context& context, const Tensor<T>& descriptors) {
+  const index_t grid = grid_side(descriptors.extent(0));
+  double sum = 0;
+  int quarters = 0;
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    std::vector<index_t> inside, outside;
+    for (index_t i = 0; i < descriptors.extent(0); ++i) {
+      const int own = (i / grid >= grid / 2 ? 2 : 0) + (i % grid >= grid / 2 ? 1 : 0);
+      (own == quarter ? inside : outside).push_back(i);
+    }
+    if (inside.empty() || outside.empty()) continue;  // a grid of one patch
+    const NearestRows<T> memory(context, gather_rows(descriptors, outside));
+    const Tensor<T> queries = gather_rows(descriptors, inside);
+    sum += mean_distance<T>(context, memory, queries.template view<2>());
+    ++quarters;
+  }
+  return quarters == 0 ? 0 : sum / quarters;
+}
+
+/// One call of `learn`.
+template <class T>
+class Learner {
+ public:
+  Learner(Context& context, const BasicDetector<T>& detector, const GoodPictures& good, const LearnOptions& options)
+      : context_(context), detector_(detector), good_(good), options_(options) {
+    MOECLIP_EXPECT(good.count > 0, "a memory cannot be made of no pictures");
+    MOECLIP_EXPECT(options.patches > 0 && options.folds > 1, "a memory of ", options.patches, " patches with ",
+                   options.folds, " folds; at least 1 and 2 were wanted");
+    MOECLIP_EXPECT(options.text_weight >= 0 && options.text_weight <= 1, "a weight of ", options.text_weight,
+                   " for the text lies not between 0 and 1");
+    const index_t all = descriptor_count(detector) * views();
+    own_ = std::clamp<index_t>(kCandidates * options.patches / good.count, 1, all);
+    candidates_ = Tensor<T>::uninitialised({good.count * own_, descriptor_width(detector)});
+  }
+
+  /// (1) for picture i.
+  void describe_picture(index_t i) {
+    const index_t patches = descriptor_count(detector_), width = descriptor_width(detector_);
+    auto seen = Tensor<T>::uninitialised({views() * patches, width});
+    const Image picture = good_.load(i);
+    Detection detection;
+    for (int view = 0; view < views(); ++view)
+      describe<T>(context_, detector_, apply_orientation(picture, view + 1).view(), detection,
+                  seen.template view<2>().rows(view * patches, (view + 1) * patches));
+    const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(), own_, options_.seed);
+    std::ranges::copy(gather_rows(seen, chosen), candidates_.data() + i * own_ * width);
+    if (good_.count == 1) {
+      Tensor<T> upright = Tensor<T>::uninitialised({patches, width});
+      std::copy_n(seen.data(), upright.size(), upright.data());
+      unit_ = unit_of_quarters<T>(context_, upright);
+    }
+  }
+
+  [[nodiscard]] index_t folds() const { return (std::min)(options_.folds, good_.count); }
+
+  /// Pictures of fold `fold`, [first, last): neighbours in a folder are often pictures of the same thing.
+  [[nodiscard]] std::pair<index_t, index_t> pictures_of(index_t fold) const {
+    return {fold * good_.count / folds(), (fold + 1) * good_.count / folds()};
+  }
+
+  /// A memory of all pictures but [first, last), of a size in proportion.
+  NearestRows<T> remember(index_t first, index_t last) {
+    if (coordinates_.empty())
+      coordinates_ = coreset_coordinates<T>(context_, std::as_const(candidates_).template view<2>(), options_.seed);
+    std::vector<index_t> rows;
+    for (index_t row = 0; row < candidates_.extent(0); ++row)
+      if (row < first * own_ || row >= last * own_) rows.push_back(row);
+    const index_t size = std::max<index_t>(1, options_.patches * (good_.count - (last - first)) / good_.count);
+    const Tensor<T> points = gather_rows(coordinates_, rows);
+    std::vector<index_t> chosen = choose_coreset<T>(context_, points.template view<2>(), size, options_.seed);
+    for (index_t& row : chosen) row = rows[static_cast<std::size_t>(row)];
+    return NearestRows<T>(context_, gather_rows(candidates_, chosen));
+  }
+
+  /// (2), from the pictures of the first fold and the memory without them.
+  double unit(const NearestRows<T>& without_first) {
+    const auto [first, last] = pictures_of(0);
+    return mean_distance<T>(context_, without_first,
+                            std::as_const(candidates_).template view<2>().rows(first * own_, last * own_));
+  }
+  /// (2), of a single picture.
+  [[nodiscard]] double unit() const { return unit_; }
+
+ private:
+  [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
+
+  Context& context_;
+  const BasicDetector<T>& detector_;
+  const GoodPictures& good_;
+  const LearnOptions& options_;
+  index_t own_ = 0;        // candidates of each picture
+  Tensor<T> candidates_;   // (count own_, F), picture by picture
+  Tensor<T> coordinates_;  // of the candidates, for the choice among them
+  double unit_ = 0;
+};
+
+template <class T>
+MemoryRecord begin_record(const BasicDetector<T>& detector, const GoodPictures& good, const LearnOptions& options) {
+  MemoryRecord record;
+  record.clip = clip_fingerprint(detector.clip().vision(), detector.clip().text());
+  record.adapter = adapter_fingerprint(detector.adapter());
+  record.class_name = options.class_name;
+  record.image_size = detector.options().image_size;
+  record.pictures = good.count;
+  record.is_turned = options.is_turned;
+  record.text_weight = options.text_weight;
+  record.images = options.images;
+  record.false_positives = options.false_positives;
+  return record;
+}
+
+}  // namespace detail
+
+template <class T>
+PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const TextAnchors<T>* anchors,
+                     const GoodPictures& good, const LearnOptions& options, function_ref<void(index_t)> on_step) {
+  detail::Learner<T> learner(context, detector, good, options);
+  PatchMemory<T> memory{detail::begin_record(detector, good, options), {}};
+  MemoryRecord& record = memory.record;
+  for (index_t i = 0; i < good.count; ++i) {
+    on_step(i);
+    learner.describe_picture(i);  // (1)
+  }
+  record.unit = (std::max)(kSmallestUnit, learner.unit());
+  std::vector<float> peaks;
+  Detection found;
+  for (index_t fold = 0; good.count > 1 && fold < learner.folds(); ++fold) {
+    const auto [first, last] = learner.pictures_of(fold);
+    memory.patches = learner.remember(first, last);
+    if (fold == 0) record.unit = (std::max)(kSmallestUnit, learner.unit(memory.patches));  // (2)
+    for (index_t i = first; i < last; ++i) {                                               // (3)
+      on_step(good.count + i);
+      detect_by_memory<T>(context, detector, memory, anchors, good.load(i).view(), found);
+      record.held_out.push_back(found.score);
+      peaks.push_back(*std::ranges::max_element(found.map));
+    }
+  }
+  if (good.count > 1) {  // (4)
+    record.threshold = calibrate_on_good(record.held_out, options.false_positives).threshold;
+    record.pixel_threshold = calibrate_on_good(peaks, options.false_positives).threshold;
+  }
+  memory.patches = learner.remember(0, 0);  // (5)
+  return memory;
+}
+
+MOECLIP_FUNC RateInterval promised_rate(const MemoryRecord& record, double confidence) {
+  if (record.held_out.empty()) return {};
+  const index_t count = std::ssize(record.held_out);
+  const auto above = std::ranges::count_if(record.held_out, [&](float score) { return score >= record.threshold; });
+  RateInterval rate = rate_interval(above, count, confidence);
+  // of the next picture, which may come to lie anywhere among the count + 1
+  rate.estimate = static_cast<double>(above + 1) / static_cast<double>(count + 1);
+  return rate;
+}
+
+MOECLIP_INSTANTIATE(learn)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A memory as a file: a safetensors file with the tensor "patches" (M, F) and, in its record, what it is valid for. By
+// habit it is called NAME.moeclip.
+
+#include <string>
+
+#include "patch_memory.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Writes a memory, replacing the file that was there only when the new one is whole. Throws io.
+template <class T>
+void save_memory(const std::string& path, const PatchMemory<T>& memory);
+
+/// True if the file says that it holds a memory.
+bool holds_memory(const WeightFile& file);
+
+/// What a memory's file says besides its patches. Throws format or missing, naming the file.
+MemoryRecord read_memory_record(const WeightFile& file);
+
+/// Reads a memory that was made with the weights of `detector`. Throws mismatch if it was made with others, and as
+/// read_memory_record and WeightFile do.
+template <class T>
+PatchMemory<T> load_memory(Context& context, const WeightFile& file, const BasicDetector<T>& detector);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_MEMORY)
+
+#include <cmath>
+#include <type_traits>
+#include <utility>
+
+#include "../anomaly/fingerprint.hpp"
+#include "../io/json_writer.hpp"
+#include "../io/record.hpp"
+#include "../io/safetensors_writer.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+inline constexpr const char* kMemoryKey = "memory";     // in the record
+inline constexpr const char* kPatchesName = "patches";  // of the tensor
+
+inline Json to_json(const MemoryRecord& record) {
+  Json held_out = Json::array();
+  for (const float score : record.held_out) held_out.push_back(score);
+  return Json::object()
+      .set("clip", record.clip)
+      .set("adapter", record.adapter)
+      .set("class", record.class_name)
+      .set("image_size", record.image_size)
+      .set("pictures", record.pictures)
+      .set("turned", record.is_turned)
+      .set("text_weight", record.text_weight)
+      .set(kImagesKey, moeclip::to_json(record.images))
+      .set("unit", record.unit)
+      .set("target_false_positive_rate", record.false_positives)
+      .set("threshold", record.threshold)
+      .set("pixel_threshold", record.pixel_threshold)
+      .set("held_out", std::move(held_out));
+}
+
+/// The member `name` of a memory's record, a number in [low, high].
+inline double number_in(const Json& json, const char* name, std::pair<double, double> range,
+                        const std::string& source) {
+  const auto value = member<double>(json, name, source);
+  if (!(value >= range.first && value <= range.second))
+    fail(ErrorCode::format, concat(source, ": the memory's \"", name, "\" is ", value, "; from ", range.first, " to ",
+                                   range.second, " was wanted; learn it anew"));
+  return value;
+}
+
+/// Throws format unless all rows of `patches` (M, F) have unit length.
+template <class T>
+void expect_unit_rows(const Tensor<T>& patches, const std::string& source) {
+  constexpr double kTolerance = 1e-3;  // beyond the rounding of half precision
+  const index_t width = patches.extent(1);
+  for (index_t i = 0; i < patches.extent(0); ++i) {
+    const double square = static_cast<double>(length(patches.data() + i * width, width));
+    if (!(std::abs(square - 1) <= kTolerance))
+      fail(ErrorCode::format, concat(source, ": tensor ", in_quotes(kPatchesName), ": row ", i, " has the length ",
+                                     square, ", not 1; the file is damaged, learn it anew"));
+  }
+}
+
+}  // namespace detail
+
+template <class T>
+void save_memory(const std::string& path, const PatchMemory<T>& memory) {
+  const Tensor<T>& patches = memory.patches.rows();
+  SafetensorsWriter writer(path);
+  writer.announce(detail::kPatchesName, std::is_same_v<T, float> ? DType::f32 : DType::f64, patches.shape());
+  writer.set_metadata(std::string(kRecordKey), dump_json(Json::object()
+                                                             .set("version", MOECLIP_VERSION_STRING)
+                                                             .set(detail::kMemoryKey, detail::to_json(memory.record))));
+  writer.begin();
+  writer.write(patches.values());
+  writer.commit();
+}
+
+MOECLIP_FUNC bool holds_memory(const WeightFile& file) {
+  const Json record = detail::recorded(file);
+  return record.is_object() && record.find(detail::kMemoryKey) != nullptr;
+}
+
+MOECLIP_FUNC MemoryRecord read_memory_record(const WeightFile& file) {
+  const std::string& source = file.path();
+  if (!holds_memory(file))
+    fail(ErrorCode::missing, concat(source, ": is no memory of good pictures; `moeclip learn` makes one"));
+  const Json record = detail::recorded(file);
+  const Json& json = record.at(detail::kMemoryKey);
+  const auto number = [&](const char* name, double low, double high) {
+    return detail::number_in(json, name, {low, high}, source);
+  };
+  constexpr double kMost = 1e9;  // pictures; what such numbers are checked against is read from elsewhere
+  MemoryRecord memory;
+  memory.clip = member<std::string>(json, "clip", source);
+  memory.adapter = member<std::string>(json, "adapter", source);
+  memory.class_name = member<std::string>(json, "class", source);
+  memory.image_size = static_cast<index_t>(number("image_size", 1, 8192));
+  memory.pictures = static_cast<index_t>(number("pictures", 1, kMost));
+  memory.is_turned = member<bool>(json, "turned", source);
+  memory.text_weight = number("text_weight", 0, 1);
+  memory.images = recorded_images(json, source);
+  memory.unit = number("unit", 1e-6, 2);
+  memory.false_positives = number("target_false_positive_rate", 0, 1);
+  memory.threshold = static_cast<float>(number("threshold", 0, 2));
+  memory.pixel_threshold = static_cast<float>(number("pixel_threshold", 0, 2));
+  for (const Json& score : member(json, "held_out", source).items())
+    memory.held_out.push_back(static_cast<float>(value_of<double>(score, "held_out", source)));
+  return memory;
+}
+
+template <class T>
+PatchMemory<T> load_memory(Context& context, const WeightFile& file, const BasicDetector<T>& detector) {
+  PatchMemory<T> memory{read_memory_record(file), {}};
+  const MemoryRecord& record = memory.record;
+  const auto expect = [&](bool is_same, const auto&... what) {
+    if (!is_same)
+      fail(ErrorCode::mismatch,
+           concat(file.path(), ": was learned with ", what..., "; learn it anew with these weights"));
+  };
+  expect(record.clip == clip_fingerprint(detector.clip().vision(), detector.clip().text()), "another CLIP");
+  expect(record.adapter == adapter_fingerprint(detector.adapter()), "another adapter");
+  expect(record.image_size == detector.options().image_size, "pictures of ", record.image_size, " pixels, not ",
+         detector.options().image_size);
+  const WeightEntry& entry = file.entry(detail::kPatchesName);
+  const index_t width = descriptor_width(detector);
+  if (entry.shape.rank() != 2 || entry.shape[0] < 1 || entry.shape[1] != width)
+    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(detail::kPatchesName), " has the shape ",
+                                     to_string(entry.shape), "; (M, ", width, ") was wanted"));
+  Tensor<T> patches = file.read<T>(detail::kPatchesName);
+  detail::expect_unit_rows(patches, file.path());
+  memory.patches = NearestRows<T>(context, std::move(patches));
+  return memory;
+}
+
+MOECLIP_INSTANTIATE(save_memory)
+MOECLIP_INSTANTIATE(load_memory)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// moeclip learn: good pictures in; a memory of their patches with thresholds that hold, for `moeclip detect --good`,
+// out.
+
+#include <chrono>
+#include <moeclip/data/class_words.hpp>
+#include <moeclip/memory/memory_file.hpp>
+
+#include "adapter_flags.hpp"
+#include "commands.hpp"
+#include "good.hpp"
+#include "tiny_model.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::fixed;
+
+namespace {
+
+struct LearnSettings {
+  std::vector<std::string> arguments;
+  std::string clip, adapter, class_name = "object", vocabulary, out;
+  std::int64_t image_size = 0, threads = 0;
+  AdapterFlags adapter_flags;
+  GoodOptions good;
+  PictureOptions pictures;
+  bool is_json = false, is_forced = false;
+};
+
+bool parse(Words words, LearnSettings& s) {
+  Options options("learn",
+                  "Remember what good pictures of a part look like, and find the threshold that keeps false alarms "
+                  "rare. `moeclip detect photos/ --good FILE` then calls defective what is unlike all of them.");
+  options.positionals("GOOD", s.arguments, 1, "pictures without any defect, and folders of them");
+  options.value("out", s.out, "FILE", "to write, such as part.moeclip");
+  options.value("clip", s.clip, "FILE", "CLIP weights; default: the built-in tiny model with its adapter");
+  options.value("adapter", s.adapter, "FILE", "MoECLIP adapter (.pth or .safetensors)");
+  s.adapter_flags.add_to(options);
+  options.value("class", s.class_name, "NAME", "what is in the pictures, where the words have a say; default object");
+  s.good.declare(options);
+  s.pictures.declare(options);
+  options.value("image-size", s.image_size, "S",
+                "side of the square that the model sees; default: that of the adapter's training, else 518");
+  options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
+  options.flag("json", s.is_json, "one JSON object");
+  options.flag("force", s.is_forced, "replace FILE if it exists");
+  options.value("threads", s.threads, "N", "default: one per core");
+  if (!options.parse(words)) return false;
+  if (s.out.empty()) throw UsageError("--out FILE is needed");
+  if (!is_memory_name(s.out)) throw UsageError("--out should end in .moeclip");
+  if (s.clip.empty() && !s.adapter.empty())
+    throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
+  if (s.image_size < 0 || s.image_size > 8192 || s.threads < 0 || s.threads > 4096)
+    throw UsageError("--image-size and --threads are counts");
+  s.adapter_flags.check(!s.adapter.empty());
+  s.good.check();
+  return true;
+}
+
+void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, double seconds) {
+  const moeclip::MemoryRecord& record = memory.record;
+  const moeclip::RateInterval rate = moeclip::promised_rate(record);
+  const auto megabytes = static_cast<double>(memory.patches.rows().size()) * sizeof(float) / 1e6;
+  moeclip::Json held_out = moeclip::Json::array();
+  for (const float score : record.held_out) held_out.push_back(score);
+  JsonLine json(s.is_json);
+  json.member("file", s.out);
+  json.member("pictures", record.pictures);
+  json.member("patches", memory.patches.size());
+  json.member("width", memory.patches.rows().extent(1));
+  json.member("text_weight", record.text_weight);
+  json.member("threshold", record.threshold);
+  json.member("pixel_threshold", record.pixel_threshold);
+  json.member("held_out", held_out);
+  json.member("false_positive_rate", moeclip::Json::object()
+                                         .set("target", record.false_positives)
+                                         .set("expected", rate.estimate)
+                                         .set("low", rate.low)
+                                         .set("high", rate.high)
+                                         .set("confidence", 0.95));
+  json.member("seconds", seconds);
+  json.finish();
+  if (s.is_json) return;
+  print(concat(printable(s.out), ": ", memory.patches.size(), " patches of ", record.pictures, " good pictures, ",
+               fixed(megabytes, 1), " MB, ", fixed(seconds, 1), " s\n", promise_text(record)));
+}
+
+}  // namespace
+
+int run_learn(Words words) {
+  LearnSettings s;
+  if (!parse(words, s)) return kOk;
+  expect_writable(s.out, s.is_forced);
+  const auto start = std::chrono::steady_clock::now();
+  const moeclip::ImageOptions images = s.pictures.image_options();
+  const GoodInputs good = collect_good(s.arguments, images);
+  moeclip::DetectorOptions options;
+  options.image_size = s.image_size;
+  options.vocabulary = s.vocabulary;
+  options.threads = static_cast<int>(s.threads);
+  s.adapter_flags.apply(options.adapter);
+  s.adapter_flags.say_assumed(s.adapter);
+  const moeclip::Detector detector = load_detector(s.clip, s.adapter, options);
+  const double weight = s.good.weight(!s.adapter.empty());
+  std::optional<moeclip::TextAnchors<float>> anchors;
+  if (weight > 0) anchors = detector.anchors(s.class_name, moeclip::load_class_words().prompts(s.class_name));
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  const moeclip::PatchMemory<float> memory =
+      learn_good(context, {detector, anchors ? &*anchors : nullptr, s.class_name, weight}, good, s.good, images);
+  moeclip::save_memory(s.out, memory);
+  report(s, memory, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return good.failures == 0 ? kOk : kInputFailed;
+}
+
+}  // namespace cli

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "good.hpp"
+
+#include "commands.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::fixed;
+
+void GoodOptions::declare(Options& options) {
+  options.value("text-weight", text_weight, "W",
+                "share of what the words say in map and score, from 0 to 1; default 0.5 with --adapter, else 0");
+  options.value("false-positives", false_positives, "RATE",
+                "share of good pictures that may be called defective; default 0.05");
+  options.value("patches", patches, "N", "patches that are remembered at most; default 5000");
+  options.value("folds", folds, "K", "parts that are held out in turn to find the threshold; default 10");
+  options.flag("turned", is_turned, "learn each picture in all eight positions, turned and mirrored");
+  options.value("seed", seed, "N", "of the choice of patches; default 111");
+}
+
+void GoodOptions::check() const {
+  if (text_weight && !(*text_weight >= 0 && *text_weight <= 1)) throw UsageError("--text-weight lies between 0 and 1");
+  if (!(false_positives > 0 && false_positives < 1)) throw UsageError("--false-positives lies between 0 and 1");
+  if (patches < 1 || patches > 10'000'000 || folds < 2 || folds > 1'000'000 || seed < 0)
+    throw UsageError("--patches is a count of 1 or more, --folds one of 2 or more, and --seed is not negative");
+}
+
+bool GoodOptions::is_default() const {
+  const GoodOptions none;
+  return !text_weight && false_positives == none.false_positives && patches == none.patches && folds == none.folds &&
+         seed == none.seed && !is_turned;
+}
+
+GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
+  GoodInputs good;
+  for (const DetectInput& input : collect_inputs(arguments)) {
+    if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
+    if (attempt([&] { static_cast<void>(read_input(input, images)); }))
+      good.pictures.push_back(input);
+    else
+      ++good.failures;
+  }
+  if (good.pictures.empty())
+    moeclip::fail(moeclip::ErrorCode::missing, concat(arguments.front(), ": there is no good picture to learn from"));
+  return good;
+}
+
+moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const LearningModel& model, const GoodInputs& good,
+                                       const GoodOptions& options, const moeclip::ImageOptions& images) {
+  const auto load = [&](moeclip::index_t i) {
+    return read_input(good.pictures[static_cast<std::size_t>(i)], images).image;
+  };
+  Progress progress(2 * good.pictures.size());
+  const auto on_step = [&](moeclip::index_t step) {
+    progress.step(good.pictures[static_cast<std::size_t>(step) % good.pictures.size()].path);
+  };
+  moeclip::LearnOptions wanted;
+  wanted.patches = options.patches;
+  wanted.folds = options.folds;
+  wanted.false_positives = options.false_positives;
+  wanted.text_weight = model.text_weight;
+  wanted.is_turned = options.is_turned;
+  wanted.class_name = model.class_name;
+  wanted.images = images;
+  wanted.seed = static_cast<std::uint64_t>(options.seed);
+  return moeclip::learn<float>(context, model.detector, model.anchors, {std::ssize(good.pictures), load}, wanted,
+                               on_step);
+}
+
+std::string promise_text(const moeclip::MemoryRecord& record) {
+  const auto percent = [](double rate) { return fixed(100 * rate, 1) + " %"; };
+  if (record.held_out.empty())
+    return concat("threshold ", fixed(static_cast<double>(record.threshold), 3),
+                  ", assumed: one picture says nothing about how much good ones differ; give more\n");
+  const moeclip::RateInterval rate = moeclip::promised_rate(record);
+  const auto wanted = moeclip::pictures_for(record.false_positives);
+  std::string text =
+      concat("threshold ", fixed(static_cast<double>(record.threshold), 3), ", from ", record.pictures,
+             " good pictures, each judged without itself\nfalse alarms on new good pictures: ", percent(rate.estimate),
+             " expected, up to ", percent(rate.high), " with 95 % confidence\n");
+  if (record.pictures < wanted)
+    text += concat(percent(record.false_positives), " cannot be promised by ", record.pictures, " pictures: ", wanted,
+                   " are needed; the threshold lies above all of them\n");
+  return text;
+}
+
+}  // namespace cli

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Good pictures of a part, in place of words about it: what `moeclip learn` and `--good` share.
+
+#include <moeclip/memory/learn.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "detect.hpp"
+#include "picture_options.hpp"
+
+namespace cli {
+
+/// Whether a path is one that `moeclip learn` writes, NAME.moeclip, or else pictures.
+inline bool is_memory_name(std::string_view path) { return path.ends_with(".moeclip"); }
+
+/// How a memory is made of good pictures.
+struct GoodOptions {
+  std::optional<double> text_weight;
+  double false_positives = 0.05;
+  std::int64_t patches = 5000, folds = 10, seed = 111;
+  bool is_turned = false;
+
+  void declare(Options& options);
+  /// Throws UsageError for values that are none.
+  void check() const;
+  [[nodiscard]] bool is_default() const;
+
+  /// Without --text-weight, the text has a say only where an adapter has learned to tell patches by words: half.
+  [[nodiscard]] double weight(bool has_adapter) const { return text_weight.value_or(has_adapter ? 0.5 : 0.0); }
+};
+
+/// Good pictures that can be read.
+struct GoodInputs {
+  std::vector<DetectInput> pictures;
+  std::size_t failures = 0;  ///< so many could not; each was told
+};
+
+/// The pictures named by `arguments`, each read once to see that it can be. Throws missing if none can.
+GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images);
+
+/// What the memory is learned for.
+struct LearningModel {
+  const moeclip::Detector& detector;
+  const moeclip::TextAnchors<float>* anchors;  ///< null where the text has no say
+  std::string class_name;
+  double text_weight = 0;
+};
+
+/// Learns `good`, showing progress.
+moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const LearningModel& model, const GoodInputs& good,
+                                       const GoodOptions& options, const moeclip::ImageOptions& images);
+
+/// Two lines: what so many good pictures can promise.
+std::string promise_text(const moeclip::MemoryRecord& record);
+
+}  // namespace cli
