@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "eval.hpp"
+#include "tiny_model.hpp"
 
 namespace cli {
 
@@ -101,6 +102,7 @@ Scored judge(const CalibrateSettings& s) {
                   concat(s.eval.data.front(), ": there is no good picture",
                          s.classes.empty() ? "" : " of the wanted classes", " to take a threshold from"));
   const EvalModel model = load_model(s.eval, data);
+  if (s.eval.clip.empty()) say(kTinyKnows);
   for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) say(note);
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
   if (!judge_pictures(s.eval, model, data, "", run))

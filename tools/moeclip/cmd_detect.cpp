@@ -79,7 +79,7 @@ bool parse(Words words, DetectSettings& s) {
     throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   s.learning.check();
   if (s.good.empty() && !s.learning.is_default())
-    throw UsageError("--text-weight, --false-positives, --patches, --folds, --turned and --seed belong to --good");
+    throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
   if (!s.good.empty() && (!s.calibration.empty() || s.map != "probability"))
     throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
   if (s.image_size < 0 || s.threads < 0 || s.threads > 4096) throw UsageError("--image-size and --threads are counts");
@@ -249,7 +249,7 @@ int run_detect(Words words) {
     inputs.push_back({std::string(kDrawnPicture), "drawn"});
     say("no pictures were given: this one is drawn, and judged by the built-in model");
   } else if (s.clip.empty() && s.good.empty()) {
-    say_what_tiny_knows();
+    say(kTinyKnows);
   }
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
   s.adapter_flags.say_assumed(s.adapter);

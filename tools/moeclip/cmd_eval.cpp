@@ -6,11 +6,14 @@
 
 #include "commands.hpp"
 #include "eval.hpp"
+#include "eval_good.hpp"
 #include "eval_report.hpp"
+#include "tiny_model.hpp"
 
 namespace cli {
 
 using moeclip::concat;
+using moeclip::index_t;
 
 void EvalSettings::declare(Options& options) {
   options.value("clip", clip, "FILE", "CLIP weights; default: the built-in tiny model with its adapter");
@@ -44,6 +47,24 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Checks what goes together with --good and --shots.
+void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
+  s.learning.check();
+  if (s.draws < 1 || s.draws > 1000) throw UsageError("--draws is a count from 1 to 1000");
+  if (!s.good.empty() && !s.shots.empty()) throw UsageError("--good and --shots say the same; choose one");
+  if (s.shots.empty() && s.draws != 1) throw UsageError("--draws belongs to --shots");
+  if (!s.has_memory()) {
+    if (!s.learning.is_default()) throw UsageError(concat(GoodOptions::kNames, " belong to --good and --shots"));
+    return;
+  }
+  if (s.protocol == "released" || s.threshold)
+    throw UsageError("good pictures bring a threshold and a protocol of their own, the default one");
+  if (!report.path.empty()) throw UsageError("--report explains verdicts by words; it knows no --good and --shots");
+  s.protocol = "default";
+  if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty()))
+    throw UsageError("--out and --shard take one draw of one number of shots");
+}
+
 bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   Options options("eval",
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
@@ -52,6 +73,11 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
+  options.repeated("good", s.good, "GOOD",
+                   "judge by good pictures instead of words: pictures, folders of them, or a file of `moeclip learn`");
+  options.value("shots", s.shots, "K,...", "the same with K good pictures of each class' own training part");
+  options.value("draws", s.draws, "N", "draw the shots N times, and tell the spread; default 1");
+  s.learning.declare(options);
   options.value("threshold", s.threshold, "T",
                 "picture score from which verdicts are counted as defective; default 0.5");
   options.value("out", s.out, "DIR", "write results.json, pictures.jsonl and the state there");
@@ -77,6 +103,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
     throw UsageError("--report shows scores of the default protocol; leave --protocol out");
   if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
     throw UsageError("--checkpoint-seconds needs --out DIR to write to");
+  finish_memory(s, report);
   report.finish(s.is_forced);
   return true;
 }
@@ -139,6 +166,31 @@ void report_shard(const EvalSettings& s, const moeclip::EvaluationRun& run) {
 
 }  // namespace
 
+namespace {
+
+/// Judges the data once for each number of shots and draw.
+int run_shots(const EvalSettings& s, const std::vector<Shots>& shots, const EvalData& data, EvalModel& model) {
+  std::vector<ShotResult> results;
+  index_t failures = 0;
+  for (const Shots& each : shots) {
+    const auto begin = Clock::now();
+    remember(s, each, data, model);
+    moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
+    if (!judge_pictures(s, model, data, "", run)) {
+      say("stopped");
+      return kFailed;
+    }
+    failures += run.failures();
+    const moeclip::RunResults of_run = moeclip::results_of(run);
+    results.push_back({each, *of_run.mean.standard, verdicts_of({&s, &model, &data, run, of_run}),
+                       std::chrono::duration<double>(Clock::now() - begin).count()});
+  }
+  print_shots(results, s.is_json);
+  return failures == 0 ? kOk : kInputFailed;
+}
+
+}  // namespace
+
 int run_eval(Words words) {
   EvalSettings s;
   EvalReportSettings report;
@@ -147,8 +199,12 @@ int run_eval(Words words) {
   const moeclip::Shard shard = shard_of(s);
   expect_free(s, shard);
   const EvalData data = collect_pictures(s);
-  const EvalModel model = load_model(s, data);
-  const std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  EvalModel model = load_model(s, data);
+  std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
+  if (shots.size() > 1) return run_shots(s, shots, data, model);
+  if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);
+  if (s.clip.empty() && !s.has_memory()) notes.emplace_back(kTinyKnows);
   moeclip::EvaluationRun run = start(s, model, data, shard);
   if (!s.out.empty()) moeclip::create_directories(s.out);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));

@@ -330,6 +330,7 @@ int run_explain(Words words) {
   const moeclip::DefectVocabulary vocabulary =
       s.vocabulary.empty() ? moeclip::default_vocabulary() : moeclip::read_vocabulary(s.vocabulary);
   const moeclip::Detector detector = explained_detector(s);
+  if (s.clip.empty() && !s.arguments.empty()) say(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   if (!s.benchmark) return explain_all(context, detector, s, vocabulary);
   run_benchmark(context, detector, s, vocabulary);

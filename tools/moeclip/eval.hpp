@@ -3,15 +3,18 @@
 // The parts of `moeclip eval`, `merge` and `calibrate`: which pictures, which model, the walk over the pictures, and
 // what is said and written about it.
 
+#include <map>
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/eval/run_results.hpp>
+#include <moeclip/memory/patch_memory.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "adapter_flags.hpp"
+#include "good.hpp"
 #include "options.hpp"
 #include "picture_options.hpp"
 
@@ -28,7 +31,10 @@ struct EvalSettings {
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
   // of eval alone
-  std::string protocol = "both", shard, out;
+  std::string protocol = "both", shard, out, shots;
+  std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
+  GoodOptions learning;
+  std::int64_t draws = 1;  ///< of each number of shots
   std::optional<double> threshold;
   bool is_resumed = false, is_json = false, is_forced = false;
 
@@ -38,6 +44,7 @@ struct EvalSettings {
   void finish();
 
   [[nodiscard]] std::string file(const std::string& name) const { return moeclip::join_path(out, name); }
+  [[nodiscard]] bool has_memory() const { return !good.empty() || !shots.empty(); }
 };
 
 /// A picture to judge.
@@ -60,7 +67,14 @@ struct EvalModel {
   moeclip::Detector detector;
   moeclip::ClassWords words;
   moeclip::RunSettings settings;
-  std::optional<moeclip::TrainingPictures> trained_on;  ///< nothing: the adapter does not say
+  std::optional<moeclip::TrainingPictures> trained_on;               ///< nothing: the adapter does not say
+  std::map<std::string, moeclip::PatchMemory<float>> memories = {};  ///< by class; empty: words judge
+
+  /// The threshold of scores of a class: its memory's, else the one of all.
+  [[nodiscard]] float threshold_of(const std::string& class_name, float of_all) const {
+    const auto memory = memories.find(class_name);
+    return memory == memories.end() ? of_all : memory->second.record.threshold;
+  }
 };
 
 /// The built-in model, or that of --clip and --adapter, for `data`.
@@ -107,7 +121,7 @@ void write_evaluation(const std::string& folder, FinishedEval& finished);
 struct Verdicts {
   moeclip::index_t good = 0, defective = 0, false_positives = 0, found = 0;
 };
-Verdicts verdicts_of(const moeclip::EvaluationRun& run, float threshold);
+Verdicts verdicts_of(const FinishedEval& finished);
 
 /// Tables for people.
 std::string results_text(const FinishedEval& finished);

@@ -179,7 +179,7 @@ void add_ablation(const std::string& path, moeclip::Report& report) {
 }
 
 std::string summary_of(const moeclip::Report& report, const FinishedEval& finished) {
-  const Verdicts verdicts = verdicts_of(finished.run, finished.threshold);
+  const Verdicts verdicts = verdicts_of(finished);
   return concat("At the threshold ", finished.threshold, ", ", verdicts.found, " of ", verdicts.defective,
                 " defective pictures are found and ", verdicts.false_positives, " of ", verdicts.good,
                 " good ones are called defective. AUROC, mean over classes: pictures ",

@@ -104,6 +104,16 @@ class Anchors {
   std::map<std::string, moeclip::TextAnchors<float>> anchors_;
 };
 
+/// Judges a picture by its class' memory if there is one, else by words.
+void look(moeclip::Context& context, const EvalModel& model, Anchors& anchors, const std::string& class_name,
+          moeclip::ImageView picture, moeclip::Detection& found) {
+  const auto memory = model.memories.find(class_name);
+  if (memory == model.memories.end()) return model.detector.detect(context, picture, anchors.of(class_name), found);
+  const bool has_text = memory->second.record.text_weight > 0;
+  moeclip::detect_by_memory<float>(context, model.detector, memory->second,
+                                   has_text ? &anchors.of(class_name) : nullptr, picture, found);
+}
+
 double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 /// Pictures of the shard that are not judged yet; those that failed are tried again.
@@ -214,7 +224,7 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       const PictureReader::Read read = reader.next();
       record.hash = read.hash;
       record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
-      model.detector.detect(context, read.sample.picture.view(), anchors.of(record.class_name), found);
+      look(context, model, anchors, record.class_name, read.sample.picture.view(), found);
       record.seconds = seconds_since(start);
       moeclip::add_picture(context, run, std::move(record), read.sample, found);
     } catch (const moeclip::Error& error) {

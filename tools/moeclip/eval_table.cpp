@@ -144,10 +144,13 @@ bool has_one_label(const moeclip::RunResults& results) {
 
 }  // namespace
 
-Verdicts verdicts_of(const moeclip::EvaluationRun& run, float threshold) {
+Verdicts verdicts_of(const FinishedEval& finished) {
   Verdicts verdicts;
-  for (const auto& [key, record] : run.pictures) {
+  for (const auto& [key, record] : finished.run.pictures) {
     if (!record.is_judged()) continue;
+    const float threshold = finished.model == nullptr
+                                ? finished.threshold
+                                : finished.model->threshold_of(record.class_name, finished.threshold);
     (record.label != 0 ? verdicts.defective : verdicts.good) += 1;
     if (record.score >= threshold) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
   }
@@ -183,12 +186,16 @@ std::string results_text(const FinishedEval& finished) {
                                                      "official code reports them, and takes means of them.\n"
                                                    : "");
   if (run.standard) {
-    const Verdicts verdicts = verdicts_of(run, finished.threshold);
+    const Verdicts verdicts = verdicts_of(finished);
     const bool is_default = finished.settings != nullptr && !finished.settings->threshold;
-    text += concat("\nAt the threshold ", finished.threshold,
-                   is_default ? " (the default; `moeclip calibrate` finds one for your pictures): " : ": ",
-                   verdicts.found, " of ", verdicts.defective, " defective pictures are found, ",
-                   verdicts.false_positives, " of ", verdicts.good, " good ones are called defective.\n");
+    const bool has_memory = finished.model != nullptr && !finished.model->memories.empty();
+    text += concat(
+        has_memory ? "\nAt the threshold of its good pictures" : concat("\nAt the threshold ", finished.threshold),
+        has_memory || !is_default ? ": "
+        : is_default              ? " (the default; `moeclip calibrate` finds one for your pictures): "
+                                  : ": ",
+        verdicts.found, " of ", verdicts.defective, " defective pictures are found, ", verdicts.false_positives, " of ",
+        verdicts.good, " good ones are called defective.\n");
   }
   if (const index_t failures = run.failures(); failures > 0)
     text +=
@@ -204,7 +211,7 @@ void print_evaluation(const FinishedEval& finished, const std::string& folder, b
   }
   Json json = to_json(finished.results, finished.run);
   if (finished.run.standard) {
-    const Verdicts verdicts = verdicts_of(finished.run, finished.threshold);
+    const Verdicts verdicts = verdicts_of(finished);
     json.set("threshold", finished.threshold)
         .set("verdicts", Json::object()
                              .set("good", verdicts.good)

@@ -71,8 +71,10 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
 std::string promise_text(const moeclip::MemoryRecord& record) {
   const auto percent = [](double rate) { return fixed(100 * rate, 1) + " %"; };
   if (record.held_out.empty())
-    return concat("threshold ", fixed(static_cast<double>(record.threshold), 3),
-                  ", assumed: one picture says nothing about how much good ones differ; give more\n");
+    return concat(
+        "threshold ", fixed(static_cast<double>(record.threshold), 3),
+        ", a guess from the quarters of one picture, which says nothing about how much good ones differ; give "
+        "more\n");
   const moeclip::RateInterval rate = moeclip::promised_rate(record);
   const auto wanted = moeclip::pictures_for(record.false_positives);
   std::string text =

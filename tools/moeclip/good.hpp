@@ -2,7 +2,9 @@
 #pragma once
 // Good pictures of a part, in place of words about it: what `moeclip learn` and `--good` share.
 
+#include <moeclip/io/weights.hpp>
 #include <moeclip/memory/learn.hpp>
+#include <moeclip/memory/memory_file.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +24,8 @@ struct GoodOptions {
   double false_positives = 0.05;
   std::int64_t patches = 5000, folds = 10, seed = 111;
   bool is_turned = false;
+
+  static constexpr const char* kNames = "--text-weight, --false-positives, --patches, --folds, --turned and --seed";
 
   void declare(Options& options);
   /// Throws UsageError for values that are none.

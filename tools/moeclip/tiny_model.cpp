@@ -8,8 +8,6 @@
 #include <moeclip/tensor/visit.hpp>
 #include <vector>
 
-#include "terminal.hpp"
-
 namespace cli {
 
 using moeclip::Adapter;
@@ -30,11 +28,6 @@ moeclip::Detector load_detector(const std::string& clip, const std::string& adap
                                 const moeclip::DetectorOptions& options) {
   if (!clip.empty()) return moeclip::Detector::load(clip, adapter, options);
   return moeclip::Detector::load(find_tiny(kTinyClip), find_tiny(kTinyAdapter), options);
-}
-
-void say_what_tiny_knows() {
-  say("the built-in model is a toy that knows drawn pictures; its verdicts on photographs are noise: give --clip FILE, "
-      "or `detect --good DIR` with good pictures of the part");
 }
 
 moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,

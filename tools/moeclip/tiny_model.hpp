@@ -21,8 +21,10 @@ std::string find_tiny(std::string_view name);
 moeclip::Detector load_detector(const std::string& clip, const std::string& adapter,
                                 const moeclip::DetectorOptions& options);
 
-/// Says on stderr, where the built-in model judges pictures that it was not made for, what that is worth.
-void say_what_tiny_knows();
+/// What the verdicts of the built-in model are worth, for every command that judges a user's pictures with it.
+inline constexpr const char* kTinyKnows =
+    "the built-in model is a toy that knows drawn pictures, its verdicts on photographs are noise: give --clip FILE, "
+    "or good pictures of the part (--good) to `detect` and `eval`";
 
 // How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
 inline constexpr moeclip::index_t kTinyBatch = 8;

@@ -28,6 +28,7 @@ struct RunSettings {
   bool has_default = true, has_released = true;  ///< protocols; at least one
   ScoreTableOptions pixels = {};                 ///< how the scores of pixels are kept
   ImageOptions images = {};                      ///< how pictures are read
+  std::string memory = {};                       ///< hash of the memories of good pictures (memory/); "": words judge
 
   /// For one of the protocols.
   [[nodiscard]] EvaluationOptions evaluation(bool is_released) const {
@@ -79,8 +80,8 @@ Shard parse_shard(std::string_view text, function_ref<const char*(const char*)> 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC Json to_json(const RunSettings& s) {
-  return Json::object()
-      .set("version", s.version)
+  Json json = Json::object();
+  json.set("version", s.version)
       .set("clip", s.clip)
       .set("adapter", s.adapter)
       .set("data", s.data)
@@ -94,6 +95,8 @@ MOECLIP_FUNC Json to_json(const RunSettings& s) {
       .set("exact", s.pixels.is_exact)
       .set("pages", s.pixels.max_pages)
       .set(kImagesKey, to_json(s.images));
+  if (!s.memory.empty()) json.set("memory", s.memory);
+  return json;
 }
 
 namespace detail {
@@ -129,6 +132,7 @@ MOECLIP_FUNC RunSettings run_settings_from_json(const Json& json, std::string_vi
   if (!s.pixels.is_exact && s.pixels.max_pages < 1)
     fail(ErrorCode::format, concat(source, ": \"pages\" is 0, but the scores are kept in bins"));
   s.images = recorded_images(json, source);
+  if (json.find("memory") != nullptr) s.memory = member<std::string>(json, "memory", source);
   Json stated = json;
   stated.set(kImagesKey, to_json(s.images));  // older records lack it
   if (!(to_json(s) == stated)) fail(ErrorCode::format, concat(source, ": its settings make no sense"));
@@ -142,8 +146,9 @@ MOECLIP_FUNC std::string settings_differences(const RunSettings& found, const Ru
     return value.is_string() ? value.as_string().substr(0, kShown) : dump_json(value);
   };
   std::string text;
+  if (!found.memory.empty() && wanted.memory.empty()) text = concat("memory (found ", shown(found.memory), ")");
   for (const auto& [name, value] : here.members())
-    if (const Json& other = there.at(name); !(other == value))
+    if (const Json other = there.find(name) != nullptr ? there.at(name) : Json(); !(other == value))
       text += concat(text.empty() ? "" : ", ", name, " (found ", shown(other), ", wanted ", shown(value), ")");
   return text;
 }

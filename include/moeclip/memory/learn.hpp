@@ -52,6 +52,7 @@ RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95)
 #if MOECLIP_DEFINES(MOECLIP_MEMORY)
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -75,34 +76,57 @@ Tensor<T> gather_rows(const Tensor<T>& from, const std::vector<index_t>& chosen)
   return rows;
 }
 
-/// Mean distance of the rows of `queries` from `memory`.
+/// Distances of the rows of `queries` from `memory`, and the rows that they are nearest to.
 template <class T>
-double mean_distance(Context& context, const NearestRows<T>& memory, View<const T, 2> queries) {
-  std::vector<index_t> nearest(static_cast<std::size_t>(queries.extent(0)));
-  std::vector<T> distances(nearest.size());
-  memory.find(context, queries, nearest, distances);
-  return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
-}
+struct LookedUp {
+  std::vector<index_t> nearest;
+  std::vector<T> distances;
 
-/// u where there is one picture, of descriptors (g g, F): each quarter of it is held out in turn.
+  LookedUp(Context& context, const NearestRows<T>& memory, View<const T, 2> queries)
+      : nearest(static_cast<std::size_t>(queries.extent(0))), distances(nearest.size()) {
+    memory.find(context, queries, nearest, distances);
+  }
+  [[nodiscard]] double mean() const {
+    return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
+  }
+};
+
+/// u and thresholds of a single picture, from its descriptors (g g, F): each quarter of it is held out in turn. What a
+/// quarter shows that the others do not makes them high. The text is taken to be undecided.
 template <class T>
-double unit_of_quarters(Context& context, const Tensor<T>& descriptors) {
+void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord& record) {
   const index_t grid = grid_side(descriptors.extent(0));
-  double sum = 0;
-  int quarters = 0;
+  if (grid < 2) return;
+  std::vector<NearestRows<T>> others;
+  std::vector<Tensor<T>> quarters;
+  std::vector<LookedUp<T>> found;
+  double mean = 0;
   for (int quarter = 0; quarter < 4; ++quarter) {
     std::vector<index_t> inside, outside;
     for (index_t i = 0; i < descriptors.extent(0); ++i) {
       const int own = (i / grid >= grid / 2 ? 2 : 0) + (i % grid >= grid / 2 ? 1 : 0);
       (own == quarter ? inside : outside).push_back(i);
     }
-    if (inside.empty() || outside.empty()) continue;  // a grid of one patch
-    const NearestRows<T> memory(context, gather_rows(descriptors, outside));
-    const Tensor<T> queries = gather_rows(descriptors, inside);
-    sum += mean_distance<T>(context, memory, queries.template view<2>());
-    ++quarters;
+    others.emplace_back(context, gather_rows(descriptors, outside));
+    quarters.push_back(gather_rows(descriptors, inside));
+    found.emplace_back(context, others.back(), std::as_const(quarters.back()).template view<2>());
+    mean += found.back().mean() / 4;
   }
-  return quarters == 0 ? 0 : sum / quarters;
+  record.unit = (std::max)(kSmallestUnit, mean);
+  T score = 0, pixel = 0;
+  for (std::size_t quarter = 0; quarter < 4; ++quarter) {
+    const PatchMemory<T> memory{record, std::move(others[quarter])};
+    const LookedUp<T>& seen = found[quarter];
+    const View<const T, 2> rows = std::as_const(quarters[quarter]).template view<2>();
+    score = (std::max)(score, memory.abnormality(memory.picture_distance(context, rows, seen.nearest, seen.distances)));
+    pixel = (std::max)(pixel, memory.abnormality(*std::ranges::max_element(seen.distances)));
+  }
+  const auto threshold = [&](T value) {
+    const double mixed = record.text_weight / 2 + (1 - record.text_weight) * static_cast<double>(value);
+    return std::nextafter(static_cast<float>(mixed), 2.0f);
+  };
+  record.threshold = threshold(score);
+  record.pixel_threshold = threshold(pixel);
 }
 
 /// One call of `learn`.
@@ -132,11 +156,9 @@ class Learner {
                   seen.template view<2>().rows(view * patches, (view + 1) * patches));
     const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(), own_, options_.seed);
     std::ranges::copy(gather_rows(seen, chosen), candidates_.data() + i * own_ * width);
-    if (good_.count == 1) {
-      Tensor<T> upright = Tensor<T>::uninitialised({patches, width});
-      std::copy_n(seen.data(), upright.size(), upright.data());
-      unit_ = unit_of_quarters<T>(context_, upright);
-    }
+    if (good_.count > 1) return;
+    upright_ = Tensor<T>::uninitialised({patches, width});
+    std::copy_n(seen.data(), upright_.size(), upright_.data());
   }
 
   [[nodiscard]] index_t folds() const { return (std::min)(options_.folds, good_.count); }
@@ -163,11 +185,13 @@ class Learner {
   /// (2), from the pictures of the first fold and the memory without them.
   double unit(const NearestRows<T>& without_first) {
     const auto [first, last] = pictures_of(0);
-    return mean_distance<T>(context_, without_first,
-                            std::as_const(candidates_).template view<2>().rows(first * own_, last * own_));
+    const View<const T, 2> candidates = std::as_const(candidates_).template view<2>();
+    const LookedUp<T> found(context_, without_first, candidates.rows(first * own_, last * own_));
+    return (std::max)(kSmallestUnit, found.mean());
   }
-  /// (2), of a single picture.
-  [[nodiscard]] double unit() const { return unit_; }
+
+  /// (2) and (4) of a single picture.
+  void judge_single(MemoryRecord& record) { judge_quarters<T>(context_, upright_, record); }
 
  private:
   [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
@@ -179,7 +203,7 @@ class Learner {
   index_t own_ = 0;        // candidates of each picture
   Tensor<T> candidates_;   // (count own_, F), picture by picture
   Tensor<T> coordinates_;  // of the candidates, for the choice among them
-  double unit_ = 0;
+  Tensor<T> upright_;      // (L, F) of a single picture
 };
 
 template <class T>
@@ -209,14 +233,15 @@ PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const T
     on_step(i);
     learner.describe_picture(i);  // (1)
   }
-  record.unit = (std::max)(kSmallestUnit, learner.unit());
+  record.unit = kSmallestUnit;
+  if (good.count == 1) learner.judge_single(record);
   std::vector<float> peaks;
   Detection found;
   for (index_t fold = 0; good.count > 1 && fold < learner.folds(); ++fold) {
     const auto [first, last] = learner.pictures_of(fold);
     memory.patches = learner.remember(first, last);
-    if (fold == 0) record.unit = (std::max)(kSmallestUnit, learner.unit(memory.patches));  // (2)
-    for (index_t i = first; i < last; ++i) {                                               // (3)
+    if (fold == 0) record.unit = learner.unit(memory.patches);  // (2)
+    for (index_t i = first; i < last; ++i) {                    // (3)
       on_step(good.count + i);
       detect_by_memory<T>(context, detector, memory, anchors, good.load(i).view(), found);
       record.held_out.push_back(found.score);

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""`moeclip learn`, and `--good` and `--shots` of `detect` and `eval`, with the built-in model on a drawn data set."""
+import json
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import TOOL, ToolTest
+
+SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
+MODEL = ("--clip", SHARE / "tiny.safetensors", "--adapter", SHARE / "tiny_adapter.safetensors")
+
+
+class LearnTest(ToolTest):
+    shared = None
+
+    @classmethod
+    def setUpClass(cls):
+        if LearnTest.shared is None:
+            LearnTest.shared = tempfile.TemporaryDirectory(prefix="moeclip-learn-")
+            unittest.addModuleCleanup(LearnTest.shared.cleanup)
+            folder = Path(LearnTest.shared.name)
+            LearnTest.data, LearnTest.memory = folder / "set", folder / "tile.moeclip"
+            for words in (["synthesize", "--out", LearnTest.data, "--size", "96", "--count", "6", "--categories",
+                           "tile,gear", "--defects", "stain,hole", "--lowest-severity", "0.9"],
+                          ["learn", LearnTest.data / "tile" / "train" / "good", "-o", LearnTest.memory]):
+                subprocess.run([TOOL, *words], check=True, stdout=subprocess.DEVNULL, timeout=100)
+            LearnTest.good = LearnTest.data / "tile" / "train" / "good"
+            LearnTest.test = LearnTest.data / "tile" / "test"
+
+    def test_what_is_said(self):
+        out = self.output("learn", self.good, "--out", self.folder / "a.moeclip")
+        self.assertIn("patches of 6 good pictures", out)
+        self.assertIn("from 6 good pictures, each judged without itself", out)
+        self.assertIn("false alarms on new good pictures: 14.3 % expected, up to 45.9 %", out)
+        self.assertIn("5.0 % cannot be promised by 6 pictures: 19 are needed", out)
+        self.assertEqual((self.folder / "a.moeclip").read_bytes(), self.memory.read_bytes())
+        found, = self.objects("learn", self.good, "--out", self.folder / "b.moeclip", "--false-positives", 0.3,
+                              "--patches", 500, "--threads", 1)
+        self.assertEqual((found["pictures"], found["patches"], found["text_weight"]), (6, 500, 0))
+        self.assertEqual(sum(score >= found["threshold"] for score in found["held_out"]), 1)
+        self.assertIn("exists", self.message(3, "learn", self.good, "--out", self.memory))
+
+    def test_a_file_and_its_folder_judge_alike(self):
+        by_file = self.objects("detect", self.test, "--good", self.memory)
+        by_folder = self.objects("detect", self.test, "--good", self.good, "--threads", 3)
+        for a, b in zip(by_file, by_folder, strict=True):
+            self.assertEqual({**a, "milliseconds": 0}, {**b, "milliseconds": 0})
+        self.assertEqual({line["threshold_source"] for line in by_file}, {"good pictures"})
+        alarms = {Path(line["image"]).parent.name: 0 for line in by_file}
+        for line in by_file:
+            self.assertEqual(line["is_anomalous"], line["score"] >= line["threshold"])
+            alarms[Path(line["image"]).parent.name] += line["is_anomalous"]
+        self.assertLessEqual(alarms["good"], 1)
+        known = self.objects("detect", self.good, "--good", self.memory)
+        self.assertTrue(all(line["score"] < 1e-6 for line in known))
+        forced = self.objects("detect", self.test, "--good", self.memory, "--threshold", 0.001)
+        self.assertTrue(all(line["is_anomalous"] for line in forced))
+
+    def test_text_has_a_say_with_an_adapter(self):
+        found, = self.objects("learn", self.good, "--out", self.folder / "t.moeclip", "--class", "tile", *MODEL)
+        self.assertEqual(found["text_weight"], 0.5)
+        picture = next((self.test / "hole").glob("*.png"))
+        mixed, = self.objects("detect", picture, "--good", self.folder / "t.moeclip", "--class", "tile", *MODEL)
+        text, = self.objects("detect", picture, "--class", "tile", *MODEL)
+        alone, = self.objects("detect", picture, "--good", self.memory)
+        self.assertAlmostEqual(mixed["score"], (text["score"] + alone["score"]) / 2, 5)
+
+    def test_bad_pictures_are_told_and_left_out(self):
+        (self.folder / "good").mkdir()
+        for path in list(self.good.glob("*.png"))[:3]:
+            (self.folder / "good" / path.name).write_bytes(path.read_bytes())
+        (self.folder / "good" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        out, err = self.run_tool("learn", self.folder / "good", "--out", self.folder / "a.moeclip", code=1)
+        self.assertIn("broken.png", err)
+        self.assertIn("of 3 good pictures", out)
+        self.assertIn("no good picture", self.message(3, "learn", self.folder / "good" / "broken.png", "-o",
+                                                      self.folder / "b.moeclip"))
+        one = self.output("learn", next(self.good.glob("*.png")), "--out", self.folder / "one.moeclip")
+        self.assertIn("a guess from the quarters of one picture", one)
+
+    def test_files_that_do_not_fit(self):
+        detect = ("detect", self.test / "good", "--good")
+        other = self.message(3, *detect, self.memory, "--clip", SHARE / "tiny.safetensors")
+        self.assertIn("was learned with another adapter", other)
+        self.assertIn("pictures read", self.message(3, *detect, self.memory, "--exif"))
+        no = self.folder / "no.moeclip"
+        no.write_bytes((SHARE / "tiny.safetensors").read_bytes())
+        self.assertIn("is no memory of good pictures", self.message(3, *detect, no))
+        for cut in (0, 7, 100, 3000):
+            no.write_bytes(self.memory.read_bytes()[:cut])
+            self.assertIn("no.moeclip", self.message(3, *detect, no))
+        data = bytearray(self.memory.read_bytes())
+        data[-4:] = b"\x00\x00\xc0\x7f"  # NaN
+        no.write_bytes(data)
+        self.assertIn("not 1; the file is damaged", self.message(3, *detect, no))
+        for name, wrong in (("unit", "0"), ("pictures", "0"), ("text_weight", "7")):
+            text = self.memory.read_bytes()
+            start = text.index(f'\\"{name}\\":'.encode()) + len(name) + 5
+            end = min(text.index(b",", start), text.index(b"}", start))
+            wrong = wrong.encode().rjust(end - start)
+            no.write_bytes(text[:start] + wrong + text[end:])
+            self.assertIn(f'"{name}" is {wrong.decode().strip()}', self.message(3, *detect, no))
+
+    def test_what_makes_no_sense(self):
+        picture = self.test / "good"
+        for message, words in (("belong to --good", ["detect", picture, "--folds", 5]),
+                               ("decided by `moeclip learn`", ["detect", picture, "--good", self.memory, "--folds", 5]),
+                               ("thresholds and a map", ["detect", picture, "--good", self.good, "--map", "reference"]),
+                               ("lies between 0 and 1", ["learn", self.good, "-o", "x.moeclip", "--text-weight", 2]),
+                               ("end in .moeclip", ["learn", self.good, "-o", "x.bin"]),
+                               ("is missing", ["learn", "-o", "x.moeclip"]), ("is needed", ["learn", self.good]),
+                               ("standard input", ["learn", "-", "-o", "x.moeclip"]),
+                               ("say the same", ["eval", self.data, "--good", self.good, "--shots", 2]),
+                               ("counts such as", ["eval", self.data, "--shots", "2,x"]),
+                               ("one draw", ["eval", self.data, "--shots", "1,2", "--out", "x"]),
+                               ("have 2 classes", ["eval", self.data, "--good", self.good])):
+            with self.subTest(message):
+                self.assertIn(message, self.message(2, *words))
+
+    def test_eval_by_a_memory(self):
+        result, = self.objects("eval", self.data / "tile", "--good", self.memory)
+        pictures = self.objects("detect", self.test, "--good", self.memory)
+        good = [p["score"] for p in pictures if "/good/" in p["image"]]
+        bad = [p["score"] for p in pictures if "/good/" not in p["image"]]
+        auroc = sum((b > g) + (b == g) / 2 for g in good for b in bad) / len(good) / len(bad)
+        self.assertAlmostEqual(result["mean"]["default"]["image"]["auroc"]["value"], auroc, 12)
+        self.assertEqual(result["verdicts"]["found"], sum(p["is_anomalous"] for p in pictures if "/good/" not in p["image"]))
+
+    def test_shots(self):
+        first, = self.objects("eval", self.data, "--shots", "1,4", "--draws", 2)
+        again, = self.objects("eval", self.data, "--shots", "4", "--out", self.folder / "four")
+        self.assertEqual([(run["shots"], run["draw"]) for run in first["runs"]], [(1, 0), (1, 1), (4, 0), (4, 1)])
+        self.assertAlmostEqual(first["runs"][2]["pixel_auroc"], again["mean"]["default"]["pixel"]["auroc"]["value"], 12)
+        self.assertNotEqual(first["runs"][2]["pixel_auroc"], first["runs"][3]["pixel_auroc"])
+        text, _ = self.run_tool("eval", self.data, "--shots", "4", "--draws", 2)
+        self.assertIn("false alarms", text)
+        results = json.loads((self.folder / "four" / "results.json").read_text())
+        self.assertEqual(len(results["settings"]["memory"]), 64)
+        self.assertIn("memory", self.message(3, "eval", self.data, "--shots", "3", "--out", self.folder / "four",
+                                             "--resume"))
+        self.assertIn("6 good pictures in its training part; 7 were wanted",
+                      self.message(3, "eval", self.data, "--shots", "7"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#include "eval_good.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <moeclip/base/rng.hpp>
+#include <moeclip/io/json_writer.hpp>
+#include <moeclip/io/sha256.hpp>
+#include <set>
+
+#include "commands.hpp"
+#include "good.hpp"
+
+namespace cli {
+namespace {
+
+using moeclip::concat;
+using moeclip::fixed;
+using moeclip::index_t;
+using moeclip::Json;
+using moeclip::Metric;
+
+/// Good training pictures of each class of the data sets, in the order of their keys.
+std::map<std::string, std::vector<std::string>> good_training_pictures(EvalSettings s) {
+  s.split = "train";
+  std::map<std::string, std::vector<std::string>> paths;
+  for (const EvalPicture& picture : collect_pictures(s).pictures)
+    if (picture.record.label == 0) paths[picture.record.class_name].push_back(picture.entry.image_path);
+  return paths;
+}
+
+/// `shots.count` of `paths`, the same for every process.
+std::vector<std::string> draw(const std::vector<std::string>& paths, const Shots& shots,
+                              const std::string& class_name) {
+  if (std::ssize(paths) < shots.count)
+    moeclip::fail(moeclip::ErrorCode::missing,
+                  concat("class ", class_name, " has ", paths.size(), " good pictures in its training part; ",
+                         shots.count, " were wanted"));
+  const moeclip::Rng order(shots.draw, concat("shots/", class_name));
+  std::vector<std::pair<std::uint64_t, std::string>> drawn;
+  for (index_t i = 0; i < std::ssize(paths); ++i) drawn.emplace_back(order.bits(i), paths[static_cast<std::size_t>(i)]);
+  std::ranges::sort(drawn);
+  std::vector<std::string> names;
+  for (index_t i = 0; i < shots.count; ++i) names.push_back(drawn[static_cast<std::size_t>(i)].second);
+  std::ranges::sort(names);
+  return names;
+}
+
+/// Stands for memories in the identity of an evaluation.
+std::string memory_hash(const std::map<std::string, moeclip::PatchMemory<float>>& memories) {
+  moeclip::Sha256 sha;
+  for (const auto& [name, memory] : memories) {
+    sha.update(moeclip::as_bytes(name));
+    sha.update(std::as_bytes(memory.patches.rows().values()));
+    const auto& record = memory.record;
+    sha.update(moeclip::as_bytes(concat(record.unit, " ", record.threshold, " ", record.text_weight)));
+  }
+  return moeclip::to_hex(sha.finish());
+}
+
+struct Column {
+  const char *name, *title;
+  const Metric& (*get)(const moeclip::ClassResult& result);
+};
+
+constexpr Column kColumns[] = {
+    {"image_auroc", "AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.auroc; }},
+    {"image_ap", "AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.average_precision; }},
+    {"pixel_auroc", "px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.auroc; }},
+    {"pixel_ap", "px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.average_precision; }},
+    {"aupro", "px AUPRO", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.aupro; }}};
+
+struct Spread {
+  double mean = 0, deviation = 0;
+  bool is_defined = true;
+};
+
+/// Over the draws of one number of shots.
+Spread spread_of(const std::vector<const ShotResult*>& draws, const Column& column) {
+  Spread spread;
+  for (const ShotResult* result : draws) {
+    const Metric& metric = column.get(result->mean);
+    if (!metric.is_defined()) return {0, 0, false};
+    spread.mean += metric.value / static_cast<double>(draws.size());
+  }
+  if (draws.size() < 2) return spread;
+  for (const ShotResult* result : draws) spread.deviation += std::pow(column.get(result->mean).value - spread.mean, 2);
+  spread.deviation = std::sqrt(spread.deviation / static_cast<double>(draws.size() - 1));
+  return spread;
+}
+
+Json shots_json(const ShotResult& result) {
+  Json json = Json::object().set("shots", result.shots.count).set("draw", result.shots.draw);
+  for (const Column& column : kColumns) {
+    const Metric& metric = column.get(result.mean);
+    json.set(column.name, metric.is_defined() ? Json(metric.value) : Json());
+  }
+  return json.set("good", result.verdicts.good)
+      .set("false_positives", result.verdicts.false_positives)
+      .set("defective", result.verdicts.defective)
+      .set("found", result.verdicts.found)
+      .set("seconds", result.seconds);
+}
+
+std::string right(const std::string& text, std::size_t width) {
+  return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
+}
+
+}  // namespace
+
+std::vector<Shots> parse_shots(const std::string& text, std::int64_t draws) {
+  std::vector<Shots> all;
+  std::set<index_t> known;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    index_t count = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), count);
+    if (error != std::errc{} || end != word.data() + word.size() || count < 1 || count > 1'000'000)
+      throw UsageError(concat("--shots wants counts such as 1,2,4,8, not '", text, "'"));
+    for (std::int64_t i = 0; i < draws && known.insert(count * draws + i).second; ++i)
+      all.push_back({count, static_cast<std::uint64_t>(i)});
+  }
+  return all;
+}
+
+void remember(const EvalSettings& s, const std::optional<Shots>& shots, const EvalData& data, EvalModel& model) {
+  std::set<std::string> classes;
+  for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
+  if (!shots && classes.size() > 1)
+    throw UsageError(concat("--good knows one part, but the data have ", classes.size(),
+                            " classes; --shots K learns each from its own training pictures"));
+  std::map<std::string, std::vector<std::string>> training;
+  if (shots) training = good_training_pictures(s);
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  model.memories.clear();
+  for (const std::string& name : classes) {
+    const bool is_file = !shots && s.good.size() == 1 && is_memory_name(s.good.front());
+    if (is_file) {
+      const auto file = moeclip::WeightFile::open(s.good.front());
+      model.memories.emplace(name, moeclip::load_memory<float>(context, file, model.detector));
+      continue;
+    }
+    const GoodInputs good = collect_good(shots ? draw(training[name], *shots, name) : s.good, model.settings.images);
+    const double weight = s.learning.weight(!s.adapter.empty());
+    std::optional<moeclip::TextAnchors<float>> anchors;
+    if (weight > 0) anchors = model.detector.anchors(name, model.words.prompts(name));
+    model.memories.emplace(name, learn_good(context, {model.detector, anchors ? &*anchors : nullptr, name, weight},
+                                            good, s.learning, model.settings.images));
+  }
+  model.settings.memory = memory_hash(model.memories);
+}
+
+void print_shots(const std::vector<ShotResult>& results, bool is_json) {
+  if (is_json) {
+    Json list = Json::array();
+    for (const ShotResult& result : results) list.push_back(shots_json(result));
+    print(moeclip::dump_json(Json::object().set("runs", std::move(list))) + "\n");
+    return;
+  }
+  constexpr std::size_t kWidth = 13;
+  std::string text = "Mean of the classes, percent; +- is the standard deviation over the draws\nshots  draws";
+  for (const Column& column : kColumns) text += right(column.title, kWidth);
+  text += right("false alarms", kWidth) + right("found", kWidth) + "\n";
+  std::map<index_t, std::vector<const ShotResult*>> by_count;
+  for (const ShotResult& result : results) by_count[result.shots.count].push_back(&result);
+  for (const auto& [count, draws] : by_count) {
+    text += right(concat(count), 5) + right(concat(draws.size()), 7);
+    for (const Column& column : kColumns) {
+      const Spread spread = spread_of(draws, column);
+      text +=
+          right(spread.is_defined ? concat(fixed(100 * spread.mean, 1), " +- ", fixed(100 * spread.deviation, 1)) : "-",
+                kWidth);
+    }
+    Verdicts all;
+    for (const ShotResult* result : draws) {
+      all.good += result->verdicts.good;
+      all.false_positives += result->verdicts.false_positives;
+      all.defective += result->verdicts.defective;
+      all.found += result->verdicts.found;
+    }
+    const auto share = [](index_t part, index_t of) {
+      return of == 0 ? std::string("-") : fixed(100 * static_cast<double>(part) / static_cast<double>(of), 1) + " %";
+    };
+    text += right(share(all.false_positives, all.good), kWidth) + right(share(all.found, all.defective), kWidth) + "\n";
+  }
+  print(text);
+}
+
+}  // namespace cli
