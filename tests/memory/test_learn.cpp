@@ -33,8 +33,7 @@ PatchMemory<float> learn_plates(index_t count, LearnOptions options = {}, int th
   Context context({.threads = threads});
   const auto load = [](index_t i) { return plate(i); };
   const auto anchors = random_anchors();
-  return learn<float>(context, shared_detector(), options.text_weight > 0 ? &anchors : nullptr, {count, load}, options,
-                      [](index_t) {});
+  return learn<float>(context, shared_detector(), {count, load}, options, options.text_weight > 0 ? &anchors : nullptr);
 }
 
 Detection judge(const PatchMemory<float>& memory, const Image& image, int threads = 2) {
@@ -89,7 +88,7 @@ TEST_CASE("held-out scores are those of a memory without the picture") {
     for (index_t i = 0; i < 3; ++i)
       if (i != out) others.push_back(i);
     const auto load = [&](index_t i) { return plate(others[static_cast<std::size_t>(i)]); };
-    PatchMemory<float> memory = learn<float>(context, shared_detector(), nullptr, {2, load}, {}, [](index_t) {});
+    PatchMemory<float> memory = learn<float>(context, shared_detector(), {2, load});
     memory.record.unit = all.record.unit;
     CHECK(judge(memory, plate(out)).score == all.record.held_out[static_cast<std::size_t>(out)]);
   }
@@ -147,7 +146,7 @@ TEST_CASE(
   CHECK(promised_rate(single.record).high == 1);
   Context context;
   const auto same = [](index_t) { return plate(0); };
-  const auto memory = learn<float>(context, shared_detector(), nullptr, {3, same}, {}, [](index_t) {});
+  const auto memory = learn<float>(context, shared_detector(), {3, same});
   CHECK(memory.record.unit == kSmallestUnit);
   CHECK_FALSE(judge(memory, plate(0)).is_anomalous);
   CHECK(judge(memory, plate(1)).is_anomalous);
@@ -159,7 +158,7 @@ TEST_CASE("options and pictures that make no sense are refused") {
   const auto load = [](index_t i) { return plate(i); };
   const auto refuse = [&](index_t count, const LearnOptions& options, const char* word) {
     expect_error(ErrorCode::contract, {word}, [&] {
-      (void)learn<float>(context, shared_detector(), nullptr, {count, load}, options, [](index_t) {});
+      (void)learn<float>(context, shared_detector(), {count, load}, options);
     });
   };
   refuse(0, {}, "no pictures");

@@ -64,7 +64,7 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   wanted.class_name = model.class_name;
   wanted.images = images;
   wanted.seed = static_cast<std::uint64_t>(options.seed);
-  return moeclip::learn<float>(context, model.detector, model.anchors, {std::ssize(good.pictures), load}, wanted,
+  return moeclip::learn<float>(context, model.detector, {std::ssize(good.pictures), load}, wanted, model.anchors,
                                on_step);
 }
 

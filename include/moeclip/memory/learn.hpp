@@ -36,12 +36,16 @@ struct GoodPictures {
   function_ref<Image(index_t)> load;  ///< picture i, gray or RGB, any size
 };
 
-/// The memory of `good`, as `detector` sees them. `anchors` may be null where options.text_weight is 0. `on_step(done)`
-/// is called 2 `good.count` times, before each look at a picture. The same bits for any number of threads. Throws
-/// contract for no pictures or options out of range, and what loading and looking throw.
+/// What learning does without a listener.
+inline constexpr auto kNoListener = [](index_t) {};
+
+/// The memory of `good`, as `detector` sees them. `anchors` are needed where options.text_weight is not 0.
+/// `on_step(done)` is called 2 `good.count` times, before each look at a picture. The same bits for any number of
+/// threads. Throws contract for no pictures or options out of range, and what loading and looking throw.
 template <class T>
-PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const TextAnchors<T>* anchors,
-                     const GoodPictures& good, const LearnOptions& options, function_ref<void(index_t)> on_step);
+PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
+                     const LearnOptions& options = {}, const TextAnchors<T>* anchors = nullptr,
+                     function_ref<void(index_t)> on_step = kNoListener);
 
 /// What the good pictures of a memory can promise: the rate of false alarms of its threshold on new good pictures, with
 /// the interval that the held-out ones leave (CAL-2). Of a single picture: nothing, from 0 to 1.
@@ -224,8 +228,8 @@ MemoryRecord begin_record(const BasicDetector<T>& detector, const GoodPictures& 
 }  // namespace detail
 
 template <class T>
-PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const TextAnchors<T>* anchors,
-                     const GoodPictures& good, const LearnOptions& options, function_ref<void(index_t)> on_step) {
+PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
+                     const LearnOptions& options, const TextAnchors<T>* anchors, function_ref<void(index_t)> on_step) {
   detail::Learner<T> learner(context, detector, good, options);
   PatchMemory<T> memory{detail::begin_record(detector, good, options), {}};
   MemoryRecord& record = memory.record;
