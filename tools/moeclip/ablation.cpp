@@ -181,6 +181,9 @@ std::vector<AblationVariant> ablation_variants(const AblationSettings& settings)
   variants.push_back({"median-pixels", "distance from the picture's median patch, colours", AblationKind::pixels, {}});
   variants.push_back(
       {"median-features", "distance from the picture's median patch, CLIP features", AblationKind::features, {}});
+  variants.push_back({"memory", "unlike 20 good pictures, CLIP features", AblationKind::memory, {}});
+  variants.push_back({"memory-random", "the same, random weights of equal size", AblationKind::memory_random, {}});
+  variants.push_back({"memory-pixels", "the same, the patches themselves", AblationKind::memory_pixels, {}});
   return variants;
 }
 
@@ -203,6 +206,9 @@ AblationResult run_ablation(const AblationSettings& settings, const AblationVari
   AblationResult result;
   if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
     judge_by_median(context, clip, variant.kind, tests, evaluation);
+  } else if (variant.kind == AblationKind::memory || variant.kind == AblationKind::memory_random ||
+             variant.kind == AblationKind::memory_pixels) {
+    judge_by_memory(context, std::move(clip), variant.kind, seed, tests, evaluation);
   } else {
     moeclip::Adapter<float> adapter;
     if (variant.kind == AblationKind::trained) {

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <moeclip/clip/clip.hpp>
+#include <moeclip/eval/evaluation.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <moeclip/train/recipe.hpp>
 #include <string>
@@ -29,11 +31,16 @@ struct AblationSettings {
 
 /// What makes the maps of a variant.
 enum class AblationKind {
-  trained,    ///< an adapter, trained with the variant's recipe
-  zero_shot,  ///< the CLIP as it is
-  pixels,     ///< distance from the picture's median patch, in colour and contrast
-  features,   ///< the same in the CLIP's patch features
+  trained,        ///< an adapter, trained with the variant's recipe
+  zero_shot,      ///< the CLIP as it is
+  pixels,         ///< distance from the picture's median patch, in colour and contrast
+  features,       ///< the same in the CLIP's patch features
+  memory,         ///< unlike good pictures of the category, by the CLIP's features
+  memory_random,  ///< the same with random weights of equal size
+  memory_pixels,  ///< the same with the patches themselves
 };
+
+inline constexpr moeclip::index_t kAblationGood = 20;  ///< good pictures of each category for a memory
 
 struct AblationVariant {
   std::string name, about;
@@ -62,5 +69,9 @@ std::string ablation_key(const AblationSettings& settings, const AblationVariant
 /// Trains and judges one variant on one thread. `seed` decides the pictures of training and test, first weights, order
 /// and augmentations; pictures are the same for all variants.
 AblationResult run_ablation(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed);
+
+/// Judges the samples of `source` by memories of good pictures of their categories.
+void judge_by_memory(moeclip::Context& context, moeclip::Clip<float> clip, AblationKind kind, std::int64_t seed,
+                     const moeclip::SampleSource& source, moeclip::Evaluation& evaluation);
 
 }  // namespace cli

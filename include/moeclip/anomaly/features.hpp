@@ -119,8 +119,8 @@ struct FeatureSink {
   const Probe<T>* probe = nullptr;   ///< sees every intermediate
   bool is_dense = false;             ///< evaluate all experts on all tokens, as training does: the same numbers
   FeatureSaved<T>* saved = nullptr;  ///< keeps what a backward pass needs: the same bits
-  /// Tokens x (B, T, D) of level l, from which its maps are made; valid during the call.
-  std::optional<function_ref<void(index_t level, View<const T, 3> tokens)>> on_level = std::nullopt;
+  /// Tokens x (B, T, D) after block n (1-based) and its mixture; valid during the call.
+  std::optional<function_ref<void(index_t block, View<const T, 3> tokens)>> on_block = std::nullopt;
 };
 
 /// The pass that is run back, and the gradients that it starts from.
@@ -316,7 +316,6 @@ void maps_of_level(Context& context, const AdaptedModel<T>& model, index_t level
   const FeatureObserver<T> observe{sink.probe, batch};
   Arena::Scope scratch(context.arena());
   const auto steps = MapSteps<T>::take(scratch, rows, width, embed, false);
-  if (sink.on_level) (*sink.on_level)(level, x);
   for (index_t map = level * windows; map < (level + 1) * windows; ++map) {
     const bool has_head = adapter.detection && map == adapter.config.detection_map();
     if (!sink.on_map && !has_head) continue;
@@ -388,6 +387,7 @@ void features_forward(Context& context, const VisionTower<T>& tower, const Adapt
   auto after_block = [&](index_t block, View<T, 2> x) {
     detail::for_each_at(config.mixture_blocks, block,
                         [&](std::size_t j) { detail::mixture_on_tokens<T>(context, adapter, j, x, sink); });  // (1)
+    if (sink.on_block) (*sink.on_block)(block, tokens);
     detail::for_each_at(config.level_blocks, block, [&](std::size_t l) {
       if (sink.saved != nullptr)
         std::copy_n(tokens.data(), tokens.size(), detail::fit(sink.saved->levels[l], {batch, count, width}).data());

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A patch as a memory knows it (MEM-1 in this folder's README): the tokens of the levels that the adapter reads, each
+// A patch as a memory knows it (MEM-1 in this folder's README): the tokens after a few blocks of the tower, each
 // averaged over its neighbourhood and brought to unit length, side by side,
 //
 //   f = [ unit(LN_post(mean_3x3(x_1))) ... unit(LN_post(mean_3x3(x_K))) ] / sqrt(K),   |f| = 1
 //
-// so that |f - f'|^2 is the mean over the levels of 2 - 2 cos.
+// so that |f - f'|^2 is the mean over the blocks of 2 - 2 cos.
+
+#include <vector>
 
 #include "../anomaly/detector.hpp"
 
@@ -14,10 +16,15 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Patches a side of the square that a descriptor averages over, as PatchCore does.
 inline constexpr index_t kDescriptorWindow = 3;
 
+/// The blocks (1-based, ascending) that descriptors are made of: those of the adapter's levels or, without an adapter,
+/// those that its levels would have (METHOD section 2): four, evenly spread, the last one among them.
+template <class T>
+std::vector<index_t> descriptor_blocks(const BasicDetector<T>& detector);
+
 /// Length of a descriptor, F = K D.
 template <class T>
 index_t descriptor_width(const BasicDetector<T>& detector) {
-  return std::ssize(detector.adapter().config.level_blocks) * detector.clip().vision().config.width;
+  return std::ssize(descriptor_blocks(detector)) * detector.clip().vision().config.width;
 }
 
 /// Patches of a picture, L.
@@ -26,10 +33,10 @@ index_t descriptor_count(const BasicDetector<T>& detector) {
   return detector.positions().extent(0) - 1;
 }
 
-/// Columns [level D, (level + 1) D) of the descriptors (L, F) of one picture, from the tokens x (1, 1 + L, D) of a
-/// level, as FeatureSink::on_level gets them.
+/// Fills in what the descriptors (L, F) of one picture hold of block `block`, from its tokens x (1, 1 + L, D), as
+/// FeatureSink::on_block gets them; nothing for a block that they are not made of.
 template <class T>
-void describe_level(Context& context, const BasicDetector<T>& detector, index_t level, View<const T, 3> x,
+void describe_block(Context& context, const BasicDetector<T>& detector, index_t block, View<const T, 3> x,
                     View<T, 2> descriptors);
 
 /// The descriptors (L, F) of a picture; `result` keeps the picture as the model saw it.
@@ -47,13 +54,31 @@ void describe(Context& context, const BasicDetector<T>& detector, ImageView imag
 namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
-void describe_level(Context& context, const BasicDetector<T>& detector, index_t level, View<const T, 3> x,
+std::vector<index_t> descriptor_blocks(const BasicDetector<T>& detector) {
+  const AdapterConfig& config = detector.adapter().config;
+  if (!config.mixture_blocks.empty() || config.level_blocks.size() > 1) {
+    std::vector<index_t> blocks = config.level_blocks;
+    std::ranges::sort(blocks);
+    return blocks;
+  }
+  constexpr index_t kLevels = 4;
+  const index_t layers = detector.clip().vision().config.layers;
+  std::vector<index_t> blocks;
+  for (index_t level = 1; level <= (std::min)(kLevels, layers); ++level)
+    blocks.push_back(level * layers / (std::min)(kLevels, layers));
+  return blocks;
+}
+
+template <class T>
+void describe_block(Context& context, const BasicDetector<T>& detector, index_t block, View<const T, 3> x,
                     View<T, 2> descriptors) {
-  const index_t patches = x.extent(1) - 1, width = x.extent(2);
-  const index_t levels = std::ssize(detector.adapter().config.level_blocks);
+  const std::vector<index_t> blocks = descriptor_blocks(detector);
+  const auto place = std::ranges::find(blocks, block);
+  if (place == blocks.end()) return;
+  const index_t patches = x.extent(1) - 1, width = x.extent(2), levels = std::ssize(blocks);
   MOECLIP_EXPECT(x.extent(0) == 1 && descriptors.extent(0) == patches && descriptors.extent(1) == levels * width,
                  "descriptors (", descriptors.extent(0), ",", descriptors.extent(1), ") cannot hold ", patches,
-                 " patches of ", levels, " levels of width ", width);
+                 " patches of ", levels, " blocks of width ", width);
   Arena::Scope scratch(context.arena());
   const View<T, 2> means(scratch.take<T>(patches * width), {patches, width});
   aggregate_patches<T>(context, detail::grid_side(patches), kDescriptorWindow, x[0].rows(1, patches + 1), means);
@@ -61,7 +86,7 @@ void describe_level(Context& context, const BasicDetector<T>& detector, index_t 
   normalize_tokens<T>(context, means);
   const T share = T(1) / std::sqrt(static_cast<T>(levels));
   for (index_t i = 0; i < patches; ++i)
-    std::transform(&means(i, 0), &means(i, 0) + width, &descriptors(i, level * width),
+    std::transform(&means(i, 0), &means(i, 0) + width, &descriptors(i, (place - blocks.begin()) * width),
                    [share](T value) { return value * share; });
 }
 
@@ -70,16 +95,17 @@ void describe(Context& context, const BasicDetector<T>& detector, ImageView imag
               View<T, 2> descriptors) {
   Arena::Scope scratch(context.arena());
   const index_t embed = detector.clip().config().embed;
-  const auto on_level = [&](index_t level, View<const T, 3> x) {
-    describe_level<T>(context, detector, level, x, descriptors);
+  const auto on_block = [&](index_t block, View<const T, 3> x) {
+    describe_block<T>(context, detector, block, x, descriptors);
   };
   FeatureSink<T> sink;
   sink.embedding = View<T, 2>(scratch.take<T>(embed), {1, embed});
-  sink.on_level = on_level;
+  sink.on_block = on_block;
   detector.look(context, image, result, sink);
 }
 
-MOECLIP_INSTANTIATE(describe_level)
+MOECLIP_INSTANTIATE(descriptor_blocks)
+MOECLIP_INSTANTIATE(describe_block)
 MOECLIP_INSTANTIATE(describe)
 
 }}  // namespace moeclip::abi_v0_1

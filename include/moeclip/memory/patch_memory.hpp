@@ -143,14 +143,14 @@ void detect_by_memory(Context& context, const BasicDetector<T>& detector, const 
   const View<T, 2> descriptors(scratch.take<T>(patches * width), {patches, width});
   const detail::TextOpinion<T> text{{scratch.take<T>(maps * 2 * patches), {maps, 2, patches}},
                                     {scratch.take<T>(embed), {1, embed}}};
-  const auto on_level = [&](index_t level, View<const T, 3> x) {
-    describe_level<T>(context, detector, level, x, descriptors);
+  const auto on_block = [&](index_t block, View<const T, 3> x) {
+    describe_block<T>(context, detector, block, x, descriptors);
   };
   const auto on_map = [&](index_t map, View<const T, 2> features) {
     similarities_forward<T>(context, features, *anchors, text.similarities[map]);
   };
   FeatureSink<T> sink{{}, text.embedding};
-  sink.on_level = on_level;
+  sink.on_block = on_block;
   if (has_text) sink.on_map = on_map;
   detector.look(context, image, result, sink);
 
