@@ -253,7 +253,7 @@ void map_features_backward(Context& context, const Adapter<T>& adapter, index_t 
 template <class T>
 SavePlan feature_plan(const VisionConfig& vision, const AdapterConfig& config, TokenLayout layout, index_t budget) {
   const auto& blocks = config.mixture_blocks;
-  const index_t first = blocks.empty() ? vision.layers + 1 : *std::ranges::min_element(blocks) + 1;
+  const index_t first = blocks.empty() ? vision.layers + 1 : *std::min_element(blocks.begin(), blocks.end()) + 1;
   return plan_for<T>(transformer_config(vision), layout, first, budget);
 }
 
