@@ -8,6 +8,7 @@
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/anomaly/domain.hpp>
 #include <moeclip/anomaly/features.hpp>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/anomaly/overlay.hpp>
 #include <moeclip/anomaly/prompts.hpp>
 #include <moeclip/anomaly/regions.hpp>

@@ -2,6 +2,7 @@
 #include "ablation.hpp"
 
 #include <chrono>
+#include <moeclip/clip/load_clip.hpp>
 #include <moeclip/eval/evaluate.hpp>
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/synthetic/source.hpp>

@@ -2,6 +2,7 @@
 // moeclip detect: pictures in; score, verdict, regions, maps out.
 
 #include <chrono>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/anomaly/seeded.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/eval/calibrate.hpp>

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <map>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/train/fingerprint.hpp>
 #include <set>
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "../clip/clip.hpp"
-#include "adapter_file.hpp"
+#include "adapter.hpp"
 #include "detection.hpp"
 #include "detector_options.hpp"
 #include "features.hpp"
@@ -33,7 +33,8 @@ struct DetectionTrace {
 template <class T>
 class BasicDetector {
  public:
-  /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do.
+  /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do. Defined
+  /// in anomaly/load_detector.hpp, so that only a program that includes it compiles the readers of weight files.
   static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {});
 
   /// Joins what is already in memory.
@@ -104,26 +105,8 @@ using Detector = BasicDetector<float>;
 #include <utility>
 
 #include "../image/normalize.hpp"
-#include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-template <class T>
-BasicDetector<T> BasicDetector<T>::load(const std::string& clip, const std::string& adapter,
-                                        const DetectorOptions& options) {
-  DetectorOptions own = options;
-  std::optional<WeightFile> file;  // opened once: training may put a new one in its place
-  if (!adapter.empty()) {
-    file = WeightFile::open(adapter);
-    if (!own.activation) own.activation = trained_activation(*file);
-    if (own.image_size == 0) own.image_size = trained_image_size(*file);
-  }
-  Context context({.threads = options.threads});
-  Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
-  Adapter<T> parts = file ? load_adapter<T>(context, *file, model.config(), options.adapter)
-                          : plain_adapter<T>(context, model.vision(), model.text());
-  return BasicDetector(std::move(model), std::move(parts), own);
-}
 
 template <class T>
 BasicDetector<T>::BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options)
