@@ -28,6 +28,13 @@ MEASURES = {"cpu": "CPU s", "wall": "wall s", "mb": "peak MB", "lines": "lines",
 READ_IMAGE = """#include <moeclip/image/read_image.hpp>
 int main(int, char** arguments) { return static_cast<int>(moeclip::read_image(arguments[1]).width()); }
 """
+IN_MEMORY = """#include <moeclip/anomaly/detector.hpp>
+bool is_defect(moeclip::Clip<float> clip, moeclip::Adapter<float> adapter, const moeclip::Image& image) {
+  const moeclip::Detector detector(std::move(clip), std::move(adapter), {});
+  return detector.detect(image, detector.anchors("metal nut")).is_anomalous;
+}
+int main() {}
+"""
 UNUSED = "#include <moeclip/moeclip.hpp>\nint main() {}\n"
 
 
@@ -43,6 +50,7 @@ def infer_program(root):
 PROGRAMS = {
     "embed": (readme_program, ()),
     "embed-infer": (infer_program, ()),
+    "embed-memory": (lambda root: IN_MEMORY, ()),
     "embed-compiled": (readme_program, ("-DMOECLIP_COMPILED",)),
     "read-image": (lambda root: READ_IMAGE, ()),
     "read-image-compiled": (lambda root: READ_IMAGE, ("-DMOECLIP_COMPILED",)),

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include <moeclip/anomaly/load_detector.hpp>
+
 #include "detector_fixtures.hpp"
 #include "expect_error.hpp"
 

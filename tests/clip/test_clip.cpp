@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <moeclip/clip/clip.hpp>
+#include <moeclip/clip/load_clip.hpp>
 #include <string>
 #include <thread>
 #include <vector>

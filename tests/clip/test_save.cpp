@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <moeclip/clip/clip.hpp>
+#include <moeclip/clip/load_clip.hpp>
 #include <moeclip/clip/save.hpp>
 #include <string>
 #include <utility>

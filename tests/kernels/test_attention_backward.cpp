@@ -2,6 +2,7 @@
 #include <cstring>
 #include <vector>
 
+#include <moeclip/kernels/attention.hpp>
 #include <moeclip/kernels/attention_backward.hpp>
 
 #include "gradient_check.hpp"

@@ -47,18 +47,33 @@ Detection judge(const PatchMemory<float>& memory, const Image& image, int thread
 
 }  // namespace
 
-TEST_CASE("descriptors have unit length and hold every level in its place") {
+TEST_CASE("descriptors have unit length and hold every block in its place") {
   Context context;
-  const Detector& detector = shared_detector();
-  const index_t patches = descriptor_count(detector), width = descriptor_width(detector);
+  const AdaptedModel<float> model = shared_detector().model();
+  const index_t patches = descriptor_count(model), width = descriptor_width(model);
   REQUIRE(patches == 25);
   REQUIRE(width == 4 * 128);
   Tensor<float> descriptors({patches, width});
-  Detection found;
-  describe<float>(context, detector, plate(1).view(), found, descriptors.view<2>());
+  const auto tokens = random_tensor<float>({1, 26, 128}, "tokens");
+  for (const index_t block : {4, 2, 1, 3, 7})
+    describe_block<float>(context, model, block, tokens.view<3>(), descriptors.view<2>());
   for (index_t i = 0; i < patches; ++i)
-    for (index_t level = 0; level < 4; ++level)  // each level is half a unit: together they are one
-      CHECK(detail::length(&descriptors[i * width + level * 128], 128) == doctest::Approx(0.5));
+    for (index_t place = 0; place < 4; ++place)  // each block is half a unit: together they are one
+      CHECK(detail::length(&descriptors[i * width + place * 128], 128) == doctest::Approx(0.5));
+}
+
+TEST_CASE("without an adapter, descriptors are made of four blocks, or of all if there are fewer") {
+  Context context;
+  const auto blocks_of = [&](index_t layers) {
+    const VisionTower<float> tower({28, 14, 8, layers, 1, 8}, 4, kernels::Activation::gelu);
+    Adapter<float> plain;
+    plain.config.level_blocks = {layers};
+    return descriptor_blocks(AdaptedModel<float>{tower, tower.positional_embedding, plain});
+  };
+  CHECK(blocks_of(24) == std::vector<index_t>{6, 12, 18, 24});
+  CHECK(blocks_of(5) == std::vector<index_t>{1, 2, 3, 5});
+  CHECK(blocks_of(3) == std::vector<index_t>{1, 2, 3});
+  CHECK(blocks_of(1) == std::vector<index_t>{1});
 }
 
 TEST_CASE("a memory finds its own pictures good and a block of noise abnormal where it is") {

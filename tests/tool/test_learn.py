@@ -53,18 +53,19 @@ class LearnTest(ToolTest):
             self.assertEqual(line["is_anomalous"], line["score"] >= line["threshold"])
             alarms[Path(line["image"]).parent.name] += line["is_anomalous"]
         self.assertLessEqual(alarms["good"], 1)
-        known = self.objects("detect", self.good, "--good", self.memory)
+        known = self.objects("detect", self.good, "--good", self.good, "--patches", 4000)  # all of them
         self.assertTrue(all(line["score"] < 1e-6 for line in known))
         forced = self.objects("detect", self.test, "--good", self.memory, "--threshold", 0.001)
         self.assertTrue(all(line["is_anomalous"] for line in forced))
 
     def test_text_has_a_say_with_an_adapter(self):
         found, = self.objects("learn", self.good, "--out", self.folder / "t.moeclip", "--class", "tile", *MODEL)
+        self.assertEqual(found["features"], "encoder")
         self.assertEqual(found["text_weight"], 0.5)
         picture = next((self.test / "hole").glob("*.png"))
         mixed, = self.objects("detect", picture, "--good", self.folder / "t.moeclip", "--class", "tile", *MODEL)
         text, = self.objects("detect", picture, "--class", "tile", *MODEL)
-        alone, = self.objects("detect", picture, "--good", self.memory)
+        alone, = self.objects("detect", picture, "--good", self.good, "--features", "encoder")
         self.assertAlmostEqual(mixed["score"], (text["score"] + alone["score"]) / 2, 5)
 
     def test_bad_pictures_are_told_and_left_out(self):
@@ -82,8 +83,11 @@ class LearnTest(ToolTest):
 
     def test_files_that_do_not_fit(self):
         detect = ("detect", self.test / "good", "--good")
-        other = self.message(3, *detect, self.memory, "--clip", SHARE / "tiny.safetensors")
-        self.assertIn("was learned with another adapter", other)
+        clip = ("--clip", SHARE / "tiny.safetensors")
+        self.assertIn("was learned from textures", self.message(3, *detect, self.memory, *clip))
+        self.run_tool("learn", self.good, "-o", self.folder / "e.moeclip", "--features", "encoder")
+        self.assertIn("was learned with another adapter", self.message(3, *detect, self.folder / "e.moeclip", *clip))
+        self.run_tool(*detect, self.folder / "e.moeclip")
         self.assertIn("pictures read", self.message(3, *detect, self.memory, "--exif"))
         no = self.folder / "no.moeclip"
         no.write_bytes((SHARE / "tiny.safetensors").read_bytes())
@@ -94,7 +98,7 @@ class LearnTest(ToolTest):
         data = bytearray(self.memory.read_bytes())
         data[-4:] = b"\x00\x00\xc0\x7f"  # NaN
         no.write_bytes(data)
-        self.assertIn("not 1; the file is damaged", self.message(3, *detect, no))
+        self.assertIn("the file is damaged", self.message(3, *detect, no))
         for name, wrong in (("unit", "0"), ("pictures", "0"), ("text_weight", "7")):
             text = self.memory.read_bytes()
             start = text.index(f'\\"{name}\\":'.encode()) + len(name) + 5
@@ -109,6 +113,9 @@ class LearnTest(ToolTest):
                                ("decided by `moeclip learn`", ["detect", picture, "--good", self.memory, "--folds", 5]),
                                ("thresholds and a map", ["detect", picture, "--good", self.good, "--map", "reference"]),
                                ("lies between 0 and 1", ["learn", self.good, "-o", "x.moeclip", "--text-weight", 2]),
+                               ("know no words", ["learn", self.good, "-o", "x.moeclip", "--text-weight", 0.5]),
+                               ("know no words", ["detect", picture, "--good", self.good, "--features", "texture",
+                                                  "--text-weight", 0.5]),
                                ("end in .moeclip", ["learn", self.good, "-o", "x.bin"]),
                                ("is missing", ["learn", "-o", "x.moeclip"]), ("is needed", ["learn", self.good]),
                                ("standard input", ["learn", "-", "-o", "x.moeclip"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/anomaly/fingerprint.hpp>
 #include <moeclip/train/checkpoint.hpp>
 #include <moeclip/train/official_checkpoint.hpp>

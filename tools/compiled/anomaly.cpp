@@ -5,10 +5,12 @@
 #include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/anomaly/adapter_record.hpp>
 #include <moeclip/anomaly/anchors.hpp>
+#include <moeclip/anomaly/conclude.hpp>
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/anomaly/domain.hpp>
 #include <moeclip/anomaly/features.hpp>
 #include <moeclip/anomaly/fingerprint.hpp>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/anomaly/overlay.hpp>
 #include <moeclip/anomaly/prompts.hpp>
 #include <moeclip/anomaly/regions.hpp>

@@ -7,6 +7,7 @@
 #include <moeclip/clip/clip_metadata.hpp>
 #include <moeclip/clip/clip_weights.hpp>
 #include <moeclip/clip/config.hpp>
+#include <moeclip/clip/load_clip.hpp>
 #include <moeclip/clip/names.hpp>
 #include <moeclip/clip/preprocess.hpp>
 #include <moeclip/clip/save.hpp>

@@ -8,3 +8,4 @@
 #include <moeclip/memory/memory_file.hpp>
 #include <moeclip/memory/nearest.hpp>
 #include <moeclip/memory/patch_memory.hpp>
+#include <moeclip/memory/texture.hpp>

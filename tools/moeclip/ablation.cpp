@@ -2,6 +2,8 @@
 #include "ablation.hpp"
 
 #include <chrono>
+#include <moeclip/anomaly/adapter_file.hpp>
+#include <moeclip/clip/load_clip.hpp>
 #include <moeclip/eval/evaluate.hpp>
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/synthetic/source.hpp>

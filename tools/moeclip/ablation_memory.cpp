@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/anomaly/seeded.hpp>
 #include <moeclip/memory/learn.hpp>
 #include <moeclip/synthetic/source.hpp>

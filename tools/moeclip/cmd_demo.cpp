@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <moeclip/clip/load_clip.hpp>
 #include <moeclip/clip/save.hpp>
 #include <moeclip/eval/evaluate.hpp>
 #include <moeclip/image/write_image.hpp>

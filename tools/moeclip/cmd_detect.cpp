@@ -164,6 +164,8 @@ struct Judge {
 
   void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
     if (!memory) return detector.detect(context, image, *anchors, detection);
+    if (memory->record.features == moeclip::PatchFeatures::texture)
+      return moeclip::detect_by_texture<float>(context, *memory, image, detection);
     moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, image, detection);
   }
 };
@@ -216,7 +218,7 @@ void remember(moeclip::Context& context, const DetectSettings& s, Judge& judge) 
   if (is_learned(s.good)) file = moeclip::WeightFile::open(s.good.front());
   if (file) {
     if (!s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
-    judge.memory = moeclip::load_memory<float>(context, *file, judge.detector);
+    judge.memory = load_good(context, *file, judge.detector, !s.clip.empty());
     const moeclip::ImageOptions recorded = judge.memory->record.images;
     judge.images = s.pictures.image_options(recorded);
     if (!(judge.images == recorded))
@@ -228,9 +230,11 @@ void remember(moeclip::Context& context, const DetectSettings& s, Judge& judge) 
   if (!file) {
     const GoodInputs good = collect_good(s.good, judge.images);
     judge.failures = good.failures;
-    judge.memory =
-        learn_good(context, {judge.detector, judge.anchors ? &*judge.anchors : nullptr, s.class_name, weight}, good,
-                   s.learning, judge.images);
+    const bool takes_textures = s.learning.takes_textures(!s.clip.empty());
+    judge.memory = learn_good(
+        context,
+        {takes_textures ? nullptr : &judge.detector, judge.anchors ? &*judge.anchors : nullptr, s.class_name, weight},
+        good, s.learning, judge.images);
     if (!s.is_json) print(promise_text(judge.memory->record));
   }
   if (s.threshold) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moeclip explain: why the model says so, in sentences and pictures.
 
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/explain/encode_words.hpp>

@@ -55,6 +55,10 @@ bool parse(Words words, LearnSettings& s) {
     throw UsageError("--image-size and --threads are counts");
   s.adapter_flags.check(!s.adapter.empty());
   s.good.check();
+  if (s.good.takes_textures(!s.clip.empty()) && (s.good.text_weight.value_or(0) > 0 || s.image_size != 0))
+    throw UsageError(
+        "without --clip, patches are known by their textures, which have one size and know no words; "
+        "--features encoder takes the built-in model");
   return true;
 }
 
@@ -66,6 +70,7 @@ void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, d
   for (const float score : record.held_out) held_out.push_back(score);
   JsonLine json(s.is_json);
   json.member("file", s.out);
+  json.member("features", to_string(record.features));
   json.member("pictures", record.pictures);
   json.member("patches", memory.patches.size());
   json.member("width", memory.patches.rows().extent(1));
@@ -101,13 +106,15 @@ int run_learn(Words words) {
   options.threads = static_cast<int>(s.threads);
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
-  const moeclip::Detector detector = load_detector(s.clip, s.adapter, options);
+  std::optional<moeclip::Detector> detector;
+  if (!s.good.takes_textures(!s.clip.empty())) detector = load_detector(s.clip, s.adapter, options);
   const double weight = s.good.weight(!s.adapter.empty());
   std::optional<moeclip::TextAnchors<float>> anchors;
-  if (weight > 0) anchors = detector.anchors(s.class_name, moeclip::load_class_words().prompts(s.class_name));
+  if (weight > 0) anchors = detector->anchors(s.class_name, moeclip::load_class_words().prompts(s.class_name));
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   const moeclip::PatchMemory<float> memory =
-      learn_good(context, {detector, anchors ? &*anchors : nullptr, s.class_name, weight}, good, s.good, images);
+      learn_good(context, {detector ? &*detector : nullptr, anchors ? &*anchors : nullptr, s.class_name, weight}, good,
+                 s.good, images);
   moeclip::save_memory(s.out, memory);
   report(s, memory, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return good.failures == 0 ? kOk : kInputFailed;

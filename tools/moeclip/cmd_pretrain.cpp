@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <moeclip/clip/clip.hpp>
+#include <moeclip/clip/load_clip.hpp>
 #include <moeclip/clip/save.hpp>
 #include <moeclip/synthetic/tiny_clip.hpp>
 

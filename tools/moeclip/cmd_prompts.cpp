@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <moeclip/anomaly/detector.hpp>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/clip/tokenizer.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <numeric>

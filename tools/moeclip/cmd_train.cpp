@@ -6,6 +6,8 @@
 #include <csignal>
 #include <optional>
 
+#include <moeclip/clip/load_clip.hpp>
+
 #include "commands.hpp"
 #include "picture_options.hpp"
 #include "train.hpp"

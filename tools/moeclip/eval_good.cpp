@@ -140,15 +140,18 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     const bool is_file = !shots && s.good.size() == 1 && is_memory_name(s.good.front());
     if (is_file) {
       const auto file = moeclip::WeightFile::open(s.good.front());
-      model.memories.emplace(name, moeclip::load_memory<float>(context, file, model.detector));
+      model.memories.emplace(name, load_good(context, file, model.detector, !s.clip.empty()));
       continue;
     }
     const GoodInputs good = collect_good(shots ? draw(training[name], *shots, name) : s.good, model.settings.images);
+    const bool takes_textures = s.learning.takes_textures(!s.clip.empty());
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
     if (weight > 0) anchors = model.detector.anchors(name, model.words.prompts(name));
-    model.memories.emplace(name, learn_good(context, {model.detector, anchors ? &*anchors : nullptr, name, weight},
-                                            good, s.learning, model.settings.images));
+    model.memories.emplace(
+        name,
+        learn_good(context, {takes_textures ? nullptr : &model.detector, anchors ? &*anchors : nullptr, name, weight},
+                   good, s.learning, model.settings.images));
   }
   model.settings.memory = memory_hash(model.memories);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "eval_report.hpp"
 
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/explain/inspect.hpp>
 
 #include "commands.hpp"

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <map>
 #include <moeclip/anomaly/fingerprint.hpp>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <set>
 
 #include "commands.hpp"
@@ -109,6 +110,8 @@ void look(moeclip::Context& context, const EvalModel& model, Anchors& anchors, c
           moeclip::ImageView picture, moeclip::Detection& found) {
   const auto memory = model.memories.find(class_name);
   if (memory == model.memories.end()) return model.detector.detect(context, picture, anchors.of(class_name), found);
+  if (memory->second.record.features == moeclip::PatchFeatures::texture)
+    return moeclip::detect_by_texture<float>(context, memory->second, picture, found);
   const bool has_text = memory->second.record.text_weight > 0;
   moeclip::detect_by_memory<float>(context, model.detector, memory->second,
                                    has_text ? &anchors.of(class_name) : nullptr, picture, found);

@@ -9,11 +9,14 @@ using moeclip::concat;
 using moeclip::fixed;
 
 void GoodOptions::declare(Options& options) {
+  options.choice("features", features, {"auto", "texture", "encoder"},
+                 "what patches are known by: energies of edges, which need no weights, or a CLIP's tokens; auto: "
+                 "texture without --clip");
   options.value("text-weight", text_weight, "W",
                 "share of what the words say in map and score, from 0 to 1; default 0.5 with --adapter, else 0");
   options.value("false-positives", false_positives, "RATE",
                 "share of good pictures that may be called defective; default 0.05");
-  options.value("patches", patches, "N", "patches that are remembered at most; default 5000");
+  options.value("patches", patches, "N", "patches that are remembered at most; default 2000");
   options.value("folds", folds, "K", "parts that are held out in turn to find the threshold; default 10");
   options.flag("turned", is_turned, "learn each picture in all eight positions, turned and mirrored");
   options.value("seed", seed, "N", "of the choice of patches; default 111");
@@ -21,6 +24,8 @@ void GoodOptions::declare(Options& options) {
 
 void GoodOptions::check() const {
   if (text_weight && !(*text_weight >= 0 && *text_weight <= 1)) throw UsageError("--text-weight lies between 0 and 1");
+  if (features == "texture" && text_weight && *text_weight > 0)
+    throw UsageError("textures know no words: leave --text-weight out, or take --features encoder");
   if (!(false_positives > 0 && false_positives < 1)) throw UsageError("--false-positives lies between 0 and 1");
   if (patches < 1 || patches > 10'000'000 || folds < 2 || folds > 1'000'000 || seed < 0)
     throw UsageError("--patches is a count of 1 or more, --folds one of 2 or more, and --seed is not negative");
@@ -28,8 +33,8 @@ void GoodOptions::check() const {
 
 bool GoodOptions::is_default() const {
   const GoodOptions none;
-  return !text_weight && false_positives == none.false_positives && patches == none.patches && folds == none.folds &&
-         seed == none.seed && !is_turned;
+  return features == none.features && !text_weight && false_positives == none.false_positives &&
+         patches == none.patches && folds == none.folds && seed == none.seed && !is_turned;
 }
 
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
@@ -44,6 +49,17 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
   if (good.pictures.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(arguments.front(), ": there is no good picture to learn from"));
   return good;
+}
+
+moeclip::PatchMemory<float> load_good(moeclip::Context& context, const moeclip::WeightFile& file,
+                                      const moeclip::Detector& detector, bool has_clip) {
+  if (moeclip::read_memory_record(file).features == moeclip::PatchFeatures::encoder)
+    return moeclip::load_memory<float>(context, file, detector);
+  if (has_clip)
+    moeclip::fail(
+        moeclip::ErrorCode::mismatch,
+        concat(file.path(), ": was learned from textures, without a CLIP; leave --clip out, or learn it anew"));
+  return moeclip::load_texture_memory<float>(context, file);
 }
 
 moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const LearningModel& model, const GoodInputs& good,
@@ -64,8 +80,9 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   wanted.class_name = model.class_name;
   wanted.images = images;
   wanted.seed = static_cast<std::uint64_t>(options.seed);
-  return moeclip::learn<float>(context, model.detector, {std::ssize(good.pictures), load}, wanted, model.anchors,
-                               on_step);
+  const moeclip::GoodPictures pictures{std::ssize(good.pictures), load};
+  if (model.detector == nullptr) return moeclip::learn_textures<float>(context, pictures, wanted, on_step);
+  return moeclip::learn<float>(context, *model.detector, pictures, wanted, model.anchors, on_step);
 }
 
 std::string promise_text(const moeclip::MemoryRecord& record) {

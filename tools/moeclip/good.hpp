@@ -20,20 +20,29 @@ inline bool is_memory_name(std::string_view path) { return path.ends_with(".moec
 
 /// How a memory is made of good pictures.
 struct GoodOptions {
+  std::string features = "auto";
   std::optional<double> text_weight;
   double false_positives = 0.05;
-  std::int64_t patches = 5000, folds = 10, seed = 111;
+  std::int64_t patches = 2000, folds = 10, seed = 111;
   bool is_turned = false;
 
-  static constexpr const char* kNames = "--text-weight, --false-positives, --patches, --folds, --turned and --seed";
+  static constexpr const char* kNames =
+      "--features, --text-weight, --false-positives, --patches, --folds, --turned and --seed";
 
   void declare(Options& options);
   /// Throws UsageError for values that are none.
   void check() const;
   [[nodiscard]] bool is_default() const;
 
+  /// Without --features: textures where no CLIP was given, which see more of photographs than the built-in one does.
+  [[nodiscard]] bool takes_textures(bool has_clip) const {
+    return features == "texture" || (features == "auto" && !has_clip);
+  }
+
   /// Without --text-weight, the text has a say only where an adapter has learned to tell patches by words: half.
-  [[nodiscard]] double weight(bool has_adapter) const { return text_weight.value_or(has_adapter ? 0.5 : 0.0); }
+  [[nodiscard]] double weight(bool has_adapter) const {
+    return text_weight.value_or(has_adapter && features != "texture" ? 0.5 : 0.0);
+  }
 };
 
 /// Good pictures that can be read.
@@ -47,11 +56,16 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
 
 /// What the memory is learned for.
 struct LearningModel {
-  const moeclip::Detector& detector;
+  const moeclip::Detector* detector;           ///< null: textures
   const moeclip::TextAnchors<float>* anchors;  ///< null where the text has no say
   std::string class_name;
   double text_weight = 0;
 };
+
+/// Reads what `moeclip learn` wrote: a memory of textures, or one of the weights of `detector`. Textures are refused
+/// where a CLIP was given, which would have no say.
+moeclip::PatchMemory<float> load_good(moeclip::Context& context, const moeclip::WeightFile& file,
+                                      const moeclip::Detector& detector, bool has_clip);
 
 /// Learns `good`, showing progress.
 moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const LearningModel& model, const GoodInputs& good,

@@ -2,6 +2,7 @@
 #include "tiny_model.hpp"
 
 #include <algorithm>
+#include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/io/data_directories.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/synthetic/source.hpp>

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../clip/checkpoint.hpp"
 #include "../io/json.hpp"
 #include "adapter.hpp"
@@ -105,7 +106,7 @@ MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
     adapter.separator = separator;
     if (adapter.has("text_adapter.0.fc.0.weight")) return adapter;
   }
-  const bool is_clip = std::ranges::any_of(adapter.file.entries(), [](const WeightEntry& entry) {
+  const bool is_clip = lists::any_of(adapter.file.entries(), [](const WeightEntry& entry) {
     return entry.name.ends_with("visual.conv1.weight") || entry.name.ends_with("patch_embedding.weight");
   });
   fail(ErrorCode::mismatch,

@@ -8,21 +8,9 @@
 #include "../clip/text.hpp"
 #include "adapter.hpp"
 #include "observer.hpp"
+#include "text_anchors.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-/// The text anchors of one class, and the factor of the cosines with them.
-template <class T>
-struct TextAnchors {
-  std::string name;             ///< of the class
-  Tensor<T> vectors;            ///< (2, C) unit length: row 0 normal, row 1 abnormal
-  T similarity_scale = T(100);  ///< AdapterConfig::similarity_scale
-
-  /// The anchor (C) of the normal state.
-  [[nodiscard]] const T* normal() const { return vectors.data(); }
-  /// The anchor (C) of the abnormal state.
-  [[nodiscard]] const T* abnormal() const { return vectors.data() + vectors.extent(1); }
-};
 
 /// From sentences u (N, Dt), encoded by the text tower, the first `normal_count` of the normal state, to
 /// z = act(W_t u) (N, C) and the anchors (2, C), one row per state.

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "../clip/clip.hpp"
-#include "adapter_file.hpp"
+#include "adapter.hpp"
+#include "anchors.hpp"
+#include "conclude.hpp"
 #include "detection.hpp"
 #include "detector_options.hpp"
 #include "features.hpp"
@@ -38,7 +40,8 @@ namespace detail {
 template <class T>
 class BasicDetector {
  public:
-  /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do.
+  /// Loads CLIP and adapter (adapter "": plain zero-shot CLIP). Throws Error as Clip::load and load_adapter do. Defined
+  /// in anomaly/load_detector.hpp, so that only a program that includes it compiles the readers of weight files.
   static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {});
 
   /// Joins what is already in memory.
@@ -48,6 +51,9 @@ class BasicDetector {
   [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }       ///< plain_adapter's if none was given
   [[nodiscard]] const DetectorOptions& options() const { return options_; }  ///< with the image size that was chosen
   [[nodiscard]] const Tensor<T>& positions() const { return positions_; }    ///< (1 + g g, D) for the image size
+
+  /// Image tower, positions and adapter, for those who run them (features.hpp); valid as long as this detector.
+  [[nodiscard]] AdaptedModel<T> model() const { return {clip_.vision(), positions_, adapter_}; }
 
   /// This detector with other thresholds, of scores and of pixels of the probability map.
   [[nodiscard]] BasicDetector with_thresholds(float image, float pixel) &&;
@@ -68,15 +74,11 @@ class BasicDetector {
   void detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
               DetectionTrace<T>* trace = nullptr) const;
 
-  // The two halves of `detect`, for those who judge features in their own way (memory/).
-
-  /// Squeezes the picture to the model's square, which `result` keeps, and hands its features to `sink`. `pixels`,
+  /// The first half of `detect`, for those who judge features in their own way (memory/): squeezes the picture to the
+  /// model's square, which `result` keeps, and hands its features to `sink`. `pixels`,
   /// unless it is null, gets what the model saw, (1, 3, S, S).
   void look(Context& context, ImageView image, Detection& result, const FeatureSink<T>& sink,
             Tensor<T>* pixels = nullptr) const;
-
-  /// Map, verdict and regions of `result`, from `map` (S, S) and the score and thresholds that `result` holds.
-  void conclude(Context& context, View<const T, 2> map, Detection& result) const;
 
  private:
   struct AnchorCache {
@@ -91,9 +93,6 @@ class BasicDetector {
   static void keep(View<T, Rank> values, Tensor<T>& tensor) {
     std::copy_n(values.data(), values.size(), detail::fit(tensor, Shape(values.extents())).data());
   }
-
-  /// Squeezes the picture to the model's square, as the official code does; gray becomes RGB.
-  static void resize_picture(Context& context, ImageView image, Image& picture);
 
   /// Throws format if a result is no number.
   static void expect_numbers(View<const T, 3> similarities, T class_value);
@@ -119,7 +118,6 @@ using Detector = BasicDetector<float>;
 #include <utility>
 
 #include "../image/normalize.hpp"
-#include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -127,23 +125,6 @@ MOECLIP_FUNC void detail::fail_no_numbers() {
   fail(ErrorCode::format,
        "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
        "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
-}
-
-template <class T>
-BasicDetector<T> BasicDetector<T>::load(const std::string& clip, const std::string& adapter,
-                                        const DetectorOptions& options) {
-  DetectorOptions own = options;
-  std::optional<WeightFile> file;  // opened once: training may put a new one in its place
-  if (!adapter.empty()) {
-    file = WeightFile::open(adapter);
-    if (!own.activation) own.activation = trained_activation(*file);
-    if (own.image_size == 0) own.image_size = trained_image_size(*file);
-  }
-  Context context({.threads = options.threads});
-  Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
-  Adapter<T> parts = file ? load_adapter<T>(context, *file, model.config(), options.adapter)
-                          : plain_adapter<T>(context, model.vision(), model.text());
-  return BasicDetector(std::move(model), std::move(parts), own);
 }
 
 template <class T>
@@ -222,7 +203,7 @@ void BasicDetector<T>::look(Context& context, ImageView image, Detection& result
   MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
   const index_t size = options_.image_size;
   prepare(image, result);
-  resize_picture(context, image, result.picture);
+  resize_to_rgb(context, image, result.picture);  // as the official code does
   Arena::Scope scratch(context.arena());
   const View<T, 4> normalised(scratch.take<T>(3 * size * size), {1, 3, size, size});
   normalize<T>(result.picture.view(), Normalization::clip(), normalised.data());
@@ -241,16 +222,6 @@ void BasicDetector<T>::prepare(ImageView image, Detection& result) const {
   result.height = image.height;
   result.map_kind = options_.map;
   result.threshold = options_.threshold;
-}
-
-template <class T>
-void BasicDetector<T>::resize_picture(Context& context, ImageView image, Image& picture) {
-  if (image.channels == 3) return resize_bicubic(context, image, picture.width(), picture.height(), picture.data());
-  Arena::Scope scratch(context.arena());
-  const index_t count = picture.width() * picture.height();
-  auto* gray = scratch.take<std::uint8_t>(count);
-  resize_bicubic(context, image, picture.width(), picture.height(), gray);
-  for (index_t i = 0; i < count; ++i) std::fill_n(picture.data() + 3 * i, 3, gray[i]);
 }
 
 template <class T>
@@ -282,18 +253,7 @@ void BasicDetector<T>::judge(Context& context, View<const T, 3> similarities, T 
     // each of its maps is 1/2 where both anchors are equally near
     result.pixel_threshold = 0.5f * static_cast<float>(similarities.extent(0));
   }
-  conclude(context, map, result);
-}
-
-template <class T>
-void BasicDetector<T>::conclude(Context& context, View<const T, 2> map, Detection& result) const {
-  result.is_anomalous = result.score >= result.threshold;
-  std::transform(map.data(), map.data() + map.size(), result.map.begin(),
-                 [](T value) { return static_cast<float>(value); });
-  find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold,
-                      options_.smallest_region, result.regions);
-  for (Region& region : result.regions)
-    region = scaled_region(region, options_.image_size, result.width, result.height);
+  conclude<T>(context, map, options_.smallest_region, result);
 }
 
 MOECLIP_INSTANTIATE_CLASS(BasicDetector)

@@ -256,7 +256,7 @@ void map_features_backward(Context& context, const Adapter<T>& adapter, index_t 
 template <class T>
 SavePlan feature_plan(const VisionConfig& vision, const AdapterConfig& config, TokenLayout layout, index_t budget) {
   const auto& blocks = config.mixture_blocks;
-  const index_t first = blocks.empty() ? vision.layers + 1 : *std::ranges::min_element(blocks) + 1;
+  const index_t first = blocks.empty() ? vision.layers + 1 : *std::min_element(blocks.begin(), blocks.end()) + 1;
   return plan_for<T>(transformer_config(vision), layout, first, budget);
 }
 
@@ -324,7 +324,7 @@ void maps_of_level(Context& context, const AdaptedModel<T>& model, index_t level
       Arena::Scope own(context.arena());
       const auto head = DetectionSteps<T>::take(own, rows, width, embed);
       embeddings_forward<T>(context, *adapter.detection, steps.tokens, head, sink.embedding);  // (4)
-      observe.detection(head, sink.embedding);
+      observe.detection(head.normed, head.convolved, head.projected, sink.embedding);
     }
     if (!sink.on_map) continue;
     map_features_forward<T>(context, adapter, map, steps, observe);  // (5), (6)

@@ -11,7 +11,7 @@
 #include "../io/sha256.hpp"
 #include "../nn/attention.hpp"
 #include "../tensor/visit.hpp"
-#include "adapter_file.hpp"
+#include "adapter_record.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

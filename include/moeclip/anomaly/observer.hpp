@@ -7,7 +7,6 @@
 
 #include "../moe/router.hpp"
 #include "../tensor/probe.hpp"
-#include "heads.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -41,12 +40,13 @@ struct FeatureObserver {
   void projected(index_t map, View<const T, 2> patches) const { of_map("seg_proj/", map, patches); }
   /// Patches (B * L, C) of a map at unit length.
   void features(index_t map, View<const T, 2> patches) const { of_map("seg_tokens/", map, patches); }
-  /// The detection head, and its embeddings (B, C).
-  void detection(const DetectionSteps<T>& steps, View<const T, 2> embedding) const {
+  /// The steps of the detection head (heads.hpp), and its embeddings (B, C).
+  void detection(View<const T, 2> normed, View<const T, 2> convolved, View<const T, 2> projected,
+                 View<const T, 2> embedding) const {
     if (probe == nullptr) return;
-    show("det/ln", steps.normed);
-    show("det/depthwise", steps.convolved);
-    show("det/proj", steps.projected);
+    show("det/ln", normed);
+    show("det/depthwise", convolved);
+    show("det/proj", projected);
     probe->on_values("det_token", {batch, embedding.extent(1)}, embedding.data());
   }
 

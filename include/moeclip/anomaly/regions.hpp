@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../base/context.hpp"
+#include "../base/lists.hpp"
 #include "../tensor/view.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -97,7 +98,7 @@ void find_regions(Context& context, View<const T, 2> map, T threshold, index_t s
     const Region region = detail::grow_region<T>(map, threshold, pixel, seen, stack);
     if (region.area >= smallest) regions.push_back(region);
   }
-  std::ranges::sort(regions, [](const Region& a, const Region& b) {
+  lists::sort(regions, [](const Region& a, const Region& b) {
     if (a.peak != b.peak) return a.peak > b.peak;
     if (a.area != b.area) return a.area > b.area;
     return a.y != b.y ? a.y < b.y : a.x < b.x;

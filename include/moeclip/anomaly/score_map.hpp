@@ -9,8 +9,8 @@
 #include "../image/blur.hpp"
 #include "../image/upsample.hpp"
 #include "../kernels/elementwise.hpp"
-#include "anchors.hpp"
 #include "domain.hpp"
+#include "text_anchors.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
 #include "clip_metadata.hpp"
 #include "text.hpp"
@@ -97,8 +98,8 @@ inline ClipNaming recognise_naming(const WeightFile& file) {
            concat(file.path(), ": this CLIP has a ResNet image tower; one with a ViT is wanted"));
     return naming;
   }
-  const bool is_adapter = std::ranges::any_of(
-      file.entries(), [](const WeightEntry& entry) { return entry.name.starts_with("image_adapter"); });
+  const bool is_adapter =
+      lists::any_of(file.entries(), [](const WeightEntry& entry) { return entry.name.starts_with("image_adapter"); });
   fail(ErrorCode::mismatch,
        concat(file.path(),
               is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
@@ -139,8 +140,8 @@ inline index_t count_blocks(const WeightFile& file, const ClipNaming& naming, st
   index_t blocks = 0;
   while (file.find(first_norm(blocks)) != nullptr) ++blocks;
   const std::string next = first_norm(blocks), stem = next.substr(0, next.rfind(concat(".", blocks, ".")) + 1);
-  const bool has_later = std::ranges::any_of(
-      file.entries(), [&](const WeightEntry& entry) { return is_block_from(entry.name, stem, blocks); });
+  const bool has_later =
+      lists::any_of(file.entries(), [&](const WeightEntry& entry) { return is_block_from(entry.name, stem, blocks); });
   if (blocks == 0 || has_later) static_cast<void>(file.entry(next));  // says that it is missing, and what is there
   return blocks;
 }

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint.hpp"
+#include "../base/lists.hpp"
 #include "preprocess.hpp"
+#include "text.hpp"
 #include "tokenizer.hpp"
+#include "vision.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -25,7 +27,8 @@ template <class T>
 class Clip {
  public:
   /// Loads the CLIP at `path`: OpenAI's .pt, open_clip's or Hugging Face's weights, or a folder of them. Throws Error
-  /// as open_clip does. A missing tokenizer is an error only when it is needed.
+  /// as open_clip does. A missing tokenizer is an error only when it is needed. Defined in clip/load_clip.hpp, so that
+  /// only a program that includes it compiles the readers of weight files.
   static Clip load(const std::string& path, const ClipOptions& options = {});
 
   /// Joins towers that are already in memory.
@@ -57,9 +60,6 @@ class Clip {
     std::optional<Tokenizer> tokenizer;
   };
 
-  /// The tokenizer inside the weights, or in their folder, or "".
-  static std::string own_vocabulary(const ClipFile& file, const std::string& weights);
-
   ClipConfig config_;
   VisionTower<T> vision_;
   TextTower<T> text_;
@@ -77,21 +77,6 @@ class Clip {
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-template <class T>
-Clip<T> Clip<T>::load(const std::string& path, const ClipOptions& options) {
-  Context context({.threads = options.threads});
-  const ClipFile file = open_clip(path);
-  ClipConfig config = file.config;
-  config.activation = options.activation.value_or(config.activation);
-  VisionTower<T> vision = load_vision<T>(context, file, config.activation);
-  TextTower<T> text = load_text<T>(context, file, config.activation);
-  Clip clip(config, std::move(vision), std::move(text),
-            options.vocabulary.empty() ? own_vocabulary(file, path) : options.vocabulary);
-  clip.logit_scale_ = read_logit_scale(file);
-  clip.has_own_merges_ = options.vocabulary.empty() && find_metadata(file.file.metadata(), kMergesKey) != nullptr;
-  return clip;
-}
 
 template <class T>
 Clip<T>::Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary)
@@ -150,18 +135,9 @@ Tensor<std::int32_t> Clip<T>::tokenize(const std::vector<std::string>& sentences
   index_t row = 0;
   for (const std::string& sentence : sentences) {
     const auto ids = tokenizer().encode_padded(sentence, length, truncate);
-    std::ranges::copy(ids, tokens.data() + length * row++);
+    lists::copy(ids, tokens.data() + length * row++);
   }
   return tokens;
-}
-
-template <class T>
-std::string Clip<T>::own_vocabulary(const ClipFile& file, const std::string& weights) {
-  if (find_metadata(file.file.metadata(), kMergesKey) != nullptr) return file.file.path();
-  const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
-  for (const char* name : {"tokenizer.json", "vocab.json"})
-    if (std::string path = join_path(folder, name); file_exists(path)) return path;
-  return {};
 }
 
 MOECLIP_INSTANTIATE_CLASS(Clip)

@@ -4,6 +4,7 @@
 // unreadable or does not fit together is named.
 
 #include "../base/context.hpp"
+#include "../base/lists.hpp"
 #include "dataset.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -72,7 +73,7 @@ std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC const FindingKind& finding_kind(std::string_view name) {
-  const auto found = std::ranges::find(kDatasetFindings, name, &FindingKind::name);
+  const auto found = lists::find(kDatasetFindings, name, &FindingKind::name);
   MOECLIP_EXPECT(found != kDatasetFindings.end(), "there is no finding \"", name, "\"");
   return *found;
 }
@@ -203,7 +204,7 @@ inline void check_list(const std::vector<DatasetEntry>& entries, std::vector<Dat
   for (const DatasetEntry& entry : entries)
     if (entry.label == 1 && entry.mask_path.empty() && classes[entry.class_name].masks > 0)
       out.push_back({"no_mask", entry.image_path, ""});
-  std::ranges::sort(paths);
+  lists::sort(paths);
   for (std::size_t i = 1; i < paths.size(); ++i)
     if (paths[i] == paths[i - 1] && (i < 2 || paths[i] != paths[i - 2]))
       out.push_back({"listed_twice", std::string(paths[i]), ""});
@@ -228,7 +229,7 @@ MOECLIP_FUNC std::vector<DatasetFinding> check_dataset(Context& context, const s
     });
     for (auto& of_one : found) findings.insert(findings.end(), of_one.begin(), of_one.end());
   }
-  std::ranges::stable_sort(findings, {}, [](const DatasetFinding& finding) { return &finding_kind(finding.kind); });
+  lists::stable_sort_by(findings, [](const DatasetFinding& finding) { return &finding_kind(finding.kind); });
   return findings;
 }
 
@@ -250,7 +251,7 @@ MOECLIP_FUNC std::vector<std::string> numbering_gaps(const std::vector<DatasetEn
   }
   std::vector<std::string> gaps;
   for (auto& [folder, numbers] : folders) {
-    std::ranges::sort(numbers);
+    lists::sort(numbers);
     if (numbers.back().first - numbers.front().first >= 2 * numbers.size()) continue;
     for (std::size_t i = 1; i < numbers.size(); ++i) {
       const std::string_view name = numbers[i].second, stem = detail::stem_of(name);

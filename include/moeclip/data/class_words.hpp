@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../anomaly/prompts.hpp"
+#include "../base/lists.hpp"
 #include "../io/data_directories.hpp"  // makes the folder of this file's build known
 #include "../io/json.hpp"
 
@@ -107,7 +108,7 @@ MOECLIP_FUNC void ClassWords::add(const Json& list, std::string_view source) {
 MOECLIP_FUNC std::string ClassWords::words(const std::string& class_name) const {
   if (const auto found = classes_.find(class_name); found != classes_.end()) return found->second.words;
   std::string words = class_name;
-  std::ranges::replace(words, '_', ' ');
+  lists::replace(words, '_', ' ');
   return words;
 }
 

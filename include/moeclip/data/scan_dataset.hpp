@@ -2,6 +2,7 @@
 #pragma once
 // Reads a data set that is given as a folder (layout/recognise.hpp) or as a list (data/dataset.hpp).
 
+#include "../base/lists.hpp"
 #include "layout/recognise.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -86,10 +87,10 @@ inline void label_by_masks(const FolderTree& tree, const std::map<std::string, c
 inline void drop_taken_masks(Listing& listing) {
   std::vector<std::string_view> taken;
   for (const ListedPicture& picture : listing.pictures) taken.push_back(picture.mask);
-  std::ranges::sort(taken);
+  lists::sort(taken);
   auto& spare = listing.spare_masks;
-  std::erase_if(spare, [&](const std::string& mask) { return std::ranges::binary_search(taken, mask); });
-  std::ranges::sort(spare);
+  std::erase_if(spare, [&](const std::string& mask) { return lists::binary_search(taken, mask); });
+  lists::sort(spare);
   spare.erase(std::unique(spare.begin(), spare.end()), spare.end());
 }
 
@@ -105,8 +106,8 @@ inline void note_unused(const FolderTree& tree, Listing& listing) {
   collect_pictures(tree.top, all);
   std::vector<std::string_view> used(listing.spare_masks.begin(), listing.spare_masks.end());
   for (const ListedPicture& picture : listing.pictures) used.insert(used.end(), {picture.image, picture.mask});
-  std::ranges::sort(used);
-  std::erase_if(all, [&](const std::string& path) { return std::ranges::binary_search(used, path); });
+  lists::sort(used);
+  std::erase_if(all, [&](const std::string& path) { return lists::binary_search(used, path); });
   if (!all.empty())
     listing.notes.push_back(concat(all.size(), all.size() == 1 ? " picture is" : " pictures are",
                                    " not part of the layout, such as ", join_path(tree.root, all[0])));
@@ -135,7 +136,7 @@ inline std::vector<ClassCounts> count_classes(const std::map<std::string, const 
 /// The layout of a name, or null with the set of that name, or both null for an empty name. Throws missing.
 inline std::pair<const DatasetLayout*, const KnownSet*> wanted_layout(const std::string& name) {
   if (name.empty()) return {nullptr, nullptr};
-  const auto found = std::ranges::find(dataset_layouts(), name, &DatasetLayout::name);
+  const auto found = lists::find(dataset_layouts(), name, &DatasetLayout::name);
   if (found != dataset_layouts().end()) return {&*found, nullptr};
   if (const KnownSet* set = find_known_set(name)) return {nullptr, set};
   std::string known;

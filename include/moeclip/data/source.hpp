@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "dataset.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -90,7 +91,7 @@ MOECLIP_FUNC void SampleSource::add(std::vector<DrawnSample> samples) {
 }
 
 MOECLIP_FUNC index_t SampleSource::class_index(std::string_view name) const {
-  const auto found = std::ranges::find(classes_, name);
+  const auto found = lists::find(classes_, name);
   MOECLIP_EXPECT(found != classes_.end(), "there is no class '", name, "' in this data set");
   return found - classes_.begin();
 }
@@ -123,7 +124,7 @@ MOECLIP_FUNC std::size_t SampleSource::common_directory() const {
     for (const std::string_view path : {std::string_view(entry->image_path), std::string_view(entry->mask_path)}) {
       if (path.empty()) continue;
       if (!common) common = path;
-      const auto [end, other] = std::ranges::mismatch(*common, path);
+      const auto [end, other] = std::mismatch(common->begin(), common->end(), path.begin(), path.end());
       common = common->substr(0, static_cast<std::size_t>(end - common->begin()));
     }
   }
@@ -138,7 +139,7 @@ MOECLIP_FUNC std::string SampleSource::description(const Item& item, std::size_t
 }
 
 MOECLIP_FUNC void SampleSource::add_class(const std::string& name) {
-  if (std::ranges::find(classes_, name) == classes_.end()) classes_.push_back(name);
+  if (lists::find(classes_, name) == classes_.end()) classes_.push_back(name);
 }
 
 }}  // namespace moeclip::abi_v0_1

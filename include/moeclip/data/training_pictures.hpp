@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../base/context.hpp"
+#include "../base/lists.hpp"
 #include "../io/file.hpp"
 #include "../io/json.hpp"
 #include "../io/record.hpp"
@@ -41,9 +42,9 @@ struct TrainingPictures {
   /// Whether no picture is listed.
   [[nodiscard]] bool empty() const { return hashes.empty(); }
   /// Whether a file with this picture_hash was trained on.
-  [[nodiscard]] bool has_picture(std::uint64_t hash) const { return std::ranges::binary_search(hashes, hash); }
+  [[nodiscard]] bool has_picture(std::uint64_t hash) const { return lists::binary_search(hashes, hash); }
   /// Whether a class of this name was trained on.
-  [[nodiscard]] bool has_class(const std::string& name) const { return std::ranges::binary_search(classes, name); }
+  [[nodiscard]] bool has_class(const std::string& name) const { return lists::binary_search(classes, name); }
 
   /// Adds another list: weights that training started from had seen theirs.
   void add(const TrainingPictures& other);
@@ -113,7 +114,7 @@ MOECLIP_FUNC void TrainingPictures::add(const TrainingPictures& other) {
 
 MOECLIP_FUNC void TrainingPictures::tidy() {
   const auto make_set = [](auto& list) {
-    std::ranges::sort(list);
+    lists::sort(list);
     list.erase(std::unique(list.begin(), list.end()), list.end());
   };
   make_set(hashes);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../base/function_ref.hpp"
+#include "../base/lists.hpp"
 #include "metrics.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -190,7 +191,7 @@ MOECLIP_FUNC void BinnedScores::merge(const BinnedScores& other) {
 MOECLIP_FUNC void BinnedScores::for_each_row(function_ref<void(const ScoreRow&)> receive) const {
   std::vector<const Page*> sorted;
   for (const auto& page : pages_) sorted.push_back(page.get());
-  std::ranges::sort(sorted, [](const Page* a, const Page* b) { return a->number > b->number; });
+  lists::sort(sorted, [](const Page* a, const Page* b) { return a->number > b->number; });
   for (const Page* page : sorted)
     for (std::size_t bin = kPageBins; bin-- > 0;)
       if (page->is_used(bin)) receive(page->row(bin));
@@ -235,7 +236,7 @@ MOECLIP_FUNC void BinnedScores::halve() {
   ++level_;
   auto old = std::exchange(pages_, {});
   last_ = nullptr;
-  std::ranges::fill(slots_, kFree);
+  lists::fill(slots_, kFree);
   for (auto& page : old) {
     for (std::size_t bin = 0; bin < kPageBins; ++bin)
       if (page->is_used(bin))

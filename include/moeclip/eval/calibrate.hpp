@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../image/image_record.hpp"
 #include "../io/json.hpp"
 #include "exact_scores.hpp"
@@ -143,7 +144,7 @@ MOECLIP_FUNC Calibration calibrate_on_good(std::vector<float> scores, double tar
   MOECLIP_EXPECT(!scores.empty(), "a threshold cannot be taken from no pictures");
   MOECLIP_EXPECT(target > 0 && target < 1, "a rate of false alarms of ", target, " is not between 0 and 1");
   expect_ordered(scores);
-  std::ranges::sort(scores, [](float a, float b) { return a > b; });
+  lists::sort(scores, [](float a, float b) { return a > b; });
   const auto n = std::ssize(scores);
   const auto rank = static_cast<index_t>(std::floor(target * static_cast<double>(n + 1) + 1e-9));
   const index_t allowed = std::min<index_t>(rank, n) - 1;  // a target next to 1 would round to n + 1

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../anomaly/detection.hpp"
+#include "../base/lists.hpp"
 #include "../data/training_pictures.hpp"
 #include "../kernels/isa.hpp"
 #include "run_settings.hpp"
@@ -91,11 +92,11 @@ MOECLIP_FUNC EvaluationRun::EvaluationRun(RunSettings wanted, Shard part, index_
 }
 
 MOECLIP_FUNC index_t EvaluationRun::failures() const {
-  return std::ranges::count_if(pictures, [](const auto& entry) { return !entry.second.is_judged(); });
+  return lists::count_if(pictures, [](const auto& entry) { return !entry.second.is_judged(); });
 }
 
 MOECLIP_FUNC std::string listing_hash(std::vector<PictureRecord> pictures) {
-  std::ranges::sort(pictures, {}, &PictureRecord::key);
+  lists::sort_by(pictures, &PictureRecord::key);
   std::string text;
   for (const PictureRecord& p : pictures)
     text += concat(p.set, '\0', p.path, '\0', p.class_name, '\0', p.row, '\0', p.label, p.has_mask, "\n");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../base/function_ref.hpp"
+#include "../base/lists.hpp"
 #include "metrics.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -80,8 +81,8 @@ MOECLIP_FUNC void ExactScores::merge(const ExactScores& other) {
 }
 
 MOECLIP_FUNC void ExactScores::sort() {
-  std::ranges::sort(negatives_, [](float a, float b) { return a > b; });
-  std::ranges::sort(positives_, [](const PositiveScore& a, const PositiveScore& b) {
+  lists::sort(negatives_, [](float a, float b) { return a > b; });
+  lists::sort(positives_, [](const PositiveScore& a, const PositiveScore& b) {
     return a.score != b.score ? a.score > b.score : a.region_size < b.region_size;
   });
 }

@@ -55,7 +55,7 @@ MOECLIP_FUNC void median_deviation(View<const float, 2> features, float floor, f
   std::vector<float> column(static_cast<std::size_t>(patches));
   const auto median = [&] {
     const auto middle = column.begin() + std::ssize(column) / 2;
-    std::ranges::nth_element(column, middle);
+    std::nth_element(column.begin(), middle, column.end());
     return *middle;
   };
   std::fill_n(deviation, patches, 0.0f);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "run_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -151,8 +152,7 @@ MOECLIP_FUNC Json to_json(const RunResults& results, const EvaluationRun& run) {
     for (const RunRow& row : set.rows) rows.push_back(detail::row_json(row));
     means.push_back(detail::row_json(set.mean));
   }
-  const auto trained_on =
-      std::ranges::count_if(run.pictures, [](const auto& entry) { return entry.second.was_trained_on; });
+  const auto trained_on = lists::count_if(run.pictures, [](const auto& entry) { return entry.second.was_trained_on; });
   return Json::object()
       .set("settings", to_json(run.settings))
       .set("isa", run.isa)

@@ -24,7 +24,7 @@ inline PeakArea peak_area(Context& context, const Tensor<float>& map) {
   const index_t pixels = map.size();
   const auto peak = std::max_element(map.begin(), map.end());
   std::vector<float> values(map.begin(), map.end());
-  std::ranges::nth_element(values, values.begin() + pixels / 2);
+  std::nth_element(values.begin(), values.begin() + pixels / 2, values.end());
   const float level = (*peak + values[static_cast<std::size_t>(pixels / 2)]) / 2;
   PeakArea area;
   area.inside.assign(static_cast<std::size_t>(pixels), 0);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../clip/clip.hpp"
 #include "../image/draw.hpp"
 #include "defect_words.hpp"
@@ -89,7 +90,7 @@ void name_difference(const Tensor<T>& vectors, const DefectWords<T>& words, Expl
   };
   std::vector<std::pair<double, index_t>> order;
   for (index_t k = 1; k <= count; ++k) order.emplace_back(-along(0, k), k);
-  std::ranges::sort(order);
+  lists::sort(order);
   for (const auto& [score, k] : order) e.words.push_back({words.words[static_cast<std::size_t>(k - 1)], -score});
   const index_t first = order[0].second, second = order[1].second;
   e.lead = e.words[0].score - e.words[1].score;

@@ -23,6 +23,9 @@ void resize_bicubic(Context& context, ImageView in, index_t width, index_t heigh
 /// The same into a new image, on the calling thread.
 Image resize_bicubic(ImageView in, index_t width, index_t height);
 
+/// Squeezes `in`, gray or RGB, into `out`, which is RGB and has its size; gray becomes three equal channels.
+void resize_to_rgb(Context& context, ImageView in, Image& out);
+
 /// Nearest-neighbour resize of `in` to width x height, exactly as Pillow's Image.resize(..., NEAREST): with a = in/out,
 /// x starts at a/2 and grows by a, in double; the source is floor(x). `out` holds width * height * channels bytes.
 void resize_nearest(Context& context, ImageView in, index_t width, index_t height, std::uint8_t* out);
@@ -217,6 +220,15 @@ MOECLIP_FUNC void resize_bicubic(Context& context, ImageView in, index_t width, 
     const auto weights = store.fill(across, column, (std::min)(strip_width, width - column));
     detail::resize_strip(context, {in, weights, column, down, out, width}, height);
   }
+}
+
+MOECLIP_FUNC void resize_to_rgb(Context& context, ImageView in, Image& out) {
+  if (in.channels == 3) return resize_bicubic(context, in, out.width(), out.height(), out.data());
+  Arena::Scope scratch(context.arena());
+  const index_t count = out.width() * out.height();
+  auto* gray = scratch.take<std::uint8_t>(count);
+  resize_bicubic(context, in, out.width(), out.height(), gray);
+  for (index_t i = 0; i < count; ++i) std::fill_n(out.data() + 3 * i, 3, gray[i]);
 }
 
 MOECLIP_FUNC Image resize_bicubic(ImageView in, index_t width, index_t height) {

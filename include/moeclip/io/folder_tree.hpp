@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -68,7 +69,7 @@ class FolderReader {
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) add(*entry, folder, depth);
     if (error) add_trouble(folder.path, "cannot be listed: ", error.message());
     std::sort(folder.files.begin(), folder.files.end());
-    std::ranges::sort(folder.folders, {}, &FolderNode::name);
+    lists::sort_by(folder.folders, &FolderNode::name);
   }
 
  private:
@@ -103,7 +104,7 @@ class FolderReader {
       return inner == outer || (inner.starts_with(outer) && (outer.ends_with('/') || inner[outer.size()] == '/'));
     };
     const bool is_met = is_inside(target, tree_.place) || is_inside(tree_.place, target) ||
-                        std::ranges::any_of(followed_, [&](const std::string& other) {
+                        lists::any_of(followed_, [&](const std::string& other) {
                           return is_inside(target, other) || is_inside(other, target);
                         });
     if (is_met) add_trouble(path, "is a link to a folder that is met elsewhere: not followed", "");

@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "deflate/huffman.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
@@ -26,7 +27,7 @@ inline void limited_lengths(std::span<const std::uint32_t> frequencies, unsigned
   std::vector<std::size_t> symbols;
   for (std::size_t symbol = 0; symbol < frequencies.size(); ++symbol)
     if (frequencies[symbol] != 0) symbols.push_back(symbol);
-  std::ranges::stable_sort(symbols, {}, [&](std::size_t symbol) { return frequencies[symbol]; });
+  lists::stable_sort_by(symbols, [&](std::size_t symbol) { return frequencies[symbol]; });
 
   std::vector<std::vector<Coin>> levels(limit);
   for (unsigned level = 0; level < limit; ++level) {
@@ -41,7 +42,7 @@ inline void limited_lengths(std::span<const std::uint32_t> frequencies, unsigned
                        [](const Coin& a, const Coin& b) { return a.price < b.price; });
   }
 
-  std::ranges::fill(lengths, std::uint8_t{0});
+  lists::fill(lengths, std::uint8_t{0});
   std::size_t bought = 2 * symbols.size() - 2;
   for (unsigned level = limit; level-- > 0;) {
     std::size_t own = 0;
@@ -86,7 +87,7 @@ struct HuffmanEncoder {
 
   /// The best code for `frequencies`. Readers want two symbols at least, so symbols that do not occur may get a code.
   void build(std::array<std::uint32_t, kSymbols> frequencies, unsigned limit) {
-    std::size_t used = kSymbols - static_cast<std::size_t>(std::ranges::count(frequencies, 0u));
+    std::size_t used = kSymbols - static_cast<std::size_t>(lists::count(frequencies, 0u));
     for (std::size_t symbol = 0; used < 2; ++symbol) {
       if (frequencies[symbol] != 0) continue;
       frequencies[symbol] = 1;

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "../base/lists.hpp"
 #include "json_value.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -89,9 +90,9 @@ class JsonParser {
 
   [[noreturn]] void fail_at(std::size_t at, std::string_view what, ErrorCode code = ErrorCode::format) const {
     const std::string_view before = text_.substr(0, at);
-    const auto line = 1 + std::ranges::count(before, '\n');
+    const auto line = 1 + lists::count(before, '\n');
     const auto start = before.rfind('\n') + 1;  // npos + 1 is 0
-    const auto column = 1 + std::ranges::count_if(before.substr(start), [](char c) { return (c & 0xC0) != 0x80; });
+    const auto column = 1 + lists::count_if(before.substr(start), [](char c) { return (c & 0xC0) != 0x80; });
     fail(code, concat(source_, ": JSON: line ", line, ", column ", column, ": ", what,
                       at == text_.size() ? ", but the text ends here" : ""));
   }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -191,7 +192,7 @@ MOECLIP_FUNC auto Json::Object::place(std::string_view key) const {
 
 MOECLIP_FUNC const Json::Member* Json::Object::find(std::string_view key) const {
   if (index.empty()) {
-    const auto found = std::ranges::find(members, key, &Member::key);
+    const auto found = lists::find(members, key, &Member::key);
     return found == members.end() ? nullptr : &*found;
   }
   const auto found = place(key);
@@ -261,7 +262,7 @@ MOECLIP_FUNC Json Json::object(std::vector<Member> members) {
   const auto same_key = [&](std::uint32_t a, std::uint32_t b) {
     return object->members[a].key == object->members[b].key;
   };
-  if (std::ranges::adjacent_find(object->index, same_key) != object->index.end()) object->merge_repeated();
+  if (lists::adjacent_find(object->index, same_key) != object->index.end()) object->merge_repeated();
   if (object->members.size() <= Object::kLinear) object->index = {};
   return Json(Value(std::move(object)));
 }
@@ -381,8 +382,8 @@ MOECLIP_FUNC bool operator==(const Json& a, const Json& b) {
     case Json::Kind::boolean:
     case Json::Kind::number: return a.value_ == b.value_;
     case Json::Kind::string: return a.as_string() == b.as_string();
-    case Json::Kind::array: return std::ranges::equal(a.items(), b.items());
-    case Json::Kind::object: return std::ranges::equal(a.members(), b.members());
+    case Json::Kind::array: return lists::equal(a.items(), b.items());
+    case Json::Kind::object: return lists::equal(a.members(), b.members());
   }
   return false;
 }

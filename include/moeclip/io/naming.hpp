@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../base/text.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -73,7 +74,7 @@ MOECLIP_FUNC std::size_t edit_distance(std::string_view a, std::string_view b) {
 MOECLIP_FUNC void NearestNames::consider(std::string_view name) {
   if (++considered_ > kMost) return;
   const std::size_t distance = edit_distance(wanted_, name.substr(0, kLongest));
-  const auto at = std::ranges::upper_bound(best_, distance, {}, &Candidate::first);
+  const auto at = lists::upper_bound(best_, distance, &Candidate::first);
   if (at - best_.begin() >= kShown) return;
   best_.insert(at, {distance, std::string(name)});
   if (best_.size() > kShown) best_.pop_back();

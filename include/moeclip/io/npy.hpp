@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../tensor/shape.hpp"
 #include "bytes.hpp"
 
@@ -56,7 +57,7 @@ requires(std::is_arithmetic_v<T>) std::vector<std::byte> encode_npy(const T* dat
   std::memcpy(file.data() + kPreamble, header.data(), header.size());
   for (std::size_t i = 0; i < size; ++i) {
     auto bytes = std::bit_cast<std::array<std::byte, sizeof(T)>>(data[i]);
-    if constexpr (std::endian::native == std::endian::big) std::ranges::reverse(bytes);
+    if constexpr (std::endian::native == std::endian::big) lists::reverse(bytes);
     std::memcpy(file.data() + start + i * sizeof(T), bytes.data(), sizeof(T));
   }
   return file;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "json.hpp"
 #include "weight_index.hpp"
 
@@ -151,8 +152,10 @@ class SafetensorsReader {
   void expect_full_cover() const {
     std::vector<std::uint32_t> order(index_.storages.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
-    std::ranges::sort(order, {},
-                      [&](std::uint32_t i) { return std::pair(index_.storages[i].offset, index_.storages[i].size); });
+    lists::sort_numbers(order, [&](std::uint32_t a, std::uint32_t b) {
+      const WeightStorage &x = index_.storages[a], &y = index_.storages[b];
+      return x.offset != y.offset ? x.offset < y.offset : x.size < y.size;
+    });
     std::uint64_t end = data_begin_;
     for (const std::uint32_t i : order) {
       const WeightStorage& storage = index_.storages[i];

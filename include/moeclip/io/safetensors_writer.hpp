@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "safetensors.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -50,7 +51,7 @@ class SafetensorsWriter {
       for (const T& value : values) {
         std::array<std::byte, sizeof(T)> bytes;
         std::memcpy(bytes.data(), &value, sizeof(T));
-        std::ranges::reverse(bytes);
+        lists::reverse(bytes);
         write_raw(bytes);
       }
     }

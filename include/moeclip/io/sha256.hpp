@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "../base/lists.hpp"
 #include "bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -66,7 +67,7 @@ MOECLIP_FUNC void Sha256::update(Bytes bytes) {
     compress(block_.data());
   }
   for (; bytes.size() >= kBlock; bytes = bytes.subspan(kBlock)) compress(bytes.data());
-  std::ranges::copy(bytes, block_.begin());
+  lists::copy(bytes, block_.begin());
   pending_ = bytes.size();
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../base/function_ref.hpp"
+#include "../base/lists.hpp"
 #include "../tensor/tensor.hpp"
 #include "convert_elements.hpp"
 #include "weight_index.hpp"
@@ -102,7 +103,9 @@ struct WeightFile::Held {
         is_intact(index.storages.size()),
         is_borrowed(index.storages.size()) {
     std::iota(by_name.begin(), by_name.end(), std::uint32_t{0});
-    std::ranges::sort(by_name, {}, [&](std::uint32_t i) { return std::string_view(index.entries[i].name); });
+    lists::sort_numbers(by_name, [&](std::uint32_t a, std::uint32_t b) {
+      return std::string_view(index.entries[a].name) < std::string_view(index.entries[b].name);
+    });
   }
 
   const WeightIndex index;
@@ -124,8 +127,8 @@ MOECLIP_FUNC std::span<const std::pair<std::string, std::string>> WeightFile::me
 
 MOECLIP_FUNC const WeightEntry* WeightFile::find(std::string_view name) const {
   const auto& entries = held_->index.entries;
-  const auto at = std::ranges::lower_bound(held_->by_name, name, {},
-                                           [&](std::uint32_t i) { return std::string_view(entries[i].name); });
+  const auto at =
+      lists::lower_bound(held_->by_name, name, [&](std::uint32_t i) { return std::string_view(entries[i].name); });
   return at != held_->by_name.end() && entries[*at].name == name ? &entries[*at] : nullptr;
 }
 

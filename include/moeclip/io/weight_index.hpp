@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../base/checked.hpp"
+#include "../base/lists.hpp"
 #include "../tensor/shape.hpp"
 #include "bytes.hpp"
 #include "dtype.hpp"
@@ -181,8 +182,8 @@ inline void expect_affordable(const WeightIndex& index) {
 inline void expect_unique_names(const WeightIndex& index) {
   std::vector<std::string_view> names;
   const auto expect_unique = [&](std::string_view what) {
-    std::ranges::sort(names);
-    const auto twice = std::ranges::adjacent_find(names);
+    lists::sort(names);
+    const auto twice = lists::adjacent_find(names);
     if (twice != names.end())
       fail(ErrorCode::format, concat(index.path, ": two ", what, " are named ", in_quotes(*twice)));
     names.clear();

@@ -4,6 +4,7 @@
 // model folders, and joins the parts of a sharded model. If a format is recognised but not read, the error says so, and
 // says what to do.
 
+#include "../base/lists.hpp"
 #include "weight_file.hpp"
 
 #if MOECLIP_DEFINES(MOECLIP_IO)
@@ -133,9 +134,9 @@ inline WeightIndex read_sharded(const WeightBytes& file) {
   if (whole.entries.size() == map->size()) return whole;
   std::vector<std::string_view> names;
   for (const WeightEntry& entry : whole.entries) names.push_back(entry.name);
-  std::ranges::sort(names);
+  lists::sort(names);
   for (const auto& [tensor, part] : map->members())
-    if (!std::ranges::binary_search(names, tensor))
+    if (!lists::binary_search(names, tensor))
       fail(ErrorCode::format,
            concat(file.name, ": tensor ", in_quotes(tensor), " is not in ", in_quotes(part.as_string())));
   return whole;

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "deflate.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -41,7 +42,7 @@ class ZipArchive {
 
   /// The entry with this exact name, or null.
   [[nodiscard]] const ZipEntry* find(std::string_view name) const {
-    const auto at = std::ranges::lower_bound(by_name_, name, {}, [&](std::uint32_t i) { return entries_[i].name; });
+    const auto at = lists::lower_bound(by_name_, name, [&](std::uint32_t i) { return entries_[i].name; });
     return at != by_name_.end() && entries_[*at].name == name ? &entries_[*at] : nullptr;
   }
 
@@ -222,7 +223,7 @@ MOECLIP_FUNC ZipEntry ZipArchive::read_entry(ByteReader& reader) const {
 MOECLIP_FUNC void ZipArchive::read_zip64_extra(Bytes extra, ZipEntry& entry) const {
   std::uint64_t* const fields[] = {&entry.size, &entry.packed_size, &entry.header_offset};
   const auto is_wanted = [](const std::uint64_t* field) { return *field == detail::kZipSaturated; };
-  if (std::ranges::none_of(fields, is_wanted)) return;
+  if (lists::none_of(fields, is_wanted)) return;
   ByteReader reader(extra, concat(source_, ": extra field of zip entry ", in_quotes(entry.name)));
   while (reader.left() >= 4) {
     const std::uint16_t id = reader.u16le(), size = reader.u16le();
@@ -256,14 +257,16 @@ MOECLIP_FUNC void ZipArchive::sort_names() {
   by_name_.resize(entries_.size());
   for (std::size_t i = 0; i < entries_.size(); ++i) by_name_[i] = static_cast<std::uint32_t>(i);
   const auto name = [&](std::uint32_t i) { return entries_[i].name; };
-  std::ranges::sort(by_name_, {}, name);
-  const auto twice = std::ranges::adjacent_find(by_name_, {}, name);
+  lists::sort_numbers(by_name_, [&](std::uint32_t a, std::uint32_t b) { return name(a) < name(b); });
+  const auto twice =
+      lists::adjacent_find(by_name_, [&](std::uint32_t a, std::uint32_t b) { return name(a) == name(b); });
   if (twice != by_name_.end()) fail_format(concat("two entries are named ", in_quotes(entries_[*twice].name)));
 }
 
 MOECLIP_FUNC void ZipArchive::expect_no_overlap() const {
   std::vector<std::uint32_t> order = by_name_;
-  std::ranges::sort(order, {}, [&](std::uint32_t i) { return entries_[i].header_offset; });
+  lists::sort_numbers(
+      order, [&](std::uint32_t a, std::uint32_t b) { return entries_[a].header_offset < entries_[b].header_offset; });
   for (std::size_t i = 1; i < order.size(); ++i) {
     const ZipEntry& before = entries_[order[i - 1]];
     const ZipEntry& after = entries_[order[i]];

@@ -3,7 +3,11 @@
 // The backward pass of attention (ATT-1' in this folder's README). Probabilities are computed again from queries and
 // keys, for a few queries at a time, so memory is linear in the number of tokens here too.
 
-#include "attention.hpp"
+#include <type_traits>
+
+#include "dispatch.hpp"
+#include "pieces.hpp"
+#include "reference.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 

@@ -83,7 +83,9 @@ class GreedyChoice {
       }
       farthest_[static_cast<std::size_t>(task)] = best;
     });
-    return *std::ranges::max_element(farthest_, {}, [&](index_t row) { return distance(row); });  // the first of equals
+    return *std::max_element(farthest_.begin(), farthest_.end(), [&](index_t a, index_t b) {
+      return distance(a) < distance(b);  // the first of equals
+    });
   }
 
  private:

@@ -9,7 +9,8 @@
 
 #include <vector>
 
-#include "../anomaly/detector.hpp"
+#include "../anomaly/features.hpp"
+#include "../base/lists.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -19,30 +20,25 @@ inline constexpr index_t kDescriptorWindow = 3;
 /// The blocks (1-based, ascending) that descriptors are made of: those of the adapter's levels or, without an adapter,
 /// those that its levels would have (METHOD section 2): four, evenly spread, the last one among them.
 template <class T>
-std::vector<index_t> descriptor_blocks(const BasicDetector<T>& detector);
+std::vector<index_t> descriptor_blocks(const AdaptedModel<T>& model);
 
 /// Length of a descriptor, F = K D.
 template <class T>
-index_t descriptor_width(const BasicDetector<T>& detector) {
-  return std::ssize(descriptor_blocks(detector)) * detector.clip().vision().config.width;
+index_t descriptor_width(const AdaptedModel<T>& model) {
+  return std::ssize(descriptor_blocks(model)) * model.tower.config.width;
 }
 
 /// Patches of a picture, L.
 template <class T>
-index_t descriptor_count(const BasicDetector<T>& detector) {
-  return detector.positions().extent(0) - 1;
+index_t descriptor_count(const AdaptedModel<T>& model) {
+  return model.positions.extent(0) - 1;
 }
 
 /// Fills in what the descriptors (L, F) of one picture hold of block `block`, from its tokens x (1, 1 + L, D), as
 /// FeatureSink::on_block gets them; nothing for a block that they are not made of.
 template <class T>
-void describe_block(Context& context, const BasicDetector<T>& detector, index_t block, View<const T, 3> x,
+void describe_block(Context& context, const AdaptedModel<T>& model, index_t block, View<const T, 3> x,
                     View<T, 2> descriptors);
-
-/// The descriptors (L, F) of a picture; `result` keeps the picture as the model saw it.
-template <class T>
-void describe(Context& context, const BasicDetector<T>& detector, ImageView image, Detection& result,
-              View<T, 2> descriptors);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -54,15 +50,15 @@ void describe(Context& context, const BasicDetector<T>& detector, ImageView imag
 namespace moeclip { inline namespace abi_v0_1 {
 
 template <class T>
-std::vector<index_t> descriptor_blocks(const BasicDetector<T>& detector) {
-  const AdapterConfig& config = detector.adapter().config;
+std::vector<index_t> descriptor_blocks(const AdaptedModel<T>& model) {
+  const AdapterConfig& config = model.adapter.config;
   if (!config.mixture_blocks.empty() || config.level_blocks.size() > 1) {
     std::vector<index_t> blocks = config.level_blocks;
-    std::ranges::sort(blocks);
+    lists::sort(blocks);
     return blocks;
   }
   constexpr index_t kLevels = 4;
-  const index_t layers = detector.clip().vision().config.layers;
+  const index_t layers = model.tower.config.layers;
   std::vector<index_t> blocks;
   for (index_t level = 1; level <= (std::min)(kLevels, layers); ++level)
     blocks.push_back(level * layers / (std::min)(kLevels, layers));
@@ -70,10 +66,10 @@ std::vector<index_t> descriptor_blocks(const BasicDetector<T>& detector) {
 }
 
 template <class T>
-void describe_block(Context& context, const BasicDetector<T>& detector, index_t block, View<const T, 3> x,
+void describe_block(Context& context, const AdaptedModel<T>& model, index_t block, View<const T, 3> x,
                     View<T, 2> descriptors) {
-  const std::vector<index_t> blocks = descriptor_blocks(detector);
-  const auto place = std::ranges::find(blocks, block);
+  const std::vector<index_t> blocks = descriptor_blocks(model);
+  const auto place = lists::find(blocks, block);
   if (place == blocks.end()) return;
   const index_t patches = x.extent(1) - 1, width = x.extent(2), levels = std::ssize(blocks);
   MOECLIP_EXPECT(x.extent(0) == 1 && descriptors.extent(0) == patches && descriptors.extent(1) == levels * width,
@@ -82,7 +78,7 @@ void describe_block(Context& context, const BasicDetector<T>& detector, index_t 
   Arena::Scope scratch(context.arena());
   const View<T, 2> means(scratch.take<T>(patches * width), {patches, width});
   aggregate_patches<T>(context, detail::grid_side(patches), kDescriptorWindow, x[0].rows(1, patches + 1), means);
-  layer_norm_forward<T>(context, detector.clip().vision().ln_post, means, means);
+  layer_norm_forward<T>(context, model.tower.ln_post, means, means);
   normalize_tokens<T>(context, means);
   const T share = T(1) / std::sqrt(static_cast<T>(levels));
   for (index_t i = 0; i < patches; ++i)
@@ -90,23 +86,8 @@ void describe_block(Context& context, const BasicDetector<T>& detector, index_t 
                    [share](T value) { return value * share; });
 }
 
-template <class T>
-void describe(Context& context, const BasicDetector<T>& detector, ImageView image, Detection& result,
-              View<T, 2> descriptors) {
-  Arena::Scope scratch(context.arena());
-  const index_t embed = detector.clip().config().embed;
-  const auto on_block = [&](index_t block, View<const T, 3> x) {
-    describe_block<T>(context, detector, block, x, descriptors);
-  };
-  FeatureSink<T> sink;
-  sink.embedding = View<T, 2>(scratch.take<T>(embed), {1, embed});
-  sink.on_block = on_block;
-  detector.look(context, image, result, sink);
-}
-
 MOECLIP_INSTANTIATE(descriptor_blocks)
 MOECLIP_INSTANTIATE(describe_block)
-MOECLIP_INSTANTIATE(describe)
 
 }}  // namespace moeclip::abi_v0_1
 

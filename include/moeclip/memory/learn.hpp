@@ -17,7 +17,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// How a memory is made.
 struct LearnOptions {
-  index_t patches = 5000;         ///< that are kept at most, M
+  index_t patches = 2000;         ///< that are kept at most, M
   index_t folds = 10;             ///< for (3); with no more pictures than that, each is held out alone
   double false_positives = 0.05;  ///< rate of false alarms to ask for
   double text_weight = 0;         ///< share of the text's map and score, in [0, 1]
@@ -47,6 +47,11 @@ PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const G
                      const LearnOptions& options = {}, const TextAnchors<T>* anchors = nullptr,
                      function_ref<void(index_t)> on_step = kNoListener);
 
+/// The memory of the textures of `good` (texture.hpp): no weights, and no words.
+template <class T>
+PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const LearnOptions& options = {},
+                              function_ref<void(index_t)> on_step = kNoListener);
+
 /// What the good pictures of a memory can promise: the rate of false alarms of its threshold on new good pictures, with
 /// the interval that the held-out ones leave (CAL-2). Of a single picture: nothing, from 0 to 1.
 RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95);
@@ -69,6 +74,14 @@ namespace moeclip { inline namespace abi_v0_1 {
 namespace detail {
 
 inline constexpr index_t kCandidates = 4;  // times the patches of the memory
+
+/// What a memory looks at pictures with.
+template <class T>
+struct PatchSource {
+  index_t patches, width;  // L, F
+  function_ref<void(ImageView image, View<T, 2> descriptors)> describe;
+  function_ref<void(const PatchMemory<T>& memory, ImageView image, Detection& found)> judge;
+};
 
 /// The rows `chosen` of `from` (N, F).
 template <class T>
@@ -123,7 +136,7 @@ void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord
     const LookedUp<T>& seen = found[quarter];
     const View<const T, 2> rows = std::as_const(quarters[quarter]).template view<2>();
     score = (std::max)(score, memory.abnormality(memory.picture_distance(context, rows, seen.nearest, seen.distances)));
-    pixel = (std::max)(pixel, memory.abnormality(*std::ranges::max_element(seen.distances)));
+    pixel = (std::max)(pixel, memory.abnormality(*std::max_element(seen.distances.begin(), seen.distances.end())));
   }
   const auto threshold = [&](T value) {
     const double mixed = record.text_weight / 2 + (1 - record.text_weight) * static_cast<double>(value);
@@ -137,29 +150,29 @@ void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord
 template <class T>
 class Learner {
  public:
-  Learner(Context& context, const BasicDetector<T>& detector, const GoodPictures& good, const LearnOptions& options)
-      : context_(context), detector_(detector), good_(good), options_(options) {
+  Learner(Context& context, const PatchSource<T>& source, const GoodPictures& good, const LearnOptions& options)
+      : context_(context), source_(source), good_(good), options_(options) {
     MOECLIP_EXPECT(good.count > 0, "a memory cannot be made of no pictures");
     MOECLIP_EXPECT(options.patches > 0 && options.folds > 1, "a memory of ", options.patches, " patches with ",
                    options.folds, " folds; at least 1 and 2 were wanted");
     MOECLIP_EXPECT(options.text_weight >= 0 && options.text_weight <= 1, "a weight of ", options.text_weight,
                    " for the text lies not between 0 and 1");
-    const index_t all = descriptor_count(detector) * views();
+    const index_t all = source.patches * views();
     own_ = std::clamp<index_t>(kCandidates * options.patches / good.count, 1, all);
-    candidates_ = Tensor<T>::uninitialised({good.count * own_, descriptor_width(detector)});
+    candidates_ = Tensor<T>::uninitialised({good.count * own_, source.width});
   }
 
   /// (1) for picture i.
   void describe_picture(index_t i) {
-    const index_t patches = descriptor_count(detector_), width = descriptor_width(detector_);
+    const index_t patches = source_.patches, width = source_.width;
     auto seen = Tensor<T>::uninitialised({views() * patches, width});
     const Image picture = good_.load(i);
-    Detection detection;
     for (int view = 0; view < views(); ++view)
-      describe<T>(context_, detector_, apply_orientation(picture, view + 1).view(), detection,
-                  seen.template view<2>().rows(view * patches, (view + 1) * patches));
+      source_.describe(apply_orientation(picture, view + 1).view(),
+                       seen.template view<2>().rows(view * patches, (view + 1) * patches));
     const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(), own_, options_.seed);
-    std::ranges::copy(gather_rows(seen, chosen), candidates_.data() + i * own_ * width);
+    const Tensor<T> rows = gather_rows(seen, chosen);
+    std::copy(rows.begin(), rows.end(), candidates_.data() + i * own_ * width);
     if (good_.count > 1) return;
     upright_ = Tensor<T>::uninitialised({patches, width});
     std::copy_n(seen.data(), upright_.size(), upright_.data());
@@ -201,7 +214,7 @@ class Learner {
   [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
 
   Context& context_;
-  const BasicDetector<T>& detector_;
+  const PatchSource<T>& source_;
   const GoodPictures& good_;
   const LearnOptions& options_;
   index_t own_ = 0;        // candidates of each picture
@@ -210,19 +223,42 @@ class Learner {
   Tensor<T> upright_;      // (L, F) of a single picture
 };
 
+/// (1) to (5) for the memory of `record`, which says what it is valid for.
 template <class T>
-MemoryRecord begin_record(const BasicDetector<T>& detector, const GoodPictures& good, const LearnOptions& options) {
-  MemoryRecord record;
-  record.clip = clip_fingerprint(detector.clip().vision(), detector.clip().text());
-  record.adapter = adapter_fingerprint(detector.adapter());
+PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, MemoryRecord record, const GoodPictures& good,
+                          const LearnOptions& options, function_ref<void(index_t)> on_step) {
+  Learner<T> learner(context, source, good, options);
   record.class_name = options.class_name;
-  record.image_size = detector.options().image_size;
   record.pictures = good.count;
   record.is_turned = options.is_turned;
-  record.text_weight = options.text_weight;
   record.images = options.images;
   record.false_positives = options.false_positives;
-  return record;
+  record.unit = kSmallestUnit;
+  for (index_t i = 0; i < good.count; ++i) {
+    on_step(i);
+    learner.describe_picture(i);  // (1)
+  }
+  if (good.count == 1) learner.judge_single(record);
+  PatchMemory<T> memory{std::move(record), {}};
+  std::vector<float> peaks;
+  Detection found;
+  for (index_t fold = 0; good.count > 1 && fold < learner.folds(); ++fold) {
+    const auto [first, last] = learner.pictures_of(fold);
+    memory.patches = learner.remember(first, last);
+    if (fold == 0) memory.record.unit = learner.unit(memory.patches);  // (2)
+    for (index_t i = first; i < last; ++i) {                           // (3)
+      on_step(good.count + i);
+      source.judge(memory, good.load(i).view(), found);
+      memory.record.held_out.push_back(found.score);
+      peaks.push_back(*std::max_element(found.map.begin(), found.map.end()));
+    }
+  }
+  if (good.count > 1) {  // (4)
+    memory.record.threshold = calibrate_on_good(memory.record.held_out, options.false_positives).threshold;
+    memory.record.pixel_threshold = calibrate_on_good(peaks, options.false_positives).threshold;
+  }
+  memory.patches = learner.remember(0, 0);  // (5)
+  return memory;
 }
 
 }  // namespace detail
@@ -230,40 +266,55 @@ MemoryRecord begin_record(const BasicDetector<T>& detector, const GoodPictures& 
 template <class T>
 PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
                      const LearnOptions& options, const TextAnchors<T>* anchors, function_ref<void(index_t)> on_step) {
-  detail::Learner<T> learner(context, detector, good, options);
-  PatchMemory<T> memory{detail::begin_record(detector, good, options), {}};
-  MemoryRecord& record = memory.record;
-  for (index_t i = 0; i < good.count; ++i) {
-    on_step(i);
-    learner.describe_picture(i);  // (1)
-  }
-  record.unit = kSmallestUnit;
-  if (good.count == 1) learner.judge_single(record);
-  std::vector<float> peaks;
-  Detection found;
-  for (index_t fold = 0; good.count > 1 && fold < learner.folds(); ++fold) {
-    const auto [first, last] = learner.pictures_of(fold);
-    memory.patches = learner.remember(first, last);
-    if (fold == 0) record.unit = learner.unit(memory.patches);  // (2)
-    for (index_t i = first; i < last; ++i) {                    // (3)
-      on_step(good.count + i);
-      detect_by_memory<T>(context, detector, memory, anchors, good.load(i).view(), found);
-      record.held_out.push_back(found.score);
-      peaks.push_back(*std::ranges::max_element(found.map));
-    }
-  }
-  if (good.count > 1) {  // (4)
-    record.threshold = calibrate_on_good(record.held_out, options.false_positives).threshold;
-    record.pixel_threshold = calibrate_on_good(peaks, options.false_positives).threshold;
-  }
-  memory.patches = learner.remember(0, 0);  // (5)
-  return memory;
+  const AdaptedModel<T> model = detector.model();
+  Detection seen;
+  const auto describe = [&](ImageView image, View<T, 2> descriptors) {
+    Arena::Scope scratch(context.arena());
+    const index_t embed = detector.clip().config().embed;
+    const auto on_block = [&](index_t block, View<const T, 3> x) {
+      describe_block<T>(context, model, block, x, descriptors);
+    };
+    FeatureSink<T> sink;
+    sink.embedding = View<T, 2>(scratch.take<T>(embed), {1, embed});
+    sink.on_block = on_block;
+    detector.look(context, image, seen, sink);
+  };
+  const auto judge = [&](const PatchMemory<T>& memory, ImageView image, Detection& found) {
+    detect_by_memory<T>(context, detector, memory, anchors, image, found);
+  };
+  MemoryRecord record;
+  record.clip = clip_fingerprint(detector.clip().vision(), detector.clip().text());
+  record.adapter = adapter_fingerprint(detector.adapter());
+  record.image_size = detector.options().image_size;
+  record.text_weight = options.text_weight;
+  return detail::learn_from<T>(context, {descriptor_count(model), descriptor_width(model), describe, judge},
+                               std::move(record), good, options, on_step);
+}
+
+template <class T>
+PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const LearnOptions& options,
+                              function_ref<void(index_t)> on_step) {
+  MOECLIP_EXPECT(options.text_weight == 0, "a text weight of ", options.text_weight,
+                 " for textures, which know no words");
+  Detection seen;
+  const auto describe = [&](ImageView image, View<T, 2> descriptors) {
+    look_at_textures<T>(context, image, seen, descriptors);
+  };
+  const auto judge = [&](const PatchMemory<T>& memory, ImageView image, Detection& found) {
+    detect_by_texture<T>(context, memory, image, found);
+  };
+  MemoryRecord record;
+  record.features = PatchFeatures::texture;
+  record.image_size = kTextureSize;
+  return detail::learn_from<T>(context, {kTextureGrid * kTextureGrid, kTextureWidth, describe, judge},
+                               std::move(record), good, options, on_step);
 }
 
 MOECLIP_FUNC RateInterval promised_rate(const MemoryRecord& record, double confidence) {
   if (record.held_out.empty()) return {};
   const index_t count = std::ssize(record.held_out);
-  const auto above = std::ranges::count_if(record.held_out, [&](float score) { return score >= record.threshold; });
+  const auto above = std::count_if(record.held_out.begin(), record.held_out.end(),
+                                   [&](float score) { return score >= record.threshold; });
   RateInterval rate = rate_interval(above, count, confidence);
   // of the next picture, which may come to lie anywhere among the count + 1
   rate.estimate = static_cast<double>(above + 1) / static_cast<double>(count + 1);
@@ -271,6 +322,7 @@ MOECLIP_FUNC RateInterval promised_rate(const MemoryRecord& record, double confi
 }
 
 MOECLIP_INSTANTIATE(learn)
+MOECLIP_INSTANTIATE(learn_textures)
 
 }}  // namespace moeclip::abi_v0_1
 

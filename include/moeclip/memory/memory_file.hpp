@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "../io/record.hpp"
 #include "patch_memory.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -24,6 +25,10 @@ MemoryRecord read_memory_record(const WeightFile& file);
 template <class T>
 PatchMemory<T> load_memory(Context& context, const WeightFile& file, const BasicDetector<T>& detector);
 
+/// Reads a memory of textures. Throws mismatch if it was made with a detector.
+template <class T>
+PatchMemory<T> load_texture_memory(Context& context, const WeightFile& file);
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_MEMORY)
@@ -34,7 +39,6 @@ PatchMemory<T> load_memory(Context& context, const WeightFile& file, const Basic
 
 #include "../anomaly/fingerprint.hpp"
 #include "../io/json_writer.hpp"
-#include "../io/record.hpp"
 #include "../io/safetensors_writer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -48,6 +52,7 @@ inline Json to_json(const MemoryRecord& record) {
   Json held_out = Json::array();
   for (const float score : record.held_out) held_out.push_back(score);
   return Json::object()
+      .set("features", to_string(record.features))
       .set("clip", record.clip)
       .set("adapter", record.adapter)
       .set("class", record.class_name)
@@ -73,17 +78,23 @@ inline double number_in(const Json& json, const char* name, std::pair<double, do
   return value;
 }
 
-/// Throws format unless all rows of `patches` (M, F) have unit length.
+/// The tensor of patches, (M, width). Throws mismatch for another shape, format for rows that are longer than
+/// descriptors are, or no numbers.
 template <class T>
-void expect_unit_rows(const Tensor<T>& patches, const std::string& source) {
-  constexpr double kTolerance = 1e-3;  // beyond the rounding of half precision
-  const index_t width = patches.extent(1);
+Tensor<T> read_patches(const WeightFile& file, index_t width) {
+  const WeightEntry& entry = file.entry(kPatchesName);
+  if (entry.shape.rank() != 2 || entry.shape[0] < 1 || entry.shape[1] != width)
+    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(kPatchesName), " has the shape ",
+                                     to_string(entry.shape), "; (M, ", width, ") was wanted"));
+  Tensor<T> patches = file.read<T>(kPatchesName);
+  constexpr double kLongest = 1.5;  // above sqrt(2), of textures; those of an encoder have unit length
   for (index_t i = 0; i < patches.extent(0); ++i) {
-    const double square = static_cast<double>(length(patches.data() + i * width, width));
-    if (!(std::abs(square - 1) <= kTolerance))
-      fail(ErrorCode::format, concat(source, ": tensor ", in_quotes(kPatchesName), ": row ", i, " has the length ",
-                                     square, ", not 1; the file is damaged, learn it anew"));
+    const auto found = static_cast<double>(length(patches.data() + i * width, width));
+    if (!(found <= kLongest))
+      fail(ErrorCode::format, concat(file.path(), ": tensor ", in_quotes(kPatchesName), ": row ", i, " has the length ",
+                                     found, ", at most 1.5 was wanted; the file is damaged, learn it anew"));
   }
+  return patches;
 }
 
 }  // namespace detail
@@ -117,6 +128,11 @@ MOECLIP_FUNC MemoryRecord read_memory_record(const WeightFile& file) {
   };
   constexpr double kMost = 1e9;  // pictures; what such numbers are checked against is read from elsewhere
   MemoryRecord memory;
+  const auto features = member<std::string>(json, "features", source);
+  if (features != "encoder" && features != "texture")
+    fail(ErrorCode::unsupported,
+         concat(source, ": knows patches by ", in_quotes(features), "; a newer version may read it"));
+  if (features == "texture") memory.features = PatchFeatures::texture;
   memory.clip = member<std::string>(json, "clip", source);
   memory.adapter = member<std::string>(json, "adapter", source);
   memory.class_name = member<std::string>(json, "class", source);
@@ -143,23 +159,27 @@ PatchMemory<T> load_memory(Context& context, const WeightFile& file, const Basic
       fail(ErrorCode::mismatch,
            concat(file.path(), ": was learned with ", what..., "; learn it anew with these weights"));
   };
+  expect(record.features == PatchFeatures::encoder, "textures, which take no CLIP");
   expect(record.clip == clip_fingerprint(detector.clip().vision(), detector.clip().text()), "another CLIP");
   expect(record.adapter == adapter_fingerprint(detector.adapter()), "another adapter");
   expect(record.image_size == detector.options().image_size, "pictures of ", record.image_size, " pixels, not ",
          detector.options().image_size);
-  const WeightEntry& entry = file.entry(detail::kPatchesName);
-  const index_t width = descriptor_width(detector);
-  if (entry.shape.rank() != 2 || entry.shape[0] < 1 || entry.shape[1] != width)
-    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(detail::kPatchesName), " has the shape ",
-                                     to_string(entry.shape), "; (M, ", width, ") was wanted"));
-  Tensor<T> patches = file.read<T>(detail::kPatchesName);
-  detail::expect_unit_rows(patches, file.path());
-  memory.patches = NearestRows<T>(context, std::move(patches));
+  memory.patches = NearestRows<T>(context, detail::read_patches<T>(file, descriptor_width(detector.model())));
+  return memory;
+}
+
+template <class T>
+PatchMemory<T> load_texture_memory(Context& context, const WeightFile& file) {
+  PatchMemory<T> memory{read_memory_record(file), {}};
+  if (memory.record.features != PatchFeatures::texture)
+    fail(ErrorCode::mismatch, concat(file.path(), ": was learned with a CLIP; give the same one"));
+  memory.patches = NearestRows<T>(context, detail::read_patches<T>(file, kTextureWidth));
   return memory;
 }
 
 MOECLIP_INSTANTIATE(save_memory)
 MOECLIP_INSTANTIATE(load_memory)
+MOECLIP_INSTANTIATE(load_texture_memory)
 
 }}  // namespace moeclip::abi_v0_1
 

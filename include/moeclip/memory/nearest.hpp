@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The nearest of a set of unit vectors (NEA-1 in this folder's README). Among unit vectors the nearest is the one with
-// the largest product, so the search is a matrix product; the distance to the one that was found is then taken from the
-// difference of the two, which is exact where they are almost equal and 2 - 2 f . f' is not.
+// The nearest of a set of vectors (NEA-1 in this folder's README). |f - m|^2 = |f|^2 - 2 (f . m - |m|^2 / 2), so the
+// nearest has the largest f . m - |m|^2 / 2, and the search is a matrix product; the distance to the one that was found
+// is then taken from the difference of the two, which is exact where they are almost equal and the product is not.
 
 #include <span>
 #include <utility>
@@ -12,23 +12,24 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Unit vectors in which others are looked up. The rows stay as they are; a packed copy is made for the product.
+/// Vectors among which others are looked up. The rows stay as they are; a packed copy is made for the product.
 template <class T>
 class NearestRows {
  public:
   NearestRows() = default;
 
-  /// rows (M, F), of unit length; at least one.
+  /// rows (M, F); at least one.
   NearestRows(Context& context, Tensor<T> rows)
       : rows_(std::move(rows)),
         packed_(kernels::pack<T>(context, rows_.extent(1), rows_.extent(0),
-                                 kernels::transposed(kernels::row_major<T>(rows_.data(), rows_.extent(1))))) {}
+                                 kernels::transposed(kernels::row_major<T>(rows_.data(), rows_.extent(1))))),
+        halves_(half_squares(rows_)) {}
 
   [[nodiscard]] const Tensor<T>& rows() const { return rows_; }   ///< (M, F)
   [[nodiscard]] index_t size() const { return rows_.extent(0); }  ///< M
   [[nodiscard]] index_t bytes() const { return rows_.size() * static_cast<index_t>(sizeof(T)) + packed_.bytes(); }
 
-  /// For each of `queries` (N, F), of unit length: which row is nearest (the first of equals), and how far it is.
+  /// For each of `queries` (N, F): which row is nearest (the first of equals), and how far it is.
   void find(Context& context, View<const T, 2> queries, std::span<index_t> nearest, std::span<T> distances) const;
 
   /// The rows that are nearest to row `row`, itself first, as many as `found` takes, at most size().
@@ -38,8 +39,12 @@ class NearestRows {
   [[nodiscard]] T distance(const T* query, index_t row) const;
 
  private:
+  /// -|m|^2 / 2 of each row m.
+  static Tensor<T> half_squares(const Tensor<T>& rows);
+
   Tensor<T> rows_;                   // (M, F)
   kernels::PackedMatrix<T> packed_;  // its transpose
+  Tensor<T> halves_;                 // (M)
 };
 
 }}  // namespace moeclip::abi_v0_1
@@ -66,7 +71,7 @@ void NearestRows<T>::find(Context& context, View<const T, 2> queries, std::span<
     Arena::Scope scratch(context.arena());
     const View<T, 2> products(scratch.take<T>(count * size()), {count, size()});
     kernels::gemm<T>(context, count, kernels::row_major<T>(&queries(begin, 0), queries.stride(0)), packed_,
-                     products.data(), size());
+                     products.data(), size(), {.bias = halves_.data()});
     context.parallel_for(count, [&](index_t i, int) {
       const T* const product = &products(i, 0);
       const index_t row = std::max_element(product, product + size()) - product;
@@ -82,7 +87,7 @@ void NearestRows<T>::around(Context& context, index_t row, std::span<index_t> fo
   Arena::Scope scratch(context.arena());
   T* const products = scratch.take<T>(size());
   kernels::gemm<T>(context, 1, kernels::row_major<T>(rows_.data() + row * rows_.extent(1), rows_.extent(1)), packed_,
-                   products, size());
+                   products, size(), {.bias = halves_.data()});
   products[row] = std::numeric_limits<T>::infinity();  // another may lie in the same place
   const std::span<index_t> order(scratch.take<index_t>(size()), static_cast<std::size_t>(size()));
   std::iota(order.begin(), order.end(), index_t{0});
@@ -90,6 +95,17 @@ void NearestRows<T>::around(Context& context, index_t row, std::span<index_t> fo
     return products[a] != products[b] ? products[a] > products[b] : a < b;
   });
   std::copy_n(order.begin(), found.size(), found.begin());
+}
+
+template <class T>
+Tensor<T> NearestRows<T>::half_squares(const Tensor<T>& rows) {
+  Tensor<T> halves({rows.extent(0)});
+  for (index_t i = 0; i < rows.extent(0); ++i)
+    for (index_t c = 0; c < rows.extent(1); ++c) {
+      const T value = rows[i * rows.extent(1) + c];
+      halves[i] -= value * value / 2;
+    }
+  return halves;
 }
 
 template <class T>

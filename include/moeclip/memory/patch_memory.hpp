@@ -5,8 +5,8 @@
 // good patches keep from a memory without their own picture:
 //
 //   patch     p(d) = d^2 / (d^2 + 4 u^2)                     in [0, 1); 1/2 at twice the usual distance
-//   picture   s = w d*, of the patch that is farthest;       score p(s)
-//             w = 1 - exp(d*/u) / sum over the b patches m around its nearest of exp(|f* - m|/u)
+//   picture   s = w (mean of the largest 1 % of d);          score p(s)
+//             w = 1 - exp(d*/u) / sum over the b patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
 //   fused     (1 - a) text + a memory                        map and score alike, a = 1 - text_weight
 //
 // Nothing is rescaled by what a picture or a set of pictures holds, so one picture's score depends on no other.
@@ -14,24 +14,36 @@
 #include <string>
 #include <vector>
 
+#include "../anomaly/detector.hpp"
 #include "../image/image_record.hpp"
 #include "descriptor.hpp"
 #include "nearest.hpp"
+#include "texture.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Neighbours that w looks at, as in PatchCore's code.
 inline constexpr index_t kMemoryNeighbours = 9;
 
+/// What patches are known by.
+enum class PatchFeatures {
+  encoder,  ///< tokens of a CLIP, with or without adapter (descriptor.hpp)
+  texture,  ///< energies of derivatives, without any weights (texture.hpp)
+};
+
+/// "encoder" or "texture".
+const char* to_string(PatchFeatures features);
+
 /// What a memory is valid for, and what its pictures can promise.
 struct MemoryRecord {
-  std::string clip, adapter;     ///< fingerprints of the weights
-  std::string class_name;        ///< what the pictures show, where the text has a say
-  index_t image_size = 0;        ///< pixels a side of the square that the model sees
-  index_t pictures = 0;          ///< good pictures that it comes from
-  bool is_turned = false;        ///< turned and mirrored ones besides
-  double text_weight = 0;        ///< share of the text's map and score in [0, 1]
-  ImageOptions images;           ///< how pictures were read
+  PatchFeatures features = PatchFeatures::encoder;  ///< what patches are known by
+  std::string clip, adapter;                        ///< fingerprints of the weights; "": textures have none
+  std::string class_name;                           ///< what the pictures show, where the text has a say
+  index_t image_size = 0;                           ///< pixels a side of the square that the model sees
+  index_t pictures = 0;                             ///< good pictures that it comes from
+  bool is_turned = false;                           ///< turned and mirrored ones besides
+  double text_weight = 0;                           ///< share of the text's map and score in [0, 1]
+  ImageOptions images;                              ///< how pictures were read
   double unit = 0;               ///< u: mean distance of good patches from a memory without their picture
   double false_positives = 0;    ///< rate of false alarms that was asked for
   float threshold = 0.5f;        ///< of scores
@@ -63,6 +75,11 @@ template <class T>
 void detect_by_memory(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                       const TextAnchors<T>* anchors, ImageView image, Detection& result);
 
+/// The same with a memory of textures, which needs no detector; the map has kTextureSize pixels a side. Throws contract
+/// for another memory.
+template <class T>
+void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView image, Detection& result);
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_MEMORY)
@@ -75,19 +92,40 @@ void detect_by_memory(Context& context, const BasicDetector<T>& detector, const 
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+MOECLIP_FUNC const char* to_string(PatchFeatures features) {
+  return features == PatchFeatures::texture ? "texture" : "encoder";
+}
+
+namespace detail {
+
+/// Mean of the largest hundredth of `values`, at least of one.
+template <class T>
+T mean_of_largest(Context& context, std::span<const T> values) {
+  Arena::Scope scratch(context.arena());
+  const std::span<T> sorted(scratch.take<T>(std::ssize(values)), values.size());
+  std::copy(values.begin(), values.end(), sorted.begin());
+  const auto count = std::max<std::ptrdiff_t>(1, std::ssize(values) / 100);
+  std::partial_sort(sorted.begin(), sorted.begin() + count, sorted.end(), [](T a, T b) { return a > b; });
+  T sum = 0;
+  for (std::ptrdiff_t i = 0; i < count; ++i) sum += sorted[static_cast<std::size_t>(i)];
+  return sum / static_cast<T>(count);
+}
+
+}  // namespace detail
+
 template <class T>
 T PatchMemory<T>::picture_distance(Context& context, View<const T, 2> descriptors, std::span<const index_t> nearest,
                                    std::span<const T> distances) const {
-  const bool are_finite = std::ranges::all_of(distances, [](T d) { return std::isfinite(d); });
+  const bool are_finite = std::all_of(distances.begin(), distances.end(), [](T d) { return std::isfinite(d); });
   if (!are_finite) detail::fail_no_numbers();
-  const auto farthest = std::ranges::max_element(distances) - distances.begin();
+  const auto farthest = std::max_element(distances.begin(), distances.end()) - distances.begin();
   const T largest = distances[static_cast<std::size_t>(farthest)], unit = static_cast<T>(record.unit);
   std::array<index_t, kMemoryNeighbours> neighbours;
   const std::span around(neighbours.data(), static_cast<std::size_t>((std::min)(kMemoryNeighbours, patches.size())));
   patches.around(context, nearest[static_cast<std::size_t>(farthest)], around);
   T sum = 0;  // of exponentials relative to the one of d*, so that none overflows
   for (const index_t row : around) sum += std::exp((patches.distance(&descriptors(farthest, 0), row) - largest) / unit);
-  return (1 - 1 / sum) * largest;
+  return (1 - 1 / sum) * detail::mean_of_largest<T>(context, distances);
 }
 
 namespace detail {
@@ -127,24 +165,35 @@ T map_of_memory(Context& context, const PatchMemory<T>& memory, View<const T, 2>
   return whole;
 }
 
+/// Thresholds, verdict and regions.
+template <class T>
+void conclude_by_memory(Context& context, const MemoryRecord& record, View<const T, 2> map, index_t smallest_region,
+                        Detection& result) {
+  result.map_kind = MapKind::probability;
+  result.threshold = record.threshold;
+  result.pixel_threshold = record.pixel_threshold;
+  conclude<T>(context, map, smallest_region, result);
+}
+
 }  // namespace detail
 
 template <class T>
 void detect_by_memory(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                       const TextAnchors<T>* anchors, ImageView image, Detection& result) {
   const MemoryRecord& record = memory.record;
+  MOECLIP_EXPECT(record.features == PatchFeatures::encoder, "a memory of textures was given to an encoder");
   const bool has_text = record.text_weight > 0;
   MOECLIP_EXPECT(!has_text || anchors != nullptr, "this memory gives the text a weight of ", record.text_weight,
                  " and needs anchors");
-  const index_t size = detector.options().image_size, patches = descriptor_count(detector);
-  const index_t width = descriptor_width(detector), embed = detector.clip().config().embed;
+  const index_t size = detector.options().image_size, patches = descriptor_count(detector.model());
+  const index_t width = descriptor_width(detector.model()), embed = detector.clip().config().embed;
   const index_t maps = has_text ? detector.adapter().config.maps() : 0;
   Arena::Scope scratch(context.arena());
   const View<T, 2> descriptors(scratch.take<T>(patches * width), {patches, width});
   const detail::TextOpinion<T> text{{scratch.take<T>(maps * 2 * patches), {maps, 2, patches}},
                                     {scratch.take<T>(embed), {1, embed}}};
   const auto on_block = [&](index_t block, View<const T, 3> x) {
-    describe_block<T>(context, detector, block, x, descriptors);
+    describe_block<T>(context, detector.model(), block, x, descriptors);
   };
   const auto on_map = [&](index_t map, View<const T, 2> features) {
     similarities_forward<T>(context, features, *anchors, text.similarities[map]);
@@ -160,14 +209,27 @@ void detect_by_memory(Context& context, const BasicDetector<T>& detector, const 
   const T text_score = has_text ? detail::blend_text<T>(context, detector, *anchors, text, weight, map) : T(0);
   result.class_score = has_text ? static_cast<float>(class_score<T>(text.embedding.data(), *anchors)) : 0.0f;
   result.score = static_cast<float>(weight * text_score + (1 - weight) * alone);
-  result.map_kind = MapKind::probability;
-  result.threshold = record.threshold;
-  result.pixel_threshold = record.pixel_threshold;
-  detector.conclude(context, map, result);
+  detail::conclude_by_memory<T>(context, record, map, detector.options().smallest_region, result);
+}
+
+template <class T>
+void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView image, Detection& result) {
+  MOECLIP_EXPECT(memory.record.features == PatchFeatures::texture,
+                 "textures were compared with a memory of an encoder");
+  Arena::Scope scratch(context.arena());
+  constexpr index_t kPatches = kTextureGrid * kTextureGrid;
+  const View<T, 2> descriptors(scratch.take<T>(kPatches * kTextureWidth), {kPatches, kTextureWidth});
+  look_at_textures<T>(context, image, result, descriptors);
+  const View<T, 2> map(scratch.take<T>(kTextureSize * kTextureSize), {kTextureSize, kTextureSize});
+  const T distance = detail::map_of_memory<T>(context, memory, descriptors, map);
+  result.class_score = 0;
+  result.score = static_cast<float>(memory.abnormality(distance));
+  detail::conclude_by_memory<T>(context, memory.record, map, 1, result);
 }
 
 MOECLIP_INSTANTIATE_CLASS(PatchMemory)
 MOECLIP_INSTANTIATE(detect_by_memory)
+MOECLIP_INSTANTIATE(detect_by_texture)
 
 }}  // namespace moeclip::abi_v0_1
 

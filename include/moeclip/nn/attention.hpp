@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "../kernels/attention.hpp"
 #include "../kernels/attention_backward.hpp"
 #include "linear.hpp"
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../tensor/tensor.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -53,7 +54,7 @@ template <class T>
 void resample_rows(const std::vector<CubicTaps>& taps, const T* in, T* out, index_t stride, index_t length) {
   std::vector<double> sum(static_cast<std::size_t>(length));
   for (const CubicTaps& tap : taps) {
-    std::ranges::fill(sum, 0.0);
+    lists::fill(sum, 0.0);
     const T* row = in + tap.first * stride;
     for (const double weight : tap.weights) {
       for (index_t c = 0; c < length; ++c) sum[static_cast<std::size_t>(c)] += weight * static_cast<double>(row[c]);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../base/function_ref.hpp"
+#include "../base/lists.hpp"
 #include "contents.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -72,7 +73,7 @@ inline void write_link(HtmlWriter& page, std::string_view id, std::string_view n
 inline void write_navigation(HtmlWriter& page, const ReportContext& context) {
   const Report& report = context.report;
   const bool has_covers =
-      std::ranges::any_of(report.pictures, [&](const ReportPicture& p) { return context.has_figures(p); });
+      lists::any_of(report.pictures, [&](const ReportPicture& p) { return context.has_figures(p); });
   page.write("<nav aria-label=\"Contents\"><ul>\n");
   write_link(page, "summary", "Summary");
   if (!report.classes.empty()) write_link(page, "curves", "Curves");
@@ -140,7 +141,7 @@ MOECLIP_FUNC std::vector<std::size_t> shown_pictures(const Report& report) {
   const auto any = [](const ReportPicture&) { return true; };
   for (const Gallery& gallery : galleries_of(report.pictures, any))
     shown.insert(shown.end(), gallery.pictures.begin(), gallery.pictures.end());
-  std::ranges::sort(shown);
+  lists::sort(shown);
   shown.erase(std::unique(shown.begin(), shown.end()), shown.end());
   return shown;
 }

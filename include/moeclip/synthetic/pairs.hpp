@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../anomaly/prompts.hpp"
+#include "../base/lists.hpp"
 #include "../clip/tokenizer.hpp"
 #include "../image/normalize.hpp"
 #include "kinds.hpp"
@@ -79,7 +80,7 @@ class SyntheticPairs {
     for (index_t i = 0; i < count; ++i) {
       const Shown& picture = views[static_cast<std::size_t>(i / 2)];
       const auto ids = tokenizer_.encode_padded(picture.captions[i % 2].text, context_length_);
-      std::ranges::copy(ids, batch.tokens.data() + i * context_length_);
+      lists::copy(ids, batch.tokens.data() + i * context_length_);
       for (index_t j = 0; j < count; ++j) {
         const Caption& caption = views[static_cast<std::size_t>(j / 2)].captions[j % 2];
         batch.matches[i * count + j] = is_true(caption, *picture.pair, i % 2 == 1) ? 1 : 0;

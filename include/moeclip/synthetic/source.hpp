@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../data/source.hpp"
 #include "synthesize.hpp"
 
@@ -49,7 +50,7 @@ MOECLIP_FUNC std::vector<SyntheticSpec> plan_synthetic(const SyntheticPlan& plan
     kinds.push_back(plan.defects.empty() ? seen_defects(category) : synthetic_defects(category));
     if (!plan.defects.empty())
       std::erase_if(kinds.back(),
-                    [&](std::string_view kind) { return std::ranges::find(plan.defects, kind) == plan.defects.end(); });
+                    [&](std::string_view kind) { return lists::find(plan.defects, kind) == plan.defects.end(); });
   }
   std::vector<SyntheticSpec> specs;
   const Rng rng(plan.seed, "synthetic plan");

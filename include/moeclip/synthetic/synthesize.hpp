@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../data/sample.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -142,8 +143,8 @@ MOECLIP_FUNC std::vector<std::string_view> synthetic_defects(std::string_view ca
 
 MOECLIP_FUNC std::vector<std::string_view> seen_defects(std::string_view category) {
   std::vector<std::string_view> names = synthetic_defects(category);
-  std::erase_if(
-      names, [](std::string_view name) { return std::ranges::find(unseen_defects(), name) != unseen_defects().end(); });
+  std::erase_if(names,
+                [](std::string_view name) { return lists::find(unseen_defects(), name) != unseen_defects().end(); });
   return names;
 }
 

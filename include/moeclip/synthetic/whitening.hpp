@@ -10,6 +10,7 @@
 #include <numeric>
 #include <vector>
 
+#include "../base/lists.hpp"
 #include "../nn/patch_embed.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -79,8 +80,8 @@ void whiten_patches(Context& context, const Tensor<T>& images, index_t patch, Li
 
   std::vector<index_t> order(static_cast<std::size_t>(inputs));
   std::iota(order.begin(), order.end(), index_t{0});
-  std::ranges::stable_sort(order,
-                           [&](index_t i, index_t j) { return moments[i * (inputs + 1)] > moments[j * (inputs + 1)]; });
+  lists::stable_sort(order,
+                     [&](index_t i, index_t j) { return moments[i * (inputs + 1)] > moments[j * (inputs + 1)]; });
   double mean = 0;
   for (index_t i = 0; i < inputs; ++i) mean += moments[i * (inputs + 1)] / static_cast<double>(inputs);
   for (index_t k = 0; k < kernel.outputs(); ++k) {

@@ -7,6 +7,7 @@
 // test/.
 
 #include "../base/context.hpp"
+#include "../base/lists.hpp"
 #include "../data/dataset.hpp"
 #include "synthesize.hpp"
 
@@ -61,7 +62,7 @@ namespace detail {
 
 inline std::string folder_name(std::string_view words) {
   std::string name(words);
-  std::ranges::replace(name, ' ', '_');
+  lists::replace(name, ' ', '_');
   return name;
 }
 
@@ -106,7 +107,7 @@ MOECLIP_FUNC std::vector<SyntheticFolder> synthetic_folders(const SyntheticFiles
     folders.push_back({category, "", true});
     folders.push_back({category, "", false});
     for (const std::string_view defect : synthetic_defects(category))
-      if (files.defects.empty() || std::ranges::find(files.defects, defect) != files.defects.end())
+      if (files.defects.empty() || lists::find(files.defects, defect) != files.defects.end())
         folders.push_back({category, std::string(defect), false});
   }
   return folders;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "../base/error.hpp"
+#include "../base/lists.hpp"
 #include "../base/types.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -49,7 +50,7 @@ class Shape {
     return product;
   }
 
-  friend bool operator==(const Shape& a, const Shape& b) { return std::ranges::equal(a.extents(), b.extents()); }
+  friend bool operator==(const Shape& a, const Shape& b) { return lists::equal(a.extents(), b.extents()); }
 
  private:
   std::array<index_t, kMaxRank> extents_{};

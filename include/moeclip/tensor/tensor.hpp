@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "../base/arena.hpp"
+#include "../base/lists.hpp"
 #include "shape.hpp"
 #include "view.hpp"
 
@@ -102,7 +103,7 @@ class Tensor {
   [[nodiscard]] typename View<T, Rank>::Extents extents_as() const {
     MOECLIP_EXPECT(rank() == Rank, "a tensor of shape ", to_string(shape_), " was viewed with rank ", int{Rank});
     typename View<T, Rank>::Extents extents{};
-    std::ranges::copy(shape_.extents(), extents.begin());
+    lists::copy(shape_.extents(), extents.begin());
     return extents;
   }
 

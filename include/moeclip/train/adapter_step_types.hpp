@@ -12,6 +12,7 @@
 
 #include "../anomaly/anchors.hpp"
 #include "../anomaly/features.hpp"
+#include "../base/lists.hpp"
 #include "../moe/mixing.hpp"
 #include "observer.hpp"
 #include "step_options.hpp"
@@ -119,12 +120,12 @@ struct StepRun {
   [[nodiscard]] index_t embed() const { return model.adapter.text.outputs(); }
   [[nodiscard]] bool has_any_mask() const {
     const std::vector<bool>& has = input.batch.has_mask;
-    return has.empty() || std::ranges::find(has, true) != has.end();
+    return has.empty() || lists::find(has, true) != has.end();
   }
   /// Blocks up to this one are not run backward.
   [[nodiscard]] index_t first_mixture_block() const {
     const auto& blocks = model.adapter.config.mixture_blocks;
-    return blocks.empty() ? model.tower.config.layers + 1 : *std::ranges::min_element(blocks);
+    return blocks.empty() ? model.tower.config.layers + 1 : *std::min_element(blocks.begin(), blocks.end());
   }
   [[nodiscard]] bool has_mixtures() const { return first_mixture_block() <= model.tower.config.layers; }
   /// What the tower keeps for its way back.

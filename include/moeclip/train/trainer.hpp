@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../anomaly/fingerprint.hpp"
+#include "../base/lists.hpp"
 #include "../clip/clip.hpp"
 #include "../data/class_words.hpp"
 #include "../data/loader.hpp"
@@ -386,7 +387,7 @@ void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& 
   report.images_per_second = static_cast<double>(run.pictures) / seconds;
   report.seconds_left = seconds / static_cast<double>(run.done) * static_cast<double>(run.total - run.done);
   report.pictures = loaded.paths;
-  report.without_mask = std::ranges::count(loaded.has_mask, false);
+  report.without_mask = lists::count(loaded.has_mask, false);
 }
 
 template <class T>

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../base/lists.hpp"
 #include "../../io/json.hpp"
 #include "bpe.hpp"
 #include "text_pieces.hpp"
@@ -206,7 +207,7 @@ inline bool is_byte_level(const Json& pre_tokenizer) {
   };
   if (is_named(pre_tokenizer)) return true;
   const Json* steps = pre_tokenizer.find("pretokenizers");
-  return steps != nullptr && steps->is_array() && std::ranges::any_of(steps->items(), is_named);
+  return steps != nullptr && steps->is_array() && lists::any_of(steps->items(), is_named);
 }
 
 /// Refuses tokenizers of other models: their tokens would come out wrong without a word.

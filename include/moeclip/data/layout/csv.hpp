@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../../base/error.hpp"
+#include "../../base/lists.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -22,7 +23,7 @@ inline char csv_separator(std::string_view text) {
   const std::string_view line = text.substr(0, text.find('\n'));
   char best = ',';
   for (const char candidate : {';', '\t'})
-    if (std::ranges::count(line, candidate) > std::ranges::count(line, best)) best = candidate;
+    if (lists::count(line, candidate) > lists::count(line, best)) best = candidate;
   return best;
 }
 

@@ -7,6 +7,7 @@
 // MVTec AD, BTAD ("ok" and "ko"), DTD-Synthetic and what people have brought into that form have the first, the medical
 // sets of BMAD the second, folders of one's own the third.
 
+#include "../../base/lists.hpp"
 #include "listing.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
@@ -79,11 +80,10 @@ inline bool list_good_bad(const FolderNode& folder, const std::string& class_nam
   const auto named = [](const FolderNode* kind) { return is_good_name(kind->name) || is_bad_name(kind->name); };
   const auto is_bad = [](const FolderNode* kind) { return is_bad_name(kind->name); };
   std::vector<const FolderNode*> kinds = kinds_in(folder);
-  if (const FolderNode* inner = find_folder(folder, kPictureFolders);
-      inner != nullptr && std::ranges::none_of(kinds, named))
+  if (const FolderNode* inner = find_folder(folder, kPictureFolders); inner != nullptr && lists::none_of(kinds, named))
     kinds = kinds_in(*inner);  // images/good, images/scratch
-  if (std::ranges::none_of(kinds, named)) return false;
-  if (std::ranges::any_of(kinds, is_bad)) std::erase_if(kinds, [&](const FolderNode* kind) { return !named(kind); });
+  if (lists::none_of(kinds, named)) return false;
+  if (lists::any_of(kinds, is_bad)) std::erase_if(kinds, [&](const FolderNode* kind) { return !named(kind); });
   list_kinds({find_folder(folder, kMaskNames), class_name}, kinds, out);
   out.classes.push_back({class_name, folder.path});
   return true;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../base/lists.hpp"
 #include "names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -76,8 +77,8 @@ inline std::string numbers_of(std::string_view stem) {
 /// The range of sorted pairs whose first is `key`.
 template <class Pair>
 auto with_key(const std::vector<Pair>& pairs, const std::string& key) {
-  const auto first = std::ranges::lower_bound(pairs, key, {}, &Pair::first);
-  return std::pair(first, std::ranges::upper_bound(first, pairs.end(), key, {}, &Pair::first));
+  const auto first = lists::lower_bound(pairs, key, &Pair::first);
+  return std::pair(first, lists::upper_bound(pairs, key, &Pair::first));
 }
 
 /// The masks of one folder, to be asked for by the names of pictures. O(log n) each.
@@ -91,8 +92,8 @@ class MaskIndex {
       by_numbers_.emplace_back(numbers_of(stem_of(file)), files_.size());
       files_.push_back(&file);
     }
-    std::ranges::sort(by_stem_);
-    std::ranges::sort(by_numbers_);
+    lists::sort(by_stem_);
+    lists::sort(by_numbers_);
     is_used_.resize(files_.size());
   }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "../../base/lists.hpp"
 #include "../../io/folder_tree.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -49,7 +50,7 @@ inline constexpr std::array<std::string_view, 11> kPictureFolders{
     "pictures", "photos", "inputs", "input"};
 
 inline bool is_named(std::string_view name, NameList names) {
-  return std::ranges::find(names, plain_name(name)) != names.end();
+  return lists::find(names, plain_name(name)) != names.end();
 }
 inline bool is_good_name(std::string_view name) { return is_named(name, kGoodNames); }
 inline bool is_bad_name(std::string_view name) { return is_named(name, kBadNames); }
@@ -82,16 +83,16 @@ inline std::string_view stem_of(std::string_view name) {
 }
 
 inline bool is_read_picture(std::string_view name) {
-  return std::ranges::find(kReadExtensions, extension_of(name)) != kReadExtensions.end();
+  return lists::find(kReadExtensions, extension_of(name)) != kReadExtensions.end();
 }
 inline bool is_picture(std::string_view name) {
-  return is_read_picture(name) || std::ranges::find(kUnreadExtensions, extension_of(name)) != kUnreadExtensions.end();
+  return is_read_picture(name) || lists::find(kUnreadExtensions, extension_of(name)) != kUnreadExtensions.end();
 }
 
-inline bool has_pictures(const FolderNode& folder) { return std::ranges::any_of(folder.files, is_picture); }
+inline bool has_pictures(const FolderNode& folder) { return lists::any_of(folder.files, is_picture); }
 
 inline index_t count_pictures(const FolderNode& folder) {
-  index_t count = std::ranges::count_if(folder.files, is_picture);
+  index_t count = lists::count_if(folder.files, is_picture);
   for (const FolderNode& inner : folder.folders) count += count_pictures(inner);
   return count;
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "../../base/context.hpp"
+#include "../../base/lists.hpp"
 #include "../dataset.hpp"
 #include "kinds.hpp"
 #include "pairs.hpp"
@@ -115,10 +116,10 @@ inline bool same_pictures(const Listing& a, const Listing& b) {
   const auto sorted = [](const Listing& listing) {
     std::vector<const ListedPicture*> all;
     for (const ListedPicture& picture : listing.pictures) all.push_back(&picture);
-    std::ranges::sort(all, [](auto* x, auto* y) { return x->image < y->image; });
+    lists::sort(all, [](auto* x, auto* y) { return x->image < y->image; });
     return all;
   };
-  return std::ranges::equal(sorted(a), sorted(b), [](auto* x, auto* y) { return *x == *y; });
+  return lists::equal(sorted(a), sorted(b), [](auto* x, auto* y) { return *x == *y; });
 }
 
 inline std::string whole_path(const FolderTree& tree, const FolderNode& folder) {
@@ -126,7 +127,8 @@ inline std::string whole_path(const FolderTree& tree, const FolderNode& folder) 
 }
 
 inline std::string describe(const FoundLayout& found) {
-  const auto defective = std::ranges::count(found.listing.pictures, 1, &ListedPicture::label);
+  const auto defective =
+      lists::count_if(found.listing.pictures, [](const ListedPicture& picture) { return picture.label == 1; });
   return concat(found.layout->name, " (", found.listing.pictures.size(), " pictures, ", defective, " defective)");
 }
 
@@ -139,11 +141,11 @@ inline std::vector<FoundLayout> fitting_layouts(const FolderTree& tree, const Fo
     if (wanted != nullptr && wanted != &layout) continue;
     auto found = try_layout(tree, folder, layout, options.class_name);
     if (!found || found->listing.pictures.empty()) continue;
-    const bool is_known = std::ranges::any_of(
-        fitting, [&](const FoundLayout& other) { return same_pictures(other.listing, found->listing); });
+    const bool is_known =
+        lists::any_of(fitting, [&](const FoundLayout& other) { return same_pictures(other.listing, found->listing); });
     if (!is_known) fitting.push_back(std::move(*found));
   }
-  if (std::ranges::any_of(fitting, &FoundLayout::is_one_class))
+  if (lists::any_of(fitting, &FoundLayout::is_one_class))
     std::erase_if(fitting, [](const FoundLayout& found) { return !found.is_one_class; });
   return fitting;
 }
@@ -190,7 +192,7 @@ inline FoundLayout find_layout(const FolderTree& tree, const LayoutOptions& opti
     if (found.is_one_class || wanted != nullptr) return found;
     std::vector<FoundLayout> others = inner_sets(tree, tree.top, options, wanted);
     std::erase_if(others, [&](const FoundLayout& other) {
-      return std::ranges::find(found.listing.classes, other.folder->path, &ListedClass::folder) !=
+      return lists::find(found.listing.classes, other.folder->path, &ListedClass::folder) !=
              found.listing.classes.end();
     });
     if (others.empty()) return found;

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "../../base/lists.hpp"
 #include "../dataset_counts.hpp"
 #include "listing.hpp"
 
@@ -14,13 +15,13 @@ namespace moeclip { inline namespace abi_v0_1 {
 inline const KnownSet* find_known_set(std::string_view name) {
   const std::string plain = detail::plain_name(name);
   const auto found =
-      std::ranges::find_if(kKnownSets, [&](const KnownSet& set) { return detail::plain_name(set.name) == plain; });
+      lists::find_if(kKnownSets, [&](const KnownSet& set) { return detail::plain_name(set.name) == plain; });
   return found == kKnownSets.end() ? nullptr : &*found;
 }
 
 /// The classes of a set.
 inline std::span<const KnownClass> known_classes(std::string_view set) {
-  const auto first = std::ranges::find(kKnownClasses, set, &KnownClass::set);
+  const auto first = lists::find(kKnownClasses, set, &KnownClass::set);
   const auto last = std::find_if(first, kKnownClasses.end(), [&](const KnownClass& known) { return known.set != set; });
   return {first, last};
 }
@@ -50,7 +51,7 @@ inline std::vector<std::string> nearest_names(const FolderTree& tree, const std:
 }
 
 inline bool is_hinted(const KnownSet& set, std::string_view plain) {
-  return std::ranges::any_of(set.hints, [&](std::string_view hint) {
+  return lists::any_of(set.hints, [&](std::string_view hint) {
     if (hint.empty()) return false;
     return hint.starts_with('=') ? plain == hint.substr(1) : plain.find(hint) != std::string_view::npos;
   });
@@ -74,7 +75,7 @@ inline bool is_set_here(const FolderTree& tree, const KnownSet& set, const std::
     if (known == nullptr || known->set != set.name) continue;
     ++present;
     const std::vector<std::string> names = nearest_names(tree, listed.folder);
-    is_named = is_named || std::ranges::any_of(names, [&](const std::string& name) { return is_hinted(set, name); });
+    is_named = is_named || lists::any_of(names, [&](const std::string& name) { return is_hinted(set, name); });
   }
   const bool is_most = 2 * present >= known_classes(set.name).size() && 2 * present >= classes.size();
   return is_most || (is_named && present > 0);
@@ -164,14 +165,14 @@ inline std::vector<std::string> compare_with_published(std::span<const ClassCoun
   std::vector<std::string> differences;
   for (const KnownSet& set : kKnownSets) {
     const bool is_form = set.layout.empty() || layout == "list" || set.layout == layout;
-    const bool has_other_good = std::ranges::any_of(
+    const bool has_other_good = lists::any_of(
         counts, [&](const ClassCounts& count) { return count.set == &set && set.good == 0 && count.good > 0; });
-    const bool is_here = std::ranges::find(counts, &set, &ClassCounts::set) != counts.end();
+    const bool is_here = lists::find(counts, &set, &ClassCounts::set) != counts.end();
     if (!is_here || !is_form || has_other_good) continue;
     const bool has_figures = known_classes(set.name)[0].good >= 0;
     if (!has_figures && is_whole) detail::compare_totals(set, counts, differences);
     for (const KnownClass& known : known_classes(set.name)) {
-      const auto found = std::ranges::find_if(counts, [&](const ClassCounts& count) {
+      const auto found = lists::find_if(counts, [&](const ClassCounts& count) {
         return count.set == &set && (count.name == known.name || find_known_class(count.name) == &known ||
                                      known.name.starts_with(count.name + "_"));
       });

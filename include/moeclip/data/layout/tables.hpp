@@ -6,6 +6,7 @@
 // The table of VisA (object,split,label,image,mask) divides it into train and test; without it everything is for
 // testing.
 
+#include "../../base/lists.hpp"
 #include "csv.hpp"
 #include "listing.hpp"
 
@@ -56,7 +57,7 @@ class LabelTable {
 /// `path` with '/' between names, whatever a table on another system was written with.
 inline std::string forward_slashes(std::string_view path) {
   std::string text(path);
-  std::ranges::replace(text, '\\', '/');
+  lists::replace(text, '\\', '/');
   while (text.starts_with("./")) text.erase(0, 2);
   return text;
 }
@@ -82,13 +83,13 @@ inline void list_visa_class(const FolderNode& folder, const std::string& class_n
 inline bool is_visa_class(const FolderNode& folder) {
   const FolderNode* data = find_folder(folder, "data");
   const FolderNode* images = data == nullptr ? nullptr : find_folder(*data, "images");
-  return images != nullptr && std::ranges::any_of(images->folders, has_pictures);
+  return images != nullptr && lists::any_of(images->folders, has_pictures);
 }
 
 /// Path of split_csv/1cls.csv, below the top; "" if it is not there.
 inline std::string visa_table(const FolderNode& folder) {
   const FolderNode* tables = find_folder(folder, "split_csv");
-  if (tables == nullptr || std::ranges::find(tables->files, "1cls.csv") == tables->files.end()) return "";
+  if (tables == nullptr || lists::find(tables->files, "1cls.csv") == tables->files.end()) return "";
   return tables->file_path("1cls.csv");
 }
 
@@ -148,7 +149,7 @@ class PictureIndex {
   PictureIndex() = default;
   explicit PictureIndex(const FolderNode& folder) {
     add(folder, folder.path.empty() ? 0 : folder.path.size() + 1);
-    std::ranges::sort(keys_);
+    lists::sort(keys_);
   }
 
   /// Path below the top, or "": nothing or more than one thing is called so.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../../base/lists.hpp"
 #include "../checksum.hpp"
 #include "format.hpp"
 #include "huffman.hpp"
@@ -232,7 +233,7 @@ class Inflater {
       const std::uint8_t repeated = symbol == 16 ? lengths[i - 1] : std::uint8_t{0};
       const std::size_t times = symbol == 16 ? 3 + in_.take(2) : symbol == 17 ? 3 + in_.take(3) : 11 + in_.take(7);
       if (times > lengths.size() - i) fail_here("more code lengths than were announced");
-      std::ranges::fill(lengths.subspan(i, times), repeated);
+      lists::fill(lengths.subspan(i, times), repeated);
       i += times;
     }
   }

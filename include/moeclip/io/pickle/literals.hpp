@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../../base/lists.hpp"
 #include "../bytes.hpp"
 #include "../utf8.hpp"
 
@@ -62,7 +63,7 @@ inline std::string big_long(Bytes bytes) {
     while (!magnitude.empty() && magnitude.back() == 0) magnitude.pop_back();
   } while (!magnitude.empty());
   if (is_negative) digits.push_back('-');
-  std::ranges::reverse(digits);
+  lists::reverse(digits);
   return digits;
 }
 

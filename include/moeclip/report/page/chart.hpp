@@ -154,8 +154,9 @@ inline void write_histogram(HtmlWriter& page, const ScoreHistogram& histogram, d
                             std::string_view description) {
   using detail::PlotBox;
   const detail::PlotBox box{histogram.lowest, histogram.highest, 0, 1};
-  const double most = static_cast<double>((std::max)(
-      {std::uint64_t{1}, *std::ranges::max_element(histogram.good), *std::ranges::max_element(histogram.defective)}));
+  const double most =
+      static_cast<double>((std::max)({std::uint64_t{1}, *std::max_element(histogram.good.begin(), histogram.good.end()),
+                                      *std::max_element(histogram.defective.begin(), histogram.defective.end())}));
   const double middle = PlotBox::kTop + PlotBox::kSide / 2;
   detail::open_chart(page, "Scores", "pictures per score", description);
   detail::draw_x_axis(page, box, detail::tick_step(histogram.highest - histogram.lowest), "score");

@@ -109,7 +109,7 @@ inline bool has_few_colors(const Image& picture) {
   for (index_t i = 0; i < picture.size(); i += picture.channels()) {
     std::uint32_t color = 0;
     for (index_t c = 0; c < picture.channels(); ++c) color = color << 8 | pixel[i + c];
-    const auto place = std::ranges::lower_bound(colors, color);
+    const auto place = std::lower_bound(colors.begin(), colors.end(), color);
     if (place != colors.end() && *place == color) continue;
     if (colors.size() == kFew) return false;
     colors.insert(place, color);

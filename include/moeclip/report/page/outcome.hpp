@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../../base/lists.hpp"
 #include "../contents.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -57,7 +58,7 @@ std::vector<std::size_t> pick_pictures(const std::vector<ReportPicture>& picture
   std::vector<std::size_t> picked;
   for (std::size_t i = 0; i < pictures.size(); ++i)
     if (is_wanted(pictures[i])) picked.push_back(i);
-  std::ranges::stable_sort(picked, [&](std::size_t a, std::size_t b) {
+  lists::stable_sort(picked, [&](std::size_t a, std::size_t b) {
     return is_highest_first ? pictures[a].score > pictures[b].score : pictures[a].score < pictures[b].score;
   });
   picked.resize((std::min)(picked.size(), most));

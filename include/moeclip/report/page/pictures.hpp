@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "../../base/lists.hpp"
 #include "context.hpp"
 #include "outcome.hpp"
 
@@ -146,7 +147,7 @@ inline void write_view(HtmlWriter& page, const ReportContext& context, std::size
 /// All views, one below the other; the script takes them out of the page and into a dialog.
 inline void write_views(HtmlWriter& page, const ReportContext& context) {
   const std::vector<ReportPicture>& pictures = context.report.pictures;
-  if (std::ranges::none_of(pictures, [&](const ReportPicture& p) { return context.has_view(p); })) return;
+  if (lists::none_of(pictures, [&](const ReportPicture& p) { return context.has_view(p); })) return;
   page.write("<section class=\"views\" aria-labelledby=\"h-views\"><h2 id=\"h-views\">Each picture</h2>\n");
   for (std::size_t i = 0; i < pictures.size(); ++i)
     if (context.has_view(pictures[i])) write_view(page, context, i);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../../base/lists.hpp"
 #include "../contents.hpp"
 #include "html.hpp"
 #include "outcome.hpp"
@@ -64,7 +65,7 @@ class MetricCells {
       page.write(fixed(metric.value * scale, 1), "</td>");
       return;
     }
-    const auto place = std::ranges::find(reasons_, metric.undefined);
+    const auto place = lists::find(reasons_, metric.undefined);
     const auto number = place - reasons_.begin() + 1;
     if (place == reasons_.end()) reasons_.push_back(metric.undefined);
     page.write("&#8211;<sup><a href=\"#", name_, "-note-", number, "\" aria-label=\"not defined, note ", number, "\">",

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The last step of every way to judge a picture: from its map and its score to verdict and regions.
+
+#include "../base/context.hpp"
+#include "detection.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Map, verdict and regions of `result`, from `map` (S, S) and from the score, the thresholds and the size of the
+/// picture that `result` holds. Regions are of at least `smallest_region` pixels of the map.
+template <class T>
+void conclude(Context& context, View<const T, 2> map, index_t smallest_region, Detection& result);
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_ANOMALY)
+
+#include <algorithm>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+template <class T>
+void conclude(Context& context, View<const T, 2> map, index_t smallest_region, Detection& result) {
+  result.is_anomalous = result.score >= result.threshold;
+  std::transform(map.data(), map.data() + map.size(), detail::fit(result.map, Shape(map.extents())).begin(),
+                 [](T value) { return static_cast<float>(value); });
+  find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold, smallest_region,
+                      result.regions);
+  for (Region& region : result.regions) region = scaled_region(region, map.extent(0), result.width, result.height);
+}
+
+MOECLIP_INSTANTIATE(conclude)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif
