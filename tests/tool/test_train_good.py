@@ -132,6 +132,11 @@ class TrainGoodTest(ToolTest):
                              "--valid", 0.2, code=3, good=False)[1]
         self.assertIn("good and defective pictures are needed", message)
 
+    def test_the_best_of_an_earlier_run(self):
+        self.train("run", "--epochs", 1, "--draws", 1)
+        _, message = self.train("run", "--epochs", 1, "--draws", 1, "--valid", 0, "--force")
+        self.assertIn("moe_best.safetensors: is of an earlier run", message)
+
     def test_steps(self):
         self.train("whole", "--epochs", 2, "--draws", 2, "--batch", 4)
         out, _ = self.train("run", "--steps", 3, "--draws", 2, "--batch", 4)

@@ -248,6 +248,8 @@ int run_train(Words words) {
     trainer.start_from(start);
   }
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
+  if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
+    say(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
   const TrainEnd end = train(run, trainer, validator);
   report_result(run, trainer, validator, end);
   return end == TrainEnd::signal ? kFailed : kOk;

@@ -36,7 +36,7 @@ TrainCost measure_cost(const std::shared_ptr<const moeclip::Clip<float>>& clip, 
                        const moeclip::TrainerOptions& options, const TrainSources& sources, ValidOptions valid) {
   using Clock = std::chrono::steady_clock;
   constexpr index_t kSteps = 3;                // at least; the first one encodes sentences and takes memory
-  constexpr double kEnough = 0.5, kLong = 10;  // seconds: of many short steps; a long one tells enough
+  constexpr double kEnough = 0.2, kLong = 10;  // seconds: of many short steps; a long one tells enough
   moeclip::Trainer<float> probe(*clip, recipe, options);
   std::vector<index_t> members;  // from all over the data, whose classes may differ
   const index_t count = std::min(kSteps * options.batch, sources.train.size());
