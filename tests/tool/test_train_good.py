@@ -162,6 +162,10 @@ class TrainGoodTest(ToolTest):
         self.assertLess(time.monotonic() - start, 5 + HICCUP)
         self.assertIn(" instead of 518 pixels", message)
         self.assertRegex(message, r"the same again without a clock: --image-size \d+ --batch \d --steps \d+")
+        _, message = self.run_tool("train", "--clip", self.clip, "--out", self.folder / "small", "--vocab", VOCABULARY,
+                                   "--good", self.good, "--patience", 0, "--budget", "5s", "--resume")
+        self.assertIn("going on behind step", message)
+        self.assertNotIn("instead of 518", message)
         message = self.train("short", "--budget", "0.001s", code=3)[1]
         self.assertIn("not one step fits", message)
 
@@ -184,10 +188,11 @@ class TrainGoodTest(ToolTest):
         self.assertIn("begins with the built-in adapter", self.run_tool(*words, self.folder / "run")[1])
         log = self.lines("run", "log.jsonl")
         self.assertEqual(len(log), 1)
-        self.assertEqual(log[0]["lr"], 0.001)
+        self.assertEqual(log[0]["lr"], 0.0003)
         self.run_tool(*words[:-2], 2, "--out", self.folder / "run", "--resume")
         self.assertEqual(len(self.lines("run", "log.jsonl")), 2)
         self.run_tool(*words, self.folder / "none", "--start", "none")
+        self.assertEqual(self.lines("none", "log.jsonl")[0]["lr"], 0.001)
         self.assertNotEqual(self.lines("none", "log.jsonl")[0]["loss"], log[0]["loss"])
         _, message = self.run_tool(*words, self.folder / "uniform", "--experts", 1, "--chosen", 1, "--rank", 16)
         self.assertIn("begins with nothing: the built-in adapter has other options", message)

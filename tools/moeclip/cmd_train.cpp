@@ -162,9 +162,10 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
     run.loss = report.loss.total;
     log.write(report);
     progress.step(describe_step(report));
-    const bool has_time = run.clock.has_time(validator.is_on() ? run.judgement_seconds : 0);
     const bool is_last = report.epoch == report.epochs && report.batch == report.batches;
     const bool is_due = validator.is_due(report), is_full = run.plan.steps > 0 && report.step >= run.plan.steps;
+    const double judgements = validator.is_on() ? (is_due ? 2 : 1) : 0;  // now, and when it ends
+    const bool has_time = run.clock.has_time(judgements * run.judgement_seconds);
     bool goes_on = false;
     if (stop_is_wanted != 0) {
       end = TrainEnd::signal;

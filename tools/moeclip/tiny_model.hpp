@@ -19,6 +19,7 @@ std::string find_tiny(std::string_view name);
 // How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
 inline constexpr moeclip::index_t kTinyBatch = 8;
 inline constexpr double kTinyRate = 1e-3;
+inline constexpr double kTinyTuneRate = 3e-4;  ///< of training that goes on from it: 1e-3 forgets what it had learned
 inline constexpr std::uint64_t kTinySeed = 1'000'000;
 
 /// Most pictures to train on have a defect: of a good one, the dice loss of the abnormal channel (1 - 1/(sum P + 1))

@@ -76,16 +76,17 @@ class BudgetClock {
   /// A step begins now: what was before is none.
   void begin_step() { last_ = Clock::now(); }
 
-  /// Called behind each step: whether another one fits before the end, with what follows it: a judgement of
-  /// `judgement` seconds and a checkpoint.
-  [[nodiscard]] bool has_time(double judgement);
+  /// Called behind each step: whether another one fits before the end, with judgements of so many seconds and a
+  /// checkpoint.
+  [[nodiscard]] bool has_time(double judgements);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   std::optional<double> seconds_;
   Clock::time_point start_ = Clock::now(), last_ = start_;
-  double longest_ = 0;  // of all steps so far
+  double longest_ = 0;  // of all steps so far but the first, which encodes sentences and reads all files
+  std::int64_t steps_ = 0;
 };
 
 }  // namespace cli
