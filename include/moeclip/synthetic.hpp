@@ -6,6 +6,7 @@
 #include "synthetic/bpe_learner.hpp"
 #include "synthetic/captions.hpp"
 #include "synthetic/contrastive.hpp"
+#include "synthetic/good_pictures.hpp"
 #include "synthetic/kinds.hpp"
 #include "synthetic/pairs.hpp"
 #include "synthetic/pretrain.hpp"

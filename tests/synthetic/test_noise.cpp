@@ -91,3 +91,20 @@ TEST_CASE("light falls from where the lamp is") {
   const Lamp turned = lamp.turned({0, 1});  // the object has turned by a quarter: the light comes from its other side
   CHECK(turned.to_light.y == doctest::Approx(static_cast<double>(-lamp.to_light.x)));
 }
+
+TEST_CASE("gradient noise is smooth, bounded and centred") {
+  double sum = 0, largest = 0;
+  constexpr int kSide = 400;
+  for (int y = 0; y < kSide; ++y)
+    for (int x = 0; x < kSide; ++x) {
+      const Vec2 p{0.07f * static_cast<float>(x) - 9, 0.07f * static_cast<float>(y) - 5};
+      const float value = gradient_noise(p, 3), near = gradient_noise({p.x + 1e-3f, p.y}, 3);
+      sum += static_cast<double>(value);
+      largest = std::max(largest, std::abs(static_cast<double>(value)));
+      REQUIRE(std::abs(near - value) < 0.01f);
+    }
+  CHECK(largest <= 1.0);
+  CHECK(largest > 0.6);
+  CHECK(std::abs(sum) / (kSide * kSide) < 0.05);
+  CHECK(gradient_noise({4, -7}, 3) == 0);  // corners
+}

@@ -45,6 +45,8 @@ class AblateTest(ToolTest):
             self.assertIn("\n" + name + " ", "\n" + listed)
         self.assertIn("did you mean 'uniform'", self.message(2, "ablate", "--variant", "unifrom", "--clip", "x"))
         self.assertIn("--seeds", self.message(2, "ablate", "--seeds", 0))
+        self.assertIn("chosen must be", self.message(3, "ablate", "--list", "--option", "experts=1"))
+        self.assertIn("moeclip", self.output("ablate", "--list", "--option", "experts=1", "--option", "chosen=1"))
         self.assertIn("no option", self.message(3, "ablate", "--list", "--option", "colour=1"))
 
 

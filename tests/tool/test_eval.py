@@ -198,7 +198,6 @@ class EvalTest(DataTest):
         for message, words in (("a data set is missing", []), ("need --out", [self.data, "--shard", "1/2"]),
                                ("from 1 to 2", [self.data, "--out", "x", "--shard", "3/2"]),
                                ("neither is set", [self.data, "--out", "x", "--shard", "auto"]),
-                               ("belongs to one CLIP", [self.data, "--adapter", "x"]),
                                ("choose one", [self.data, "--out", "x", "--resume", "--force"])):
             self.assertIn(message, self.message(2, "eval", *words, SLURM_ARRAY_TASK_ID="", JOB_COMPLETION_INDEX="")
                           if message != "neither is set" else self.message(2, "eval", *words))

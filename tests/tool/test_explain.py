@@ -73,9 +73,10 @@ class ExplainTest(ToolTest):
         self.assertIn("95 %", self.run_tool("explain", "--benchmark", 3, "--categories", "seen")[0])
 
     def test_command_line(self):
-        for words, part in [(["--adapter", "x"], "--clip"), (["--mask", "x"], "--mask"), (["x", "--benchmark", 3], "draws"),
+        for words, part in [(["--mask", "x"], "--mask"), (["x", "--benchmark", 3], "draws"),
                             (["--benchmark", 0], "--benchmark"), (["--threshold", 2], "--threshold")]:
             self.assertIn(part, self.message(2, "explain", *words))
+        self.assertIn("x: no such file", self.message(3, "explain", "--adapter", "x"))  # of the built-in CLIP
         bad = self.write("bad.json", b'{"words": {"hole": ["no place"], "dent": ["a dented {}"]}}')
         self.assertIn("{}", self.message(3, "explain", "--vocabulary", bad))
         self.run_tool("explain", self.folder / "missing.png", code=1)

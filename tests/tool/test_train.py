@@ -125,7 +125,15 @@ class TrainTest(ToolTest):
         self.assertEqual(self.weights("run"), before)
 
     def test_what_makes_no_sense(self):
-        for words, fact in (((), "--clip and --data"), (("--clip", "x", "--data", "y", "--experts", "0"), "--experts"),
+        for words, fact in (((), "--data"), (("--data", "x", "--good", "y"), "--data"),
+                            (("--data", "x", "--draws", 2), "--good"), (("--good", "x", "--draws", 0), "--draws"),
+                            (("--good", "x", "--defective-share", 2), "--defective-share"),
+                            (("--data", "x", "--valid", "1.5"), "--valid"), (("--data", "x", "--steps", 0), "--steps"),
+                            (("--data", "x", "--budget", "soon"), "2h, 90m or 600s"),
+                            (("--data", "x", "--budget", "0h"), "2h, 90m or 600s"),
+                            (("--data", "x", "--budget", "2h", "--steps", 9), "--steps"),
+                            (("--data", "x", "--experts", "1"), "--experts 1: recipe: chosen must be"),
+                            (("--clip", "x", "--data", "y", "--experts", "0"), "--experts"),
                             (("--clip", "x", "--data", "y", "--lr", "fast"), "--lr"),
                             (("--clip", "x", "--data", "y", "--is-training", "maybe"), "--is-training"),
                             (("--clip", "x", "--data", "y", "--resume", "--force"), "--force")):

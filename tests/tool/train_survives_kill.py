@@ -17,6 +17,7 @@ from support import TOOL
 from training import micro_clip, train_words, write_data
 
 LAST = "moe_last.safetensors"
+FILES = (LAST, "moe_best.safetensors", "valid.jsonl")
 
 
 def run(words, **options):
@@ -36,12 +37,13 @@ def survive_kills(folder, kills, seed=1):
     folder.mkdir(parents=True, exist_ok=True)
     clip, data = folder / "clip.safetensors", write_data(folder, count=7)
     clip.write_bytes(micro_clip())
-    more = ("--epochs", 12, "--checkpoint-every", 2, "--recipe", "moeclip", "--lr", "1e-3")
+    more = ("--epochs", 12, "--checkpoint-every", 2, "--recipe", "moeclip", "--lr", "1e-3",
+            "--valid", data, "--valid-every", 3, "--patience", 0)
     start = time.monotonic()
     whole = run(train_words(clip, data, folder / "whole", *more))
     assert whole.returncode == 0, whole.stderr
     duration = time.monotonic() - start
-    wanted = (folder / "whole" / LAST).read_bytes()
+    wanted = {name: (folder / "whole" / name).read_bytes() for name in FILES}
 
     draw, struck, rounds = random.Random(seed), 0, 0
     while struck < kills:
@@ -60,7 +62,8 @@ def survive_kills(folder, kills, seed=1):
                 break
             struck += 1
             expect_whole(out)
-        assert (out / LAST).read_bytes() == wanted, f"{out}: other bits than the run that nobody killed"
+        for name in FILES:
+            assert (out / name).read_bytes() == wanted[name], f"{out / name}: other than of the run that nobody killed"
         shutil.rmtree(out)
         if rounds % 20 == 0:
             print(f"{struck} kills in {rounds} runs", flush=True)

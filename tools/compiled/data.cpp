@@ -6,6 +6,7 @@
 #include <moeclip/data/check_dataset.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
+#include <moeclip/data/hold_out.hpp>
 #include <moeclip/data/loader.hpp>
 #include <moeclip/data/prepare.hpp>
 #include <moeclip/data/scan_dataset.hpp>

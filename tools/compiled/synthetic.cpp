@@ -4,6 +4,7 @@
 #define MOECLIP_SOURCE_PART MOECLIP_SYNTHETIC
 #include <moeclip/synthetic/bpe_learner.hpp>
 #include <moeclip/synthetic/captions.hpp>
+#include <moeclip/synthetic/good_pictures.hpp>
 #include <moeclip/synthetic/pairs.hpp>
 #include <moeclip/synthetic/pretrain.hpp>
 #include <moeclip/synthetic/source.hpp>

@@ -5,6 +5,7 @@
 #include <moeclip/train/adam.hpp>
 #include <moeclip/train/adapter_step.hpp>
 #include <moeclip/train/checkpoint.hpp>
+#include <moeclip/train/class_text.hpp>
 #include <moeclip/train/initialize_adapter.hpp>
 #include <moeclip/train/losses.hpp>
 #include <moeclip/train/moments.hpp>

@@ -179,6 +179,7 @@ std::vector<AblationVariant> ablation_variants(const AblationSettings& settings)
         {concat("recipe-", name), concat("recipe ", name), AblationKind::trained, base_recipe(settings, name)});
   for (AblationVariant& variant : unmended_variants(settings)) variants.push_back(std::move(variant));
   for (AblationVariant& variant : further_variants(settings)) variants.push_back(std::move(variant));
+  for (const AblationVariant& variant : variants) moeclip::expect_sound(variant.recipe);  // now, not in the tenth run
   variants.push_back({"zero-shot", "the CLIP without adapter", AblationKind::zero_shot, {}});
   variants.push_back({"median-pixels", "distance from the picture's median patch, colours", AblationKind::pixels, {}});
   variants.push_back(

@@ -49,7 +49,8 @@ struct AblationVariant {
 };
 
 /// The method, its ablations, the other recipes, every mend alone left out, options alone added, and what does without
-/// training. The first one is what the others are compared with. Throws contract for options that a recipe has not.
+/// training. The first one is what the others are compared with. Throws contract for options that a recipe has not, or
+/// that do not go together in one of the variants.
 std::vector<AblationVariant> ablation_variants(const AblationSettings& settings);
 
 inline constexpr std::array<std::string_view, 5> kAblationMetrics{"image_auroc", "image_ap", "pixel_auroc", "pixel_ap",

@@ -75,8 +75,6 @@ bool parse(Words words, DetectSettings& s) {
   options.value("threads", s.threads, "N", "default: one per core");
   if (!options.parse(words)) return false;
   if (s.arguments.empty() && !s.is_demonstration()) throw UsageError("which pictures? Give files, folders or -");
-  if (s.clip.empty() && !s.adapter.empty())
-    throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   s.learning.check();
   if (s.good.empty() && !s.learning.is_default())
     throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
@@ -230,7 +228,7 @@ void remember(moeclip::Context& context, const DetectSettings& s, Judge& judge) 
   if (!file) {
     const GoodInputs good = collect_good(s.good, judge.images);
     judge.failures = good.failures;
-    const bool takes_textures = s.learning.takes_textures(!s.clip.empty());
+    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     judge.memory = learn_good(
         context,
         {takes_textures ? nullptr : &judge.detector, judge.anchors ? &*judge.anchors : nullptr, s.class_name, weight},

@@ -36,7 +36,6 @@ void EvalSettings::declare(Options& options) {
 
 void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
-  if (clip.empty() && !adapter.empty()) throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   adapter_flags.check(!adapter.empty());
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");

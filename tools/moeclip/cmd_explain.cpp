@@ -63,8 +63,6 @@ bool parse(Words words, ExplainSettings& s) {
   options.flag("force", s.is_forced, "replace files in DIR");
   options.value("threads", s.threads, "N", "default: one per core");
   if (!options.parse(words)) return false;
-  if (!s.adapter.empty() && s.clip.empty())
-    throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   s.adapter_flags.check(!s.adapter.empty());
   if (!s.mask.empty() && s.arguments.size() != 1) throw UsageError("--mask belongs to one picture");
   if (s.benchmark && (!s.arguments.empty() || !s.out.empty() || !s.class_name.empty() || s.pictures.is_given()))

@@ -49,13 +49,12 @@ bool parse(Words words, LearnSettings& s) {
   if (!options.parse(words)) return false;
   if (s.out.empty()) throw UsageError("--out FILE is needed");
   if (!is_memory_name(s.out)) throw UsageError("--out should end in .moeclip");
-  if (s.clip.empty() && !s.adapter.empty())
-    throw UsageError("an adapter belongs to one CLIP: give --clip with --adapter");
   if (s.image_size < 0 || s.image_size > 8192 || s.threads < 0 || s.threads > 4096)
     throw UsageError("--image-size and --threads are counts");
   s.adapter_flags.check(!s.adapter.empty());
   s.good.check();
-  if (s.good.takes_textures(!s.clip.empty()) && (s.good.text_weight.value_or(0) > 0 || s.image_size != 0))
+  if (s.good.takes_textures(!s.clip.empty() || !s.adapter.empty()) &&
+      (s.good.text_weight.value_or(0) > 0 || s.image_size != 0))
     throw UsageError(
         "without --clip, patches are known by their textures, which have one size and know no words; "
         "--features encoder takes the built-in model");
@@ -107,7 +106,8 @@ int run_learn(Words words) {
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
   std::optional<moeclip::Detector> detector;
-  if (!s.good.takes_textures(!s.clip.empty())) detector = load_detector(s.clip, s.adapter, options);
+  if (!s.good.takes_textures(!s.clip.empty() || !s.adapter.empty()))
+    detector = load_detector(s.clip, s.adapter, options);
   const double weight = s.good.weight(!s.adapter.empty());
   std::optional<moeclip::TextAnchors<float>> anchors;
   if (weight > 0) anchors = detector->anchors(s.class_name, moeclip::load_class_words().prompts(s.class_name));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// moeclip train: pictures with labels and masks in, a trained adapter out.
+// moeclip train: pictures with labels and masks in, or good ones alone, and a trained adapter out.
 
 #include <algorithm>
 #include <cmath>
@@ -9,12 +9,14 @@
 #include <moeclip/clip/load_clip.hpp>
 
 #include "commands.hpp"
-#include "picture_options.hpp"
-#include "train.hpp"
+#include "tiny_model.hpp"
+#include "train_budget.hpp"
+#include "train_settings.hpp"
 
 namespace cli {
 
 using moeclip::concat;
+using moeclip::index_t;
 
 namespace {
 
@@ -26,188 +28,234 @@ void request_stop(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-struct TrainSettings {
-  std::string clip, recipe, vocabulary, out = "moeclip-run", start, split, words;
-  std::vector<std::string> data, more_data;
-  std::optional<std::int64_t> batch, seed, image_size;
-  std::int64_t epochs = 20, threads = 0, memory = 0, checkpoint_every = 0, checkpoint_seconds = 300, ahead = 2;
-  bool is_resumed = false, is_forced = false, is_json = false;
-  PictureOptions pictures;
-  RecipeOptions options;
-  AdapterFlags adapter_flags;
-
-  [[nodiscard]] std::string last_checkpoint() const { return moeclip::join_path(out, moeclip::kLastCheckpoint); }
-};
-
-/// What the help says after the list of options.
-void add_notes(Options& options) {
-  options.note("Values in brackets are those of the recipes released | paper | moeclip.");
-  options.note(
-      "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
-      "are there for data that want them.");
-  options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
-}
-
-bool parse(Words words, TrainSettings& s) {
-  Options options("train",
-                  "Train a MoECLIP adapter on pictures with labels and masks.\n"
-                  "A data set is a folder as it was downloaded (`moeclip dataset scan` shows what is found in it), or "
-                  "a file of JSON lines: image_path, label (0 good, 1 defective), class_name and, where there is one, "
-                  "mask_path; paths are relative to the file.");
-  options.value("clip", s.clip, "FILE", "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder");
-  options.repeated("data", s.data, "DATA", "data set: a folder, or a list (.jsonl)");
-  options.positionals("DATA", s.more_data, 0, "more data sets; all are mixed");
-  options.choice("split", s.split, {"test", "train", "valid", "all"},
-                 "what is taken of folders that have parts; default test, where defects and masks are");
-  options.value("words", s.words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
-  options.choice("recipe", s.recipe, {"moeclip", "paper", "released"}, "how to train; default moeclip");
-  s.pictures.declare(options);
-  options.value("epochs", s.epochs, "N", "passes over the data");
-  options.value("batch", s.batch, "N", "pictures per step; default 2");
-  options.value("image-size", s.image_size, "S",
-                "side of the square that the model sees; default 518 where the patch size divides it");
-  options.value("seed", s.seed, "N", "of first values, order, augmentations and dropout; default 111");
-  options.value("out", s.out, "DIR", "checkpoints and log.jsonl go there");
-  options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");
-  options.value("start", s.start, "FILE", "begin with the weights of this adapter (.pth or .safetensors)");
-  options.value("top-k", s.adapter_flags.top_k, "K", "the same as --chosen: experts per token, of --start FILE too");
-  options.value("lora-alpha", s.adapter_flags.alpha, "A",
-                "the same as --scale A/rank: alpha of the experts, of --start FILE too");
-  options.flag("force", s.is_forced, "begin anew although DIR holds a run");
-  options.value("checkpoint-every", s.checkpoint_every, "N", "also write moe_last every N steps; 0: not");
-  options.value("checkpoint-seconds", s.checkpoint_seconds, "S", "and whenever S seconds have passed; 0: not");
-  options.value("memory", s.memory, "MB", "for saved activations; less makes steps slower, not different; 0: no limit");
-  options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
-  options.value("ahead", s.ahead, "N", "batches that are read in advance, on a thread each");
-  options.value("threads", s.threads, "N", "default: one per core");
-  options.flag("json", s.is_json, "the result as a JSON object");
-  s.options.declare(options);
-  add_notes(options);
-  if (!options.parse(words)) return false;
-  s.data.insert(s.data.end(), s.more_data.begin(), s.more_data.end());
-  if (s.clip.empty() || s.data.empty())
-    throw UsageError("--clip and --data are needed; `moeclip demo --train` needs neither");
-  s.adapter_flags.check(true);
-  if ((s.adapter_flags.top_k && s.options.has("chosen")) || (s.adapter_flags.alpha && s.options.has("scale")))
-    throw UsageError("--top-k is --chosen, and --lora-alpha is --scale times the rank; choose one");
-  if (s.is_resumed && s.is_forced) throw UsageError("--resume goes on, --force begins anew; choose one");
-  const std::int64_t counts[] = {s.epochs,
-                                 s.threads,
-                                 s.memory,
-                                 s.checkpoint_every,
-                                 s.checkpoint_seconds,
-                                 s.batch.value_or(1),
-                                 s.image_size.value_or(0),
-                                 s.seed.value_or(0),
-                                 s.ahead};
-  if (std::ranges::min(counts) < 0 || s.batch == 0 || s.threads > 4096 || s.ahead > 64)
-    throw UsageError(
-        "--epochs, --batch, --image-size, --seed, --threads, --memory, --ahead and --checkpoint-* are counts");
-  return true;
-}
-
-/// What an option says, else what the run to be resumed says, else the default.
-struct Plan {
-  moeclip::Recipe recipe;
-  moeclip::TrainerOptions trainer;
-  moeclip::index_t first_step = 0;
-};
-
-/// Sets what options say about the recipe.
-void apply_options(const TrainSettings& s, moeclip::Recipe& recipe) {
-  s.options.apply(recipe);
-  const AdapterFlags& flags = s.adapter_flags;
-  if (flags.top_k) recipe.chosen = *flags.top_k;
-  if (flags.alpha) recipe.scale = *flags.alpha / static_cast<double>(recipe.rank);
-  try {
-    moeclip::expect_sound(recipe);
-  } catch (const moeclip::Error& error) {
-    throw UsageError(error.what());
-  }
-}
-
-Plan make_plan(const TrainSettings& s) {
-  Plan plan{moeclip::Recipe::named(s.recipe.empty() ? "moeclip" : s.recipe), {}, 0};
-  if (s.is_resumed && moeclip::file_exists(s.last_checkpoint())) {
-    const moeclip::CheckpointRecord record = moeclip::read_record(moeclip::WeightFile::open(s.last_checkpoint()));
-    if (s.recipe.empty()) plan.recipe = record.identity.recipe;
-    plan.trainer = {record.identity.batch, record.identity.seed, record.identity.image_size};
-    plan.trainer.images = record.identity.images;
-    plan.first_step = record.position.step;
-    const char* isa = moeclip::kernels::to_string(moeclip::kernels::active_isa());
-    say(concat("going on behind step ", plan.first_step, " of ", s.last_checkpoint()));
-    if (record.isa != isa)
-      say(concat("it ran with ", record.isa, " instructions, this machine uses ", isa, ": the last bits will differ"));
-  }
-  apply_options(s, plan.recipe);
-  plan.trainer.batch = s.batch.value_or(plan.trainer.batch);
-  plan.trainer.seed = static_cast<std::uint64_t>(s.seed.value_or(static_cast<std::int64_t>(plan.trainer.seed)));
-  plan.trainer.image_size = s.image_size.value_or(plan.trainer.image_size);
-  plan.trainer.memory_bytes = s.memory << 20;
-  plan.trainer.threads = static_cast<int>(s.threads);
-  plan.trainer.words = moeclip::load_class_words(s.words);
-  plan.trainer.images = s.pictures.image_options(plan.trainer.images);
-  return plan;
-}
-
-moeclip::Clip<float> load_clip(const TrainSettings& s, const moeclip::Recipe& recipe) {
+std::shared_ptr<const moeclip::Clip<float>> load_clip(const TrainSettings& s, const moeclip::Recipe& recipe) {
   moeclip::ClipOptions options{std::nullopt, s.vocabulary, static_cast<int>(s.threads)};
   if (!recipe.keeps_activation) options.activation = moeclip::kernels::Activation::gelu;
-  return moeclip::Clip<float>::load(s.clip, options);
+  const std::string path = s.clip.empty() ? find_tiny(kTinyClip) : s.clip;
+  return std::make_shared<const moeclip::Clip<float>>(moeclip::Clip<float>::load(path, options));
 }
 
-void report_result(const TrainSettings& s, const moeclip::Trainer<float>& trainer, double loss, bool is_done) {
+ValidOptions valid_options(const TrainSettings& s, const moeclip::TrainerOptions& trainer) {
+  ValidOptions options;
+  options.folder = s.out;
+  options.every = s.valid_every.value_or(0);
+  options.patience = s.patience.value_or(options.patience);
+  options.threads = trainer.threads;
+  options.image_size = trainer.image_size;
+  options.words = trainer.words;
+  options.images = trainer.images;
+  return options;
+}
+
+/// Why a training is over.
+enum class TrainEnd { epochs, steps, patience, budget, signal };
+
+std::string_view name_of(TrainEnd end) {
+  switch (end) {
+    case TrainEnd::epochs: return "epochs";
+    case TrainEnd::steps: return "steps";
+    case TrainEnd::patience: return "patience";
+    case TrainEnd::budget: return "budget";
+    case TrainEnd::signal: return "signal";
+  }
+  return "";
+}
+
+/// All that takes part in a run.
+struct TrainRun {
+  const TrainSettings& s;
+  BudgetClock& clock;
+  TrainPlan plan;
+  std::shared_ptr<const moeclip::Clip<float>> clip;
+  TrainSources sources;
+  double judgement_seconds = 0;  // of the longest one, first as estimated
+  double loss = std::nan("");    // if no step is left to make
+
+  [[nodiscard]] TrainWork work() const {
+    return {sources.train.size(), std::ssize(sources.train.classes()), sources.valid.size(), s.valid_every.value_or(0)};
+  }
+  /// Steps of all epochs, or those that were asked for.
+  [[nodiscard]] index_t all_steps() const {
+    const index_t steps = plan.epochs * work().batches(plan.trainer.batch);
+    return plan.steps > 0 ? std::min(plan.steps, steps) : steps;
+  }
+};
+
+/// Chooses what fits into the budget and says what it costs.
+void say_budget(TrainRun& run, const TrainSize& wanted, const TrainSize& planned, double seconds) {
+  const std::string loss = describe_loss(wanted, planned, run.work());
+  std::string text = concat("budget ", run.s.budget, ": ", planned.steps, " steps of ", planned.batch, " pictures of ",
+                            planned.image_size, " pixels, about ", describe_duration(seconds), " on ",
+                            moeclip::Context({.threads = run.plan.trainer.threads}).threads(), " threads; ");
+  text += loss.empty() ? "nothing is given up" : concat("given up: ", loss);
+  say(text);
+  if (!loss.empty())
+    say(concat("the same again without a clock: --image-size ", planned.image_size, " --batch ", planned.batch,
+               " --steps ", run.plan.first_step + planned.steps));
+}
+
+/// Sets image size, batch and steps, and says how long they will take.
+void plan_time(TrainRun& run, const TrainPictures& pictures) {
+  constexpr index_t kFewest = 10;  // steps: of fewer, the first one tells soon enough
+  const TrainSettings& s = run.s;
+  moeclip::TrainerOptions& trainer = run.plan.trainer;
+  const moeclip::VisionConfig& vision = run.clip->config().vision;
+  trainer.image_size = moeclip::training_image_size(vision, trainer.image_size);
+  run.sources = pictures.sources(trainer.image_size, trainer.seed);
+  const TrainWork work = run.work();
+  TrainCost cost;
+  const auto measure = [&](index_t size, index_t batch) {
+    moeclip::TrainerOptions options = trainer;
+    options.image_size = size;
+    options.batch = batch;
+    cost = measure_cost(run.clip, run.plan.recipe, options, pictures.sources(size, trainer.seed),
+                        valid_options(s, options));
+    return cost;
+  };
+  const TrainSize wanted{trainer.image_size, trainer.batch, run.all_steps() - run.plan.first_step};
+  if (wanted.steps < (run.clock.is_on() ? 1 : kFewest)) return;
+  if (!run.clock.is_on()) {
+    measure(wanted.image_size, wanted.batch);
+    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ", wanted.steps,
+               " steps on ", moeclip::Context({.threads = trainer.threads}).threads(), " threads"));
+  } else {
+    const bool is_fixed = run.plan.first_step > 0;
+    const BudgetWish wish{wanted, vision.patch_size, std::min(vision.image_size, wanted.image_size),
+                          is_fixed || s.image_size.has_value(), is_fixed || s.batch.has_value()};
+    const TrainSize planned = plan_budget(wish, work, run.clock.left(), measure);
+    cost.step *= static_cast<double>(planned.batch) / static_cast<double>(wanted.batch);
+    trainer.image_size = planned.image_size;
+    trainer.batch = planned.batch;
+    run.plan.steps = run.plan.first_step + planned.steps;
+    run.plan.epochs = std::max(run.plan.epochs, (run.plan.steps - 1) / work.batches(planned.batch) + 1);
+    run.sources = pictures.sources(trainer.image_size, trainer.seed);
+    say_budget(run, wanted, planned, work.seconds(cost, planned.steps, planned.batch));
+  }
+  run.judgement_seconds = cost.picture * static_cast<double>(work.judged);
+}
+
+/// Judges the adapter, says how it did, and keeps the time.
+void judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer, const std::string& data,
+           bool is_regular) {
+  const double before = run.clock.left();
+  const Judgement& judgement = validator.judge(trainer, data, is_regular);
+  if (run.clock.is_on()) run.judgement_seconds = std::max(run.judgement_seconds, before - run.clock.left());
+  say(concat("step ", judgement.step, ": ", judgement.text(),
+             &judgement == validator.best() ? ", the best so far" : ""));
+}
+
+/// Trains until something ends it.
+TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& validator) {
+  const TrainSettings& s = run.s;
+  if (validator.is_exhausted()) return TrainEnd::patience;
+  if (run.plan.steps > 0 && trainer.position().step >= run.plan.steps) return TrainEnd::steps;
+  const std::string data = trainer.fingerprint(run.sources.train);
+  TrainLog log(moeclip::join_path(s.out, "log.jsonl"), run.plan.first_step);
+  const index_t left = std::max<index_t>(0, run.all_steps() - trainer.position().step);
+  Progress progress(static_cast<std::size_t>(left));
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  const moeclip::FitOptions fit{
+      run.plan.epochs,          s.out, s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false,
+      static_cast<int>(s.ahead)};
+  TrainEnd end = TrainEnd::epochs;
+  run.clock.begin_step();
+  trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) {
+    run.loss = report.loss.total;
+    log.write(report);
+    progress.step(describe_step(report));
+    const bool is_last = report.epoch == report.epochs && report.batch == report.batches;
+    const bool is_due = validator.is_due(report), is_full = run.plan.steps > 0 && report.step >= run.plan.steps;
+    const double judgements = validator.is_on() ? (is_due ? 2 : 1) : 0;  // now, and when it ends
+    const bool has_time = run.clock.has_time(judgements * run.judgement_seconds);
+    bool goes_on = false;
+    if (stop_is_wanted != 0) {
+      end = TrainEnd::signal;
+    } else {
+      if (is_due || (validator.is_on() && (is_last || is_full || !has_time))) {
+        progress.clear();
+        judge(run, validator, trainer, data, is_due);
+      }
+      if (is_last)
+        end = TrainEnd::epochs;
+      else if (is_full)
+        end = TrainEnd::steps;
+      else if (validator.is_exhausted())
+        end = TrainEnd::patience;
+      else if (!has_time)
+        end = TrainEnd::budget;
+      else
+        goes_on = true;
+    }
+    run.clock.begin_step();
+    return goes_on;
+  });
+  return end;
+}
+
+void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, const Validator& validator,
+                   TrainEnd end) {
+  const TrainSettings& s = run.s;
+  const bool is_done = end != TrainEnd::signal && end != TrainEnd::budget;
   JsonLine json(s.is_json);
   json.member("checkpoint", s.last_checkpoint());
   json.member("epochs", trainer.position().epoch);
   json.member("steps", trainer.position().step);
-  json.member("loss", loss);
+  json.member("loss", run.loss);
   json.member("is_done", is_done);
+  json.member("ended_by", std::string(name_of(end)));
+  const Judgement* const best = validator.best();
+  if (best != nullptr) {
+    json.begin_object("best");
+    json.member("checkpoint", validator.best_checkpoint());
+    json.member("step", best->step);
+    json.member("image_auroc", best->image_auroc ? moeclip::Json(*best->image_auroc) : moeclip::Json());
+    json.member("pixel_ap", best->pixel_ap ? moeclip::Json(*best->pixel_ap) : moeclip::Json());
+    json.end();
+  }
   json.finish();
-  if (!s.is_json)
-    print(concat(printable(s.last_checkpoint()), ": ", trainer.position().step, " steps, ", trainer.position().epoch,
-                 " of ", s.epochs, " epochs", is_done ? "" : ", stopped; --resume goes on", "\n"));
+  if (s.is_json) return;
+  const std::string_view why = end == TrainEnd::signal     ? ", stopped; --resume goes on"
+                               : end == TrainEnd::budget   ? ", the budget is used up; --resume goes on"
+                               : end == TrainEnd::patience ? ", ended because it got no better"
+                                                           : "";
+  print(concat(printable(s.last_checkpoint()), ": ", trainer.position().step, " steps, ", trainer.position().epoch,
+               " of ", run.plan.epochs, " epochs", why, "\n"));
+  if (best != nullptr)
+    print(concat(printable(validator.best_checkpoint()), ": the best, of step ", best->step, ": ", best->text(), "\n"));
 }
 
 }  // namespace
 
 int run_train(Words words) {
   TrainSettings s;
-  if (!parse(words, s)) return kOk;
+  if (!parse_train(words, s)) return kOk;
+  BudgetClock clock(s.budget.empty() ? std::nullopt : std::optional(duration_of(s.budget)));
   if (!s.is_resumed && !s.is_forced && moeclip::file_exists(s.last_checkpoint()))
     moeclip::fail(
         moeclip::ErrorCode::io,
         concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
-  const Plan plan = make_plan(s);
-  const moeclip::SampleSource source =
-      collect_training_data(s.data, moeclip::split_of_name(s.split.empty() ? "test" : s.split));
+  TrainRun run{s, clock, make_train_plan(s), {}, {}};
+  const TrainPictures pictures(s.data);
   moeclip::create_directories(s.out);
-  const moeclip::Clip<float> clip = load_clip(s, plan.recipe);
-  moeclip::Trainer trainer(clip, plan.recipe, plan.trainer);
-  if (plan.first_step > 0) {
-    trainer.resume(s.last_checkpoint(), trainer.fingerprint(source));
-  } else if (!s.start.empty()) {
-    say_start(s.start, s.adapter_flags, plan.recipe);
-    trainer.start_from(s.start);
+  run.clip = load_clip(s, run.plan.recipe);
+  plan_time(run, pictures);
+  if (!s.data.good.empty()) say(pictures.describe(run.sources));
+  moeclip::Trainer trainer(*run.clip, run.plan.recipe, run.plan.trainer);
+  if (run.plan.first_step > 0) {
+    trainer.resume(s.last_checkpoint(), trainer.fingerprint(run.sources.train));
+  } else if (const std::string start = start_of(s.start, s.clip.empty() && !s.data.good.empty(), run.plan.recipe,
+                                                run.clip->config().vision.layers);
+             !start.empty()) {
+    say_start(start, s.adapter_flags, run.plan.recipe);
+    trainer.start_from(start);
   }
-  TrainLog log(moeclip::join_path(s.out, "log.jsonl"), plan.first_step);
-  const moeclip::index_t batches = (source.size() + plan.trainer.batch - 1) / plan.trainer.batch;
-  Progress progress(static_cast<std::size_t>(
-      std::max<moeclip::index_t>(0, batches * (s.epochs - trainer.position().epoch) - trainer.position().batch)));
-  double loss = std::nan("");  // if no step is left to make
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
-  const moeclip::FitOptions fit{
-      s.epochs, s.out, s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false, static_cast<int>(s.ahead)};
-  const bool is_done = trainer.fit(source, fit, [&](const moeclip::StepReport& report) {
-    loss = report.loss.total;
-    log.write(report);
-    progress.step(describe_step(report));
-    return stop_is_wanted == 0;
-  });
-  progress.clear();
-  report_result(s, trainer, loss, is_done);
-  return is_done ? kOk : kFailed;
+  Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
+  if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
+    say(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
+  const TrainEnd end = train(run, trainer, validator);
+  report_result(run, trainer, validator, end);
+  return end == TrainEnd::signal ? kFailed : kOk;
 }
 
 }  // namespace cli

@@ -144,7 +144,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
       continue;
     }
     const GoodInputs good = collect_good(shots ? draw(training[name], *shots, name) : s.good, model.settings.images);
-    const bool takes_textures = s.learning.takes_textures(!s.clip.empty());
+    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
     if (weight > 0) anchors = model.detector.anchors(name, model.words.prompts(name));

@@ -149,8 +149,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   options.threads = static_cast<int>(s.threads);
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
-  const bool is_built_in = s.clip.empty();
-  const std::string adapter = is_built_in ? find_tiny(kTinyAdapter) : s.adapter;
+  const std::string adapter = adapter_path(s.clip, s.adapter);
   EvalModel model{load_detector(s.clip, s.adapter, options), moeclip::load_class_words(s.words), {}, {}};
   if (!adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(adapter));
   const ModelHashes hashes = model_hashes(model.detector);

@@ -25,10 +25,13 @@ std::string find_tiny(std::string_view name) {
   moeclip::fail(moeclip::ErrorCode::missing, concat("the built-in model's ", name, " was not found in ", tried));
 }
 
+std::string adapter_path(const std::string& clip, const std::string& adapter) {
+  return clip.empty() && adapter.empty() ? find_tiny(kTinyAdapter) : adapter;
+}
+
 moeclip::Detector load_detector(const std::string& clip, const std::string& adapter,
                                 const moeclip::DetectorOptions& options) {
-  if (!clip.empty()) return moeclip::Detector::load(clip, adapter, options);
-  return moeclip::Detector::load(find_tiny(kTinyClip), find_tiny(kTinyAdapter), options);
+  return moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, adapter_path(clip, adapter), options);
 }
 
 moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,

@@ -17,7 +17,10 @@ inline constexpr std::string_view kTinyAdapter = "tiny_adapter.safetensors";
 /// /usr/share/moeclip. Throws missing, listing the places.
 std::string find_tiny(std::string_view name);
 
-/// The detector of --clip and --adapter, or, without --clip, of the built-in model.
+/// The adapter that goes with --clip and --adapter: that one; without either, the one of the built-in model; "": none.
+std::string adapter_path(const std::string& clip, const std::string& adapter);
+
+/// The detector of --clip and --adapter. Without --clip it is the built-in CLIP's.
 moeclip::Detector load_detector(const std::string& clip, const std::string& adapter,
                                 const moeclip::DetectorOptions& options);
 
@@ -29,6 +32,7 @@ inline constexpr const char* kTinyKnows =
 // How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
 inline constexpr moeclip::index_t kTinyBatch = 8;
 inline constexpr double kTinyRate = 1e-3;
+inline constexpr double kTinyTuneRate = 3e-4;  ///< of training that goes on from it: 1e-3 forgets what it had learned
 inline constexpr std::uint64_t kTinySeed = 1'000'000;
 
 /// Most pictures to train on have a defect: of a good one, the dice loss of the abnormal channel (1 - 1/(sum P + 1))

@@ -2,6 +2,7 @@
 #pragma once
 // The parts of `moeclip train`: the options of a recipe on the command line, the data, and what is said about steps.
 
+#include <cstdint>
 #include <cstdio>
 #include <deque>
 #include <memory>
@@ -23,8 +24,11 @@ class RecipeOptions {
   /// Declares them; this object must live until the words are parsed and applied.
   void declare(Options& options);
 
-  /// Sets those that were given. Throws UsageError for a value that is none.
+  /// Sets those that were given. Throws UsageError for a text that is no value.
   void apply(moeclip::Recipe& recipe) const;
+
+  /// Throws UsageError, naming what was given, if the options of `recipe` do not go together.
+  void expect_sound(const moeclip::Recipe& recipe) const;
 
   /// True if the option of this name (in the recipe) was given.
   [[nodiscard]] bool has(std::string_view name) const;
@@ -33,14 +37,59 @@ class RecipeOptions {
   std::deque<std::pair<std::string, std::string>> texts_;  // name in the recipe, what was given
 };
 
-/// The pictures of all lists and folders, one after the other; of folders those of `split`, or all. Says once what is
-/// missing: masks that nobody gave, mask files that are not there (such pictures are used without). Throws io, with the
-/// first of them, if pictures are not there, and as open_dataset does.
-moeclip::SampleSource collect_training_data(const std::vector<std::string>& data, std::optional<moeclip::Split> split);
+/// The options that say what is learned from.
+struct TrainData {
+  std::vector<std::string> data, more_data, good;
+  std::string split, class_name, valid;
+  std::optional<std::int64_t> draws;
+  std::optional<double> defective_share;
+
+  void declare(Options& options);
+
+  /// Joins the two lists of data sets. Throws UsageError for what makes no sense.
+  void check();
+};
+
+/// What is trained on, and what the adapter is judged by meanwhile; the latter may be empty.
+struct TrainSources {
+  moeclip::SampleSource train, valid;
+};
+
+/// The pictures that TrainData names.
+class TrainPictures {
+ public:
+  /// Lists them. Of data sets that is all of the part `split`, one after the other; it says once what is missing: masks
+  /// that nobody gave, mask files that are not there (such pictures are used without). Throws io, with the first of
+  /// them, if pictures are not there, missing if there is nothing to train on or judge by, and as open_dataset does.
+  explicit TrainPictures(const TrainData& options);
+
+  /// The samples for a model that sees squares of `image_size`. Throws missing if nothing can be held out.
+  [[nodiscard]] TrainSources sources(moeclip::index_t image_size, std::uint64_t seed) const;
+
+  /// How many pictures there are, for people.
+  [[nodiscard]] std::string describe(const TrainSources& sources) const;
+
+ private:
+  static constexpr double kHeldShare = 0.2;  // of good pictures
+
+  [[nodiscard]] TrainSources good_sources(moeclip::index_t image_size, std::uint64_t seed) const;
+  [[nodiscard]] moeclip::index_t held_pictures(const TrainSources& sources) const;
+
+  TrainData options_;
+  std::optional<double> share_;              // that is held out; unset: a data set is given
+  std::vector<moeclip::DatasetEntry> good_;  // --good
+  moeclip::SampleSource marked_, valid_;     // --data; --valid DATA
+};
 
 /// Says on stderr what the adapter at `path`, whose training `recipe` is to go on with, does not say about itself, and
 /// what it says otherwise. `flags` are the options about it. Throws mismatch if they contradict it.
 void say_start(const std::string& path, const AdapterFlags& flags, const moeclip::Recipe& recipe);
+
+/// The adapter that training begins with, "" for none: what --start says, where "none" is none; without it, where
+/// `is_built_in` (good pictures of the built-in model), the built-in adapter if `recipe` makes one like it for a tower
+/// of `layers` blocks. Says which.
+std::string start_of(const std::string& start, bool is_built_in, const moeclip::Recipe& recipe,
+                     moeclip::index_t layers);
 
 /// log.jsonl of a run: a line per step.
 class TrainLog {

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "terminal.hpp"
+#include "tiny_model.hpp"
 #include "train.hpp"
 
 namespace cli {
@@ -91,10 +92,20 @@ void RecipeOptions::apply(moeclip::Recipe& recipe) const {
     if (text.empty()) continue;
     try {
       moeclip::set_option(recipe, name, text);
-      moeclip::expect_sound(recipe);
     } catch (const moeclip::Error& error) {
       throw UsageError(concat("--", typed(name), " ", text, ": ", error.what()));
     }
+  }
+}
+
+void RecipeOptions::expect_sound(const moeclip::Recipe& recipe) const {
+  try {
+    moeclip::expect_sound(recipe);
+  } catch (const moeclip::Error& error) {
+    std::string given;
+    for (const auto& [name, text] : texts_)
+      if (!text.empty()) given += concat(given.empty() ? "" : " ", "--", typed(name), " ", text);
+    throw UsageError(given.empty() ? error.what() : concat(given, ": ", error.what()));
   }
 }
 
@@ -124,6 +135,22 @@ void say_start(const std::string& path, const AdapterFlags& flags, const moeclip
       text +=
           concat(text.empty() ? "" : ", ", name, " (", dump_json(there.at(name)), ", ", dump_json(here.at(name)), ")");
   if (!text.empty()) say(concat(path, ": goes on with settings that it was not trained with (there, here): ", text));
+}
+
+std::string start_of(const std::string& start, bool is_built_in, const moeclip::Recipe& recipe, index_t layers) {
+  if (start == "none") return "";
+  if (!start.empty() || !is_built_in) return start;
+  const std::string path = find_tiny(kTinyAdapter);
+  const moeclip::AdapterConfig found =
+      moeclip::recognise_adapter(moeclip::recognise_adapter_file(moeclip::WeightFile::open(path)), layers, {});
+  const moeclip::AdapterConfig wanted = moeclip::adapter_config(recipe, layers);
+  constexpr auto kActivation = moeclip::kernels::Activation::gelu;
+  const bool is_same = found.experts == wanted.experts && found.rank == wanted.rank &&
+                       found.levels() == wanted.levels() &&
+                       moeclip::adapter_record(found, kActivation) == moeclip::adapter_record(wanted, kActivation);
+  say(is_same ? "begins with the built-in adapter; --start none begins with nothing"
+              : "begins with nothing: the built-in adapter has other options");
+  return is_same ? path : "";
 }
 
 TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
@@ -176,40 +203,6 @@ std::string describe_step(const moeclip::StepReport& report) {
              moeclip::fixed(report.images_per_second, 2), " images/s, experts %");
   for (const auto& tokens : loss.expert_tokens) text += concat(" [", load_of(tokens), "]");
   return text;
-}
-
-moeclip::SampleSource collect_training_data(const std::vector<std::string>& data, std::optional<moeclip::Split> split) {
-  moeclip::SampleSource source;
-  index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
-  std::string first_mask, first_picture;
-  moeclip::LayoutOptions layout;
-  layout.split = split;
-  for (const std::string& path : data) {
-    moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
-    for (const std::string& note : listing.notes) say(note);
-    std::vector<moeclip::DatasetEntry>& entries = listing.entries;
-    if (entries.empty())
-      moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": there are no pictures in that part; see --split"));
-    for (moeclip::DatasetEntry& entry : entries) {
-      if (!moeclip::file_exists(entry.image_path) && lost_pictures++ == 0) first_picture = entry.image_path;
-      if (entry.label == 0) continue;
-      ++defective;
-      const bool is_lost = !entry.mask_path.empty() && !moeclip::file_exists(entry.mask_path);
-      if (is_lost && lost_masks++ == 0) first_mask = entry.mask_path;
-      if (is_lost) entry.mask_path.clear();
-      unmarked += entry.mask_path.empty() ? 1 : 0;
-    }
-    source.add(std::move(entries));
-  }
-  if (lost_pictures > 0)
-    moeclip::fail(moeclip::ErrorCode::io, concat(lost_pictures, " of ", source.size(),
-                                                 " pictures are not there; the first is ", first_picture));
-  if (lost_masks > 0) say(concat(lost_masks, " mask files are not there; the first is ", first_mask));
-  if (unmarked > 0)
-    say(concat(unmarked, " of ", defective,
-               " defective pictures have no mask: only the loss of whole pictures learns "
-               "from them"));
-  return source;
 }
 
 }  // namespace cli

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../clip/clip.hpp"
@@ -45,15 +46,18 @@ class BasicDetector {
   static BasicDetector load(const std::string& clip, const std::string& adapter, const DetectorOptions& options = {});
 
   /// Joins what is already in memory.
-  BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options);
+  BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options)
+      : BasicDetector(std::make_shared<const Clip<T>>(std::move(clip)), std::move(adapter), options) {}
+  /// The same with a CLIP that others use too, such as a training whose adapter is looked at.
+  BasicDetector(std::shared_ptr<const Clip<T>> clip, Adapter<T> adapter, const DetectorOptions& options);
 
-  [[nodiscard]] const Clip<T>& clip() const { return clip_; }                ///< both towers and the tokenizer
+  [[nodiscard]] const Clip<T>& clip() const { return *clip_; }               ///< both towers and the tokenizer
   [[nodiscard]] const Adapter<T>& adapter() const { return adapter_; }       ///< plain_adapter's if none was given
   [[nodiscard]] const DetectorOptions& options() const { return options_; }  ///< with the image size that was chosen
   [[nodiscard]] const Tensor<T>& positions() const { return positions_; }    ///< (1 + g g, D) for the image size
 
   /// Image tower, positions and adapter, for those who run them (features.hpp); valid as long as this detector.
-  [[nodiscard]] AdaptedModel<T> model() const { return {clip_.vision(), positions_, adapter_}; }
+  [[nodiscard]] AdaptedModel<T> model() const { return {clip_->vision(), positions_, adapter_}; }
 
   /// This detector with other thresholds, of scores and of pixels of the probability map.
   [[nodiscard]] BasicDetector with_thresholds(float image, float pixel) &&;
@@ -100,7 +104,7 @@ class BasicDetector {
   /// Map, score, verdict and regions from similarities (M, 2, L) and class score.
   void judge(Context& context, View<const T, 3> similarities, T class_value, Detection& result) const;
 
-  Clip<T> clip_;
+  std::shared_ptr<const Clip<T>> clip_;
   Adapter<T> adapter_;
   DetectorOptions options_;
   Tensor<T> positions_;  // (1 + g g, D) for the image size
@@ -115,7 +119,6 @@ using Detector = BasicDetector<float>;
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
 
 #include <cmath>
-#include <utility>
 
 #include "../image/normalize.hpp"
 
@@ -128,16 +131,16 @@ MOECLIP_FUNC void detail::fail_no_numbers() {
 }
 
 template <class T>
-BasicDetector<T>::BasicDetector(Clip<T> clip, Adapter<T> adapter, const DetectorOptions& options)
+BasicDetector<T>::BasicDetector(std::shared_ptr<const Clip<T>> clip, Adapter<T> adapter, const DetectorOptions& options)
     : clip_(std::move(clip)), adapter_(std::move(adapter)), options_(options) {
-  const VisionConfig& vision = clip_.config().vision;
+  const VisionConfig& vision = clip_->config().vision;
   constexpr index_t kReleasedSize = 518;
   if (options_.image_size == 0)
     options_.image_size =
         adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
   MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
                  options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
-  positions_ = resize_positions(clip_.vision().positional_embedding, options_.image_size / vision.patch_size);
+  positions_ = resize_positions(clip_->vision().positional_embedding, options_.image_size / vision.patch_size);
 }
 
 template <class T>
@@ -159,9 +162,9 @@ template <class T>
 TextAnchors<T> BasicDetector<T>::anchors(const std::string& name, const Prompts& prompts) const {
   std::vector<std::string> sentences = prompts.normal;
   sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
-  const Tensor<std::int32_t> tokens = clip_.tokenize(sentences, options_.truncate_prompts);
+  const Tensor<std::int32_t> tokens = clip_->tokenize(sentences, options_.truncate_prompts);
   Context context;
-  return anchors_forward<T>(context, clip_.text(), adapter_, {name, tokens.view<2>(), std::ssize(prompts.normal)});
+  return anchors_forward<T>(context, clip_->text(), adapter_, {name, tokens.view<2>(), std::ssize(prompts.normal)});
 }
 
 template <class T>
@@ -183,7 +186,7 @@ void BasicDetector<T>::detect(Context& context, ImageView image, const TextAncho
   const index_t patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
   Arena::Scope scratch(context.arena());
   const View<T, 3> similarities(scratch.take<T>(maps * 2 * patches), {maps, 2, patches});
-  const View<T, 2> embedding(scratch.take<T>(clip_.config().embed), {1, clip_.config().embed});
+  const View<T, 2> embedding(scratch.take<T>(clip_->config().embed), {1, clip_->config().embed});
   const auto on_map = [&](index_t map, View<const T, 2> features) {
     similarities_forward<T>(context, features, anchors, similarities[map]);
   };
@@ -207,7 +210,7 @@ void BasicDetector<T>::look(Context& context, ImageView image, Detection& result
   Arena::Scope scratch(context.arena());
   const View<T, 4> normalised(scratch.take<T>(3 * size * size), {1, 3, size, size});
   normalize<T>(result.picture.view(), Normalization::clip(), normalised.data());
-  features_forward<T>(context, clip_.vision(), adapter_, positions_, normalised, sink);
+  features_forward<T>(context, clip_->vision(), adapter_, positions_, normalised, sink);
   if (pixels != nullptr) keep(normalised, *pixels);
 }
 

@@ -125,7 +125,7 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
   Context context({.threads = 1});
   for (index_t b = 0; b < count; ++b) {
     const index_t member = members[static_cast<std::size_t>(b)];
-    const Sample sample = source.load(member, options.images);
+    const Sample sample = source.load(member, options.images, epoch);
     T* image = out.images.data() + b * 3 * pixels;
     T* mask = out.masks.data() + b * pixels;
     prepare_sample(context, sample, size, image, mask);

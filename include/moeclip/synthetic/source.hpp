@@ -71,8 +71,11 @@ MOECLIP_FUNC std::vector<DrawnSample> drawn_samples(std::vector<SyntheticSpec> s
     std::string description =
         concat(s.category, "+", s.defect, " ", s.seed, " ", s.index, " ", s.size, " ", s.severity);
     std::string name = s.category;
-    samples.push_back({std::move(name), std::move(description), std::make_shared<const SyntheticSpec>(std::move(s)),
-                       [](const void* order) { return synthesize(*static_cast<const SyntheticSpec*>(order)); }});
+    const auto draw = [](const void* order, const DrawRequest&) {
+      return synthesize(*static_cast<const SyntheticSpec*>(order));
+    };
+    samples.push_back(
+        {std::move(name), std::move(description), std::make_shared<const SyntheticSpec>(std::move(s)), draw, ""});
   }
   return samples;
 }

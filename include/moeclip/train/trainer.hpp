@@ -19,6 +19,7 @@
 #include "../nn/position.hpp"
 #include "adapter_step.hpp"
 #include "checkpoint.hpp"
+#include "class_text.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -62,6 +63,10 @@ struct FitOptions {
 /// The newest checkpoint in a run's folder.
 inline constexpr const char* kLastCheckpoint = "moe_last.safetensors";
 
+/// The side of the square that training shows a CLIP: `wanted`, or without a wish (0) 518 where the patch size divides
+/// it, else the CLIP's own. Throws contract if it is no multiple of the patch size.
+index_t training_image_size(const VisionConfig& config, index_t wanted = 0);
+
 /// A training run: the adapter, its optimiser, and how far it has come.
 template <class T>
 class Trainer {
@@ -90,6 +95,8 @@ class Trainer {
 
   /// The same from encodings made elsewhere.
   void set_classes(std::vector<ClassText<T>> texts) { texts_ = std::move(texts); }
+  /// The classes with the sentences that were encoded so far.
+  [[nodiscard]] std::span<const ClassText<T>> texts() const { return texts_; }
 
   /// One update from `batch`. If a loss or the gradient is no number, nothing changes and the report says so.
   StepReport step(const TrainingBatch<T>& batch);
@@ -186,6 +193,16 @@ class Trainer {
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+MOECLIP_FUNC index_t training_image_size(const VisionConfig& config, index_t wanted) {
+  constexpr index_t kReleasedSize = 518;
+  const index_t size = wanted != 0                              ? wanted
+                       : kReleasedSize % config.patch_size == 0 ? kReleasedSize
+                                                                : config.image_size;
+  MOECLIP_EXPECT(size > 0 && size % config.patch_size == 0, "the image size ", size,
+                 " is not a multiple of the patch size ", config.patch_size);
+  return size;
+}
+
 template <class T>
 Trainer<T>::Trainer(const Clip<T>& clip, const Recipe& recipe, const TrainerOptions& options)
     : clip_(clip),
@@ -195,11 +212,7 @@ Trainer<T>::Trainer(const Clip<T>& clip, const Recipe& recipe, const TrainerOpti
       adam_(adam_options(recipe)) {
   expect_sound(recipe);
   const ClipConfig& config = clip.config();
-  constexpr index_t kReleasedSize = 518;
-  if (options_.image_size == 0)
-    options_.image_size = kReleasedSize % config.vision.patch_size == 0 ? kReleasedSize : config.vision.image_size;
-  MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % config.vision.patch_size == 0, "the image size ",
-                 options_.image_size, " is not a multiple of the patch size ", config.vision.patch_size);
+  options_.image_size = training_image_size(config.vision, options_.image_size);
   MOECLIP_EXPECT(options_.batch > 0, "a batch of ", options_.batch, " pictures");
   MOECLIP_EXPECT(recipe.keeps_activation || clip.vision().activation == kernels::Activation::gelu,
                  "the recipe trains with gelu, but this CLIP's blocks have ", to_string(clip.vision().activation),
@@ -280,13 +293,7 @@ void Trainer<T>::encode_class(index_t which) {
                  texts_.size());
   ClassText<T>& text = texts_[static_cast<std::size_t>(which)];
   if (!text.encodings.empty()) return;
-  const Prompts prompts = options_.words.prompts(text.name);
-  std::vector<std::string> sentences = prompts.normal;
-  sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
-  const Tensor<std::int32_t> tokens = clip_.tokenize(sentences);
-  text.encodings = Tensor<T>::uninitialised({std::ssize(sentences), clip_.config().text.width});
-  text.normal_count = std::ssize(prompts.normal);
-  text_forward<T>(context_, clip_.text(), tokens.view<2>(), text.encodings.template view<2>());
+  text = encode_class_text(context_, clip_, std::string(text.name), options_.words.prompts(text.name));
 }
 
 template <class T>

@@ -2,7 +2,7 @@
 #pragma once
 // What procedural pictures are made of: points, colours, random draws in a fixed order, and noise that is a function of
 // a point of the scene, never of a pixel, so that a scene looks the same at any resolution. The formulas have labels in
-// ../README.md (SYN-1 to SYN-3).
+// ../README.md (SYN-1 to SYN-3, SYN-7).
 
 #include <algorithm>
 #include <array>
@@ -117,6 +117,28 @@ inline float noise(float x, std::uint32_t seed) {
   const int cell = floor_int(x);
   const float u = x - static_cast<float>(cell);
   return 2 * mix(lattice(cell, 0, seed), lattice(cell + 1, 0, seed), u * u * (3 - 2 * u)) - 1;
+}
+
+/// Perlin's gradient noise in [-1, 1] with unit cells, 0 at their corners. (SYN-7)
+inline float gradient_noise(Vec2 p, std::uint32_t seed) {
+  constexpr float kDiagonal = 0.70710678f;
+  constexpr std::array<Vec2, 8> kGradients{{{1, 0},
+                                            {kDiagonal, kDiagonal},
+                                            {0, 1},
+                                            {-kDiagonal, kDiagonal},
+                                            {-1, 0},
+                                            {-kDiagonal, -kDiagonal},
+                                            {0, -1},
+                                            {kDiagonal, -kDiagonal}}};
+  const int x = floor_int(p.x), y = floor_int(p.y);
+  const Vec2 from{p.x - static_cast<float>(x), p.y - static_cast<float>(y)};
+  const auto slope = [&](int i, int j) {
+    const Vec2 corner{static_cast<float>(i), static_cast<float>(j)};
+    return dot(kGradients[lattice_bits(x + i, y + j, seed) >> 29], from - corner);
+  };
+  const auto fade = [](float t) { return t * t * t * (t * (6 * t - 15) + 10); };
+  const float u = fade(from.x), v = fade(from.y);
+  return 2 * kDiagonal * mix(mix(slope(0, 0), slope(1, 0), u), mix(slope(0, 1), slope(1, 1), u), v);
 }
 
 /// Sum of `octaves` of noise, each of half the size and half the height; about [-1, 1]. Octaves finer than twice

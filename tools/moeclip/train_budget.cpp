@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "train_budget.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "terminal.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::fixed;
+using moeclip::index_t;
+
+double duration_of(const std::string& text) {
+  double value = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  const std::string unit(end, last);
+  const double factor = unit == "h" ? 3600 : unit == "m" ? 60 : unit.empty() || unit == "s" ? 1 : 0;
+  if (error != std::errc{} || !(value > 0) || factor == 0)
+    throw UsageError(concat("--budget ", text, ": a time was wanted, such as 2h, 90m or 600s"));
+  return value * factor;
+}
+
+std::string describe_duration(double seconds) {
+  constexpr double kMinutes = 100, kHours = 100 * 60;  // below: seconds; below: minutes
+  if (seconds < kMinutes) return concat(fixed(seconds, seconds < 10 ? 1 : 0), " s");
+  if (seconds < kHours) return concat(fixed(seconds / 60, 0), " min");
+  return concat(fixed(seconds / 3600, 1), " h");
+}
+
+TrainCost measure_cost(const std::shared_ptr<const moeclip::Clip<float>>& clip, const moeclip::Recipe& recipe,
+                       const moeclip::TrainerOptions& options, const TrainSources& sources, ValidOptions valid) {
+  using Clock = std::chrono::steady_clock;
+  constexpr index_t kSteps = 3;                // at least; the first one encodes sentences and takes memory
+  constexpr double kEnough = 0.2, kLong = 10;  // seconds: of many short steps; a long one tells enough
+  moeclip::Trainer<float> probe(*clip, recipe, options);
+  std::vector<index_t> members;  // from all over the data, whose classes may differ
+  const index_t count = std::min(kSteps * options.batch, sources.train.size());
+  for (index_t i = 0; i < count; ++i) members.push_back(i * sources.train.size() / count);
+  const moeclip::SampleSource few = sources.train.part(members);
+  std::vector<double> times{0};
+  const Clock::time_point start = Clock::now();
+  moeclip::FitOptions fit;
+  fit.epochs = index_t{1} << 20;  // until it was long enough
+  probe.fit(few, fit, [&](const moeclip::StepReport& report) {
+    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    return times.back() < kLong && (report.step < kSteps || times.back() - times[1] < kEnough);
+  });
+  TrainCost cost;
+  const double first = times[1], others = times.back() - first;
+  cost.step = times.size() > 2 ? others / static_cast<double>(times.size() - 2) : first;
+  cost.text =
+      std::max(0.0, first - cost.step) / static_cast<double>(std::min(options.batch, std::ssize(few.classes())));
+  Validator validator(clip, sources.valid, std::move(valid), 0);
+  if (validator.is_on()) cost.picture = validator.seconds_per_picture(probe);
+  return cost;
+}
+
+double TrainWork::seconds(const TrainCost& cost, index_t steps, index_t batch) const {
+  const index_t judgements = steps / (every > 0 ? every : batches(batch)) + 1;
+  return cost.text * static_cast<double>(classes) + cost.step * static_cast<double>(steps) +
+         cost.picture * static_cast<double>(judged * judgements);
+}
+
+index_t TrainWork::steps(const TrainCost& cost, double seconds, index_t batch) const {
+  const double judgement = cost.picture * static_cast<double>(judged);
+  const double once = cost.text * static_cast<double>(classes) + judgement;
+  const double each = cost.step + judgement / static_cast<double>(every > 0 ? every : batches(batch));
+  return std::max<index_t>(0, static_cast<index_t>(std::floor((seconds - once) / each)));
+}
+
+TrainSize plan_budget(const BudgetWish& wish, const TrainWork& work, double seconds,
+                      moeclip::function_ref<TrainCost(index_t, index_t)> measure) {
+  constexpr index_t kSamples = 2000, kFewest = 50;
+  constexpr double kMargin = 0.9;  // of the time is planned with: machines are not always as quick as when measured
+  std::vector<index_t> sizes{wish.size.image_size};
+  const auto smaller = [&](index_t size) { return size * 4 / 5 / wish.patch * wish.patch; };
+  while (!wish.keeps_size && smaller(sizes.back()) > wish.smallest) sizes.push_back(smaller(sizes.back()));
+  if (!wish.keeps_size && wish.smallest < sizes.back()) sizes.push_back(wish.smallest);
+  TrainSize plan = wish.size;
+  plan.image_size = sizes.back();
+  TrainCost cost = measure(plan.image_size, plan.batch);
+  const index_t needed = std::min(wish.size.steps, (kSamples + plan.batch - 1) / plan.batch);
+  for (const index_t size : sizes) {
+    const double ratio = static_cast<double>(size) / static_cast<double>(sizes.back());
+    TrainCost scaled = cost;
+    scaled.step *= std::pow(ratio, 2.3);  // tokens grow with the square, and attention with theirs (train/README.md)
+    scaled.picture *= std::pow(ratio, 2.3);
+    if (size != sizes.back() && work.steps(scaled, kMargin * seconds, plan.batch) < needed) continue;
+    plan.image_size = size;
+    break;
+  }
+  if (plan.image_size != sizes.back()) cost = measure(plan.image_size, plan.batch);
+  index_t fitting = work.steps(cost, kMargin * seconds, plan.batch);
+  while (fitting < std::min(kFewest, wish.size.steps) && !wish.keeps_batch && plan.batch > 1) {
+    cost.step *= static_cast<double>(plan.batch / 2) / static_cast<double>(plan.batch);
+    plan.batch /= 2;
+    fitting = work.steps(cost, kMargin * seconds, plan.batch);
+  }
+  if (fitting < 1)
+    moeclip::fail(moeclip::ErrorCode::limit,
+                  concat("not one step fits into the ", describe_duration(std::max(0.0, seconds)),
+                         " that are left of the budget: a step takes ", describe_duration(cost.step), ", judging ",
+                         describe_duration(cost.picture * static_cast<double>(work.judged))));
+  const index_t wanted = wish.size.steps * wish.size.batch / plan.batch;  // the same number of samples
+  plan.steps = std::min(fitting, std::max<index_t>(1, wanted));
+  return plan;
+}
+
+std::string describe_loss(const TrainSize& wanted, const TrainSize& planned, const TrainWork& work) {
+  std::string text;
+  const auto add = [&](const std::string& piece) { text += concat(text.empty() ? "" : ", ", piece); };
+  if (planned.image_size != wanted.image_size)
+    add(concat(planned.image_size, " instead of ", wanted.image_size, " pixels"));
+  if (planned.batch != wanted.batch) add(concat(planned.batch, " instead of ", wanted.batch, " pictures a step"));
+  const auto epochs = [&](const TrainSize& size) {
+    return fixed(static_cast<double>(size.steps) / static_cast<double>(work.batches(size.batch)), 1);
+  };
+  if (planned.steps * planned.batch < wanted.steps * wanted.batch)
+    add(concat(epochs(planned), " instead of ", epochs(wanted), " epochs"));
+  return text;
+}
+
+double BudgetClock::left() const {
+  if (!seconds_) return std::numeric_limits<double>::infinity();
+  return *seconds_ - std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+bool BudgetClock::has_time(double judgements) {
+  const Clock::time_point now = Clock::now();
+  if (++steps_ == 2) longest_ = 0;
+  longest_ = std::max(longest_, std::chrono::duration<double>(now - last_).count());
+  last_ = now;
+  constexpr double kEnd = 0.3;  // seconds: a checkpoint is written, and the program ends
+  return left() > 1.5 * longest_ + 1.2 * judgements + kEnd;
+}
+
+}  // namespace cli

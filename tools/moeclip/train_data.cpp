@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// What `moeclip train` learns from, and what it is judged by while it does.
+
+#include <algorithm>
+#include <charconv>
+#include <moeclip/data/hold_out.hpp>
+#include <moeclip/synthetic/good_pictures.hpp>
+
+#include "detect.hpp"
+#include "terminal.hpp"
+#include "train.hpp"
+
+namespace cli {
+
+using moeclip::concat;
+using moeclip::DatasetEntry;
+using moeclip::index_t;
+using moeclip::SampleSource;
+
+namespace {
+
+/// The share that `text` is, if it is a number.
+std::optional<double> share_of(const std::string& text) {
+  double share = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return share;
+}
+
+/// The good pictures of a data set: those for training, or if there are none, all. Nothing if the folder is in no
+/// layout. `class_name`, unless it is empty, is that of a folder of one class.
+std::vector<DatasetEntry> good_of_dataset(const std::string& path, const std::string& class_name) {
+  std::vector<DatasetEntry> entries;
+  for (const std::optional<moeclip::Split> part : {std::optional(moeclip::Split::train), {}}) {
+    moeclip::LayoutOptions layout;
+    layout.split = part;
+    layout.class_name = class_name;
+    try {
+      entries = moeclip::open_dataset(path, layout).entries;
+    } catch (const moeclip::Error& error) {
+      if (error.code() != moeclip::ErrorCode::missing || !moeclip::is_directory(path)) throw;
+      return {};
+    }
+    std::erase_if(entries, [](const DatasetEntry& entry) { return entry.label != 0; });
+    if (!entries.empty()) return entries;
+  }
+  moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no good pictures"));
+}
+
+/// What --good DIR names.
+std::vector<DatasetEntry> good_pictures_in(const std::string& path, const std::string& class_name) {
+  std::vector<DatasetEntry> entries = good_of_dataset(path, class_name);
+  if (!entries.empty()) return entries;
+  for (const DetectInput& input : collect_inputs({path}))
+    if (!moeclip::is_directory(input.path))
+      entries.push_back({input.path, 0, class_name.empty() ? "object" : class_name, ""});
+  if (entries.empty()) moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": no pictures are in this folder"));
+  return entries;
+}
+
+/// All samples of a source of files.
+std::vector<DatasetEntry> entries_of(const SampleSource& source) {
+  std::vector<DatasetEntry> entries;
+  for (index_t i = 0; i < source.size(); ++i) entries.push_back(*source.entry(i));
+  return entries;
+}
+
+/// Throws missing unless there are good and defective pictures to judge by.
+void expect_both_kinds(const SampleSource& source, const std::string& what) {
+  index_t defective = 0;
+  for (index_t i = 0; i < source.size(); ++i) defective += source.entry(i)->label;
+  if (defective == 0 || defective == source.size())
+    moeclip::fail(moeclip::ErrorCode::missing,
+                  concat("--valid ", what, ": good and defective pictures are needed to judge by; of ", source.size(),
+                         ", ", defective, " are defective"));
+}
+
+SampleSource collect_pictures(const std::vector<std::string>& data, std::optional<moeclip::Split> split) {
+  SampleSource source;
+  index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
+  std::string first_mask, first_picture;
+  moeclip::LayoutOptions layout;
+  layout.split = split;
+  for (const std::string& path : data) {
+    moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
+    for (const std::string& note : listing.notes) say(note);
+    std::vector<DatasetEntry>& entries = listing.entries;
+    if (entries.empty())
+      moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": there are no pictures in that part; see --split"));
+    for (DatasetEntry& entry : entries) {
+      if (!moeclip::file_exists(entry.image_path) && lost_pictures++ == 0) first_picture = entry.image_path;
+      if (entry.label == 0) continue;
+      ++defective;
+      const bool is_lost = !entry.mask_path.empty() && !moeclip::file_exists(entry.mask_path);
+      if (is_lost && lost_masks++ == 0) first_mask = entry.mask_path;
+      if (is_lost) entry.mask_path.clear();
+      unmarked += entry.mask_path.empty() ? 1 : 0;
+    }
+    source.add(std::move(entries));
+  }
+  if (lost_pictures > 0)
+    moeclip::fail(moeclip::ErrorCode::io, concat(lost_pictures, " of ", source.size(),
+                                                 " pictures are not there; the first is ", first_picture));
+  if (lost_masks > 0) say(concat(lost_masks, " mask files are not there; the first is ", first_mask));
+  if (unmarked > 0)
+    say(concat(unmarked, " of ", defective,
+               " defective pictures have no mask: only the loss of whole pictures learns "
+               "from them"));
+  return source;
+}
+
+}  // namespace
+
+void TrainData::declare(Options& options) {
+  options.repeated("data", data, "DATA", "data set: a folder, or a list (.jsonl)");
+  options.positionals("DATA", more_data, 0, "more data sets; all are mixed");
+  options.repeated("good", good, "DIR",
+                   "instead: good pictures only, a folder of them or the good ones of a data set; flaws are drawn onto "
+                   "them, others in each epoch");
+  options.value("class", class_name, "NAME", "what good pictures show; default: what their data set says, else object");
+  options.value("draws", draws, "N", "samples of each good picture in an epoch; default: so that there are 200 in all");
+  options.value("defective-share", defective_share, "X", "of the samples of good pictures, that get a flaw");
+  options.choice("split", split, {"test", "train", "valid", "all"},
+                 "what is taken of folders that have parts; default test, where defects and masks are");
+  options.value("valid", valid, "DATA|X",
+                "judge the adapter after every epoch by a data set, or by a share X of the training data that is held "
+                "out, and keep the best as moe_best.safetensors; default with --good 0.2, else 0: not");
+}
+
+void TrainData::check() {
+  data.insert(data.end(), more_data.begin(), more_data.end());
+  if (good.empty() == data.empty())
+    throw UsageError("give data sets (--data), or good pictures (--good); `moeclip demo --train` needs neither");
+  if (good.empty() && (draws || defective_share || !class_name.empty()))
+    throw UsageError("--class, --draws and --defective-share are about --good DIR");
+  if (draws.value_or(1) < 1) throw UsageError("--draws is 1 or more");
+  if (!(defective_share.value_or(0.5) > 0 && defective_share.value_or(0.5) <= 1))
+    throw UsageError("--defective-share is above 0 and at most 1");
+  const std::optional<double> share = share_of(valid);
+  if (share && !(*share >= 0 && *share < 1)) throw UsageError("--valid X is a share from 0 to below 1");
+}
+
+TrainPictures::TrainPictures(const TrainData& options) : options_(options), share_(share_of(options.valid)) {
+  const auto split = moeclip::split_of_name(options.split.empty() ? "test" : options.split);
+  for (const std::string& folder : options.good)
+    for (DatasetEntry& entry : good_pictures_in(folder, options.class_name)) good_.push_back(std::move(entry));
+  if (good_.empty()) marked_ = collect_pictures(options.data, split);
+  if (options.valid.empty() || share_) {
+    if (!share_) share_ = good_.empty() ? 0 : kHeldShare;
+    return;
+  }
+  valid_ = collect_pictures({options.valid}, split);
+  expect_both_kinds(valid_, options.valid);
+}
+
+TrainSources TrainPictures::sources(index_t image_size, std::uint64_t seed) const {
+  TrainSources sources{marked_, valid_};
+  if (!good_.empty()) return good_sources(image_size, seed);
+  if (share_.value_or(0) == 0) return sources;
+  moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, seed);
+  expect_both_kinds(parts.held, options_.valid);
+  return {std::move(parts.rest), std::move(parts.held)};
+}
+
+TrainSources TrainPictures::good_sources(index_t image_size, std::uint64_t seed) const {
+  constexpr index_t kSamples = 200;
+  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), seed);
+  if (!options_.valid.empty() && share_.value_or(0) > 0 && parts.held.size() == 0)
+    moeclip::fail(moeclip::ErrorCode::missing, concat("--valid ", options_.valid, ": of ", good_.size(),
+                                                      " good pictures none can be held out; that takes five"));
+  moeclip::FlawedPictures plan;
+  plan.pictures = entries_of(parts.rest);
+  plan.seed = seed;
+  plan.draws = options_.draws.value_or((kSamples + parts.rest.size() - 1) / parts.rest.size());
+  plan.defective_share = options_.defective_share.value_or(plan.defective_share);
+  plan.longest = 2 * image_size;  // finer than the model sees, so that flaws have soft edges as photographs do
+  TrainSources sources{SampleSource(moeclip::flawed_samples(plan)), valid_};
+  plan.pictures = entries_of(parts.held);
+  if (!plan.pictures.empty()) sources.valid = moeclip::judging_source(std::move(plan));
+  return sources;
+}
+
+std::string TrainPictures::describe(const TrainSources& sources) const {
+  if (good_.empty())
+    return concat(sources.train.size(), " pictures to train on",
+                  sources.valid.size() > 0 ? concat(", ", sources.valid.size(), " to judge by") : "");
+  const auto trained = static_cast<index_t>(good_.size()) - held_pictures(sources);
+  return concat(
+      good_.size(), " good pictures: ", sources.train.size() / trained, " samples of each of ", trained,
+      " in an epoch, ",
+      sources.valid.size() == 0
+          ? "nothing to judge by"
+          : concat(sources.valid.size(), " to judge by",
+                   trained < std::ssize(good_) ? concat(" from ", held_pictures(sources), " that are held out") : ""));
+}
+
+index_t TrainPictures::held_pictures(const TrainSources& sources) const {
+  std::vector<std::string> files;
+  for (index_t i = 0; i < sources.train.size(); ++i) files.push_back(sources.train.file(i));
+  std::ranges::sort(files);
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  return std::ssize(good_) - std::ssize(files);
+}
+
+}  // namespace cli
