@@ -83,11 +83,12 @@ TEST_CASE("vectors of another length, and memories of nothing, are refused") {
   expect_error(ErrorCode::contract, {"6 neighbours among 5"}, [&] { memory.around(context, 0, many); });
 }
 
-TEST_CASE("half is what lies at twice the usual distance") {
+TEST_CASE("half is what lies three deviations beyond the usual distance") {
   PatchMemory<double> memory;
   memory.record.unit = 0.25;
-  CHECK(memory.abnormality(0) == 0);
-  CHECK(memory.abnormality(0.25) == doctest::Approx(0.2));
-  CHECK(memory.abnormality(0.5) == doctest::Approx(0.5));
-  CHECK(memory.abnormality(2) < 1);
+  memory.record.spread = 0.05;
+  CHECK(memory.abnormality(0.4) == doctest::Approx(0.5));
+  CHECK(memory.abnormality(0.25) == doctest::Approx(1 / (1 + std::exp(3.0))));
+  CHECK(memory.abnormality(0) < 1e-3);
+  CHECK(memory.abnormality(2) <= 1);
 }

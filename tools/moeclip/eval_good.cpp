@@ -55,7 +55,8 @@ std::string memory_hash(const std::map<std::string, moeclip::PatchMemory<float>>
     sha.update(moeclip::as_bytes(name));
     sha.update(std::as_bytes(memory.patches.rows().values()));
     const auto& record = memory.record;
-    sha.update(moeclip::as_bytes(concat(record.unit, " ", record.threshold, " ", record.text_weight)));
+    sha.update(
+        moeclip::as_bytes(concat(record.unit, " ", record.spread, " ", record.threshold, " ", record.text_weight)));
   }
   return moeclip::to_hex(sha.finish());
 }

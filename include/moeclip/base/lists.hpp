@@ -51,13 +51,14 @@ template <class List, class Less>
 void stable_sort(List& list, const Less& less) {
   std::stable_sort(std::begin(list), std::end(list), less);
 }
+/// By `<` of the keys; what is equal keeps its order.
 template <class List, class Key>
 void stable_sort_by(List& list, const Key& key) {
   std::stable_sort(std::begin(list), std::end(list),
                    [&](const auto& a, const auto& b) { return key_of(a, key) < key_of(b, key); });
 }
 
-/// The first element that is `value`, whose key is, or that fulfils a condition; the end if there is none.
+/// The first element that is `value`, or whose key is; the end if there is none.
 template <class List, class Value>
 auto find(List&& list, const Value& value) {
   return std::find(std::begin(list), std::end(list), value);
@@ -67,43 +68,48 @@ auto find(List&& list, const Value& value, const Key& key) {
   return std::find_if(std::begin(list), std::end(list),
                       [&](const auto& element) { return key_of(element, key) == value; });
 }
+/// The first element that fulfils a condition.
 template <class List, class Condition>
 auto find_if(List&& list, const Condition& is_wanted) {
   return std::find_if(std::begin(list), std::end(list), is_wanted);
 }
 
-/// Whether some or no element fulfils the condition, a key.
+/// Whether some element fulfils the condition, a key.
 template <class List, class Condition>
 bool any_of(const List& list, const Condition& condition) {
   for (const auto& element : list)
     if (key_of(element, condition)) return true;
   return false;
 }
+/// True if no element fulfils the condition.
 template <class List, class Condition>
 bool none_of(const List& list, const Condition& condition) {
   return !any_of(list, condition);
 }
 
-/// How many elements are `value`, have it as their key, or fulfil a condition.
+/// How many elements are `value`.
 template <class List, class Value>
 auto count(const List& list, const Value& value) {
   return std::count(std::begin(list), std::end(list), value);
 }
+/// How many elements fulfil a condition.
 template <class List, class Condition>
 auto count_if(const List& list, const Condition& condition) {
   return std::count_if(std::begin(list), std::end(list), condition);
 }
 
-/// In a sorted list: whether `value` is in it; the first element that is not below `value`, or that is above it.
+/// In a sorted list: whether `value` is in it.
 template <class List, class Value>
 bool binary_search(const List& list, const Value& value) {
   return std::binary_search(std::begin(list), std::end(list), value);
 }
+/// In a list that is sorted by the keys: the first element whose key is not below `value`.
 template <class List, class Value, class Key>
 auto lower_bound(List&& list, const Value& value, const Key& key) {
   return std::lower_bound(std::begin(list), std::end(list), value,
                           [&](const auto& element, const Value& wanted) { return key_of(element, key) < wanted; });
 }
+/// In a list that is sorted by the keys: the first element whose key is above `value`.
 template <class List, class Value, class Key>
 auto upper_bound(List&& list, const Value& value, const Key& key) {
   return std::upper_bound(std::begin(list), std::end(list), value,

@@ -2,10 +2,11 @@
 #pragma once
 // From good pictures to a memory and to thresholds that hold (LEA-1 in this folder's README):
 //
-//   (1)  of each picture, and of its turned copies, the descriptors; of these, a coreset of as many as there is room
-//   for (2)  u, the usual distance of good patches from a memory without their picture (3)  in folds: every picture is
-//   judged by a memory of the pictures of the other folds (4)  thresholds from these scores, and from the highest
-//   places of these maps (CAL-1 in eval/README.md) (5)  the memory of all pictures
+//   (1)  descriptors of each picture, and of its turned copies: a coreset of as many as there is room for
+//   (2)  u and v, how far good patches usually are from a memory without their picture
+//   (3)  in folds: every picture is judged by a memory of the pictures of the other folds
+//   (4)  thresholds from these scores, and from the highest places of these maps (CAL-1 in eval/README.md)
+//   (5)  the memory of all pictures
 //
 // However many pictures there are, no more than four times the patches of the memory are held.
 
@@ -27,7 +28,7 @@ struct LearnOptions {
   std::uint64_t seed = 111;       ///< of coresets
 };
 
-/// u of pictures that are all the same: beyond the rounding of descriptors.
+/// u and v of pictures that are all the same: beyond the rounding of descriptors.
 inline constexpr double kSmallestUnit = 1e-3;
 
 /// Pictures that are known to be good. Each is loaded twice: to be learned, and to be judged.
@@ -106,10 +107,21 @@ struct LookedUp {
   [[nodiscard]] double mean() const {
     return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
   }
+  [[nodiscard]] double variance() const {
+    const double middle = mean();
+    double sum = 0;
+    for (const T distance : distances) sum += std::pow(static_cast<double>(distance) - middle, 2);
+    return sum / static_cast<double>(distances.size());
+  }
 };
 
-/// u and thresholds of a single picture, from its descriptors (g g, F): each quarter of it is held out in turn. What a
-/// quarter shows that the others do not makes them high. The text is taken to be undecided.
+inline void set_usual_distance(MemoryRecord& record, double mean, double variance) {
+  record.unit = (std::max)(kSmallestUnit, mean);
+  record.spread = (std::max)(kSmallestUnit, std::sqrt(variance));
+}
+
+/// u, v and thresholds of a single picture, from its descriptors (g g, F): each quarter of it is held out in turn. What
+/// a quarter shows that the others do not makes them high. The text is taken to be undecided.
 template <class T>
 void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord& record) {
   const index_t grid = grid_side(descriptors.extent(0));
@@ -117,7 +129,7 @@ void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord
   std::vector<NearestRows<T>> others;
   std::vector<Tensor<T>> quarters;
   std::vector<LookedUp<T>> found;
-  double mean = 0;
+  double mean = 0, variance = 0;
   for (int quarter = 0; quarter < 4; ++quarter) {
     std::vector<index_t> inside, outside;
     for (index_t i = 0; i < descriptors.extent(0); ++i) {
@@ -128,8 +140,9 @@ void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord
     quarters.push_back(gather_rows(descriptors, inside));
     found.emplace_back(context, others.back(), std::as_const(quarters.back()).template view<2>());
     mean += found.back().mean() / 4;
+    variance += found.back().variance() / 4;
   }
-  record.unit = (std::max)(kSmallestUnit, mean);
+  set_usual_distance(record, mean, variance);
   T score = 0, pixel = 0;
   for (std::size_t quarter = 0; quarter < 4; ++quarter) {
     const PatchMemory<T> memory{record, std::move(others[quarter])};
@@ -200,11 +213,11 @@ class Learner {
   }
 
   /// (2), from the pictures of the first fold and the memory without them.
-  double unit(const NearestRows<T>& without_first) {
+  void find_usual_distance(const NearestRows<T>& without_first, MemoryRecord& record) {
     const auto [first, last] = pictures_of(0);
     const View<const T, 2> candidates = std::as_const(candidates_).template view<2>();
     const LookedUp<T> found(context_, without_first, candidates.rows(first * own_, last * own_));
-    return (std::max)(kSmallestUnit, found.mean());
+    set_usual_distance(record, found.mean(), found.variance());
   }
 
   /// (2) and (4) of a single picture.
@@ -233,7 +246,7 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
   record.is_turned = options.is_turned;
   record.images = options.images;
   record.false_positives = options.false_positives;
-  record.unit = kSmallestUnit;
+  record.unit = record.spread = kSmallestUnit;
   for (index_t i = 0; i < good.count; ++i) {
     on_step(i);
     learner.describe_picture(i);  // (1)
@@ -245,8 +258,8 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
   for (index_t fold = 0; good.count > 1 && fold < learner.folds(); ++fold) {
     const auto [first, last] = learner.pictures_of(fold);
     memory.patches = learner.remember(first, last);
-    if (fold == 0) memory.record.unit = learner.unit(memory.patches);  // (2)
-    for (index_t i = first; i < last; ++i) {                           // (3)
+    if (fold == 0) learner.find_usual_distance(memory.patches, memory.record);  // (2)
+    for (index_t i = first; i < last; ++i) {                                    // (3)
       on_step(good.count + i);
       source.judge(memory, good.load(i).view(), found);
       memory.record.held_out.push_back(found.score);

@@ -62,6 +62,7 @@ inline Json to_json(const MemoryRecord& record) {
       .set("text_weight", record.text_weight)
       .set(kImagesKey, moeclip::to_json(record.images))
       .set("unit", record.unit)
+      .set("spread", record.spread)
       .set("target_false_positive_rate", record.false_positives)
       .set("threshold", record.threshold)
       .set("pixel_threshold", record.pixel_threshold)
@@ -142,6 +143,7 @@ MOECLIP_FUNC MemoryRecord read_memory_record(const WeightFile& file) {
   memory.text_weight = number("text_weight", 0, 1);
   memory.images = recorded_images(json, source);
   memory.unit = number("unit", 1e-6, 2);
+  memory.spread = number("spread", 1e-6, 2);
   memory.false_positives = number("target_false_positive_rate", 0, 1);
   memory.threshold = static_cast<float>(number("threshold", 0, 2));
   memory.pixel_threshold = static_cast<float>(number("pixel_threshold", 0, 2));

@@ -27,7 +27,6 @@ class NearestRows {
 
   [[nodiscard]] const Tensor<T>& rows() const { return rows_; }   ///< (M, F)
   [[nodiscard]] index_t size() const { return rows_.extent(0); }  ///< M
-  [[nodiscard]] index_t bytes() const { return rows_.size() * static_cast<index_t>(sizeof(T)) + packed_.bytes(); }
 
   /// For each of `queries` (N, F): which row is nearest (the first of equals), and how far it is.
   void find(Context& context, View<const T, 2> queries, std::span<index_t> nearest, std::span<T> distances) const;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // A memory of good pictures: patches that stand for all of theirs, and what is abnormal by comparison (MEM-2 to MEM-4
-// in this folder's README). With d the distance of a patch from the nearest patch of the memory, in units u of what
-// good patches keep from a memory without their own picture:
+// in this folder's README). With d the distance of a patch from the nearest patch of the memory, and with u and v mean
+// and standard deviation of the distances that good patches keep from a memory without their own picture:
 //
-//   patch     p(d) = d^2 / (d^2 + 4 u^2)                     in [0, 1); 1/2 at twice the usual distance
+//   patch     p(d) = 1 / (1 + exp(-(d - u - 3 v) / v))       1/2 three deviations beyond the usual distance
 //   picture   s = w (mean of the largest 1 % of d);          score p(s)
 //             w = 1 - exp(d*/u) / sum over the b patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
 //   fused     (1 - a) text + a memory                        map and score alike, a = 1 - text_weight
 //
 // Nothing is rescaled by what a picture or a set of pictures holds, so one picture's score depends on no other.
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// Neighbours that w looks at, as in PatchCore's code.
 inline constexpr index_t kMemoryNeighbours = 9;
+
+/// Deviations beyond the usual distance at which a patch is as likely to be abnormal as not (MEM-2).
+inline constexpr double kUsualDeviations = 3;
 
 /// What patches are known by.
 enum class PatchFeatures {
@@ -44,7 +48,8 @@ struct MemoryRecord {
   bool is_turned = false;                           ///< turned and mirrored ones besides
   double text_weight = 0;                           ///< share of the text's map and score in [0, 1]
   ImageOptions images;                              ///< how pictures were read
-  double unit = 0;               ///< u: mean distance of good patches from a memory without their picture
+  double unit = 1;               ///< u: mean distance of good patches from a memory without their picture
+  double spread = 1;             ///< v: standard deviation of these distances
   double false_positives = 0;    ///< rate of false alarms that was asked for
   float threshold = 0.5f;        ///< of scores
   float pixel_threshold = 0.5f;  ///< of the map
@@ -59,8 +64,8 @@ struct PatchMemory {
 
   /// p(d): how abnormal a patch at distance d is.
   [[nodiscard]] T abnormality(T distance) const {
-    const T square = distance * distance, unit = static_cast<T>(record.unit);
-    return square / (square + 4 * unit * unit);
+    const auto away = (static_cast<double>(distance) - record.unit) / record.spread;
+    return static_cast<T>(1 / (1 + std::exp(kUsualDeviations - away)));
   }
 
   /// s of a picture with descriptors (L, F), from what NearestRows::find says of them. Throws format for descriptors
