@@ -3,6 +3,7 @@
 
 usage: make_docs.py [OUTPUT]      pages go to OUTPUT/html; build/docs is the default
 """
+import argparse
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,9 @@ def write_input(folder):
 
 
 def main():
-    output = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "docs").resolve()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", nargs="?", type=Path, default=ROOT / "build" / "docs")
+    output = parser.parse_args().output.resolve()
     sources = output / "sources"
     write_input(sources)
     inputs = ["groups.dox", "README.md", "include/moeclip", *(f"include/moeclip/{folder}" for folder in RANKS),

@@ -34,7 +34,7 @@ bool parse(Words words, LearnSettings& s) {
                   "rare. `moeclip detect photos/ --good FILE` then calls defective what is unlike all of them.");
   options.positionals("GOOD", s.arguments, 1, "pictures without any defect, and folders of them");
   options.value("out", s.out, "FILE", "to write, such as part.moeclip");
-  options.value("clip", s.clip, "FILE", "CLIP weights; default: the built-in tiny model with its adapter");
+  options.value("clip", s.clip, "FILE", "CLIP weights; without them, patches are known by their textures");
   options.value("adapter", s.adapter, "FILE", "MoECLIP adapter (.pth or .safetensors)");
   s.adapter_flags.add_to(options);
   options.value("class", s.class_name, "NAME", "what is in the pictures, where the words have a say; default object");
