@@ -4,7 +4,7 @@
 //
 // Output:
 // a good plate: good
-// with a spot: DEFECT, most of all at (62,77)
+// with a spot: DEFECT, most of all at (62,65)
 
 #include <moeclip/moeclip.hpp>
 

@@ -88,7 +88,12 @@ TEST_CASE("half is what lies three deviations beyond the usual distance") {
   memory.record.unit = 0.25;
   memory.record.spread = 0.05;
   CHECK(memory.abnormality(0.4) == doctest::Approx(0.5));
-  CHECK(memory.abnormality(0.25) == doctest::Approx(1 / (1 + std::exp(3.0))));
-  CHECK(memory.abnormality(0) < 1e-3);
-  CHECK(memory.abnormality(2) <= 1);
+  const double usual = std::log(2.0), half = std::log1p(std::exp(3.0));  // softplus of 0 and of 3
+  CHECK(memory.abnormality(0.25) == doctest::Approx(usual * usual / (usual * usual + half * half)));
+  CHECK(memory.abnormality(0) < 1e-4);
+  PatchMemory<float> narrow;
+  narrow.record.unit = 0.1;
+  narrow.record.spread = 0.001;
+  CHECK(narrow.abnormality(1.2f) < narrow.abnormality(1.3f));  // a thousand deviations, and still told apart
+  CHECK(narrow.abnormality(2.0f) < 1);
 }

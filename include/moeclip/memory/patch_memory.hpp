@@ -4,7 +4,8 @@
 // in this folder's README). With d the distance of a patch from the nearest patch of the memory, and with u and v mean
 // and standard deviation of the distances that good patches keep from a memory without their own picture:
 //
-//   patch     p(d) = 1 / (1 + exp(-(d - u - 3 v) / v))       1/2 three deviations beyond the usual distance
+//   patch     p(d) = x^2 / (x^2 + c^2), x = softplus((d - u) / v), c = softplus(3): 1/2 three deviations beyond the
+//             usual distance, and never so near to 1 that of two large distances the larger is not seen
 //   picture   s = w (mean of the largest 1 % of d);          score p(s)
 //             w = 1 - exp(d*/u) / sum over the b patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
 //   fused     (1 - a) text + a memory                        map and score alike, a = 1 - text_weight
@@ -64,8 +65,10 @@ struct PatchMemory {
 
   /// p(d): how abnormal a patch at distance d is.
   [[nodiscard]] T abnormality(T distance) const {
-    const auto away = (static_cast<double>(distance) - record.unit) / record.spread;
-    return static_cast<T>(1 / (1 + std::exp(kUsualDeviations - away)));
+    const auto softplus = [](double x) { return x > 30 ? x : std::log1p(std::exp(x)); };
+    const double x = softplus((static_cast<double>(distance) - record.unit) / record.spread);
+    const double c = softplus(kUsualDeviations);
+    return static_cast<T>(x * x / (x * x + c * c));
   }
 
   /// s of a picture with descriptors (L, F), from what NearestRows::find says of them. Throws format for descriptors
