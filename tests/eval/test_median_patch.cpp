@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/tensor/tensor.hpp>
 #include <utility>

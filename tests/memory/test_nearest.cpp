@@ -47,7 +47,7 @@ TEST_CASE_TEMPLATE("the distance of a picture is PatchCore's", T, float, double)
   std::vector<index_t> nearest(static_cast<std::size_t>(queries.extent(0)));
   std::vector<T> distances(nearest.size());
   memory.patches.find(context, queries.template view<2>(), nearest, distances);
-  const T score = memory.picture_distance(context, queries.template view<2>(), nearest, distances);
+  const T score = picture_distance<T>(context, memory, queries.template view<2>(), nearest, distances);
   // exponentials of distances over the unit pass on 1 / 0.4 of their error
   CHECK(std::abs(static_cast<double>(score) - golden.read("score")[0]) <= 4 * kNearestTolerance<T>);
 }

@@ -148,7 +148,8 @@ void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord
     const PatchMemory<T> memory{record, std::move(others[quarter])};
     const LookedUp<T>& seen = found[quarter];
     const View<const T, 2> rows = std::as_const(quarters[quarter]).template view<2>();
-    score = (std::max)(score, memory.abnormality(memory.picture_distance(context, rows, seen.nearest, seen.distances)));
+    score =
+        (std::max)(score, memory.abnormality(picture_distance<T>(context, memory, rows, seen.nearest, seen.distances)));
     pixel = (std::max)(pixel, memory.abnormality(*std::max_element(seen.distances.begin(), seen.distances.end())));
   }
   const auto threshold = [&](T value) {

@@ -70,12 +70,13 @@ struct PatchMemory {
     const double c = softplus(kUsualDeviations);
     return static_cast<T>(x * x / (x * x + c * c));
   }
-
-  /// s of a picture with descriptors (L, F), from what NearestRows::find says of them. Throws format for descriptors
-  /// that are no numbers.
-  [[nodiscard]] T picture_distance(Context& context, View<const T, 2> descriptors, std::span<const index_t> nearest,
-                                   std::span<const T> distances) const;
 };
+
+/// s of a picture with descriptors (L, F), from what NearestRows::find says of them. Throws format for descriptors that
+/// are no numbers.
+template <class T>
+T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
+                   std::span<const index_t> nearest, std::span<const T> distances);
 
 /// Looks at one picture with `detector`, whose weights the memory was made with, into `result`. `anchors` may be null
 /// where record.text_weight is 0. Throws as BasicDetector::detect; contract without the anchors that are needed.
@@ -122,12 +123,13 @@ T mean_of_largest(Context& context, std::span<const T> values) {
 }  // namespace detail
 
 template <class T>
-T PatchMemory<T>::picture_distance(Context& context, View<const T, 2> descriptors, std::span<const index_t> nearest,
-                                   std::span<const T> distances) const {
+T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
+                   std::span<const index_t> nearest, std::span<const T> distances) {
+  const NearestRows<T>& patches = memory.patches;
   const bool are_finite = std::all_of(distances.begin(), distances.end(), [](T d) { return std::isfinite(d); });
   if (!are_finite) detail::fail_no_numbers();
   const auto farthest = std::max_element(distances.begin(), distances.end()) - distances.begin();
-  const T largest = distances[static_cast<std::size_t>(farthest)], unit = static_cast<T>(record.unit);
+  const T largest = distances[static_cast<std::size_t>(farthest)], unit = static_cast<T>(memory.record.unit);
   std::array<index_t, kMemoryNeighbours> neighbours;
   const std::span around(neighbours.data(), static_cast<std::size_t>((std::min)(kMemoryNeighbours, patches.size())));
   patches.around(context, nearest[static_cast<std::size_t>(farthest)], around);
@@ -167,7 +169,7 @@ T map_of_memory(Context& context, const PatchMemory<T>& memory, View<const T, 2>
   const std::span<index_t> nearest(scratch.take<index_t>(patches), count);
   const std::span<T> distances(scratch.take<T>(patches), count);
   memory.patches.find(context, descriptors, nearest, distances);
-  const T whole = memory.picture_distance(context, descriptors, nearest, distances);
+  const T whole = picture_distance<T>(context, memory, descriptors, nearest, distances);
   for (T& value : distances) value = memory.abnormality(value);
   upsample_bilinear<T>(View<const T, 2>(distances.data(), {grid, grid}), map);
   return whole;
@@ -235,7 +237,7 @@ void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView
   detail::conclude_by_memory<T>(context, memory.record, map, 1, result);
 }
 
-MOECLIP_INSTANTIATE_CLASS(PatchMemory)
+MOECLIP_INSTANTIATE(picture_distance)
 MOECLIP_INSTANTIATE(detect_by_memory)
 MOECLIP_INSTANTIATE(detect_by_texture)
 
