@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/tensor/tensor.hpp>
 #include <utility>
