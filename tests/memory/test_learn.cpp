@@ -151,13 +151,12 @@ TEST_CASE("text and memory are mixed by their weights") {
                [&] { detect_by_memory<float>(context, shared_detector(), memory, nullptr, picture.view(), found); });
 }
 
-TEST_CASE(
-    "a single picture gives thresholds that promise nothing, pictures that are all the same give the smallest unit") {
+TEST_CASE("a single picture gives no threshold, pictures that are all the same give the smallest unit") {
   const PatchMemory<float> single = learn_plates(1);
   CHECK(single.record.held_out.empty());
-  CHECK(single.record.threshold > 0);
-  CHECK_FALSE(judge(single, plate(1)).is_anomalous);
-  CHECK(judge(single, plate(100, true)).is_anomalous);
+  CHECK(single.record.threshold == kNoThreshold);
+  CHECK(single.record.pixel_threshold == kNoThreshold);
+  CHECK(judge(single, plate(100, true)).score > judge(single, plate(1)).score);
   CHECK(single.record.unit > kSmallestUnit);
   CHECK(promised_rate(single.record).high == 1);
   Context context;

@@ -79,7 +79,11 @@ class LearnTest(ToolTest):
         self.assertIn("no good picture", self.message(3, "learn", self.folder / "good" / "broken.png", "-o",
                                                       self.folder / "b.moeclip"))
         one = self.output("learn", next(self.good.glob("*.png")), "--out", self.folder / "one.moeclip")
-        self.assertIn("a guess from the quarters of one picture", one)
+        self.assertIn("no threshold: one good picture says nothing", one)
+        out, _ = self.run_tool("detect", self.test / "good", "--good", self.folder / "one.moeclip")
+        self.assertTrue(all(": no verdict  score " in line for line in out.splitlines()), out)
+        for line in self.objects("detect", self.test / "good", "--good", self.folder / "one.moeclip"):
+            self.assertEqual((line["is_anomalous"], line["threshold"]), (None, None))
 
     def test_files_that_do_not_fit(self):
         detect = ("detect", self.test / "good", "--good")
@@ -141,6 +145,8 @@ class LearnTest(ToolTest):
         self.assertEqual([(run["shots"], run["draw"]) for run in first["runs"]], [(1, 0), (1, 1), (4, 0), (4, 1)])
         self.assertAlmostEqual(first["runs"][2]["pixel_auroc"], again["mean"]["default"]["pixel"]["auroc"]["value"], 12)
         self.assertNotEqual(first["runs"][2]["pixel_auroc"], first["runs"][3]["pixel_auroc"])
+        self.assertEqual(first["runs"][0]["good"], 0)  # one picture gives no verdicts
+        self.assertGreater(first["runs"][2]["good"], 0)
         text, _ = self.run_tool("eval", self.data, "--shots", "4", "--draws", 2)
         self.assertIn("false alarms", text)
         results = json.loads((self.folder / "four" / "results.json").read_text())

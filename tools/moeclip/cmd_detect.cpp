@@ -175,7 +175,8 @@ std::size_t detect_all(const Judge& judge, moeclip::Context& context, const std:
                        : s.threshold  ? "--threshold"
                        : judge.memory ? "good pictures"
                                       : "default";
-  const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced};
+  const bool has_verdict = !judge.memory || judge.memory->record.threshold != moeclip::kNoThreshold;
+  const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced, has_verdict};
   moeclip::Detection detection;
   Progress progress(inputs.size());
   std::size_t failures = 0;

@@ -43,6 +43,7 @@ struct DetectReport {
   std::string out;               ///< folder for files, "": none
   bool is_json = false;
   bool is_forced = false;
+  bool has_verdict = true;  ///< false: there is no threshold, and only scores are told
 };
 
 /// Throws io if one of the files that report_detection would write is there and may not be replaced.

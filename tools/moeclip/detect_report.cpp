@@ -101,8 +101,8 @@ Json detection_json(const DetectInput& input, const moeclip::Detection& detectio
       .set("height", detection.height)
       .set("class", report.class_name)
       .set("score", detection.score)
-      .set("is_anomalous", detection.is_anomalous)
-      .set("threshold", detection.threshold)
+      .set("is_anomalous", report.has_verdict ? Json(detection.is_anomalous) : Json())
+      .set("threshold", report.has_verdict ? Json(detection.threshold) : Json())
       .set("threshold_source", report.threshold_source)
       .set("class_score", detection.class_score)
       .set("map", map_json(detection))
@@ -114,10 +114,12 @@ std::string detection_text(const DetectInput& input, const moeclip::Detection& d
                            const DetectReport& report) {
   const auto number = [](float value) { return fixed(static_cast<double>(value), 3); };
   const MapStatistics map = statistics_of(detection.map);
-  std::string text =
-      concat(input.path, ": ", detection.is_anomalous ? "DEFECT" : "good", "  score ", number(detection.score),
-             " (threshold ", number(detection.threshold), ", ", report.threshold_source, ")  map ", number(map.least),
-             " to ", number(map.largest), ", mean ", fixed(map.mean, 3), "  ", fixed(milliseconds, 0), " ms\n");
+  const char* const verdict = !report.has_verdict ? "no verdict" : detection.is_anomalous ? "DEFECT" : "good";
+  std::string text = concat(
+      input.path, ": ", verdict, "  score ", number(detection.score),
+      report.has_verdict ? concat(" (threshold ", number(detection.threshold), ", ", report.threshold_source, ")") : "",
+      "  map ", number(map.least), " to ", number(map.largest), ", mean ", fixed(map.mean, 3), "  ",
+      fixed(milliseconds, 0), " ms\n");
   constexpr std::size_t kMostRegions = 8;  // a line each; --json has them all
   for (std::size_t i = 0; i < std::min(kMostRegions, detection.regions.size()); ++i) {
     const moeclip::Region& region = detection.regions[i];

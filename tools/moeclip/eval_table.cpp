@@ -151,6 +151,7 @@ Verdicts verdicts_of(const FinishedEval& finished) {
     const float threshold = finished.model == nullptr
                                 ? finished.threshold
                                 : finished.model->threshold_of(record.class_name, finished.threshold);
+    if (threshold == moeclip::kNoThreshold) continue;  // a single good picture gives no verdicts
     (record.label != 0 ? verdicts.defective : verdicts.good) += 1;
     if (record.score >= threshold) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
   }

@@ -88,10 +88,9 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
 std::string promise_text(const moeclip::MemoryRecord& record) {
   const auto percent = [](double rate) { return fixed(100 * rate, 1) + " %"; };
   if (record.held_out.empty())
-    return concat(
-        "threshold ", fixed(static_cast<double>(record.threshold), 3),
-        ", a guess from the quarters of one picture, which says nothing about how much good ones differ; give "
-        "more\n");
+    return "no threshold: one good picture says nothing about how much good ones differ; it gives scores and maps. "
+           "Give "
+           "more, or --threshold\n";
   const moeclip::RateInterval rate = moeclip::promised_rate(record);
   const auto wanted = moeclip::pictures_for(record.false_positives);
   std::string text =

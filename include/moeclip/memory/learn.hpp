@@ -54,7 +54,7 @@ PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const 
                               function_ref<void(index_t)> on_step = kNoListener);
 
 /// What the good pictures of a memory can promise: the rate of false alarms of its threshold on new good pictures, with
-/// the interval that the held-out ones leave (CAL-2). Of a single picture: nothing, from 0 to 1.
+/// the interval that the held-out ones leave (CAL-2). A single picture promises nothing: from 0 to 1.
 RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95);
 
 }}  // namespace moeclip::abi_v0_1
@@ -120,15 +120,11 @@ inline void set_usual_distance(MemoryRecord& record, double mean, double varianc
   record.spread = (std::max)(kSmallestUnit, std::sqrt(variance));
 }
 
-/// u, v and thresholds of a single picture, from its descriptors (g g, F): each quarter of it is held out in turn. What
-/// a quarter shows that the others do not makes them high. The text is taken to be undecided.
+/// u and v of a single picture, from its descriptors (g g, F): each quarter of it is held out in turn.
 template <class T>
-void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord& record) {
+void measure_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord& record) {
   const index_t grid = grid_side(descriptors.extent(0));
   if (grid < 2) return;
-  std::vector<NearestRows<T>> others;
-  std::vector<Tensor<T>> quarters;
-  std::vector<LookedUp<T>> found;
   double mean = 0, variance = 0;
   for (int quarter = 0; quarter < 4; ++quarter) {
     std::vector<index_t> inside, outside;
@@ -136,28 +132,13 @@ void judge_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord
       const int own = (i / grid >= grid / 2 ? 2 : 0) + (i % grid >= grid / 2 ? 1 : 0);
       (own == quarter ? inside : outside).push_back(i);
     }
-    others.emplace_back(context, gather_rows(descriptors, outside));
-    quarters.push_back(gather_rows(descriptors, inside));
-    found.emplace_back(context, others.back(), std::as_const(quarters.back()).template view<2>());
-    mean += found.back().mean() / 4;
-    variance += found.back().variance() / 4;
+    const NearestRows<T> others(context, gather_rows(descriptors, outside));
+    const Tensor<T> held_out = gather_rows(descriptors, inside);
+    const LookedUp<T> found(context, others, held_out.template view<2>());
+    mean += found.mean() / 4;
+    variance += found.variance() / 4;
   }
   set_usual_distance(record, mean, variance);
-  T score = 0, pixel = 0;
-  for (std::size_t quarter = 0; quarter < 4; ++quarter) {
-    const PatchMemory<T> memory{record, std::move(others[quarter])};
-    const LookedUp<T>& seen = found[quarter];
-    const View<const T, 2> rows = std::as_const(quarters[quarter]).template view<2>();
-    score =
-        (std::max)(score, memory.abnormality(picture_distance<T>(context, memory, rows, seen.nearest, seen.distances)));
-    pixel = (std::max)(pixel, memory.abnormality(*std::max_element(seen.distances.begin(), seen.distances.end())));
-  }
-  const auto threshold = [&](T value) {
-    const double mixed = record.text_weight / 2 + (1 - record.text_weight) * static_cast<double>(value);
-    return std::nextafter(static_cast<float>(mixed), 2.0f);
-  };
-  record.threshold = threshold(score);
-  record.pixel_threshold = threshold(pixel);
 }
 
 /// One call of `learn`.
@@ -221,8 +202,8 @@ class Learner {
     set_usual_distance(record, found.mean(), found.variance());
   }
 
-  /// (2) and (4) of a single picture.
-  void judge_single(MemoryRecord& record) { judge_quarters<T>(context_, upright_, record); }
+  /// (2) of a single picture.
+  void measure_single(MemoryRecord& record) { measure_quarters<T>(context_, upright_, record); }
 
  private:
   [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
@@ -252,7 +233,7 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
     on_step(i);
     learner.describe_picture(i);  // (1)
   }
-  if (good.count == 1) learner.judge_single(record);
+  if (good.count == 1) learner.measure_single(record);
   PatchMemory<T> memory{std::move(record), {}};
   std::vector<float> peaks;
   Detection found;

@@ -30,6 +30,10 @@ inline constexpr index_t kMemoryNeighbours = 9;
 /// Deviations beyond the usual distance at which a patch is as likely to be abnormal as not (MEM-2).
 inline constexpr double kUsualDeviations = 3;
 
+/// Above every score: that of a single good picture, which says nothing about how much good ones differ. Its memory
+/// gives scores and maps, and no verdict.
+inline constexpr float kNoThreshold = 2;
+
 /// What patches are known by.
 enum class PatchFeatures {
   encoder,  ///< tokens of a CLIP, with or without adapter (descriptor.hpp)
@@ -49,12 +53,12 @@ struct MemoryRecord {
   bool is_turned = false;                           ///< turned and mirrored ones besides
   double text_weight = 0;                           ///< share of the text's map and score in [0, 1]
   ImageOptions images;                              ///< how pictures were read
-  double unit = 1;               ///< u: mean distance of good patches from a memory without their picture
-  double spread = 1;             ///< v: standard deviation of these distances
-  double false_positives = 0;    ///< rate of false alarms that was asked for
-  float threshold = 0.5f;        ///< of scores
-  float pixel_threshold = 0.5f;  ///< of the map
-  std::vector<float> held_out;   ///< score of each good picture by a memory without it; empty: a single picture
+  double unit = 1;                       ///< u: mean distance of good patches from a memory without their picture
+  double spread = 1;                     ///< v: standard deviation of these distances
+  double false_positives = 0;            ///< rate of false alarms that was asked for
+  float threshold = kNoThreshold;        ///< of scores
+  float pixel_threshold = kNoThreshold;  ///< of the map
+  std::vector<float> held_out;           ///< score of each good picture by a memory without it; empty: a single picture
 };
 
 /// Patches of good pictures, and how to judge by them. Immutable: any number of threads may use one.
