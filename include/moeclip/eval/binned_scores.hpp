@@ -162,6 +162,21 @@ MOECLIP_FUNC BinnedScores::BinnedScores(index_t max_pages) : max_pages_(max_page
   slots_.assign(std::bit_ceil(static_cast<std::size_t>(max_pages) + 1) * 2, kFree);
 }
 
+// For every pixel: inline here, where they are used.
+inline BinnedScores::Page* BinnedScores::page_of(std::uint64_t number) {
+  if (last_ != nullptr && last_->number == number) return last_;  // neighbours in a map have similar scores
+  return last_ = look_up(number);
+}
+
+inline BinnedScores::Place BinnedScores::find(std::uint64_t rank) {
+  Page* page = page_of(rank >> level_ >> kPageBits);
+  while (std::ssize(pages_) > max_pages_) {
+    halve();
+    page = page_of(rank >> level_ >> kPageBits);
+  }
+  return {page, static_cast<std::size_t>(rank >> level_) % kPageBins};
+}
+
 MOECLIP_FUNC void BinnedScores::add_negatives(std::span<const float> scores) {
   for (const float score : scores) {
     const Place place = find(score_rank(score));
@@ -200,20 +215,6 @@ MOECLIP_FUNC void BinnedScores::for_each_row(function_ref<void(const ScoreRow&)>
 MOECLIP_FUNC void BinnedScores::raise(int level) {
   MOECLIP_EXPECT(level >= 0 && level <= kMaxLevel, "a table of scores has no level ", level);
   while (level_ < level) halve();
-}
-
-MOECLIP_FUNC BinnedScores::Place BinnedScores::find(std::uint64_t rank) {
-  Page* page = page_of(rank >> level_ >> kPageBits);
-  while (std::ssize(pages_) > max_pages_) {
-    halve();
-    page = page_of(rank >> level_ >> kPageBits);
-  }
-  return {page, static_cast<std::size_t>(rank >> level_) % kPageBins};
-}
-
-MOECLIP_FUNC BinnedScores::Page* BinnedScores::page_of(std::uint64_t number) {
-  if (last_ != nullptr && last_->number == number) return last_;  // neighbours in a map have similar scores
-  return last_ = look_up(number);
 }
 
 MOECLIP_FUNC BinnedScores::Page* BinnedScores::look_up(std::uint64_t number) {

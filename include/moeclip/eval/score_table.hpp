@@ -103,7 +103,16 @@ MOECLIP_FUNC void ScoreTable::add_map(Context& context, View<const float, 2> map
   std::visit(
       [&](auto& scores) {
         if (regions == 0) return add_normal(scores, values);
-        for (std::size_t i = 0; i < values.size(); ++i) add(scores, values[i], sizes[i] != 0, sizes[i]);
+        for (std::size_t i = 0; i < values.size();) {
+          if (sizes[i] != 0) {
+            add(scores, values[i], true, sizes[i]);
+            ++i;
+            continue;
+          }
+          const std::size_t begin = i;
+          while (i < values.size() && sizes[i] == 0) ++i;
+          add_normal(scores, values.subspan(begin, i - begin));
+        }
       },
       scores_);
 }
