@@ -32,8 +32,8 @@ std::map<std::string, std::vector<std::string>> good_training_pictures(EvalSetti
 }
 
 /// `shots.count` of `paths`, the same for every process.
-std::vector<std::string> draw(const std::vector<std::string>& paths, const Shots& shots,
-                              const std::string& class_name) {
+std::vector<std::string> draw_shots(const std::vector<std::string>& paths, const Shots& shots,
+                                    const std::string& class_name) {
   if (std::ssize(paths) < shots.count)
     moeclip::fail(moeclip::ErrorCode::missing,
                   concat("class ", class_name, " has ", paths.size(), " good pictures in its training part; ",
@@ -61,26 +61,26 @@ std::string memory_hash(const std::map<std::string, moeclip::PatchMemory<float>>
   return moeclip::to_hex(sha.finish());
 }
 
-struct Column {
+struct ShotColumn {
   const char *name, *title;
   const Metric& (*get)(const moeclip::ClassResult& result);
 };
 
-constexpr Column kColumns[] = {
+constexpr ShotColumn kShotColumns[] = {
     {"image_auroc", "AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.auroc; }},
     {"image_ap", "AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.average_precision; }},
     {"pixel_auroc", "px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.auroc; }},
     {"pixel_ap", "px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.average_precision; }},
     {"aupro", "px AUPRO", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.aupro; }}};
 
-struct Spread {
+struct ShotSpread {
   double mean = 0, deviation = 0;
   bool is_defined = true;
 };
 
 /// Over the draws of one number of shots.
-Spread spread_of(const std::vector<const ShotResult*>& draws, const Column& column) {
-  Spread spread;
+ShotSpread shot_spread(const std::vector<const ShotResult*>& draws, const ShotColumn& column) {
+  ShotSpread spread;
   for (const ShotResult* result : draws) {
     const Metric& metric = column.get(result->mean);
     if (!metric.is_defined()) return {0, 0, false};
@@ -92,9 +92,9 @@ Spread spread_of(const std::vector<const ShotResult*>& draws, const Column& colu
   return spread;
 }
 
-Json shots_json(const ShotResult& result) {
+Json shot_json(const ShotResult& result) {
   Json json = Json::object().set("shots", result.shots.count).set("draw", result.shots.draw);
-  for (const Column& column : kColumns) {
+  for (const ShotColumn& column : kShotColumns) {
     const Metric& metric = column.get(result.mean);
     json.set(column.name, metric.is_defined() ? Json(metric.value) : Json());
   }
@@ -105,7 +105,7 @@ Json shots_json(const ShotResult& result) {
       .set("seconds", result.seconds);
 }
 
-std::string right(const std::string& text, std::size_t width) {
+std::string shot_cell(const std::string& text, std::size_t width) {
   return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
 }
 
@@ -144,7 +144,8 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
       model.memories.emplace(name, load_good(context, file, model.detector, !s.clip.empty()));
       continue;
     }
-    const GoodInputs good = collect_good(shots ? draw(training[name], *shots, name) : s.good, model.settings.images);
+    const GoodInputs good =
+        collect_good(shots ? draw_shots(training[name], *shots, name) : s.good, model.settings.images);
     const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
@@ -160,23 +161,23 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
 void print_shots(const std::vector<ShotResult>& results, bool is_json) {
   if (is_json) {
     Json list = Json::array();
-    for (const ShotResult& result : results) list.push_back(shots_json(result));
+    for (const ShotResult& result : results) list.push_back(shot_json(result));
     print(moeclip::dump_json(Json::object().set("runs", std::move(list))) + "\n");
     return;
   }
   constexpr std::size_t kWidth = 13;
   std::string text = "Mean of the classes, percent; +- is the standard deviation over the draws\nshots  draws";
-  for (const Column& column : kColumns) text += right(column.title, kWidth);
-  text += right("false alarms", kWidth) + right("found", kWidth) + "\n";
+  for (const ShotColumn& column : kShotColumns) text += shot_cell(column.title, kWidth);
+  text += shot_cell("false alarms", kWidth) + shot_cell("found", kWidth) + "\n";
   std::map<index_t, std::vector<const ShotResult*>> by_count;
   for (const ShotResult& result : results) by_count[result.shots.count].push_back(&result);
   for (const auto& [count, draws] : by_count) {
-    text += right(concat(count), 5) + right(concat(draws.size()), 7);
-    for (const Column& column : kColumns) {
-      const Spread spread = spread_of(draws, column);
-      text +=
-          right(spread.is_defined ? concat(fixed(100 * spread.mean, 1), " +- ", fixed(100 * spread.deviation, 1)) : "-",
-                kWidth);
+    text += shot_cell(concat(count), 5) + shot_cell(concat(draws.size()), 7);
+    for (const ShotColumn& column : kShotColumns) {
+      const ShotSpread spread = shot_spread(draws, column);
+      text += shot_cell(
+          spread.is_defined ? concat(fixed(100 * spread.mean, 1), " +- ", fixed(100 * spread.deviation, 1)) : "-",
+          kWidth);
     }
     Verdicts all;
     for (const ShotResult* result : draws) {
@@ -188,7 +189,8 @@ void print_shots(const std::vector<ShotResult>& results, bool is_json) {
     const auto share = [](index_t part, index_t of) {
       return of == 0 ? std::string("-") : fixed(100 * static_cast<double>(part) / static_cast<double>(of), 1) + " %";
     };
-    text += right(share(all.false_positives, all.good), kWidth) + right(share(all.found, all.defective), kWidth) + "\n";
+    text += shot_cell(share(all.false_positives, all.good), kWidth) +
+            shot_cell(share(all.found, all.defective), kWidth) + "\n";
   }
   print(text);
 }
