@@ -10,6 +10,7 @@
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
+#include "expect_error.hpp"
 #include "golden.hpp"
 #include "weight_samples.hpp"
 
@@ -134,6 +135,14 @@ TEST_CASE("weights: other files are recognised, and said to be so") {
   CHECK(told("PK\3\4", "truncated"));
 }
 
+TEST_CASE("weights: bytes before an archive are said to be there") {
+  const std::string archive = samples::make_zip({{"a/data.pkl", "x"}}, "a comment");
+  expect_error(ErrorCode::format, {"f.pt: 5 bytes stand before a zip archive", "tail -c +6"},
+               [&] { WeightFile::from_bytes(samples::to_bytes("MZ..." + archive), "f.pt"); });
+  expect_error(ErrorCode::unsupported, {"not a weight file"},
+               [&] { WeightFile::from_bytes(samples::to_bytes("MZ..." + archive.substr(0, 40)), "f.pt"); });
+}
+
 TEST_CASE("weights: missing paths") {
   CHECK_THROWS_AS(WeightFile::open("no/such/file.pt"), Error);
   CHECK_THROWS_AS(WeightFile::open(golden_path("formats/zoo")), Error);  // several candidates
@@ -169,6 +178,13 @@ TEST_CASE("weights: sharded models") {
     CAPTURE(broken);
     write_index(broken);
     CHECK_THROWS_AS(WeightFile::open(index), Error);
+  }
+  for (const char* twice : {R"({"weight_map":{"a":"p2.safetensors","b":"p2.safetensors","a":"p1.safetensors"}})",
+                            R"({"weight_map":{"a":"p1.safetensors","b":"p2.safetensors","\u0061":"p1.safetensors"}})",
+                            R"({"weight_map":{},"weight_map":{"a":"p1.safetensors","b":"p2.safetensors"}})"}) {
+    CAPTURE(twice);
+    write_index(twice);
+    expect_error(ErrorCode::format, {"model.safetensors.index.json", "twice"}, [&] { WeightFile::open(index); });
   }
   for (const char* name : {"p1.safetensors", "p2.safetensors", "model.safetensors.index.json", ""})
     std::remove(*name == 0 ? folder.c_str() : join_path(folder, name).c_str());

@@ -105,7 +105,7 @@ MOECLIP_FUNC std::optional<ClipSidecar> read_clip_sidecar(const std::string& wei
   const std::string path = join_path(folder, is_hugging_face ? "config.json" : "open_clip_config.json");
   if (!file_exists(path)) return std::nullopt;
   const auto bytes = read_file(path, detail::kMaxConfigBytes);
-  const Json root = parse_json(as_text(bytes), path);
+  const Json root = parse_json(as_text(bytes), path, JsonNames::unique);
   if (!root.is_object()) fail(ErrorCode::format, concat(path, ": an object is wanted"));
   return is_hugging_face ? detail::read_hugging_face_config(root, path) : detail::read_open_clip_config(root, path);
 }

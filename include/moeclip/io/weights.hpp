@@ -56,6 +56,19 @@ inline constexpr ForeignFormat kForeignFormats[] = {
     {257, "ustar", "a tar archive; unpack it, or save the model anew with a PyTorch from 1.0 on"},
 };
 
+/// Throws format if `file` is a zip archive behind something else: it was not cut off where a download began, or is a
+/// program that unpacks itself.
+inline void expect_no_archive_behind(const WeightBytes& file) {
+  const std::string_view text = as_text(file.bytes());
+  constexpr std::size_t kFurthestEnd = 22 + 65535;  // of an end record with the longest comment
+  const std::string_view tail = text.substr(text.size() - std::min(text.size(), kFurthestEnd));
+  const std::size_t start = tail.find("PK\5\6") == tail.npos ? text.npos : text.find("PK\3\4");
+  if (start == text.npos) return;
+  fail(ErrorCode::format,
+       concat(file.name, ": ", start, start == 1 ? " byte stands" : " bytes stand",
+              " before a zip archive; if it is a checkpoint, cut them off: tail -c +", start + 1, " FILE > NEW"));
+}
+
 /// What can follow the first bytes of each format that is read. Anything else throws unsupported with a guess.
 inline WeightIndex read_weights(WeightBytes file) {
   const std::string_view text = as_text(file.bytes());
@@ -69,6 +82,7 @@ inline WeightIndex read_weights(WeightBytes file) {
   const bool has_json_header = text.size() > 8 && text[8] == '{';
   if (has_json_header || file_extension(file.name) == ".safetensors") return read_safetensors(std::move(file));
   if (is_pickle || is_text_pickle) return read_torch_legacy(std::move(file));
+  expect_no_archive_behind(file);
   if (text.starts_with('{'))
     fail(ErrorCode::unsupported,
          concat(file.name, ": is JSON, not weights; pass the folder or the weight file beside it"));
@@ -104,7 +118,7 @@ inline WeightIndex read_sharded(const WeightBytes& file) {
   constexpr std::uint64_t kLargestIndex = 16u << 20;  // honest ones have about 100 bytes per tensor
   if (file.size > kLargestIndex)
     fail(ErrorCode::limit, concat(file.name, ": an index of ", file.size, " bytes; at most ", kLargestIndex));
-  const Json document = parse_json(as_text(file.bytes()), file.name);
+  const Json document = parse_json(as_text(file.bytes()), file.name, JsonNames::unique);
   const Json* const map = document.is_object() ? document.find("weight_map") : nullptr;
   if (map == nullptr || !map->is_object())
     fail(ErrorCode::unsupported, concat(file.name,
