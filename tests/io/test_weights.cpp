@@ -12,6 +12,7 @@
 #include <moeclip/io/sha256.hpp>
 #include "expect_error.hpp"
 #include "golden.hpp"
+#include "temporary_folder.hpp"
 #include "weight_samples.hpp"
 
 namespace {
@@ -141,6 +142,24 @@ TEST_CASE("weights: bytes before an archive are said to be there") {
                [&] { WeightFile::from_bytes(samples::to_bytes("MZ..." + archive), "f.pt"); });
   expect_error(ErrorCode::unsupported, {"not a weight file"},
                [&] { WeightFile::from_bytes(samples::to_bytes("MZ..." + archive.substr(0, 40)), "f.pt"); });
+}
+
+TEST_CASE("weights: a file is what it holds, whatever it is called") {
+  const TemporaryFolder folder("weights_content");
+  const std::string header = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  for (const std::size_t padding : {std::size_t{0}, 123 - header.size()}) {  // 123 is '{'
+    const std::string text = header + std::string(padding, ' ');
+    const std::string safetensors = little(text.size(), 8) + text + std::string(4, '\0');
+    for (const char* name : {"a.json", "a.safetensors", "a.index.json", "a.bin", "a"})
+      CHECK(WeightFile::open(folder.write(name, safetensors)).kind() == WeightKind::safetensors);
+  }
+  folder.write("part", little(header.size(), 8) + header + std::string(4, '\0'));
+  for (const char* name : {"b.json", "b.bin", "b"})
+    CHECK(WeightFile::open(folder.write(name, "\xEF\xBB\xBF\n {\"weight_map\": {\"a\": \"part\"}}")).kind() ==
+          WeightKind::sharded);
+  for (const char* name : {"c.json", "c.bin", "c.safetensors"})
+    expect_error(ErrorCode::unsupported, {"is JSON without a weight_map"},
+                 [&] { WeightFile::open(folder.write(name, R"({"abcd":{"x":1}})")); });
 }
 
 TEST_CASE("weights: missing paths") {

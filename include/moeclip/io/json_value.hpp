@@ -66,13 +66,11 @@ class Json {
 
   /// The value as the type asked for. Throws format if it is of another kind, or a number that does not fit.
   [[nodiscard]] bool as_bool() const;
-  [[nodiscard]] double as_number() const;         ///< rounded if an integer above 2^53
-  [[nodiscard]] std::int64_t as_int64() const;    ///< not from 1.0 or 1e3: is_integer() must hold
-  [[nodiscard]] std::uint64_t as_uint64() const;  ///< likewise, and not negative
-  /// Without quotes and escapes. Throws format for half of a surrogate pair, which is no character.
-  [[nodiscard]] const std::string& as_string() const;
-  /// The same, with halves of surrogate pairs in the three bytes that append_utf8 makes of them.
-  [[nodiscard]] const std::string& raw_string() const;
+  [[nodiscard]] double as_number() const;                 ///< rounded if an integer above 2^53
+  [[nodiscard]] std::int64_t as_int64() const;            ///< not from 1.0 or 1e3: is_integer() must hold
+  [[nodiscard]] std::uint64_t as_uint64() const;          ///< likewise, and not negative
+  [[nodiscard]] const std::string& as_string() const;     ///< unescaped; format for half of a surrogate pair
+  [[nodiscard]] const std::string& raw_string() const;    ///< such halves included, three bytes each (append_utf8)
   [[nodiscard]] std::span<const Json> items() const;      ///< of an array
   [[nodiscard]] std::span<const Member> members() const;  ///< of an object: `for (const auto& [key, value] : ...)`
 
