@@ -87,8 +87,10 @@ inline void vp8_inverse_wht(const Vp8Block& in, std::span<Vp8Block> out) {
 
 /// Adds the inverse DCT of `in` to 4x4 samples.
 inline void vp8_add_idct(const Vp8Block& in, std::uint8_t* samples, index_t stride) {
-  const auto by_sin = [](int a) { return a * 35468 >> 16; };        // sqrt(2) sin(pi/8)
-  const auto by_cos = [](int a) { return (a * 20091 >> 16) + a; };  // sqrt(2) cos(pi/8)
+  // Hostile coefficients overflow 32 bits, so 64 are multiplied.
+  const auto part = [](int a, std::int64_t factor) { return static_cast<int>(a * factor >> 16); };
+  const auto by_sin = [&](int a) { return part(a, 35468); };      // sqrt(2) sin(pi/8)
+  const auto by_cos = [&](int a) { return part(a, 20091) + a; };  // sqrt(2) cos(pi/8)
   std::array<int, 16> half{};
   for (std::size_t i = 0; i < 4; ++i) {
     const int a = in[i] + in[8 + i], b = in[i] - in[8 + i];
