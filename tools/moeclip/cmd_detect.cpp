@@ -177,13 +177,14 @@ std::size_t detect_all(const Judge& judge, moeclip::Context& context, const std:
                                       : "default";
   const bool has_verdict = !judge.memory || judge.memory->record.threshold != moeclip::kNoThreshold;
   const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced, has_verdict};
+  if (!s.out.empty())
+    for (const DetectInput& input : inputs) expect_free(input, report);
   moeclip::Detection detection;
   Progress progress(inputs.size());
   std::size_t failures = 0;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
     try {
-      if (!s.out.empty()) expect_free(input, report);
       const InputPicture picture = read_input(input, judge.images);
       const auto start = std::chrono::steady_clock::now();
       judge.look(context, picture.image.view(), detection);
