@@ -58,6 +58,7 @@
 #include "io/safetensors_writer.hpp"
 #include "io/sha256.hpp"
 #include "io/sidecar.hpp"
+#include "io/text_file.hpp"
 #include "io/utf8.hpp"
 #include "io/weight_file.hpp"
 #include "io/weight_index.hpp"

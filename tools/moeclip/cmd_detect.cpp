@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moeclip detect: pictures in; score, verdict, regions, maps out.
 
+#include <algorithm>
 #include <chrono>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/eval/calibrate.hpp>
@@ -150,6 +151,11 @@ void expect_calibrated(const DetectSettings& s, const moeclip::Detector& detecto
   expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
   if (wanted.images)
     expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
+  if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
+  std::string classes;
+  for (const std::string& name : wanted.classes) classes += moeclip::concat(classes.empty() ? "" : ", ", name);
+  say(moeclip::concat(s.calibration, ": was made from pictures of ", classes, "; for \"", s.class_name,
+                      "\" it promises nothing"));
 }
 
 /// What judges the pictures: the words, or with --good a memory.

@@ -167,6 +167,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   settings.has_released = s.protocol != "default";
   settings.pixels.is_exact = s.is_exact;
   settings.images = s.pictures.image_options();
+  settings.mask_from = s.layout.mask_from;
   return model;
 }
 

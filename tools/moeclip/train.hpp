@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "adapter_flags.hpp"
+#include "layout_options.hpp"
 #include "options.hpp"
 
 namespace cli {
@@ -43,6 +44,7 @@ struct TrainData {
   std::string split, class_name, valid;
   std::optional<std::int64_t> draws;
   std::optional<double> defective_share;
+  LayoutChoice layout;
 
   void declare(Options& options);
 
