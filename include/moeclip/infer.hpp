@@ -62,6 +62,7 @@
 #include "io/utf8.hpp"
 #include "io/weight_file.hpp"
 #include "io/weight_index.hpp"
+#include "io/weight_use.hpp"
 #include "io/weights.hpp"
 #include "io/zip.hpp"
 #include "io/zip_writer.hpp"

@@ -18,5 +18,6 @@
 #include <moeclip/io/text_file.hpp>
 #include <moeclip/io/utf8.hpp>
 #include <moeclip/io/weight_file.hpp>
+#include <moeclip/io/weight_use.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/io/zip.hpp>

@@ -28,7 +28,9 @@ int run_decode(Words words) {
     throw UsageError(moeclip::concat("OUT ends in .ppm or .png, not in '", extension, "'"));
   expect_writable(output, force);
   moeclip::Image image;
-  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options()); })) return kInputFailed;
+  std::string remark;
+  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options(), &remark); })) return kInputFailed;
+  if (!remark.empty()) say(moeclip::concat(input, ": the picture is not whole: ", remark));
   if (is_png)
     moeclip::write_png(output, image);
   else

@@ -190,12 +190,13 @@ std::size_t detect_all(const Judge& judge, moeclip::Context& context, const std:
     progress.step(input.path);
     try {
       if (!s.out.empty()) expect_free(input, report);
-      const moeclip::Image image = read_input(input, judge.images).image;
+      const InputPicture picture = read_input(input, judge.images);
       const auto start = std::chrono::steady_clock::now();
-      judge.look(context, image.view(), detection);
+      judge.look(context, picture.image.view(), detection);
       const double milliseconds =
           std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
       progress.clear();
+      say_remark(input, picture);
       report_detection(input, detection, milliseconds, report);
     } catch (const moeclip::Error& error) {
       ++failures;

@@ -28,10 +28,14 @@ std::vector<DetectInput> collect_inputs(const std::vector<std::string>& argument
 struct InputPicture {
   moeclip::Image image;
   int turned = 1;
+  std::string remark = {};  ///< what a person should know of the file: pixels that are not in it
 };
 
 /// Reads one input. Throws moeclip::Error.
 InputPicture read_input(const DetectInput& input, const moeclip::ImageOptions& options);
+
+/// Says the remark on stderr, if there is one.
+void say_remark(const DetectInput& input, const InputPicture& picture);
 
 /// A plate of brushed metal with a scratch, drawn from `seed`.
 moeclip::Image draw_picture(std::uint64_t seed);

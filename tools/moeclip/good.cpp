@@ -41,7 +41,7 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
   GoodInputs good;
   for (const DetectInput& input : collect_inputs(arguments)) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
-    if (attempt([&] { static_cast<void>(read_input(input, images)); }))
+    if (attempt([&] { say_remark(input, read_input(input, images)); }))
       good.pictures.push_back(input);
     else
       ++good.failures;
