@@ -157,6 +157,7 @@
 #include "data/dataset_counts.hpp"
 #include "data/hold_out.hpp"
 #include "data/loader.hpp"
+#include "data/picture_files.hpp"
 #include "data/prepare.hpp"
 #include "data/sample.hpp"
 #include "data/scan_dataset.hpp"

@@ -156,7 +156,10 @@ TEST_CASE("what cannot be followed is an error once, and the end") {
 
 TEST_CASE("numbers are not believed before they have ended") {
   using namespace std::string_view_literals;
-  Drip drip(bytes_of("P5 03 02 0255 abcdefP5\n2 1 255\nxyP4 9 2 abcdP7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\nab"sv), 1);
+  Drip drip(
+      bytes_of(
+          "P5 03 02 0255 abcdefP5\n2 1 255\nxyP4 9 2 abcdP7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\nab"sv),
+      1);
   ImageStream stream(drip, "pipe");
   for (const char* last : {"abcdef", "xy", "abcd", "ab"}) {
     const std::string_view found = as_text(stream.next());

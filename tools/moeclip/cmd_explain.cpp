@@ -225,14 +225,15 @@ moeclip::DefectWords<float> words_about(moeclip::Context& context, const moeclip
 
 int explain_all(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
                 const moeclip::DefectVocabulary& vocabulary) {
-  std::vector<DetectInput> inputs = collect_inputs(s.arguments);
+  const DetectInputs found = collect_inputs(s.arguments);
+  std::vector<DetectInput> inputs = found.pictures;
   if (s.arguments.empty()) inputs.push_back({std::string(kDrawnPicture), "drawn"});
   const moeclip::ClassWords names = moeclip::load_class_words();
   std::optional<moeclip::DefectWords<float>> words;  // all pictures are of one class
   std::optional<moeclip::TextAnchors<float>> anchors;
   if (!s.arguments.empty()) words = words_about(context, detector, s, names, vocabulary);
   Progress progress(inputs.size());
-  bool is_whole = true;
+  bool is_whole = found.unread == 0;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
     try {

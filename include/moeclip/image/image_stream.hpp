@@ -186,8 +186,7 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_png() {
     const bool is_chunk = std::all_of(type.begin(), type.end(), [](char letter) {
       return (letter >= 'A' && letter <= 'Z') || (letter >= 'a' && letter <= 'z');
     });
-    if (!is_chunk)
-      fail(ErrorCode::format, concat(picture_name(), ": damaged PNG: no chunk begins at offset ", place));
+    if (!is_chunk) fail(ErrorCode::format, concat(picture_name(), ": damaged PNG: no chunk begins at offset ", place));
     const bool is_last = type == "IEND";
     place += 12 + std::uint64_t{load_u32be(at(place))};  // length, type, data, checksum
     if (is_last) return have(place) ? place : cut_off();
@@ -213,8 +212,8 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_jpeg() {
       if (!have(place + 4)) break;
       const unsigned length = load_u16be(at(place + 2));
       if (length < 2)
-        fail(ErrorCode::format, concat(picture_name(), ": damaged JPEG: a segment of length ", length, " at offset ",
-                                       place));
+        fail(ErrorCode::format,
+             concat(picture_name(), ": damaged JPEG: a segment of length ", length, " at offset ", place));
       place += 2 + length;
     }
   }
