@@ -89,6 +89,7 @@
 #include "image/image_format.hpp"
 #include "image/image_options.hpp"
 #include "image/image_record.hpp"
+#include "image/image_stream.hpp"
 #include "image/jpeg.hpp"
 #include "image/jpeg_info.hpp"
 #include "image/normalize.hpp"

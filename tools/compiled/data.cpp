@@ -8,6 +8,7 @@
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/data/hold_out.hpp>
 #include <moeclip/data/loader.hpp>
+#include <moeclip/data/picture_files.hpp>
 #include <moeclip/data/prepare.hpp>
 #include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/data/source.hpp>

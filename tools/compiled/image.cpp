@@ -8,6 +8,7 @@
 #include <moeclip/image/draw.hpp>
 #include <moeclip/image/exif.hpp>
 #include <moeclip/image/image_format.hpp>
+#include <moeclip/image/image_stream.hpp>
 #include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/png.hpp>
 #include <moeclip/image/pnm.hpp>

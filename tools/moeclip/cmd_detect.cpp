@@ -16,6 +16,7 @@
 #include "good.hpp"
 #include "picture_options.hpp"
 #include "tiny_model.hpp"
+#include "watch.hpp"
 
 namespace cli {
 namespace {
@@ -33,8 +34,16 @@ struct DetectSettings {
   bool is_truncated = false, is_json = false, is_forced = false;
   bool trusts_calibration = false;
   PictureOptions pictures;
+  StreamOptions stream;
+  WatchOptions watch;
 
-  [[nodiscard]] bool is_demonstration() const { return arguments.empty() && clip.empty() && good.empty(); }
+  [[nodiscard]] bool is_demonstration() const {
+    return arguments.empty() && watch.folder.empty() && clip.empty() && good.empty();
+  }
+  /// Whether pictures may come for ever.
+  [[nodiscard]] bool is_endless() const {
+    return !watch.folder.empty() || std::ranges::find(arguments, "-") != arguments.end();
+  }
 };
 
 bool parse(Words words, DetectSettings& s) {
@@ -43,7 +52,8 @@ bool parse(Words words, DetectSettings& s) {
                   "With --good, defective is what is unlike good pictures of the same part. Without any argument it\n"
                   "shows itself on a picture that it draws.");
   options.positionals("IMAGE|FOLDER|-", s.arguments, 0,
-                      "pictures, folders of pictures (with those below), standard input");
+                      "pictures, folders of pictures (with those below), standard input: one picture, or many that "
+                      "follow each other as `ffmpeg -f image2pipe` writes them");
   options.repeated("good", s.good, "GOOD",
                    "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
   options.value("clip", s.clip, "FILE",
@@ -70,12 +80,18 @@ bool parse(Words words, DetectSettings& s) {
   s.learning.declare(options);
   options.flag("truncate", s.is_truncated, "cut sentences that are too long for the text tower");
   s.pictures.declare(options);
+  s.stream.declare(options);
+  s.watch.declare(options);
   options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
   options.flag("json", s.is_json, "one JSON object a line");
   options.flag("force", s.is_forced, "replace files in DIR");
   options.value("threads", s.threads, "N", "default: one per core");
   if (!options.parse(words)) return false;
-  if (s.arguments.empty() && !s.is_demonstration()) throw UsageError("which pictures? Give files, folders or -");
+  s.stream.check(s.arguments);
+  s.watch.check(s.arguments, s.stream.is_given());
+  s.watch.out = s.out;
+  if (s.arguments.empty() && s.watch.folder.empty() && !s.is_demonstration())
+    throw UsageError("which pictures? Give files, folders or -");
   s.learning.check();
   if (s.good.empty() && !s.learning.is_default())
     throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
@@ -166,47 +182,128 @@ struct Judge {
   moeclip::ImageOptions images;
   std::size_t failures = 0;  // good pictures that could not be read
 
-  void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
-    if (!memory) return detector.detect(context, image, *anchors, detection);
-    if (memory->record.features == moeclip::PatchFeatures::texture)
-      return moeclip::detect_by_texture<float>(context, *memory, image, detection);
-    moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, image, detection);
+  [[nodiscard]] bool is_textural() const {
+    return memory && memory->record.features == moeclip::PatchFeatures::texture;
+  }
+
+  /// Of the square that it looks at.
+  [[nodiscard]] moeclip::index_t side() const {
+    return is_textural() ? moeclip::kTextureSize : detector.options().image_size;
+  }
+
+  void look(moeclip::Context& context, const Frame& frame, moeclip::Detection& detection) const {
+    const moeclip::ImageView image = frame.picture.view();
+    if (!memory)
+      detector.detect(context, image, *anchors, detection);
+    else if (is_textural())
+      moeclip::detect_by_texture<float>(context, *memory, image, detection);
+    else
+      moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, image, detection);
+    moeclip::set_picture_size(detection, frame.width, frame.height);
   }
 };
 
-/// Looks at every input; returns how many could not be used.
-std::size_t detect_all(const Judge& judge, moeclip::Context& context, const std::vector<DetectInput>& inputs,
-                       const DetectSettings& s) {
-  const char* source = s.calibrated   ? "calibration"
-                       : s.threshold  ? "--threshold"
-                       : judge.memory ? "good pictures"
-                                      : "default";
-  const bool has_verdict = !judge.memory || judge.memory->record.threshold != moeclip::kNoThreshold;
-  const DetectReport report{s.class_name, source, s.out, s.is_json, s.is_forced, has_verdict};
-  moeclip::Detection detection;
-  Progress progress(inputs.size());
-  std::size_t failures = 0;
-  for (const DetectInput& input : inputs) {
-    progress.step(input.path);
+/// Says why a picture could not be used.
+void tell_failure(const DetectInput& input, const moeclip::Error& error, bool is_json) {
+  const std::string message = error.what();
+  const bool is_named = message.find(input.path == "-" ? "standard input" : input.path) != std::string::npos;
+  say(is_named ? message : input.path + ": " + message);
+  if (is_json) report_failure(input, error);
+}
+
+/// What is said about each picture, and how many could not be used.
+class DetectRun {
+ public:
+  DetectRun(const Judge& judge, moeclip::Context& context, const DetectSettings& s)
+      : judge_(judge), context_(context), s_(s), report_(report_of(judge, s)) {}
+
+  /// Looks at a picture.
+  void look(Frame& frame) {
+    if (frame.error) return;
     try {
-      if (!s.out.empty()) expect_free(input, report);
-      const InputPicture picture = read_input(input, judge.images);
+      if (!s_.watch.folder.empty()) find_free_stem(frame.input, report_);
+      if (!s_.out.empty()) expect_free(frame.input, report_);
       const auto start = std::chrono::steady_clock::now();
-      judge.look(context, picture.image.view(), detection);
-      const double milliseconds =
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-      progress.clear();
-      say_remark(input, picture);
-      report_detection(input, detection, milliseconds, report);
+      judge_.look(context_, frame, detection_);
+      milliseconds_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     } catch (const moeclip::Error& error) {
-      ++failures;
-      progress.clear();
-      const std::string message = error.what();
-      say(message.find(input.path) != std::string::npos ? message : input.path + ": " + message);
-      if (s.is_json) report_failure(input, error);
+      frame.error = error;
     }
   }
-  return failures;
+
+  /// Says what was seen, at once also into a pipe.
+  void tell(const Frame& frame) {
+    ++count_;
+    try {
+      if (!frame.error) report_detection(frame.input, detection_, milliseconds_, report_);
+    } catch (const moeclip::Error& error) {
+      fail(frame, error);
+    }
+    if (frame.error) fail(frame, *frame.error);
+    if (!frame.error) say_remark(frame.name, frame.remark);
+    finish_output();
+  }
+
+  [[nodiscard]] std::size_t count() const { return count_; }
+  [[nodiscard]] std::size_t failures() const { return failures_; }
+
+ private:
+  static DetectReport report_of(const Judge& judge, const DetectSettings& s) {
+    const char* source = s.calibrated   ? "calibration"
+                         : s.threshold  ? "--threshold"
+                         : judge.memory ? "good pictures"
+                                        : "default";
+    const bool has_verdict = !judge.memory || judge.memory->record.threshold != moeclip::kNoThreshold;
+    return {s.class_name, source, s.out, s.is_json, s.is_forced, has_verdict};
+  }
+
+  void fail(const Frame& frame, const moeclip::Error& error) {
+    ++failures_;
+    tell_failure(frame.input, error, s_.is_json);
+  }
+
+  const Judge& judge_;
+  moeclip::Context& context_;
+  const DetectSettings& s_;
+  const DetectReport report_;
+  moeclip::Detection detection_;
+  double milliseconds_ = 0;
+  std::size_t count_ = 0, failures_ = 0;
+};
+
+/// Looks at every picture that there is or will be. Returns the exit code, for which `failures` count as well.
+int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs& inputs, const DetectSettings& s) {
+  StopSignal stop;
+  const bool is_watching = !s.watch.folder.empty();
+  std::optional<FolderWatch> folder;
+  if (is_watching) folder.emplace(s.watch, stop);
+  InputFrames files(inputs.pictures, s.stream, stop);
+  const auto next = [&](Frame& frame) { return folder ? (*folder)(frame) : files(frame); };
+  FrameDecoder decoder(s.stream, judge.images, judge.side());
+  DetectRun run(judge, context, s);
+  Progress progress(s.is_endless() ? 1 : inputs.pictures.size());
+  const auto exit_code = [&] {
+    const bool is_cut_short = stop.is_signalled() && !s.is_endless();
+    return is_cut_short ? kFailed : run.failures() + judge.failures + inputs.unread == 0 ? kOk : kInputFailed;
+  };
+  if (is_watching) say(moeclip::concat("watching ", s.watch.folder));
+  std::int64_t dropped = 0;
+  {
+    FrameReader reader(next, decoder, s.stream.is_latest, stop);
+    for (Frame frame; reader.take(frame);) {
+      progress.step(frame.input.path);
+      stop.set_exit_code(exit_code());
+      run.look(frame);
+      progress.clear();
+      const std::lock_guard reporting(stop.reporting());
+      run.tell(frame);
+      if (folder) folder->finish(frame);
+    }
+    dropped = reader.dropped();
+  }
+  if (s.stream.is_latest) say(moeclip::concat(run.count(), " pictures were judged, ", dropped, " dropped"));
+  if (stop.is_signalled()) say(moeclip::concat("stopped by a signal after ", run.count(), " pictures"));
+  return exit_code();
 }
 
 /// The anchors of --class, or of the sentences in --prompts.
@@ -254,9 +351,9 @@ void remember(moeclip::Context& context, const DetectSettings& s, Judge& judge) 
 int run_detect(Words words) {
   DetectSettings s;
   if (!parse(words, s)) return kOk;
-  std::vector<DetectInput> inputs = collect_inputs(s.arguments);
+  DetectInputs inputs = collect_inputs(s.arguments);
   if (s.is_demonstration()) {
-    inputs.push_back({std::string(kDrawnPicture), "drawn"});
+    inputs.pictures.push_back({std::string(kDrawnPicture), "drawn"});
     say("no pictures were given: this one is drawn, and judged by the built-in model");
   } else if (s.clip.empty() && s.good.empty()) {
     say(kTinyKnows);
@@ -270,7 +367,7 @@ int run_detect(Words words) {
     judge.anchors = anchors_of(judge.detector, s);
   else
     remember(context, s, judge);
-  return detect_all(judge, context, inputs, s) + judge.failures == 0 ? kOk : kInputFailed;
+  return detect_all(judge, context, inputs, s);
 }
 
 }  // namespace cli

@@ -39,9 +39,11 @@ bool GoodOptions::is_default() const {
 
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
   GoodInputs good;
-  for (const DetectInput& input : collect_inputs(arguments)) {
+  const DetectInputs inputs = collect_inputs(arguments);
+  good.failures = inputs.unread;
+  for (const DetectInput& input : inputs.pictures) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
-    if (attempt([&] { say_remark(input, read_input(input, images)); }))
+    if (attempt([&] { say_remark(input.path, read_input(input, images).remark); }))
       good.pictures.push_back(input);
     else
       ++good.failures;

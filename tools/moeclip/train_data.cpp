@@ -52,7 +52,7 @@ std::vector<DatasetEntry> good_pictures_in(const std::string& path, const Layout
                                            const std::string& class_name) {
   std::vector<DatasetEntry> entries = good_of_dataset(path, layout, class_name);
   if (!entries.empty()) return entries;
-  for (const DetectInput& input : collect_inputs({path}))
+  for (const DetectInput& input : collect_inputs({path}).pictures)
     if (!moeclip::is_directory(input.path))
       entries.push_back({input.path, 0, class_name.empty() ? "object" : class_name, ""});
   if (entries.empty()) moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": no pictures are in this folder"));

@@ -12,6 +12,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 void conclude(Context& context, View<const T, 2> map, index_t smallest_region, Detection& result);
 
+/// For whoever squeezed a picture of `width` x `height` to the square of the map before it was looked at, such as on
+/// another thread: `result` as if it came from the picture, to the bit.
+void set_picture_size(Detection& result, index_t width, index_t height);
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
@@ -29,6 +33,12 @@ void conclude(Context& context, View<const T, 2> map, index_t smallest_region, D
   find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold, smallest_region,
                       result.regions);
   for (Region& region : result.regions) region = scaled_region(region, map.extent(0), result.width, result.height);
+}
+
+MOECLIP_FUNC void set_picture_size(Detection& result, index_t width, index_t height) {
+  for (Region& region : result.regions) region = scaled_region(region, result.width, width, height);
+  result.width = width;
+  result.height = height;
 }
 
 MOECLIP_INSTANTIATE(conclude)

@@ -108,16 +108,9 @@ inline void drop_taken_masks(Listing& listing) {
   spare.erase(std::unique(spare.begin(), spare.end()), spare.end());
 }
 
-inline void collect_pictures(const FolderNode& folder, std::vector<std::string>& paths) {
-  for (const std::string& file : folder.files)
-    if (is_picture(file)) paths.push_back(folder.file_path(file));
-  for (const FolderNode& inner : folder.folders) collect_pictures(inner, paths);
-}
-
 /// Notes how many pictures below the folder are neither listed nor masks.
 inline void note_unused(const FolderTree& tree, Listing& listing) {
-  std::vector<std::string> all;
-  collect_pictures(tree.top, all);
+  std::vector<std::string> all = pictures_in(tree);
   std::vector<std::string_view> used(listing.spare_masks.begin(), listing.spare_masks.end());
   for (const ListedPicture& picture : listing.pictures) used.insert(used.end(), {picture.image, picture.mask});
   lists::sort(used);
