@@ -96,6 +96,7 @@
 #include "image/pnm.hpp"
 #include "image/read_image.hpp"
 #include "image/resize.hpp"
+#include "image/tile_grid.hpp"
 #include "image/upsample.hpp"
 #include "image/write_image.hpp"
 
@@ -149,6 +150,7 @@
 #include "anomaly/score_map.hpp"
 #include "anomaly/seeded.hpp"
 #include "anomaly/text_anchors.hpp"
+#include "anomaly/tiles.hpp"
 
 #include "memory/coreset.hpp"
 #include "memory/descriptor.hpp"

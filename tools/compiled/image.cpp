@@ -14,4 +14,5 @@
 #include <moeclip/image/pnm.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/image/resize.hpp>
+#include <moeclip/image/tile_grid.hpp>
 #include <moeclip/image/write_image.hpp>

@@ -30,6 +30,7 @@ struct EvalSettings {
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
+  TileFlags tiles;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
