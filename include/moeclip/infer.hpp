@@ -101,6 +101,7 @@
 #include "image/read_image.hpp"
 #include "image/resize.hpp"
 #include "image/tiff.hpp"
+#include "image/tile_grid.hpp"
 #include "image/upsample.hpp"
 #include "image/webp.hpp"
 #include "image/write_image.hpp"
@@ -155,6 +156,7 @@
 #include "anomaly/score_map.hpp"
 #include "anomaly/seeded.hpp"
 #include "anomaly/text_anchors.hpp"
+#include "anomaly/tiles.hpp"
 
 #include "memory/coreset.hpp"
 #include "memory/descriptor.hpp"

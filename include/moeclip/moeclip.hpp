@@ -101,6 +101,7 @@
 #include "image/read_image.hpp"
 #include "image/resize.hpp"
 #include "image/tiff.hpp"
+#include "image/tile_grid.hpp"
 #include "image/upsample.hpp"
 #include "image/webp.hpp"
 #include "image/write_image.hpp"
@@ -155,6 +156,7 @@
 #include "anomaly/score_map.hpp"
 #include "anomaly/seeded.hpp"
 #include "anomaly/text_anchors.hpp"
+#include "anomaly/tiles.hpp"
 
 #include "data/augment.hpp"
 #include "data/check_dataset.hpp"
@@ -169,6 +171,7 @@
 #include "data/scan_dataset.hpp"
 #include "data/source.hpp"
 #include "data/source_pictures.hpp"
+#include "data/tile_source.hpp"
 #include "data/training_pictures.hpp"
 
 #include "train/adam.hpp"

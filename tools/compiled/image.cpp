@@ -16,5 +16,6 @@
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/image/resize.hpp>
 #include <moeclip/image/tiff.hpp>
+#include <moeclip/image/tile_grid.hpp>
 #include <moeclip/image/webp.hpp>
 #include <moeclip/image/write_image.hpp>

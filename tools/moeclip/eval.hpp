@@ -32,6 +32,7 @@ struct EvalSettings {
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
   LayoutChoice layout;
+  TileFlags tiles;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
