@@ -27,7 +27,7 @@ struct GemmJob {
   MatrixRef<float> a;                    ///< (rows, k)
   const float* b = nullptr;              ///< column panels over the whole k, from the first column of this block on
   float* a_panels = nullptr;             ///< scratch: a k block of a as row panels
-  float* tiles = nullptr;                ///< scratch: sums of the block, rows x columns, both rounded up to whole tiles
+  float* tiles = nullptr;                ///< scratch: one tile or, if k > k_block, all of them
   float* c = nullptr;                    ///< first element of the block in the row-major result
   index_t ldc = 0;                       ///< elements from row to row of c, before and slope_at
   const float* bias = nullptr;           ///< from the first column of this block on, or null

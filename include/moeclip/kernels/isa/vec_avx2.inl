@@ -67,7 +67,7 @@ inline float max_lane(Vec x) {
   return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
 }
 
-inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
+MOECLIP_ALWAYS_INLINE inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
 
 // Pairs, then quads within 128 bits, then halves.
 inline void transpose(Vec (&r)[kLanes]) {
