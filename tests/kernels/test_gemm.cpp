@@ -105,9 +105,9 @@ TEST_CASE("gemm: shapes around the tiles, empty and prime") {
 
 TEST_CASE("gemm: several blocks of rows, columns and k") {
   for_each_isa([] {
-    for (const GemmShape& shape : {GemmShape{257, 131, 255}, GemmShape{67, 521, 256}, GemmShape{195, 97, 257},
-                                   GemmShape{3, 1031, 513}, GemmShape{401, 7, 1031}, GemmShape{151, 101, 1029},
-                                   GemmShape{301, 97, 8}})
+    for (const GemmShape& shape :
+         {GemmShape{257, 131, 255}, GemmShape{67, 521, 256}, GemmShape{195, 97, 257}, GemmShape{3, 1031, 513},
+          GemmShape{401, 7, 1031}, GemmShape{151, 101, 1029}, GemmShape{301, 97, 8}})
       for (const bool is_packed : {false, true})
         check({.shape = shape, .has_bias = true, .is_accumulating = true, .is_packed = is_packed});
   });

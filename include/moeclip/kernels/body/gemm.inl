@@ -15,46 +15,60 @@ MOECLIP_ALWAYS_INLINE inline void each_sum(Vec (&sum)[kRows][kVectors], const Vi
   }
 }
 
-/// sum = a b over k steps: a(row, step) lies at a[row * row_stride + step * step_stride], b is (k, kTileColumns), of which
-/// the first kVectors vectors are used. A cache line of `next` is brought near every four steps.
+/// sum = a b over k steps: a is (kRows, k), b is (k, kTileColumns), of which the first kVectors vectors are used. A
+/// cache line of `next` is brought near every four steps.
 template <index_t kRows, index_t kVectors>
-MOECLIP_ALWAYS_INLINE inline void sum_tile(index_t k, const float* a, index_t row_stride, index_t step_stride,
-                                           const float* b, const float* next, Vec (&sum)[kRows][kVectors]) {
+MOECLIP_ALWAYS_INLINE inline void sum_tile(index_t k, MatrixRef<float> a, const float* b, const float* next,
+                                           Vec (&sum)[kRows][kVectors]) {
+  const index_t row_stride = a.row_stride, step_stride = a.column_stride;
+  const float* a_column = a.data;
   each_sum(sum, [](index_t, index_t, Vec& s) MOECLIP_INLINE_LAMBDA { s = zero(); });
-  const auto step = [&sum, row_stride](const float* a_column, const float* b_row) MOECLIP_INLINE_LAMBDA {
+  const auto step = [&sum, row_stride](const float* a_k, const float* b_row) MOECLIP_INLINE_LAMBDA {
     Vec b_part[kVectors];
     MOECLIP_UNROLL
     for (index_t v = 0; v < kVectors; ++v) b_part[v] = load(b_row + v * kLanes);
     MOECLIP_UNROLL
     for (index_t r = 0; r < kRows; ++r) {
-      const Vec a_part = broadcast(a_column[r * row_stride]);
+      const Vec a_part = broadcast(a_k[r * row_stride]);
       MOECLIP_UNROLL
       for (index_t v = 0; v < kVectors; ++v) sum[r][v] = multiply_add(a_part, b_part[v], sum[r][v]);
     }
   };
 
   index_t p = 0;
-  for (; p + 4 <= k; p += 4, a += 4 * step_stride, b += 4 * kTileColumns, next += 16) {
+  for (; p + 4 <= k; p += 4, a_column += 4 * step_stride, b += 4 * kTileColumns, next += 16) {
     prefetch(next);
-    step(a, b);
-    step(a + step_stride, b + kTileColumns);
-    step(a + 2 * step_stride, b + 2 * kTileColumns);
-    step(a + 3 * step_stride, b + 3 * kTileColumns);
+    step(a_column, b);
+    step(a_column + step_stride, b + kTileColumns);
+    step(a_column + 2 * step_stride, b + 2 * kTileColumns);
+    step(a_column + 3 * step_stride, b + 3 * kTileColumns);
   }
-  for (; p < k; ++p, a += step_stride, b += kTileColumns) step(a, b);
+  for (; p < k; ++p, a_column += step_stride, b += kTileColumns) step(a_column, b);
 }
 
-/// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a and b are packed, and `next` is as above. Only the first
-/// kVectors vectors of each row are computed. With other strides a(row, step) lies at a[row * kRowStride + step * kStepStride].
+/// sum += rows that lie `stride` elements apart; 0 adds one row to all.
+template <index_t kRows, index_t kVectors>
+MOECLIP_ALWAYS_INLINE inline void add_rows(Vec (&sum)[kRows][kVectors], const float* rows, index_t stride) {
+  each_sum(sum, [rows, stride](index_t r, index_t v, Vec& s)
+                    MOECLIP_INLINE_LAMBDA { s = add(s, load(rows + r * stride + v * kLanes)); });
+}
+
+/// Stores the sums to rows that lie `stride` elements apart.
+template <index_t kRows, index_t kVectors>
+MOECLIP_ALWAYS_INLINE inline void store_rows(Vec (&sum)[kRows][kVectors], float* rows, index_t stride) {
+  each_sum(sum, [rows, stride](index_t r, index_t v, Vec& s)
+                    MOECLIP_INLINE_LAMBDA { store(rows + r * stride + v * kLanes, s); });
+}
+
+/// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a and b are packed, and `next` is as above. Only the
+/// first kVectors vectors of each row are computed. With other strides a(row, step) lies at a[row * kRowStride + step *
+/// kStepStride].
 template <index_t kVectors = kTileVectors, index_t kRowStride = 1, index_t kStepStride = kTileRows>
 inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to, float* tile, const float* next) {
   Vec sum[kTileRows][kVectors];
-  sum_tile(k, a, kRowStride, kStepStride, b, next, sum);
-  if (add_to)
-    each_sum(sum, [tile](index_t r, index_t v, Vec& s)
-                      MOECLIP_INLINE_LAMBDA { s = add(s, load(tile + r * kTileColumns + v * kLanes)); });
-  each_sum(sum, [tile](index_t r, index_t v, Vec& s)
-                    MOECLIP_INLINE_LAMBDA { store(tile + r * kTileColumns + v * kLanes, s); });
+  sum_tile(k, {a, kRowStride, kStepStride}, b, next, sum);
+  if (add_to) add_rows(sum, tile, kTileColumns);
+  store_rows(sum, tile, kTileColumns);
 }
 
 /// Writes `rows` rows of a finished tile to c, from row i and column j of the block on: bias, activation, addition.
@@ -93,37 +107,28 @@ struct TileStep {
   const float* next;  // comes near meanwhile
 };
 
-/// Adds a step to kRows rows of a tile; the last one goes on to c. `a` is a row panel or, with kIsPacked false, job.a itself.
+/// Adds a step to kRows rows of a tile; the last one goes on to c. `a` is a row panel or, with kIsPacked false, job.a
+/// itself.
 template <index_t kRows, index_t kVectors, bool kIsPacked>
 inline void gemm_tile(const GemmJob& job, const TileStep& at) {
   Vec sum[kRows][kVectors];
-  if constexpr (kIsPacked)
-    sum_tile(at.steps, job.a_panels + at.i * at.steps, 1, kTileRows, at.b, at.next, sum);
-  else
-    sum_tile(at.steps, job.a.data + at.i * job.a.row_stride + at.k * job.a.column_stride, job.a.row_stride,
-             job.a.column_stride, at.b, at.next, sum);
-  float* const tile = at.tile;
-  if (at.k > 0)
-    each_sum(sum, [tile](index_t r, index_t v, Vec& s)
-                      MOECLIP_INLINE_LAMBDA { s = add(s, load(tile + r * kTileColumns + v * kLanes)); });
+  MatrixRef<float> a{job.a_panels + at.i * at.steps, 1, kTileRows};
+  if constexpr (!kIsPacked) {
+    a = job.a.from_row(at.i);
+    a.data += at.k * a.column_stride;
+  }
+  sum_tile(at.steps, a, at.b, at.next, sum);
+  if (at.k > 0) add_rows(sum, at.tile, kTileColumns);
   const bool is_last = at.k + at.steps == job.k;
   const bool is_plain = job.activation == Activation::none && job.before == nullptr && job.slope_at == nullptr;
   if (is_last && is_plain && job.columns - at.j >= kVectors * kLanes) {
     float* const c = job.c + at.i * job.ldc + at.j;
-    if (job.bias != nullptr) {
-      const float* const bias = job.bias + at.j;
-      each_sum(sum, [bias](index_t, index_t v, Vec& s) MOECLIP_INLINE_LAMBDA { s = add(s, load(bias + v * kLanes)); });
-    }
-    if (job.accumulate)
-      each_sum(sum, [c, &job](index_t r, index_t v, Vec& s)
-                        MOECLIP_INLINE_LAMBDA { s = add(s, load(c + r * job.ldc + v * kLanes)); });
-    each_sum(sum, [c, &job](index_t r, index_t v, Vec& s)
-                      MOECLIP_INLINE_LAMBDA { store(c + r * job.ldc + v * kLanes, s); });
-    return;
+    if (job.bias != nullptr) add_rows(sum, job.bias + at.j, 0);
+    if (job.accumulate) add_rows(sum, c, job.ldc);
+    return store_rows(sum, c, job.ldc);
   }
-  each_sum(sum, [tile](index_t r, index_t v, Vec& s)
-                    MOECLIP_INLINE_LAMBDA { store(tile + r * kTileColumns + v * kLanes, s); });
-  if (is_last) finish_tile(job, kRows, at.i, at.j, tile);
+  store_rows(sum, at.tile, kTileColumns);
+  if (is_last) finish_tile(job, kRows, at.i, at.j, at.tile);
 }
 
 /// A whole tile.
@@ -147,9 +152,10 @@ inline void gemm_last_rows(const GemmJob& job, index_t rows, TileStep at) {
   if (rows > 0) gemm_tile<1, kTileVectors, false>(job, at);
 }
 
-/// For each block of k: pack the slice of a (it stays in L2); then for each panel of b and each panel of a: one tile. Of b
-/// the slice at hand comes from L1 or L2, whichever holds it, and meanwhile the next one comes near, shared out among tiles
-/// at one cache line every four steps. Where an element of a is used for one or two tiles only, packing does not pay.
+/// For each block of k: pack the slice of a (it stays in L2); then for each panel of b and each panel of a: one tile.
+/// Of b the slice at hand comes from L1 or L2, whichever holds it, and meanwhile the next one comes near, shared out
+/// among tiles at one cache line every four steps. Where an element of a is used for one or two tiles only, packing
+/// does not pay.
 inline void gemm_block(const GemmJob& job) noexcept {
   constexpr index_t kTilesPerSlice = kTileColumns / 4;
   const index_t whole_rows = job.rows - job.rows % kTileRows;
@@ -162,11 +168,10 @@ inline void gemm_block(const GemmJob& job) noexcept {
     if (is_packed)
       pack_panels<kTileRows>({whole_rows, steps, job.a.data + k * job.a.column_stride, job.a.row_stride,
                               job.a.column_stride, job.a_panels});
-    const auto add_step = [&](index_t row, index_t column) MOECLIP_INLINE_LAMBDA {
-      const float* const b = job.b + column * job.k + k * kTileColumns;
-      const index_t tile = is_single ? 0 : (column / kTileColumns * row_tiles + row / kTileRows) * kTileSize;
-      const TileStep at{row, column, k, steps, b, job.tiles + tile,
-                        b + job.k * kTileColumns + row / kTileRows % kTilesPerSlice * 4 * steps};
+    const auto add_step = [&](index_t row, index_t column) {
+      TileStep at{row, column, k, steps, job.b + column * job.k + k * kTileColumns, job.tiles, nullptr};
+      at.next = at.b + job.k * kTileColumns + row / kTileRows % kTilesPerSlice * 4 * steps;
+      if (!is_single) at.tile += (column / kTileColumns * row_tiles + row / kTileRows) * kTileSize;
       if (row == whole_rows)
         gemm_last_rows(job, job.rows - whole_rows, at);
       else if (is_packed)

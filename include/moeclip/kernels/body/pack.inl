@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rearranging matrices: transposition, and the panels that the tile kernel reads front to back.
 
-/// kRows rows of kLanes elements become kLanes rows of kRows elements; kRows <= kLanes. The rows that lie `ahead` elements
-/// further on come near.
+/// kRows rows of kLanes elements become kLanes rows of kRows elements; kRows <= kLanes. The rows that lie `ahead`
+/// elements further on come near.
 template <index_t kRows>
 inline void transpose_rows(const float* source, index_t source_stride, float* target, index_t target_stride,
                            index_t ahead) {
@@ -50,7 +50,8 @@ inline void transpose_panel(index_t columns, const float* source, index_t source
       transpose_rows<kLanes>(source + i * source_stride + j, source_stride, target + j * kRows + i, kRows, ahead);
     constexpr index_t kLast = kRows % kLanes, kWhole = kRows - kLast;
     if constexpr (kLast > 0)
-      transpose_rows<kLast>(source + kWhole * source_stride + j, source_stride, target + j * kRows + kWhole, kRows, ahead);
+      transpose_rows<kLast>(source + kWhole * source_stride + j, source_stride, target + j * kRows + kWhole, kRows,
+                            ahead);
   }
   transpose_into(kRows, columns - square_columns, source + square_columns, source_stride,
                  target + square_columns * kRows, kRows);
