@@ -41,6 +41,8 @@ std::vector<std::vector<std::byte>> whole_pictures() {
     if (is_text(file)) file.push_back(std::byte{'\n'});  // a number ends with what is no digit
     files.push_back(std::move(file));
   }
+  for (const char* name : {"plain.gif", "animated.gif", "interlaced.gif", "flat_0.webp", "animated.webp"})
+    files.push_back(image_test::read_golden(std::string("pictures/") + name));
   Image image(17, 9, 3);
   std::fill_n(image.data(), image.size(), std::uint8_t{200});
   files.push_back(encode_jpeg(image.view(), 90));
