@@ -5,6 +5,7 @@
 #include <moeclip/io/file.hpp>
 
 #include "commands.hpp"
+#include "detect.hpp"
 #include "picture_options.hpp"
 
 namespace cli {
@@ -30,7 +31,7 @@ int run_decode(Words words) {
   moeclip::Image image;
   std::string remark;
   if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options(), &remark); })) return kInputFailed;
-  if (!remark.empty()) say(moeclip::concat(input, ": the picture is not whole: ", remark));
+  say_remark(input, remark);
   if (is_png)
     moeclip::write_png(output, image);
   else
