@@ -92,7 +92,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   options.note(
       "--shard auto reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _STEP, or JOB_COMPLETION_INDEX (from 0) and "
       "JOB_COMPLETIONS; auto/N gives the number of parts. `moeclip merge` puts them together.");
-  options.note("Ctrl-C lets the picture end, writes the state and stops with exit code 3; --resume goes on.");
+  options.note("Ctrl-C and SIGTERM stop it within a second with exit code 3; the state is written, --resume goes on.");
   if (!options.parse(words)) return false;
   s.finish();
   if (s.data.empty()) throw UsageError("a data set is missing: a folder or a list of pictures");
@@ -212,7 +212,7 @@ int run_eval(Words words) {
   if (!s.out.empty()) moeclip::create_directories(s.out);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {
-    say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
+    say_stopped(state);
     return kFailed;
   }
   const int code = run.failures() == 0 ? kOk : kInputFailed;

@@ -102,6 +102,9 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
 bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
                     moeclip::EvaluationRun& run);
 
+/// Says that the user stopped an evaluation, and how it goes on if its state was written ("": it was not).
+void say_stopped(const std::string& state);
+
 /// Names of the files of an evaluation in its folder.
 std::string state_name(const moeclip::Shard& shard);
 inline constexpr const char* kPicturesFile = "pictures.jsonl";
