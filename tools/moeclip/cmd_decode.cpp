@@ -5,6 +5,7 @@
 #include <moeclip/io/file.hpp>
 
 #include "commands.hpp"
+#include "detect.hpp"
 #include "picture_options.hpp"
 
 namespace cli {
@@ -28,7 +29,9 @@ int run_decode(Words words) {
     throw UsageError(moeclip::concat("OUT ends in .ppm or .png, not in '", extension, "'"));
   expect_writable(output, force);
   moeclip::Image image;
-  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options()); })) return kInputFailed;
+  std::string remark;
+  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options(), &remark); })) return kInputFailed;
+  say_remark(input, remark);
   if (is_png)
     moeclip::write_png(output, image);
   else

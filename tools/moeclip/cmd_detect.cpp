@@ -92,6 +92,7 @@ class DetectRun {
       fail(frame, error);
     }
     if (frame.error) fail(frame, *frame.error);
+    if (!frame.error) say_remark(frame.name, frame.remark);
     finish_output();
   }
 

@@ -25,6 +25,7 @@ void EvalSettings::declare(Options& options) {
   options.value("words", words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("domain", domain, {"auto", "industrial", "medical"},
                  "how pictures are scored; auto: medical for the known medical sets");
+  layout.declare(options);
   pictures.declare(options);
   tiles.declare(options);
   options.value("image-size", image_size, "S",
@@ -39,6 +40,7 @@ void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   adapter_flags.check(!adapter.empty());
   tiles.check();
+  layout.check();
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -202,6 +204,8 @@ int run_eval(Words words) {
   const EvalData data = collect_pictures(s);
   EvalModel model = load_model(s, data);
   std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  if (shard.count == 1)
+    for (std::string& doubt : doubts_about(s, data)) notes.push_back(std::move(doubt));
   const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
   if (shots.size() > 1) return run_shots(s, shots, data, model);
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);

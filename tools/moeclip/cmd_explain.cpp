@@ -113,6 +113,7 @@ std::string class_of(const ExplainSettings& s) { return s.class_name.empty() ? "
 ExplainInput read_explained(const ExplainSettings& s, const DetectInput& input) {
   if (input.path == kDrawnPicture) return drawn_input(s);
   InputPicture picture = read_input(input, s.pictures.image_options());
+  say_remark(input.path, picture.remark);
   ExplainInput read{input, std::move(picture.image), {}, class_of(s)};
   if (!s.mask.empty()) {
     read.mask = moeclip::read_mask(s.mask, picture.turned, read.picture.view());

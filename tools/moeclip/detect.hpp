@@ -40,10 +40,14 @@ bool is_input_name(std::string_view name);
 struct InputPicture {
   moeclip::Image image;
   int turned = 1;
+  std::string remark = {};  ///< what a person should know of the file: pixels that are not in it
 };
 
 /// Reads one input. Throws moeclip::Error.
 InputPicture read_input(const DetectInput& input, const moeclip::ImageOptions& options);
+
+/// Says the remark on stderr, if there is one.
+void say_remark(const std::string& name, const std::string& remark);
 
 /// A plate of brushed metal with a scratch, drawn from `seed`.
 moeclip::Image draw_picture(std::uint64_t seed);
@@ -68,6 +72,10 @@ void expect_free(const DetectInput& input, const DetectReport& report);
 /// Throws moeclip::Error if a file cannot be written.
 void report_detection(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                       const DetectReport& report);
+
+/// What --json prints of a detection, but for its files.
+moeclip::Json detection_json(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
+                             const DetectReport& report);
 
 /// Prints, as JSON, that an input could not be used.
 void report_failure(const DetectInput& input, const moeclip::Error& error);

@@ -81,9 +81,14 @@ InputPicture read_input(const DetectInput& input, const moeclip::ImageOptions& o
     moeclip::fail(moeclip::ErrorCode::missing, input.path + ": no pictures are in this folder");
   const std::vector<std::byte> bytes = is_piped ? read_standard_input() : moeclip::read_image_file(input.path);
   const std::string name = is_piped ? "standard input" : input.path;
-  InputPicture read{moeclip::decode_image(bytes, name, options)};
+  InputPicture read;
+  read.image = moeclip::decode_image(bytes, name, options, &read.remark);
   if (options.apply_exif_orientation) read.turned = moeclip::describe_image(bytes, name).orientation;
   return read;
+}
+
+void say_remark(const std::string& name, const std::string& remark) {
+  if (!remark.empty()) say(moeclip::concat(name, ": the picture is not whole: ", remark));
 }
 
 moeclip::Image draw_picture(std::uint64_t seed) {

@@ -15,6 +15,7 @@
 
 #include "adapter_flags.hpp"
 #include "good.hpp"
+#include "layout_options.hpp"
 #include "options.hpp"
 #include "picture_options.hpp"
 
@@ -31,6 +32,7 @@ struct EvalSettings {
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
   TileFlags tiles;
+  LayoutChoice layout;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
@@ -62,6 +64,9 @@ struct EvalData {
 /// The pictures of all data sets. Throws as open_dataset does, and mismatch if industrial and medical sets are mixed
 /// while `domain` is auto.
 EvalData collect_pictures(const EvalSettings& s);
+
+/// What people should know about the labels and masks of the data, a sentence for each kind of finding.
+std::vector<std::string> doubts_about(const EvalSettings& s, const EvalData& data);
 
 /// A detector, and all that the bytes of an evaluation depend on.
 struct EvalModel {

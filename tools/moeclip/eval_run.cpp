@@ -168,6 +168,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   settings.pixels.is_exact = s.is_exact;
   settings.images = s.pictures.image_options();
   settings.tiles = s.tiles.tiles();
+  settings.mask_from = s.layout.mask_from;
   return model;
 }
 

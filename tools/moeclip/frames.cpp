@@ -61,7 +61,7 @@ void FrameDecoder::decode(Frame& frame) {
     else if (frame.input.path == "-" && !stream_.raw.empty())
       frame.picture = raw_picture(frame);
     else
-      frame.picture = moeclip::decode_image(frame.bytes, frame.name, images_);
+      frame.picture = moeclip::decode_image(frame.bytes, frame.name, images_, &frame.remark);
     frame.width = frame.picture.width();
     frame.height = frame.picture.height();
     if (side_ > 0) {

@@ -31,6 +31,7 @@ struct Frame {
   moeclip::index_t width = 0, height = 0;  ///< of the whole picture
   std::optional<moeclip::Error> error;     ///< instead of a picture
   std::string name;                        ///< in messages
+  std::string remark;                      ///< what a person should know of the file: pixels that are not in it
   std::vector<std::byte> bytes;            ///< while it is not decoded
   FileState file;                          ///< of a watched one
 };

@@ -43,7 +43,7 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
   good.failures = inputs.unread;
   for (const DetectInput& input : inputs.pictures) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
-    if (attempt([&] { static_cast<void>(read_input(input, images)); }))
+    if (attempt([&] { say_remark(input.path, read_input(input, images).remark); }))
       good.pictures.push_back(input);
     else
       ++good.failures;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "judge.hpp"
 
+#include <algorithm>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/weights.hpp>
@@ -118,6 +119,11 @@ void expect_calibrated(const JudgeSettings& s, const moeclip::Detector& detector
   expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
   if (wanted.images)
     expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
+  if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
+  std::string classes;
+  for (const std::string& name : wanted.classes) classes += moeclip::concat(classes.empty() ? "" : ", ", name);
+  say(moeclip::concat(s.calibration, ": was made from pictures of ", classes, "; for \"", s.class_name,
+                      "\" it promises nothing"));
 }
 
 /// The anchors of --class, or of the sentences in --prompts.

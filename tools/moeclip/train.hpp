@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "adapter_flags.hpp"
+#include "layout_options.hpp"
 #include "options.hpp"
 #include "tile_flags.hpp"
 
@@ -45,6 +46,7 @@ struct TrainData {
   std::optional<std::int64_t> draws;
   std::optional<double> defective_share;
   TileFlags tiles;
+  LayoutChoice layout;
 
   void declare(Options& options);
 

@@ -30,11 +30,11 @@ std::optional<double> share_of(const std::string& text) {
 
 /// The good pictures of a data set: those for training, or if there are none, all. Nothing if the folder is in no
 /// layout. `class_name`, unless it is empty, is that of a folder of one class.
-std::vector<DatasetEntry> good_of_dataset(const std::string& path, const std::string& class_name) {
+std::vector<DatasetEntry> good_of_dataset(const std::string& path, const LayoutChoice& choice,
+                                          const std::string& class_name) {
   std::vector<DatasetEntry> entries;
   for (const std::optional<moeclip::Split> part : {std::optional(moeclip::Split::train), {}}) {
-    moeclip::LayoutOptions layout;
-    layout.split = part;
+    moeclip::LayoutOptions layout = choice.of_split(part);
     layout.class_name = class_name;
     try {
       entries = moeclip::open_dataset(path, layout).entries;
@@ -49,8 +49,9 @@ std::vector<DatasetEntry> good_of_dataset(const std::string& path, const std::st
 }
 
 /// What --good DIR names.
-std::vector<DatasetEntry> good_pictures_in(const std::string& path, const std::string& class_name) {
-  std::vector<DatasetEntry> entries = good_of_dataset(path, class_name);
+std::vector<DatasetEntry> good_pictures_in(const std::string& path, const LayoutChoice& layout,
+                                           const std::string& class_name) {
+  std::vector<DatasetEntry> entries = good_of_dataset(path, layout, class_name);
   if (!entries.empty()) return entries;
   for (const DetectInput& input : collect_inputs({path}).pictures)
     if (!moeclip::is_directory(input.path))
@@ -76,12 +77,10 @@ void expect_both_kinds(const SampleSource& source, const std::string& what) {
                          ", ", defective, " are defective"));
 }
 
-SampleSource collect_pictures(const std::vector<std::string>& data, std::optional<moeclip::Split> split) {
+SampleSource collect_pictures(const std::vector<std::string>& data, const moeclip::LayoutOptions& layout) {
   SampleSource source;
   index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
   std::string first_mask, first_picture;
-  moeclip::LayoutOptions layout;
-  layout.split = split;
   for (const std::string& path : data) {
     moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
     for (const std::string& note : listing.notes) say(note);
@@ -124,6 +123,7 @@ void TrainData::declare(Options& options) {
   tiles.declare(options);
   options.choice("split", split, {"test", "train", "valid", "all"},
                  "what is taken of folders that have parts; default test, where defects and masks are");
+  layout.declare(options);
   options.value("valid", valid, "DATA|X",
                 "judge the adapter after every epoch by a data set, or by a share X of the training data that is held "
                 "out, and keep the best as moe_best.safetensors; default with --good 0.2, else 0: not");
@@ -133,6 +133,7 @@ void TrainData::check() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   if (good.empty() == data.empty())
     throw UsageError("give data sets (--data), or good pictures (--good); `moeclip demo --train` needs neither");
+  layout.check();
   if (good.empty() && (draws || defective_share || !class_name.empty()))
     throw UsageError("--class, --draws and --defective-share are about --good DIR");
   tiles.check();
@@ -144,15 +145,16 @@ void TrainData::check() {
 }
 
 TrainPictures::TrainPictures(const TrainData& options) : options_(options), share_(share_of(options.valid)) {
-  const auto split = moeclip::split_of_name(options.split.empty() ? "test" : options.split);
+  const auto layout = options.layout.of_split(moeclip::split_of_name(options.split.empty() ? "test" : options.split));
   for (const std::string& folder : options.good)
-    for (DatasetEntry& entry : good_pictures_in(folder, options.class_name)) good_.push_back(std::move(entry));
-  if (good_.empty()) marked_ = collect_pictures(options.data, split);
+    for (DatasetEntry& entry : good_pictures_in(folder, options.layout, options.class_name))
+      good_.push_back(std::move(entry));
+  if (good_.empty()) marked_ = collect_pictures(options.data, layout);
   if (options.valid.empty() || share_) {
     if (!share_) share_ = good_.empty() ? 0 : kHeldShare;
     return;
   }
-  valid_ = collect_pictures({options.valid}, split);
+  valid_ = collect_pictures({options.valid}, layout);
   expect_both_kinds(valid_, options.valid);
 }
 

@@ -178,7 +178,8 @@ MOECLIP_FUNC std::size_t SampleSource::common_directory() const {
 MOECLIP_FUNC std::string SampleSource::description(const Item& item, std::size_t common) {
   if (const auto* e = std::get_if<DatasetEntry>(&item))
     return concat(e->image_path.substr(common), " ", e->label, " ", e->class_name, " ",
-                  e->mask_path.empty() ? "" : e->mask_path.substr(common));
+                  e->mask_path.empty() ? "" : e->mask_path.substr(common),
+                  e->marked_from == 1 ? "" : concat(" ", e->marked_from));
   const auto& drawn = std::get<DrawnSample>(item);
   return drawn.file.empty() ? drawn.description : concat(drawn.description, " ", drawn.file.substr(common));
 }

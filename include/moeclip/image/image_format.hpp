@@ -112,7 +112,7 @@ inline std::string first_bytes(Bytes bytes) {
 MOECLIP_FUNC ImageFormat image_format(Bytes bytes) {
   using namespace std::string_view_literals;
   if (detail::has_signature(bytes, 0, "\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;
-  if (detail::has_signature(bytes, 0, "\xFF\xD8\xFF"sv)) return ImageFormat::jpeg;
+  if (detail::has_signature(bytes, 0, "\xFF\xD8"sv)) return ImageFormat::jpeg;
   if (detail::has_signature(bytes, 0, "BM"sv)) return ImageFormat::bmp;
   if (bytes.size() >= 3 && bytes[0] == std::byte{'P'}) {
     const auto digit = std::to_integer<char>(bytes[1]), space = std::to_integer<char>(bytes[2]);

@@ -29,8 +29,9 @@ ImageInfo describe_image(Bytes bytes, std::string_view source);
 /// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
 /// Image.open(...).convert('RGB') or ('L') gives them, but for gray of more than 8 bits (DeepGray). `source` is the
 /// name in messages. Throws format for damaged or truncated files, limit for more pixels than kMaxPixels or than the
-/// file can hold, unsupported for other formats.
-Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {});
+/// file can hold, unsupported for other formats. `remark`, where it is given, says what a person should know of a file
+/// that is read although pixels are missing from it; it stays empty for all others.
+Image decode_image(Bytes bytes, std::string_view source, ImageOptions options = {}, std::string* remark = nullptr);
 
 /// The EXIF orientation by which read_image turns the picture in a file: 1, not at all, unless the options ask for it.
 /// Throws as read_image does.
@@ -40,7 +41,7 @@ int applied_orientation(const std::string& path, const ImageOptions& options);
 std::vector<std::byte> read_image_file(const std::string& path);
 
 /// Reads a picture file or pipe; `path` is UTF-8. Throws io if it cannot be read, otherwise as decode_image.
-Image read_image(const std::string& path, ImageOptions options = {});
+Image read_image(const std::string& path, ImageOptions options = {}, std::string* remark = nullptr);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -119,7 +120,7 @@ MOECLIP_FUNC ImageInfo describe_image(Bytes bytes, std::string_view source) {
   fail_image_format(bytes, source);
 }
 
-MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptions options) {
+MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptions options, std::string* remark) {
   const PixelKind kind = options.gray ? PixelKind::gray : PixelKind::rgb;
   Image image;
   Bytes exif;
@@ -132,7 +133,7 @@ MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptio
       image = options.gray ? decode_jpeg_gray(bytes, source) : decode_jpeg(bytes, source);
       if (options.apply_exif_orientation) exif = read_jpeg_info(bytes, source).exif;
       break;
-    case ImageFormat::bmp: image = decode_bmp(bytes, source, kind); break;
+    case ImageFormat::bmp: image = decode_bmp(bytes, source, kind, remark); break;
     case ImageFormat::pnm: image = decode_pnm(bytes, source, kind, options.deep_gray); break;
     case ImageFormat::unknown: fail_image_format(bytes, source);
   }
@@ -149,8 +150,8 @@ MOECLIP_FUNC std::vector<std::byte> read_image_file(const std::string& path) {
   return read_file(path, kMostBytes);
 }
 
-MOECLIP_FUNC Image read_image(const std::string& path, ImageOptions options) {
-  return decode_image(read_image_file(path), path, options);
+MOECLIP_FUNC Image read_image(const std::string& path, ImageOptions options, std::string* remark) {
+  return decode_image(read_image_file(path), path, options, remark);
 }
 
 }}  // namespace moeclip::abi_v0_1

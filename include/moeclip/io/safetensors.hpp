@@ -13,6 +13,7 @@
 
 #include "../base/lists.hpp"
 #include "json.hpp"
+#include "utf8.hpp"
 #include "weight_index.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -31,20 +32,6 @@ inline constexpr SafetensorsName kSafetensorsNames[] = {
 // In the format, but not for weights of a CLIP.
 inline constexpr std::string_view kSafetensorsOthers[] = {"U16",     "U32",     "U64",     "C64",     "F8_E4M3",
                                                           "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"};
-
-/// Members of all objects in a valid JSON text: their keys are what a colon outside of strings follows.
-inline std::size_t count_json_members(std::string_view text) {
-  std::size_t members = 0;
-  bool is_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"') is_string = !is_string;
-    if (text[i] == '\\')
-      ++i;  // only strings have them
-    else if (text[i] == ':' && !is_string)
-      ++members;
-  }
-  return members;
-}
 
 class SafetensorsReader {
  public:
@@ -65,15 +52,12 @@ class SafetensorsReader {
     data_begin_ = reader.offset();
     data_size_ = reader.left();
     if (!text.starts_with('{')) fail_format("the header does not begin with '{'");
-    const Json header = parse_json(text, concat(index_.path, ": safetensors header"));
-    std::size_t members = header.size();
+    const Json header = parse_json(text, concat(index_.path, ": safetensors header"), JsonNames::unique);
+    const std::size_t members = header.size();
     index_.entries.reserve(members);
     index_.storages.reserve(members);
-    for (const auto& [name, value] : header.members()) {
-      if (value.is_object()) members += value.size();
+    for (const auto& [name, value] : header.members())
       name == "__metadata__" ? read_metadata(value) : read_tensor(name, value);
-    }
-    if (members != count_json_members(text)) fail_format("a name occurs twice in the header");
     expect_full_cover();
     return std::move(index_);
   }
@@ -87,12 +71,13 @@ class SafetensorsReader {
     if (!value.is_object()) fail_format("__metadata__ is not an object");
     for (const auto& [key, text] : value.members()) {
       if (!text.is_string()) fail_format(concat("__metadata__ ", in_quotes(key), " is not a string"));
-      index_.metadata.emplace_back(key, text.as_string());
+      index_.metadata.emplace_back(key, text.raw_string());
     }
   }
 
   void read_tensor(const std::string& name, const Json& value) {
     const std::string what = concat("tensor ", in_quotes(name));
+    if (has_surrogate(name)) fail_format(concat(what, ": the name holds half of a surrogate pair"));
     const auto member = [&](std::string_view key) -> const Json& {
       const Json* const found = value.is_object() ? value.find(key) : nullptr;
       if (found == nullptr) fail_format(concat(what, " has no ", key));
