@@ -106,6 +106,8 @@ int run(Words words) {
     say(is_known ? concat(name, ": ", error.what()) : error.what());
     say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
     return kUsage;
+  } catch (const ClosedOutput&) {
+    return kFailed;
   } catch (const std::bad_alloc&) {
     say("out of memory");
     return kFailed;
@@ -131,7 +133,7 @@ bool attempt(moeclip::function_ref<void()> work) {
 
 int main(int argc, char** argv) {
 #if defined(SIGPIPE)
-  std::signal(SIGPIPE, SIG_IGN);  // a broken pipe shall be an error with a message, not a silent end
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
 #endif
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   return cli::run(words);
