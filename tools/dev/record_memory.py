@@ -79,7 +79,7 @@ def textures(picture):
     light = x.mean(1, keepdim=True)
     y = torch.cat([light, x[:, :1] - x[:, 1:2], x[:, 2:] - light], 1)
     small = F.interpolate(textures_of_size(shrunk(y)), (24, 24), mode="bilinear", align_corners=False)
-    f = torch.cat([textures_of_size(y), small], 1) / 2 ** 0.5
+    f = torch.cat([2 * textures_of_size(y), small], 1) / 5 ** 0.5
     return f[0].flatten(1).T.contiguous().numpy()
 
 

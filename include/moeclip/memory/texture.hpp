@@ -13,7 +13,7 @@
 // The same is done with the picture at two thirds of the size, whose scales lie between those and whose patches of 8 x
 // 8 pixels see more; its g' is interpolated bilinearly at the middles of the patches:
 //
-//   f = [ g  g' ] / sqrt(2),     |f| < sqrt(2)
+//   f = [ 2 g  g' ] / sqrt(5),     |f| < sqrt(2)
 //
 // Energies instead of answers make it blind to where an edge lies in the patch, the length divided out to contrast and
 // light, and the mean over 5 x 5 sees what surrounds the patch.
@@ -201,7 +201,7 @@ void describe_size(Context& context, TexturePlanes<T> planes, View<T, 2> rows) {
 template <class T>
 void join_sizes(Context& context, View<const T, 2> rows, View<T, 2> descriptors) {
   const index_t grid = grid_side(rows.extent(0)), half = kTextureWidth / 2;
-  const T scale = T(1) / std::sqrt(T(2)), ratio = static_cast<T>(grid) / static_cast<T>(kTextureGrid);
+  const T scale = T(1) / std::sqrt(T(5)), ratio = static_cast<T>(grid) / static_cast<T>(kTextureGrid);
   const auto place = [&](index_t i) {  // in the smaller grid, no farther out than the middle of its last patch
     return std::clamp<T>((static_cast<T>(i) + T(0.5)) * ratio - T(0.5), 0, static_cast<T>(grid - 1));
   };
@@ -217,7 +217,7 @@ void join_sizes(Context& context, View<const T, 2> rows, View<T, 2> descriptors)
       for (index_t i = 0; i < half; ++i) {
         const T first = (1 - right) * above[i] + right * above[half + i];
         const T second = (1 - right) * below[i] + right * below[half + i];
-        out[i] *= scale;
+        out[i] *= 2 * scale;
         out[half + i] = scale * ((1 - down) * first + down * second);
       }
     }
