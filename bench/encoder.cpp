@@ -3,7 +3,8 @@
 // so that whoever asks can see that it computed something. bench/onnxruntime/compare.mjs asks, in turns with ONNX
 // Runtime, which is how two programs are compared on a machine that others use too.
 //
-//   moeclip_bench_encoder CLIP IMAGE.safetensors [THREADS]      IMAGE holds inputs/image (1,3,S,S)
+//   moeclip_bench_encoder CLIP IMAGE.safetensors [THREADS [f32|bf16|int8]]
+//   IMAGE holds inputs/image (1,3,S,S)
 
 #include <chrono>
 #include <cstdio>
@@ -15,12 +16,14 @@ using namespace moeclip;  // NOLINT
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: %s CLIP IMAGE.safetensors [THREADS]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CLIP IMAGE.safetensors [THREADS [f32|bf16|int8]]\n", argv[0]);
     return 2;
   }
   Context context({.threads = argc > 3 ? std::atoi(argv[3]) : 0});
   const ClipFile file = open_clip(argv[1]);
-  const VisionTower<float> tower = load_vision<float>(context, file, kernels::Activation::gelu);
+  const auto precision = kernels::find_precision(argc > 4 ? argv[4] : "f32");
+  if (!precision) return 2;
+  const VisionTower<float> tower = load_vision<float>(context, file, kernels::Activation::gelu, {*precision, {}});
   const Tensor<float> all = WeightFile::open(argv[2]).read<float>("inputs/image");
   const View<const float, 4> image = all.view<4>().rows(0, 1);
   const Tensor<float> positions =

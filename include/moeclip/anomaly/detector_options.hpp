@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "../clip/precision_plan.hpp"
 #include "../kernels/activation.hpp"
 #include "adapter_options.hpp"
 #include "detection.hpp"
@@ -27,6 +28,7 @@ struct DetectorOptions {
   std::string vocabulary;                         ///< tokenizer file; "": see ClipOptions
   bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
   int threads = 0;                ///< for loading; 0: one per core
+  PrecisionPlan precision;        ///< in which the CLIP's blocks are held
   AdapterOptions adapter;         ///< what the adapter's file may leave open
 };
 

@@ -9,6 +9,7 @@
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
 #include "clip_metadata.hpp"
+#include "precision_plan.hpp"
 #include "text.hpp"
 #include "vision.hpp"
 
@@ -52,13 +53,16 @@ template <class T>
 Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
                            detail::ReadMode mode = detail::ReadMode::borrow);
 
-/// The image tower of `clip`, packed for inference.
+/// The image tower of `clip`, packed for inference as `plan` says. Throws contract for double in another precision than
+/// f32.
 template <class T>
-VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation);
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
+                           const PrecisionPlan& plan = {});
 
-/// The text tower of `clip`, packed for inference.
+/// The text tower of `clip`, likewise.
 template <class T>
-TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation);
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
+                       const PrecisionPlan& plan = {});
 
 /// exp(logit_scale), what CLIP multiplies cosines with; 100 in OpenAI's models.
 double read_logit_scale(const ClipFile& clip);
@@ -313,21 +317,24 @@ void read_parameters(const ClipFile& clip, const std::string& prefix, Object& ob
   });
 }
 
-/// Fills and packs a transformer block by block, so that only one block is ever held twice.
+/// Fills and packs a transformer block by block, so that only one block is ever held as it was read.
 template <class T>
-void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, Transformer<T>& transformer) {
+void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, const PrecisionPlan& plan,
+                 Transformer<T>& transformer) {
   for (std::size_t i = 0; i < transformer.blocks.size(); ++i) {
-    read_parameters<T>(clip, concat(prefix, ".resblocks.", i), transformer.blocks[i], ReadMode::copy);
-    pack(context, transformer.blocks[i]);
+    const std::string name = concat(prefix, ".resblocks.", i);
+    read_parameters<T>(clip, name, transformer.blocks[i], ReadMode::copy);
+    pack(context, transformer.blocks[i], [&](const char* matrix) { return plan.of(concat(name, ".", matrix)); });
   }
 }
 
 }  // namespace detail
 
 template <class T>
-VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation) {
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
+                           const PrecisionPlan& plan) {
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
-  detail::read_blocks<T>(context, clip, "visual.transformer", tower.transformer);
+  detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
   detail::read_parameters<T>(clip, "visual", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
@@ -336,9 +343,10 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
 }
 
 template <class T>
-TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation) {
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
+                       const PrecisionPlan& plan) {
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
-  detail::read_blocks<T>(context, clip, "transformer", tower.transformer);
+  detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});
   detail::read_parameters<T>(clip, "", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);

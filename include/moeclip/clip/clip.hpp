@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../base/lists.hpp"
+#include "precision_plan.hpp"
 #include "preprocess.hpp"
 #include "text.hpp"
 #include "tokenizer.hpp"
@@ -18,8 +19,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// How a CLIP is loaded.
 struct ClipOptions {
   std::optional<kernels::Activation> activation;  ///< instead of the model's own
-  std::string vocabulary;  ///< tokenizer file; "": the one in the weights or their folder, else the standard one
-  int threads = 0;         ///< for loading; 0: one per core
+  std::string vocabulary;   ///< tokenizer file; "": the one in the weights or their folder, else the standard one
+  int threads = 0;          ///< for loading; 0: one per core
+  PrecisionPlan precision;  ///< in which the blocks are held
 };
 
 /// Immutable after loading: any number of threads may use one, each with its own Context.

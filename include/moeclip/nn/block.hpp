@@ -33,11 +33,25 @@ struct Block {
   }
 };
 
-/// Packs the four matrices of a frozen block (nn/linear.hpp).
+/// Calls visit(name, layer) for the four matrices of a block, named as checkpoints do.
+template <class SomeBlock, class Visit>
+void visit_matrices(SomeBlock& block, const Visit& visit) {
+  visit("attn.in_proj", block.attention.in_proj);
+  visit("attn.out_proj", block.attention.out_proj);
+  visit("mlp.c_fc", block.mlp.c_fc);
+  visit("mlp.c_proj", block.mlp.c_proj);
+}
+
+/// Packs the four matrices of a frozen block (nn/linear.hpp), each in the precision that precision_of(name) says.
+template <class T, class PrecisionOf>
+void pack(Context& context, Block<T>& block, const PrecisionOf& precision_of) {
+  visit_matrices(block, [&](const char* name, Linear<T>& layer) { pack(context, layer, precision_of(name)); });
+}
+
+/// The same in full precision.
 template <class T>
 void pack(Context& context, Block<T>& block) {
-  for (Linear<T>* layer : {&block.attention.in_proj, &block.attention.out_proj, &block.mlp.c_fc, &block.mlp.c_proj})
-    pack(context, *layer);
+  pack(context, block, [](const char*) { return kernels::Precision::f32; });
 }
 
 /// Runs the block on x (B * T, D) in place.
