@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include <moeclip/base/half.hpp>
+#include <moeclip/kernels/attention.hpp>
 #include <moeclip/kernels/elementwise.hpp>
 #include <moeclip/kernels/packed_weight.hpp>
 
@@ -306,4 +307,71 @@ TEST_CASE("narrow: nothing to do, and what cannot be done") {
   const std::vector<float> tall(65537, 1.0f);
   expect_error(ErrorCode::contract, {"65536"},
                [&] { pack_weight<float>(context, 65537, 1, row_major(tall.data(), 1), Precision::int8); });
+}
+
+namespace {
+
+/// Self-attention of `tokens` tokens in two images and three heads.
+std::vector<float> attend(Context& context, std::vector<float> qkv, index_t tokens, index_t width, bool is_causal,
+                          Precision precision) {
+  const index_t heads = 3, row = heads * width;
+  std::vector<float> out(static_cast<std::size_t>(2 * tokens * row));
+  Attention<float> args{};
+  args.query = qkv.data();
+  args.key = qkv.data() + row;
+  args.value = qkv.data() + 2 * row;
+  args.stride = 3 * row;
+  args.out = out.data();
+  args.out_stride = row;
+  args.batch = 2;
+  args.tokens = tokens;
+  args.heads = heads;
+  args.head_width = width;
+  args.scale = 1.0f / std::sqrt(static_cast<float>(width));
+  args.causal = is_causal;
+  args.precision = precision;
+  attention<float>(context, args);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("narrow: attention in bf16 is as near to float's as its rounding allows, and float's where there is none") {
+  Context one({.threads = 1}), two({.threads = 2});
+  for (const index_t tokens : {1, 2, 5, 47, 49, 129, 257})
+    for (const index_t width : {1, 8, 13, 64})
+      for (const bool is_causal : {false, true}) {
+        const auto qkv = random_values(2 * tokens * 9 * width, "qkv");
+        for_each_dot([&] {
+          const auto full = attend(one, qkv, tokens, width, is_causal, Precision::f32);
+          const auto found = attend(one, qkv, tokens, width, is_causal, Precision::bf16);
+          CHECK(bits(attend(two, qkv, tokens, width, is_causal, Precision::bf16)) == bits(found));
+          if (narrow_table_of(active_isa()).attention == nullptr) {
+            CHECK(bits(found) == bits(full));
+            return;
+          }
+          // |q|, |k|, |v| <= 1, so scores are off by at most e = (2 u + u^2) sqrt(width) with u = 2^-9, weights by a
+          // factor of exp(2 e) beside their own rounding u and the cubic's 8e-5, and values by u
+          const double u = 0x1p-9, e = (2 * u + u * u) * std::sqrt(static_cast<double>(width));
+          const double bound = std::exp(2 * e) * (1 + u) * (1 + u) * (1 + 2e-4) - 1 + 1e-5;
+          double worst = 0;
+          for (std::size_t i = 0; i < full.size(); ++i)
+            worst = std::max(worst, std::fabs(static_cast<double>(full[i]) - static_cast<double>(found[i])));
+          CHECK(worst <= bound);
+        });
+      }
+}
+
+TEST_CASE("narrow: causal attention in bf16 does not see later tokens, not to the last bit") {
+  Context context({.threads = 1});
+  const index_t tokens = 70, width = 16, row = 9 * width;
+  auto qkv = random_values(2 * tokens * row, "qkv");
+  for_each_dot([&] {
+    const auto before = attend(context, qkv, tokens, width, true, Precision::bf16);
+    auto changed = qkv;
+    for (index_t i = 41 * row; i < tokens * row; ++i) changed[static_cast<std::size_t>(i)] *= -3.0f;
+    const auto after = attend(context, changed, tokens, width, true, Precision::bf16);
+    for (index_t i = 0; i < 41 * 3 * width; ++i)
+      CHECK(before[static_cast<std::size_t>(i)] == after[static_cast<std::size_t>(i)]);
+  });
 }

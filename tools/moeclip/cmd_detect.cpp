@@ -22,7 +22,7 @@ namespace {
 struct DetectSettings {
   std::vector<std::string> arguments;
   std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
-  std::string activation = "auto", vocabulary, out, calibration;
+  std::string activation = "auto", vocabulary, out, calibration, dtype = "auto";
   std::vector<std::string> good;  // pictures, folders, or one file of `moeclip learn`
   GoodOptions learning;
   std::optional<double> threshold;
@@ -62,6 +62,7 @@ bool parse(Words words, DetectSettings& s) {
   options.choice("domain", s.domain, {"industrial", "medical"}, "how the released code blurs and scores");
   options.choice("activation", s.activation, {"auto", "gelu", "quick_gelu"},
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("image-size", s.image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   s.adapter_flags.add_to(options);
@@ -99,6 +100,7 @@ moeclip::DetectorOptions detector_options(const DetectSettings& s) {
     options.threshold = s.calibrated->calibration.threshold;
     options.pixel_threshold = s.calibrated->pixel_threshold;
   }
+  options.precision = plan_of_dtype(s.dtype);
   options.vocabulary = s.vocabulary;
   options.truncate_prompts = s.is_truncated;
   options.threads = static_cast<int>(s.threads);

@@ -26,6 +26,7 @@ void EvalSettings::declare(Options& options) {
   options.choice("domain", domain, {"auto", "industrial", "medical"},
                  "how pictures are scored; auto: medical for the known medical sets");
   pictures.declare(options);
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");

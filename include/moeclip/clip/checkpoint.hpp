@@ -9,7 +9,7 @@
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
 #include "clip_metadata.hpp"
-#include "precision_plan.hpp"
+#include "quantized_file.hpp"
 #include "text.hpp"
 #include "vision.hpp"
 
@@ -34,6 +34,7 @@ struct ClipFile {
   ClipNaming naming;              ///< what it calls its tensors
   ClipConfig config;              ///< its sizes, heads and activation
   std::string activation_source;  ///< where config.activation comes from, for people
+  PrecisionPlan precision;        ///< in which its matrices are stored, if it was quantized (clip/quantized_file.hpp)
 };
 
 /// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP.
@@ -242,7 +243,8 @@ inline void complete_config(ClipFile& clip) {
 }  // namespace detail
 
 MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) {
-  ClipFile clip{std::move(file), {}, {}, {}};
+  ClipFile clip{std::move(file), {}, {}, {}, {}};
+  clip.precision = stored_precision(clip.file);
   clip.naming = detail::recognise_naming(clip.file);
   clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
   detail::expect_plausible(clip.file, clip.config);
@@ -266,9 +268,10 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
   if (!is_same)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(name), " is ", to_string(entry.dtype), " ",
                                      to_string(entry.shape), ", ", to_string(wanted), " was wanted"));
-  if (mode == ReadMode::copy) {
+  if (mode == ReadMode::copy || entry.dtype == DType::i8) {
     auto tensor = Tensor<T>::uninitialised(wanted);
     file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    if (entry.dtype == DType::i8) scale_rows<T>(file, name, tensor);
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
@@ -324,7 +327,11 @@ void read_blocks(Context& context, const ClipFile& clip, const std::string& pref
   for (std::size_t i = 0; i < transformer.blocks.size(); ++i) {
     const std::string name = concat(prefix, ".resblocks.", i);
     read_parameters<T>(clip, name, transformer.blocks[i], ReadMode::copy);
-    pack(context, transformer.blocks[i], [&](const char* matrix) { return plan.of(concat(name, ".", matrix)); });
+    visit_matrices(transformer.blocks[i], [&](const std::string& matrix, Linear<T>& layer) {
+      const kernels::Precision precision = plan.of(concat(name, ".", matrix));
+      const bool is_int8 = precision == kernels::Precision::int8;
+      pack(context, layer, precision, is_int8 ? read_scales<T>(clip.file, concat(name, ".", matrix)) : Tensor<T>());
+    });
   }
 }
 

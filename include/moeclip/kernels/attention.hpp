@@ -25,8 +25,10 @@ inline void pack_head(const KernelTable& table, const Attention<float>& args, in
                      args.stride, values + t * padded_width});
 }
 
-/// One image after the other, so that scratch does not grow with the batch.
+/// One image after the other, so that scratch does not grow with the batch. Words take no more room than floats do.
 inline void attend_images(Context& context, const KernelTable& table, const Attention<float>& args) {
+  const NarrowTable& narrow = narrow_table_of(kernels::active_isa());
+  const bool is_narrow = args.precision != Precision::f32 && narrow.attention != nullptr;
   const index_t keys_size = round_up(args.tokens, table.tile_rows) * args.head_width;
   const index_t values_size = round_up(args.head_width, table.tile_rows) * args.tokens;
   const index_t panels = (args.tokens + table.tile_columns - 1) / table.tile_columns;
@@ -37,8 +39,12 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
   float* const scratch = scope.take<float>(context.threads() * scratch_size);
   const double elements = static_cast<double>(args.tokens) * static_cast<double>(args.heads * args.head_width);
   for (index_t image = 0; image < args.batch; ++image) {
-    share(context, args.heads, 16.0 * elements, [&](index_t head, int) {
-      pack_head(table, args, image, head, keys + head * keys_size, values + head * values_size);
+    share(context, args.heads, 16.0 * elements, [&](index_t head, int worker) {
+      float *const head_keys = keys + head * keys_size, *const head_values = values + head * values_size;
+      if (is_narrow)
+        narrow.pack_head({&args, image, head, 0, head_keys, head_values, scratch + worker * scratch_size});
+      else
+        pack_head(table, args, image, head, head_keys, head_values);
     });
     share(context, args.heads * panels, 2.0 * elements * static_cast<double>(args.tokens),
           [&](index_t task, int worker) {
@@ -51,7 +57,7 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
             job.keys = keys + head * keys_size;
             job.values = values + head * values_size;
             job.scratch = scratch + worker * scratch_size;
-            table.attention(job);
+            (is_narrow ? narrow.attention : table.attention)(job);
           });
   }
 }

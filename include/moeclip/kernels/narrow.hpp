@@ -94,17 +94,24 @@ void set_column(NarrowPanels& b, index_t j, float scale, const Integer& integer)
   b.offsets.data()[j] = b.table->has_offset ? 128 * sum : 0;
 }
 
-/// (INT8-1) One scale for a column, which takes its largest element to 127. What is no number makes the scale NaN.
-inline void quantize_column(NarrowPanels& b, index_t j, const float* column, index_t stride) {
+/// (INT8-1) The scale of a column, which takes its largest element to 127. What is no number makes it NaN; a column of
+/// all but zeros, whose inverse would overflow, gets 0.
+inline float scale_of_column(index_t k, const float* column, index_t stride) {
   float largest = 0, poison = 0;
-  for (index_t i = 0; i < b.k; ++i) {
+  for (index_t i = 0; i < k; ++i) {
     largest = (std::max)(largest, std::fabs(column[i * stride]));
     poison += 0.0f * column[i * stride];
   }
-  const bool is_usable = largest > 1e-30f && poison == 0.0f;  // below, the inverse would overflow
-  const float inverse = is_usable ? 127.0f / largest : 0.0f;
-  set_column(b, j, (is_usable ? largest / 127.0f : 0.0f) + poison,
-             [&](index_t i) { return is_usable ? static_cast<int>(std::nearbyint(column[i * stride] * inverse)) : 0; });
+  return (largest > 1e-30f ? largest / 127.0f : 0.0f) + poison;
+}
+
+/// Column j of b, rounded to multiples of `scale`.
+inline void quantize_column(NarrowPanels& b, index_t j, float scale, const float* column, index_t stride) {
+  const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;  // of NaN too: then the integers do not matter
+  set_column(b, j, scale, [&](index_t i) {
+    const float whole = std::nearbyint(column[i * stride] * inverse);
+    return whole == whole ? static_cast<int>((std::clamp)(whole, -127.0f, 127.0f)) : 0;
+  });
 }
 
 /// Column j of b, rounded to bfloat16.
@@ -116,13 +123,16 @@ inline void round_column(NarrowPanels& b, index_t j, const float* column, index_
   }
 }
 
-/// Packs b (k x n) in `precision`, which is not f32.
-inline NarrowPanels pack_narrow(Context& context, Precision precision, index_t k, index_t n, MatrixRef<float> b) {
+/// Packs b (k x n) in `precision`, which is not f32. For int8, `scales` (n) are those of the columns, or null: found.
+/// A column that is integers times its scale is packed as these integers.
+inline NarrowPanels pack_narrow(Context& context, Precision precision, index_t k, index_t n, MatrixRef<float> b,
+                                const float* scales = nullptr) {
   NarrowPanels packed = make_narrow(precision, k, n);
   share(context, n, 8.0 * static_cast<double>(k * n), [&](index_t j, int) {
     const float* const column = b.data + j * b.column_stride;
-    precision == Precision::bf16 ? round_column(packed, j, column, b.row_stride)
-                                 : quantize_column(packed, j, column, b.row_stride);
+    if (precision == Precision::bf16) return round_column(packed, j, column, b.row_stride);
+    const float scale = scales != nullptr ? scales[j] : scale_of_column(k, column, b.row_stride);
+    quantize_column(packed, j, scale, column, b.row_stride);
   });
   return packed;
 }

@@ -142,14 +142,16 @@ class PackedWeight {
   Precision precision_ = Precision::f32;
 };
 
-/// Packs b (k x n) for the active instruction set. Throws contract for double in another precision than f32, and for
-/// int8 if b has more than 65536 rows.
+/// Packs b (k x n) for the active instruction set. For int8, `scales` (n) are the columns' own, if they are multiples
+/// of some already, or null. Throws contract for double in another precision than f32, and for int8 if b has more than
+/// 65536 rows.
 template <class T>
-PackedWeight<T> pack_weight(Context& context, index_t k, index_t n, MatrixRef<T> b, Precision precision) {
+PackedWeight<T> pack_weight(Context& context, index_t k, index_t n, MatrixRef<T> b, Precision precision,
+                            const T* scales = nullptr) {
   if (precision == Precision::f32) return PackedWeight<T>(pack<T>(context, k, n, b));
   MOECLIP_EXPECT(k >= 0 && n >= 0, "a matrix of ", k, " x ", n, " cannot be packed");
   if constexpr (std::is_same_v<T, float>)
-    return PackedWeight<T>(detail::pack_narrow(context, precision, k, n, b));
+    return PackedWeight<T>(detail::pack_narrow(context, precision, k, n, b, scales));
   else
     fail(ErrorCode::contract, concat("a matrix of double cannot be packed as ", to_string(precision)));
 }

@@ -135,7 +135,9 @@ struct NarrowTable {
   Isa isa;             ///< which instruction set this is
   bool has_offset;     ///< integers of a are stored 128 larger than they are, hence sums by 128 times those of b
   NarrowKernels int8;  ///< everywhere
-  NarrowKernels bf16;  ///< where there are dot products of bfloat16
+  NarrowKernels bf16;  ///< where there are dot products of bfloat16, and so what follows
+  void (*pack_head)(const AttentionJob&) noexcept;  ///< writes keys and values of a job, as words
+  void (*attention)(const AttentionJob&) noexcept;  ///< as KernelTable::attention
 };
 
 /// n rounded up to a multiple of `step`.

@@ -42,16 +42,10 @@ void visit_matrices(SomeBlock& block, const Visit& visit) {
   visit("mlp.c_proj", block.mlp.c_proj);
 }
 
-/// Packs the four matrices of a frozen block (nn/linear.hpp), each in the precision that precision_of(name) says.
-template <class T, class PrecisionOf>
-void pack(Context& context, Block<T>& block, const PrecisionOf& precision_of) {
-  visit_matrices(block, [&](const char* name, Linear<T>& layer) { pack(context, layer, precision_of(name)); });
-}
-
-/// The same in full precision.
+/// Packs the four matrices of a frozen block (nn/linear.hpp).
 template <class T>
-void pack(Context& context, Block<T>& block) {
-  pack(context, block, [](const char*) { return kernels::Precision::f32; });
+void pack(Context& context, Block<T>& block, kernels::Precision precision = kernels::Precision::f32) {
+  visit_matrices(block, [&](const char*, Linear<T>& layer) { pack(context, layer, precision); });
 }
 
 /// Runs the block on x (B * T, D) in place.

@@ -36,19 +36,15 @@ struct Linear {
 };
 
 /// Packs the weight in `precision` and releases the plain tensor. The layer can be used as before, but no longer
-/// visited or changed. A layer that is packed already is packed anew from what it holds.
+/// visited or changed. For int8, `scales` (N) are those that the rows of the weight are multiples of, if it was rounded
+/// before.
 template <class T>
-void pack(Context& context, Linear<T>& layer, kernels::Precision precision = kernels::Precision::f32) {
-  const index_t outputs = layer.outputs(), inputs = layer.inputs();
-  if (layer.weight.empty()) {
-    if (layer.packed.precision() == precision) return;
-    layer.weight = Tensor<T>::uninitialised({outputs, inputs});
-    kernels::detail::share(context, outputs, static_cast<double>(outputs * inputs), [&](index_t j, int) {
-      for (index_t i = 0; i < inputs; ++i) layer.weight[j * inputs + i] = layer.packed(i, j);
-    });
-  }
+void pack(Context& context, Linear<T>& layer, kernels::Precision precision = kernels::Precision::f32,
+          const Tensor<T>& scales = {}) {
+  const index_t outputs = layer.weight.extent(0), inputs = layer.weight.extent(1);
   const auto weight = kernels::row_major<T>(layer.weight.data(), inputs);
-  layer.packed = kernels::pack_weight<T>(context, inputs, outputs, kernels::transposed(weight), precision);
+  layer.packed = kernels::pack_weight<T>(context, inputs, outputs, kernels::transposed(weight), precision,
+                                         scales.empty() ? nullptr : scales.data());
   layer.weight = Tensor<T>();
 }
 

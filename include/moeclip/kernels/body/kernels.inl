@@ -50,4 +50,4 @@ MOECLIP_KERNEL_TABLE{kIsa,
                      2 * kChains* kLanes};
 
 inline constexpr NarrowKernels kInt8Kernels = narrow_kernels<Dot8>(&pack_rows_int8);
-MOECLIP_NARROW_TABLE{kNarrowIsa, Dot8::kHasOffset, kInt8Kernels, {}};
+MOECLIP_NARROW_TABLE{kNarrowIsa, Dot8::kHasOffset, kInt8Kernels, {}, nullptr, nullptr};

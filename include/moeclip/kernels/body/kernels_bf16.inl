@@ -9,8 +9,13 @@ inline constexpr index_t kTileColumns = kTileVectors * kLanes;
 
 #include "gemm.inl"
 
+#include "attention.inl"
 #include "narrow.inl"
 //
 #include "narrow_bf16.inl"
+//
+#include "attention_bf16.inl"
 
-MOECLIP_NARROW_TABLE{Isa::avx512_bf16, true, isa_avx512_vnni::kInt8Kernels, narrow_kernels<Dot16>(&pack_rows_bf16)};
+MOECLIP_NARROW_TABLE{
+    Isa::avx512_bf16,     true, isa_avx512_vnni::kInt8Kernels, narrow_kernels<Dot16>(&pack_rows_bf16), &pack_head_bf16,
+    &attention_panel_bf16};

@@ -13,4 +13,4 @@ inline constexpr index_t kTileColumns = kTileVectors * kLanes;
 #include "narrow_int8.inl"
 
 inline constexpr NarrowKernels kInt8Kernels = narrow_kernels<Dot8>(&pack_rows_int8);
-MOECLIP_NARROW_TABLE{kNarrowIsa, Dot8::kHasOffset, kInt8Kernels, {}};
+MOECLIP_NARROW_TABLE{kNarrowIsa, Dot8::kHasOffset, kInt8Kernels, {}, nullptr, nullptr};

@@ -27,4 +27,11 @@ struct Dot16 {
   static void store_rounded(std::uint32_t* p, Vec first, Vec second) {
     _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(second, first));
   }
+
+  /// 16 words, of which each holds a lane of `low` and the same lane of `high`, rounded likewise.
+  static void store_pairs(std::uint32_t* p, Vec low, Vec high) {
+    const __m512i lows = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low));
+    const __m512i highs = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
+    _mm512_storeu_si512(p, _mm512_or_si512(lows, _mm512_slli_epi32(highs, 16)));
+  }
 };
