@@ -18,7 +18,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
-/// Words of two pairs of 16 bits, as isa/dot_avx2.inl and isa/dot_avx512.inl take them.
+/// Words of two pairs of 16 bits, as kernels/isa/dot_avx2.inl and kernels/isa/dot_avx512.inl take them.
 namespace emulated_widened {
 #include <moeclip/kernels/isa/vec_scalar.inl>
 
@@ -54,7 +54,7 @@ struct Dot8 {
 #include <moeclip/kernels/body/kernels_int8.inl>
 }  // namespace emulated_widened
 
-/// Signed bytes of a, as isa/dot_neon_dot.inl takes them.
+/// Signed bytes of a, as kernels/isa/dot_neon_dot.inl takes them.
 namespace emulated_signed {
 #include <moeclip/kernels/isa/vec_scalar.inl>
 
@@ -76,7 +76,7 @@ struct Dot8 : emulated_widened::Dot8 {
 #include <moeclip/kernels/body/kernels_int8.inl>
 }  // namespace emulated_signed
 
-/// Two bfloat16 a word, as isa/dot_avx512_bf16.inl takes them.
+/// Two bfloat16 a word, as kernels/isa/dot_avx512_bf16.inl takes them.
 namespace emulated_bf16 {
 #include <moeclip/kernels/isa/vec_scalar.inl>
 

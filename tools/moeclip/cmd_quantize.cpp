@@ -26,25 +26,37 @@ struct QuantizeSettings {
   std::string out;
   std::vector<std::string> kept;
   std::int64_t most_pictures = 64;
+  std::optional<double> correlation, score_change, points;  // limits of one's own
   bool is_json = false, is_forced = false;
 
   [[nodiscard]] Precision precision() const { return *moeclip::kernels::find_precision(eval.dtype); }
+
+  [[nodiscard]] QuantizeLimits limits() const {
+    const QuantizeLimits usual = limits_of(precision());
+    return {correlation.value_or(usual.rank_correlation), score_change.value_or(usual.score_difference),
+            points ? *points / 100 : usual.metric};
+  }
 };
 
 bool parse(Words words, QuantizeSettings& s) {
   Options options(
       "quantize",
-      "Round the matrices of a CLIP's blocks to bf16 or to 8-bit integers and write the result, if its maps "
-      "and scores on the pictures of --check stay near those in full precision: mean rank correlation of "
-      "maps at least 0.99 (bf16) or 0.95 (int8), no score changed by more than 0.02 or 0.05, and with "
-      "labels AUROC and AP of pixels and pictures by at most 0.3 or 1.0 points. Matrices that harm the "
-      "maps most stay bf16, as many as are needed, but no more than half.");
+      "Round the matrices of a CLIP's blocks to bf16 or to 8-bit integers and write the result, if its maps and scores "
+      "on the pictures of --check stay near those in full precision. Matrices that harm the maps most stay bf16, as "
+      "many as are needed, but no more than half.");
   s.eval.declare(options);
   options.repeated("check", s.eval.data, "IMAGES", "pictures, folders of them, or data sets with labels");
   options.choice("dtype", s.eval.dtype, {"int8", "bf16"}, "what the matrices become");
   options.repeated("keep", s.kept, "NAME",
                    "a matrix that stays bf16, such as visual.transformer.resblocks.3.mlp.c_proj");
   options.value("pictures", s.most_pictures, "N", "at most so many are looked at, evenly spread; default 64");
+  options.value("min-correlation", s.correlation, "R",
+                "mean rank correlation of maps with the full model's; default 0.99 for bf16, 0.95 for int8");
+  options.value("max-score-change", s.score_change, "D", "of any picture; default 0.02 for bf16, 0.05 for int8");
+  options.value(
+      "max-points", s.points, "P",
+      "change of AUROC and AP of pixels and pictures where there are labels, in points of 100; default 0.3 for "
+      "bf16, 1.0 for int8");
   options.value("out", s.out, "FILE", "safetensors to write; without it, nothing is written");
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE");
@@ -52,8 +64,10 @@ bool parse(Words words, QuantizeSettings& s) {
   s.eval.protocol = "default";
   s.eval.finish();
   if (s.eval.data.empty()) throw UsageError("what is it to be checked on? --check takes pictures or a data set");
-  if (s.eval.dtype != "auto") throw UsageError("--dtype is how other commands load a model; --to says what it becomes");
   if (s.most_pictures < 1) throw UsageError("--pictures is a count, at least 1");
+  if ((s.correlation && !(*s.correlation <= 1)) || (s.score_change && !(*s.score_change >= 0)) ||
+      (s.points && !(*s.points >= 0)))
+    throw UsageError("a correlation is at most 1, and no change is below 0");
   return true;
 }
 
@@ -102,7 +116,7 @@ Attempt find_plan(const QuantizeSettings& s, const QuantizeCheck& check, const s
     detector.reset();  // two models at once are enough
     detector.emplace(check.load(attempt.plan));
     attempt.figures = check.compare(*detector, check.pictures());
-    attempt.broken = check.broken(attempt.figures, limits_of(s.precision()));
+    attempt.broken = check.broken(attempt.figures, s.limits());
     const bool can_spare =
         s.precision() == Precision::int8 && std::max<std::size_t>(1, 2 * spared) <= layers.size() / 2;
     if (attempt.broken.empty() || !can_spare) return attempt;
@@ -125,7 +139,7 @@ moeclip::Json metrics_json(const QuantizeMetrics& metrics) {
 /// All that was found: printed, and kept in the file.
 moeclip::Json report_json(const QuantizeSettings& s, const QuantizeCheck& check, const Attempt& attempt,
                           const std::vector<LayerHarm>& layers) {
-  const QuantizeLimits limits = limits_of(s.precision());
+  const QuantizeLimits limits = s.limits();
   const QuantizeFigures& f = attempt.figures;
   moeclip::Json kept = moeclip::Json::array(), broken = moeclip::Json::array();
   for (const auto& [name, precision] : attempt.plan.exceptions) kept.push_back(name);
