@@ -26,7 +26,6 @@ void EvalSettings::declare(Options& options) {
   options.choice("domain", domain, {"auto", "industrial", "medical"},
                  "how pictures are scored; auto: medical for the known medical sets");
   pictures.declare(options);
-  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
@@ -70,6 +69,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
                   "and F1-max of pictures, these and AUPRO of pixels.");
   s.declare(options);
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
