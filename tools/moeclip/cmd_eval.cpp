@@ -73,6 +73,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
                   "and F1-max of pictures, these and AUPRO of pixels.");
   s.declare(options);
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");

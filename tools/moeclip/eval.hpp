@@ -25,7 +25,7 @@ inline constexpr std::int64_t kDefaultCheckpoint = 300;  ///< seconds between tw
 
 /// Options that all commands have that judge data sets with a model.
 struct EvalSettings {
-  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
+  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto", dtype = "auto";
   AdapterFlags adapter_flags;
   std::vector<std::string> data, more_data;
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;

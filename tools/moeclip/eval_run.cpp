@@ -147,6 +147,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
   options.vocabulary = s.vocabulary;
   options.threads = static_cast<int>(s.threads);
+  options.precision = plan_of_dtype(s.dtype);
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);

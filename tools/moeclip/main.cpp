@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"eval", "judge data sets and print the metrics of every class", run_eval},
     {"merge", "put the shards of an evaluation together", run_merge},
     {"calibrate", "find the threshold that gives as few false alarms as you like", run_calibrate},
+    {"quantize", "round a CLIP to bf16 or int8, if its maps and scores stay", run_quantize},
     {"train", "train an adapter on pictures with labels and masks", run_train},
     {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset},
     {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},
@@ -55,7 +56,8 @@ constexpr const char* kHelpEnd =
     "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
     "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
     "--force.\n\n"
-    "Environment: MOECLIP_ISA=scalar|avx2|avx512|neon pins the instruction set; MOECLIP_VOCABULARY names the\n"
+    "Environment: MOECLIP_ISA pins the instruction set, to one that `moeclip doctor` lists; MOECLIP_VOCABULARY names "
+    "the\n"
     "vocabulary; NO_COLOR or TERM=dumb keeps progress from rewriting its line.\n";
 
 bool is_command(const std::string& name) {
