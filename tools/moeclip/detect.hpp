@@ -73,6 +73,10 @@ void expect_free(const DetectInput& input, const DetectReport& report);
 void report_detection(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                       const DetectReport& report);
 
+/// What --json prints of a detection, but for its files.
+moeclip::Json detection_json(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
+                             const DetectReport& report);
+
 /// Prints, as JSON, that an input could not be used.
 void report_failure(const DetectInput& input, const moeclip::Error& error);
 

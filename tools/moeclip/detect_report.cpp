@@ -93,6 +93,8 @@ Json map_json(const moeclip::Detection& detection) {
       .set("png_high", high);
 }
 
+}  // namespace
+
 Json detection_json(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                     const DetectReport& report) {
   Json regions = Json::array();
@@ -112,6 +114,8 @@ Json detection_json(const DetectInput& input, const moeclip::Detection& detectio
       .set("regions", std::move(regions))
       .set("milliseconds", milliseconds);
 }
+
+namespace {
 
 std::string name_of(const DetectInput& input) {
   return input.number > 1 ? concat(input.path, " ", input.number) : input.path;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Pictures that follow each other in one stream of bytes, as `ffmpeg -f image2pipe` and `cat *.png` write them. Where a
-// picture ends is read from its own structure: PNG chunks up to IEND, JPEG segments and scans up to EOI, the sizes in
-// the headers of bitmaps and Netpbm files. No byte of the next picture is waited for, so a live picture is handed on as
-// soon as its last byte is there. Between pictures there may be white space and zeros.
+// picture ends is read from its own structure: PNG chunks up to IEND, JPEG segments and scans up to EOI, GIF blocks
+// up to the trailer, the sizes in the headers of bitmaps, WebP and Netpbm files; a TIFF ends with its stream. No byte
+// of the next picture is waited for, so a live picture is handed on as soon as its last byte is there. Between pictures
+// there may be white space and zeros.
 
 #include <cstddef>
 #include <cstdint>
