@@ -54,9 +54,10 @@ bool parse(Words words, CalibrateSettings& s) {
   s.eval.finish();
   if (s.from.empty() == s.eval.data.empty()) throw UsageError("give data sets, or --from RUN; not both");
   const EvalSettings& e = s.eval;
-  if (!s.from.empty() && (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 ||
-                          e.domain != "auto" || e.split != "test" || e.dtype != "auto" || e.allows_training_pictures ||
-                          e.adapter_flags.is_any() || e.pictures.is_given()))
+  if (!s.from.empty() &&
+      (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" ||
+       e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
+       e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
@@ -149,8 +150,10 @@ Scored collect(const CalibrateSettings& s) {
 moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& scored) {
   std::vector<float> scores, good, good_peaks;
   std::vector<std::uint8_t> labels;
+  std::set<std::string> classes;
   for (const moeclip::PictureRecord& record : scored.pictures) {
     if (!record.is_judged() || !s.is_wanted(record.class_name)) continue;
+    classes.insert(record.class_name);
     scores.push_back(record.score);
     labels.push_back(record.label != 0 ? 1 : 0);
     if (record.label != 0) continue;
@@ -166,6 +169,7 @@ moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& sco
     file.calibration = moeclip::calibrate_on_good(good, s.target(), s.confidence);
     file.pixel_threshold = moeclip::calibrate_on_good(good_peaks, s.target(), s.confidence).threshold;
   }
+  file.classes.assign(classes.begin(), classes.end());
   if (!scored.settings) return file;
   file.clip = scored.settings->clip;
   file.adapter = scored.settings->adapter;
@@ -173,6 +177,7 @@ moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& sco
   file.domain = scored.settings->domain == moeclip::Domain::medical ? "medical" : "industrial";
   file.image_size = scored.settings->image_size;
   file.images = scored.settings->images;
+  file.tiles = scored.settings->tiles;
   return file;
 }
 
@@ -190,7 +195,9 @@ std::string text_of(const CalibrateSettings& s, const moeclip::CalibrationFile& 
   if (!c.is_reached)
     text += concat(c.good, " good pictures cannot show a rate of ", percent(c.target), ": ",
                    moeclip::pictures_for(c.target), " are needed; the threshold lies above all of them\n");
-  return text + concat(printable(s.out), "\n");
+  std::string classes;
+  for (const std::string& name : file.classes) classes += concat(classes.empty() ? "" : ", ", printable(name));
+  return text + concat("made from pictures of ", classes, "; for others it promises nothing\n", printable(s.out), "\n");
 }
 
 }  // namespace

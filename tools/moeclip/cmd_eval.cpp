@@ -25,7 +25,9 @@ void EvalSettings::declare(Options& options) {
   options.value("words", words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("domain", domain, {"auto", "industrial", "medical"},
                  "how pictures are scored; auto: medical for the known medical sets");
+  layout.declare(options);
   pictures.declare(options);
+  tiles.declare(options);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
@@ -37,6 +39,8 @@ void EvalSettings::declare(Options& options) {
 void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   adapter_flags.check(!adapter.empty());
+  layout.check();
+  tiles.check();
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -201,6 +205,8 @@ int run_eval(Words words) {
   const EvalData data = collect_pictures(s);
   EvalModel model = load_model(s, data);
   std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  if (shard.count == 1)
+    for (std::string& doubt : doubts_about(s, data)) notes.push_back(std::move(doubt));
   const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
   if (shots.size() > 1) return run_shots(s, shots, data, model);
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);

@@ -15,6 +15,7 @@
 
 #include "adapter_flags.hpp"
 #include "good.hpp"
+#include "layout_options.hpp"
 #include "options.hpp"
 #include "picture_options.hpp"
 
@@ -30,6 +31,8 @@ struct EvalSettings {
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
+  LayoutChoice layout;
+  TileFlags tiles;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
@@ -61,6 +64,9 @@ struct EvalData {
 /// The pictures of all data sets. Throws as open_dataset does, and mismatch if industrial and medical sets are mixed
 /// while `domain` is auto.
 EvalData collect_pictures(const EvalSettings& s);
+
+/// What people should know about the labels and masks of the data, a sentence for each kind of finding.
+std::vector<std::string> doubts_about(const EvalSettings& s, const EvalData& data);
 
 /// A detector, and all that the bytes of an evaluation depend on.
 struct EvalModel {

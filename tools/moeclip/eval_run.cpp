@@ -168,6 +168,8 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   settings.has_released = s.protocol != "default";
   settings.pixels.is_exact = s.is_exact;
   settings.images = s.pictures.image_options();
+  settings.mask_from = s.layout.mask_from;
+  settings.tiles = s.tiles.tiles();
   return model;
 }
 
@@ -227,7 +229,10 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       const PictureReader::Read read = reader.next();
       record.hash = read.hash;
       record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
-      look(context, model, anchors, record.class_name, read.sample.picture.view(), found);
+      const auto judge = [&](moeclip::ImageView part, moeclip::Detection& seen) {
+        look(context, model, anchors, record.class_name, part, seen);
+      };
+      moeclip::judge_in_tiles(context, read.sample.picture.view(), model.settings.tiles, judge, found);
       record.seconds = seconds_since(start);
       moeclip::add_picture(context, run, std::move(record), read.sample, found);
     } catch (const moeclip::Error& error) {

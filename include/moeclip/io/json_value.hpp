@@ -61,12 +61,16 @@ class Json {
   /// True for a number without point or exponent that fits int64 or uint64.
   [[nodiscard]] bool is_integer() const noexcept;
 
+  /// False for a number that no double can hold (parse_json keeps it as infinity).
+  [[nodiscard]] bool is_finite() const noexcept;
+
   /// The value as the type asked for. Throws format if it is of another kind, or a number that does not fit.
   [[nodiscard]] bool as_bool() const;
   [[nodiscard]] double as_number() const;                 ///< rounded if an integer above 2^53
   [[nodiscard]] std::int64_t as_int64() const;            ///< not from 1.0 or 1e3: is_integer() must hold
   [[nodiscard]] std::uint64_t as_uint64() const;          ///< likewise, and not negative
-  [[nodiscard]] const std::string& as_string() const;     ///< without quotes and escapes
+  [[nodiscard]] const std::string& as_string() const;     ///< unescaped; format for half of a surrogate pair
+  [[nodiscard]] const std::string& raw_string() const;    ///< such halves included, three bytes each (append_utf8)
   [[nodiscard]] std::span<const Json> items() const;      ///< of an array
   [[nodiscard]] std::span<const Member> members() const;  ///< of an object: `for (const auto& [key, value] : ...)`
 
@@ -143,38 +147,28 @@ bool operator==(const Json& a, const Json& b);  ///< as said in the class
 #if MOECLIP_DEFINES(MOECLIP_IO)
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
 
+#include "utf8.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC Json::Json(std::nullptr_t) {}
-
 MOECLIP_FUNC Json::Json(double value) : value_(value) {}
-
 MOECLIP_FUNC Json::Json(float value) : Json(static_cast<double>(value)) {}
-
 MOECLIP_FUNC Json::Json(std::string_view value) : Json(std::string(value)) {}
-
 MOECLIP_FUNC Json::Json(const char* value) : Json(std::string(value)) {}
-
 MOECLIP_FUNC Json& Json::operator=(const Json& other) { return *this = Json(other); }
-
 MOECLIP_FUNC Json Json::array() { return Json(Value(std::unique_ptr<Array>())); }
-
 MOECLIP_FUNC Json Json::object() { return Json(Value(std::unique_ptr<Object>())); }
-
 MOECLIP_FUNC bool Json::is_null() const noexcept { return kind() == Kind::null; }
-
 MOECLIP_FUNC bool Json::is_bool() const noexcept { return kind() == Kind::boolean; }
-
 MOECLIP_FUNC bool Json::is_number() const noexcept { return kind() == Kind::number; }
-
 MOECLIP_FUNC bool Json::is_string() const noexcept { return kind() == Kind::string; }
-
 MOECLIP_FUNC bool Json::is_array() const noexcept { return kind() == Kind::array; }
-
 MOECLIP_FUNC bool Json::is_object() const noexcept { return kind() == Kind::object; }
 
 MOECLIP_FUNC bool Json::is_integer() const noexcept {
@@ -182,7 +176,6 @@ MOECLIP_FUNC bool Json::is_integer() const noexcept {
 }
 
 MOECLIP_FUNC bool Json::as_bool() const { return expect<bool>("a boolean"); }
-
 MOECLIP_FUNC Json::Json(Value value) noexcept : value_(std::move(value)) {}
 
 MOECLIP_FUNC auto Json::Object::place(std::string_view key) const {
@@ -295,7 +288,14 @@ const T& Json::expect(std::string_view wanted) const {
 MOECLIP_FUNC double Json::as_number() const {
   if (const auto* integer = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*integer);
   if (const auto* natural = std::get_if<std::uint64_t>(&value_)) return static_cast<double>(*natural);
-  return expect<double>("a number");
+  const double number = expect<double>("a number");
+  if (!is_finite()) fail(ErrorCode::format, "JSON: a number is larger than a double can hold");
+  return number;
+}
+
+MOECLIP_FUNC bool Json::is_finite() const noexcept {
+  const auto* real = std::get_if<double>(&value_);
+  return real == nullptr || std::isfinite(*real);
 }
 
 MOECLIP_FUNC std::int64_t Json::as_int64() const {
@@ -313,6 +313,12 @@ MOECLIP_FUNC std::uint64_t Json::as_uint64() const {
 }
 
 MOECLIP_FUNC const std::string& Json::as_string() const {
+  const std::string& text = raw_string();
+  if (has_surrogate(text)) fail(ErrorCode::format, "JSON: half of a surrogate pair stands alone in a string");
+  return text;
+}
+
+MOECLIP_FUNC const std::string& Json::raw_string() const {
   static const std::string empty;
   const auto& text = expect<std::unique_ptr<std::string>>("a string");
   return text == nullptr ? empty : *text;
@@ -381,7 +387,7 @@ MOECLIP_FUNC bool operator==(const Json& a, const Json& b) {
     case Json::Kind::null: return true;
     case Json::Kind::boolean:
     case Json::Kind::number: return a.value_ == b.value_;
-    case Json::Kind::string: return a.as_string() == b.as_string();
+    case Json::Kind::string: return a.raw_string() == b.raw_string();
     case Json::Kind::array: return lists::equal(a.items(), b.items());
     case Json::Kind::object: return lists::equal(a.members(), b.members());
   }

@@ -30,7 +30,7 @@ class JsonWriter {
       case Json::Kind::null: out_ += "null"; break;
       case Json::Kind::boolean: out_ += value.as_bool() ? "true" : "false"; break;
       case Json::Kind::number: write_number(value); break;
-      case Json::Kind::string: write_string(value.as_string()); break;
+      case Json::Kind::string: write_string(value.raw_string()); break;
       case Json::Kind::array: write_array(value.items()); break;
       case Json::Kind::object: write_object(value.members()); break;
     }
@@ -83,11 +83,13 @@ class JsonWriter {
   }
 
   void write_number(const Json& value) {
+    if (!value.is_finite()) {
+      out_ += "null";
+      return;
+    }
     const double real = value.as_number();
     if (value.is_integer()) {
       out_ += real < 0 ? concat(value.as_int64()) : concat(value.as_uint64());
-    } else if (!std::isfinite(real)) {
-      out_ += "null";
     } else {
       const std::string digits = concat(real);
       out_ += digits;

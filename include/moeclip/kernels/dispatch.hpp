@@ -39,12 +39,15 @@
 #if defined(__clang__)
 #define MOECLIP_UNROLL _Pragma("clang loop unroll(full)")
 #define MOECLIP_INLINE_LAMBDA __attribute__((always_inline))
+#define MOECLIP_ALWAYS_INLINE __attribute__((always_inline))
 #elif defined(__GNUC__)
 #define MOECLIP_UNROLL _Pragma("GCC unroll 64")
 #define MOECLIP_INLINE_LAMBDA __attribute__((always_inline))
+#define MOECLIP_ALWAYS_INLINE __attribute__((always_inline))
 #else
 #define MOECLIP_UNROLL
 #define MOECLIP_INLINE_LAMBDA
+#define MOECLIP_ALWAYS_INLINE
 #endif
 
 // <windows.h> may have made macros of what the bodies call their verbs.
@@ -172,6 +175,7 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_neon {
 #undef MOECLIP_NARROW_TABLE
 #undef MOECLIP_UNROLL
 #undef MOECLIP_INLINE_LAMBDA
+#undef MOECLIP_ALWAYS_INLINE
 
 #else
 

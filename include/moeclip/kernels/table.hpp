@@ -26,14 +26,14 @@ struct PackJob {
 
 /// One block of c, computed by one worker.
 struct GemmJob {
-  index_t rows = 0, columns = 0, k = 0;  ///< the block is (rows, columns), its sums run over k
-  MatrixRef<float> a;                    ///< (rows, k)
-  const float* b = nullptr;              ///< column panels over the whole k, from the first column of this block on
-  float* a_panels = nullptr;             ///< scratch: a k block of a as row panels
-  float* tiles = nullptr;                ///< scratch: sums of the block, rows x columns, both rounded up to whole tiles
-  float* c = nullptr;                    ///< first element of the block in the row-major result
-  index_t ldc = 0;                       ///< elements from row to row of c, before and slope_at
-  const float* bias = nullptr;           ///< from the first column of this block on, or null
+  index_t rows = 0, columns = 0, k = 0;      ///< the block is (rows, columns), its sums run over k
+  MatrixRef<float> a;                        ///< (rows, k)
+  const float* b = nullptr;                  ///< column panels over the whole k, from the first column of this block on
+  float* a_panels = nullptr;                 ///< scratch: a k block of a as row panels
+  float* tiles = nullptr;                    ///< scratch: one tile or, if k > k_block, all of them
+  float* c = nullptr;                        ///< first element of the block in the row-major result
+  index_t ldc = 0;                           ///< elements from row to row of c, before and slope_at
+  const float* bias = nullptr;               ///< from the first column of this block on, or null
   Activation activation = Activation::none;  ///< applied to sum + bias, before `accumulate`
   bool accumulate = false;                   ///< add to c instead of overwriting it
   float* before = nullptr;                   ///< as c: receives what the activation is applied to, or null
