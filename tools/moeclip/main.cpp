@@ -27,6 +27,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
+    {"serve", "judge pictures that come by HTTP", run_serve},
     {"explain", "say and draw why the model says so", run_explain},
     {"learn", "remember good pictures of a part, for `detect --good`", run_learn},
     {"demo", "show the method on pictures that it draws, with a model that comes with it", run_demo},
@@ -107,6 +108,8 @@ int run(Words words) {
     say(is_known ? concat(name, ": ", error.what()) : error.what());
     say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
     return kUsage;
+  } catch (const ClosedOutput&) {
+    return kFailed;
   } catch (const std::bad_alloc&) {
     say("out of memory");
     return kFailed;
@@ -132,7 +135,7 @@ bool attempt(moeclip::function_ref<void()> work) {
 
 int main(int argc, char** argv) {
 #if defined(SIGPIPE)
-  std::signal(SIGPIPE, SIG_IGN);  // a broken pipe shall be an error with a message, not a silent end
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
 #endif
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   return cli::run(words);
