@@ -41,6 +41,8 @@ std::vector<std::vector<std::byte>> whole_pictures() {
     if (is_text(file)) file.push_back(std::byte{'\n'});  // a number ends with what is no digit
     files.push_back(std::move(file));
   }
+  for (const char* name : {"plain.gif", "animated.gif", "interlaced.gif", "flat_0.webp", "animated.webp"})
+    files.push_back(image_test::read_golden(std::string("pictures/") + name));
   Image image(17, 9, 3);
   std::fill_n(image.data(), image.size(), std::uint8_t{200});
   files.push_back(encode_jpeg(image.view(), 90));
@@ -59,7 +61,7 @@ std::vector<std::byte> joined(const std::vector<std::vector<std::byte>>& files, 
   return all;
 }
 
-std::vector<std::byte> bytes_of(std::string_view text) {
+std::vector<std::byte> stream_of(std::string_view text) {
   const Bytes bytes = as_bytes(text);
   return {bytes.begin(), bytes.end()};
 }
@@ -135,7 +137,7 @@ TEST_CASE("a JPEG that its writer cut off ends where the next begins") {
 
 TEST_CASE("what cannot be followed is an error once, and the end") {
   const auto fails = [](std::string_view bytes, ErrorCode code, std::initializer_list<std::string_view> parts) {
-    Drip drip(bytes_of(bytes), 3);
+    Drip drip(stream_of(bytes), 3);
     ImageStream stream(drip, "pipe");
     expect_error(code, parts, [&] {
       while (!stream.next().empty()) {
@@ -157,7 +159,7 @@ TEST_CASE("what cannot be followed is an error once, and the end") {
 TEST_CASE("numbers are not believed before they have ended") {
   using namespace std::string_view_literals;
   Drip drip(
-      bytes_of(
+      stream_of(
           "P5 03 02 0255 abcdefP5\n2 1 255\nxyP4 9 2 abcdP7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\nab"sv),
       1);
   ImageStream stream(drip, "pipe");
@@ -169,7 +171,7 @@ TEST_CASE("numbers are not believed before they have ended") {
 }
 
 TEST_CASE("raw frames are cut by their size") {
-  Drip drip(bytes_of("aaabbbcc"), 2);
+  Drip drip(stream_of("aaabbbcc"), 2);
   ImageStream stream(drip, "pipe");
   CHECK(as_text(stream.next(3)) == "aaa");
   CHECK(as_text(stream.next(3)) == "bbb");

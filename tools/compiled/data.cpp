@@ -13,4 +13,5 @@
 #include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/data/source_pictures.hpp>
+#include <moeclip/data/tile_source.hpp>
 #include <moeclip/data/training_pictures.hpp>

@@ -3,18 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <moeclip/data/class_words.hpp>
-#include <moeclip/eval/calibrate.hpp>
-#include <moeclip/io/json.hpp>
-#include <moeclip/io/weights.hpp>
-#include <moeclip/memory/memory_file.hpp>
 
-#include "adapter_flags.hpp"
 #include "commands.hpp"
 #include "detect.hpp"
-#include "eval.hpp"
-#include "good.hpp"
-#include "picture_options.hpp"
+#include "judge.hpp"
 #include "tiny_model.hpp"
 #include "watch.hpp"
 
@@ -23,22 +15,14 @@ namespace {
 
 struct DetectSettings {
   std::vector<std::string> arguments;
-  std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
-  std::string activation = "auto", vocabulary, out, calibration;
-  std::vector<std::string> good;  // pictures, folders, or one file of `moeclip learn`
-  GoodOptions learning;
-  std::optional<double> threshold;
-  std::optional<moeclip::CalibrationFile> calibrated;  // what --calibration holds
-  std::int64_t image_size = 0, threads = 0;
-  AdapterFlags adapter_flags;
-  bool is_truncated = false, is_json = false, is_forced = false;
-  bool trusts_calibration = false;
-  PictureOptions pictures;
+  std::string out;
+  JudgeSettings model;
+  bool is_json = false, is_forced = false;
   StreamOptions stream;
   WatchOptions watch;
 
   [[nodiscard]] bool is_demonstration() const {
-    return arguments.empty() && watch.folder.empty() && clip.empty() && good.empty();
+    return arguments.empty() && watch.folder.empty() && model.clip.empty() && model.good.empty();
   }
   /// Whether pictures may come for ever.
   [[nodiscard]] bool is_endless() const {
@@ -54,154 +38,21 @@ bool parse(Words words, DetectSettings& s) {
   options.positionals("IMAGE|FOLDER|-", s.arguments, 0,
                       "pictures, folders of pictures (with those below), standard input: one picture, or many that "
                       "follow each other as `ffmpeg -f image2pipe` writes them");
-  options.repeated("good", s.good, "GOOD",
-                   "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
-  options.value("clip", s.clip, "FILE",
-                "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
-                "with its adapter");
-  options.value("adapter", s.adapter, "FILE",
-                "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
-  options.value("class", s.class_name, "NAME",
-                "what is in the pictures, in words or as data sets call it: \"metal nut\", metal_nut; default object");
-  options.value("prompts", s.prompts, "FILE",
-                "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
-  options.choice("map", s.map, {"probability", "reference"}, "mean probability in [0,1], or the released sum of maps");
-  options.value("threshold", s.threshold, "T", "score and pixel probability from which it is a defect; default 0.5");
-  options.value("calibration", s.calibration, "FILE",
-                "thresholds from `moeclip calibrate`, made with the same weights");
-  options.flag("trust-calibration", s.trusts_calibration, "use it although it was made with other weights or settings");
-  options.choice("domain", s.domain, {"industrial", "medical"}, "how the released code blurs and scores");
-  options.choice("activation", s.activation, {"auto", "gelu", "quick_gelu"},
-                 "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
-  options.value("image-size", s.image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else 518");
-  s.adapter_flags.add_to(options);
-  options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
-  s.learning.declare(options);
-  options.flag("truncate", s.is_truncated, "cut sentences that are too long for the text tower");
-  s.pictures.declare(options);
+  s.model.declare(options);
   s.stream.declare(options);
   s.watch.declare(options);
   options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
   options.flag("json", s.is_json, "one JSON object a line");
   options.flag("force", s.is_forced, "replace files in DIR");
-  options.value("threads", s.threads, "N", "default: one per core");
   if (!options.parse(words)) return false;
+  s.model.check();
   s.stream.check(s.arguments);
   s.watch.check(s.arguments, s.stream.is_given());
   s.watch.out = s.out;
   if (s.arguments.empty() && s.watch.folder.empty() && !s.is_demonstration())
     throw UsageError("which pictures? Give files, folders or -");
-  s.learning.check();
-  if (s.good.empty() && !s.learning.is_default())
-    throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
-  if (!s.good.empty() && (!s.calibration.empty() || s.map != "probability"))
-    throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
-  if (s.image_size < 0 || s.threads < 0 || s.threads > 4096) throw UsageError("--image-size and --threads are counts");
-  s.adapter_flags.check(!s.adapter.empty());
-  if (s.threshold && !s.calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
-  if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
   return true;
 }
-
-moeclip::DetectorOptions detector_options(const DetectSettings& s) {
-  moeclip::DetectorOptions options;
-  options.image_size = s.image_size;
-  if (s.activation == "gelu") options.activation = moeclip::kernels::Activation::gelu;
-  if (s.activation == "quick_gelu") options.activation = moeclip::kernels::Activation::quick_gelu;
-  if (s.domain == "medical") options.domain = moeclip::Domain::medical;
-  if (s.map == "reference") options.map = moeclip::MapKind::reference;
-  if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
-  if (s.calibrated) {
-    options.threshold = s.calibrated->calibration.threshold;
-    options.pixel_threshold = s.calibrated->pixel_threshold;
-  }
-  options.vocabulary = s.vocabulary;
-  options.truncate_prompts = s.is_truncated;
-  options.threads = static_cast<int>(s.threads);
-  s.adapter_flags.apply(options.adapter);
-  return options;
-}
-
-/// Sentences from a file: two lists of strings.
-moeclip::Prompts read_prompts(const std::string& path) {
-  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
-  const moeclip::Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
-  const auto sentences = [&](const char* state) {
-    const moeclip::Json* list = root.is_object() ? root.find(state) : nullptr;
-    if (list == nullptr || !list->is_array() || list->size() == 0)
-      moeclip::fail(moeclip::ErrorCode::format,
-                    moeclip::concat(path, ": a list \"", state, "\" of sentences is wanted"));
-    std::vector<std::string> result;
-    for (const moeclip::Json& sentence : list->items()) {
-      if (!sentence.is_string())
-        moeclip::fail(moeclip::ErrorCode::format,
-                      moeclip::concat(path, ": \"", state, "\" holds something that is no sentence"));
-      result.push_back(sentence.as_string());
-    }
-    return result;
-  };
-  return {sentences("normal"), sentences("abnormal")};
-}
-
-moeclip::CalibrationFile read_calibration(const std::string& path) {
-  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
-  return moeclip::calibration_from_json(moeclip::parse_json(moeclip::as_text(bytes), path), path);
-}
-
-/// Throws mismatch if scores of `detector` are not those that the calibration was made from.
-void expect_calibrated(const DetectSettings& s, const moeclip::Detector& detector) {
-  if (!s.calibrated || s.trusts_calibration) return;
-  const moeclip::CalibrationFile& wanted = *s.calibrated;
-  const ModelHashes hashes = model_hashes(detector);
-  const auto expect = [&](bool is_same, const auto&... what) {
-    if (!is_same)
-      moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.calibration, ": was made with ", what...,
-                                                                  "; calibrate anew, or give --trust-calibration"));
-  };
-  expect(!wanted.clip.empty(), "scores that do not say which weights gave them");
-  expect(hashes.clip == wanted.clip, "another CLIP");
-  expect(hashes.adapter == wanted.adapter, "another adapter");
-  expect(detector.options().image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ",
-         detector.options().image_size);
-  expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
-  if (wanted.images)
-    expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
-  if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
-  std::string classes;
-  for (const std::string& name : wanted.classes) classes += moeclip::concat(classes.empty() ? "" : ", ", name);
-  say(moeclip::concat(s.calibration, ": was made from pictures of ", classes, "; for \"", s.class_name,
-                      "\" it promises nothing"));
-}
-
-/// What judges the pictures: the words, or with --good a memory.
-struct Judge {
-  moeclip::Detector detector;
-  std::optional<moeclip::TextAnchors<float>> anchors;  // none: the words have no say
-  std::optional<moeclip::PatchMemory<float>> memory;
-  moeclip::ImageOptions images;
-  std::size_t failures = 0;  // good pictures that could not be read
-
-  [[nodiscard]] bool is_textural() const {
-    return memory && memory->record.features == moeclip::PatchFeatures::texture;
-  }
-
-  /// Of the square that it looks at.
-  [[nodiscard]] moeclip::index_t side() const {
-    return is_textural() ? moeclip::kTextureSize : detector.options().image_size;
-  }
-
-  void look(moeclip::Context& context, const Frame& frame, moeclip::Detection& detection) const {
-    const moeclip::ImageView image = frame.picture.view();
-    if (!memory)
-      detector.detect(context, image, *anchors, detection);
-    else if (is_textural())
-      moeclip::detect_by_texture<float>(context, *memory, image, detection);
-    else
-      moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, image, detection);
-    moeclip::set_picture_size(detection, frame.width, frame.height);
-  }
-};
 
 /// Says why a picture could not be used.
 void tell_failure(const DetectInput& input, const moeclip::Error& error, bool is_json) {
@@ -217,6 +68,12 @@ class DetectRun {
   DetectRun(const Judge& judge, moeclip::Context& context, const DetectSettings& s)
       : judge_(judge), context_(context), s_(s), report_(report_of(judge, s)) {}
 
+  /// Throws OutputError if a file that would be written for one of the inputs may not be replaced.
+  void expect_all_free(const std::vector<DetectInput>& inputs) const {
+    for (const DetectInput& input : inputs)
+      if (!s_.out.empty()) expect_free(input, report_);
+  }
+
   /// Looks at a picture.
   void look(Frame& frame) {
     if (frame.error) return;
@@ -224,7 +81,8 @@ class DetectRun {
       if (!s_.watch.folder.empty()) find_free_stem(frame.input, report_);
       if (!s_.out.empty()) expect_free(frame.input, report_);
       const auto start = std::chrono::steady_clock::now();
-      judge_.look(context_, frame, detection_);
+      judge_.look(context_, frame.picture.view(), detection_);
+      if (judge_.side() > 0) moeclip::set_picture_size(detection_, frame.width, frame.height);
       milliseconds_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     } catch (const moeclip::Error& error) {
       frame.error = error;
@@ -234,13 +92,12 @@ class DetectRun {
   /// Says what was seen, at once also into a pipe.
   void tell(const Frame& frame) {
     ++count_;
-    try {
-      if (!frame.error) report_detection(frame.input, detection_, milliseconds_, report_);
-    } catch (const moeclip::Error& error) {
-      fail(frame, error);
+    if (frame.error) {
+      fail(frame, *frame.error);
+    } else {
+      say_remark(frame.name, frame.remark);
+      report_detection(frame.input, detection_, milliseconds_, report_);
     }
-    if (frame.error) fail(frame, *frame.error);
-    if (!frame.error) say_remark(frame.name, frame.remark);
     finish_output();
   }
 
@@ -249,12 +106,7 @@ class DetectRun {
 
  private:
   static DetectReport report_of(const Judge& judge, const DetectSettings& s) {
-    const char* source = s.calibrated   ? "calibration"
-                         : s.threshold  ? "--threshold"
-                         : judge.memory ? "good pictures"
-                                        : "default";
-    const bool has_verdict = !judge.memory || judge.memory->record.threshold != moeclip::kNoThreshold;
-    return {s.class_name, source, s.out, s.is_json, s.is_forced, has_verdict};
+    return {s.model.class_name, threshold_source(s.model, judge), s.out, s.is_json, s.is_forced, judge.has_verdict()};
   }
 
   void fail(const Frame& frame, const moeclip::Error& error) {
@@ -281,6 +133,7 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
   const auto next = [&](Frame& frame) { return folder ? (*folder)(frame) : files(frame); };
   FrameDecoder decoder(s.stream, judge.images, judge.side());
   DetectRun run(judge, context, s);
+  run.expect_all_free(inputs.pictures);
   Progress progress(s.is_endless() ? 1 : inputs.pictures.size());
   const auto exit_code = [&] {
     const bool is_cut_short = stop.is_signalled() && !s.is_endless();
@@ -292,7 +145,7 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
     FrameReader reader(next, decoder, s.stream.is_latest, stop);
     for (Frame frame; reader.take(frame);) {
       progress.step(frame.input.path);
-      stop.set_exit_code(exit_code());
+      stop.set_exit_code(s.is_endless() ? exit_code() : kFailed);
       run.look(frame);
       progress.clear();
       const std::lock_guard reporting(stop.reporting());
@@ -306,46 +159,6 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
   return exit_code();
 }
 
-/// The anchors of --class, or of the sentences in --prompts.
-moeclip::TextAnchors<float> anchors_of(const moeclip::Detector& detector, const DetectSettings& s) {
-  return detector.anchors(
-      s.class_name, s.prompts.empty() ? moeclip::load_class_words().prompts(s.class_name) : read_prompts(s.prompts));
-}
-
-/// True if --good names one file that `moeclip learn` wrote.
-bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 && is_memory_name(good.front()); }
-
-/// Gives `judge` its memory: that of a file, or one that is learned now.
-void remember(moeclip::Context& context, const DetectSettings& s, Judge& judge) {
-  std::optional<moeclip::WeightFile> file;
-  if (is_learned(s.good)) file = moeclip::WeightFile::open(s.good.front());
-  if (file) {
-    if (!s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
-    judge.memory = load_good(context, *file, judge.detector, !s.clip.empty());
-    const moeclip::ImageOptions recorded = judge.memory->record.images;
-    judge.images = s.pictures.image_options(recorded);
-    if (!(judge.images == recorded))
-      moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.good.front(), ": was learned from pictures read ",
-                                                                  moeclip::describe_reading(recorded)));
-  }
-  const double weight = file ? judge.memory->record.text_weight : s.learning.weight(!s.adapter.empty());
-  if (weight > 0) judge.anchors = anchors_of(judge.detector, s);
-  if (!file) {
-    const GoodInputs good = collect_good(s.good, judge.images);
-    judge.failures = good.failures;
-    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
-    judge.memory = learn_good(
-        context,
-        {takes_textures ? nullptr : &judge.detector, judge.anchors ? &*judge.anchors : nullptr, s.class_name, weight},
-        good, s.learning, judge.images);
-    if (!s.is_json) print(promise_text(judge.memory->record));
-  }
-  if (s.threshold) {
-    judge.memory->record.threshold = static_cast<float>(*s.threshold);
-    judge.memory->record.pixel_threshold = static_cast<float>(*s.threshold);
-  }
-}
-
 }  // namespace
 
 int run_detect(Words words) {
@@ -355,18 +168,11 @@ int run_detect(Words words) {
   if (s.is_demonstration()) {
     inputs.pictures.push_back({std::string(kDrawnPicture), "drawn"});
     say("no pictures were given: this one is drawn, and judged by the built-in model");
-  } else if (s.clip.empty() && s.good.empty()) {
+  } else if (s.model.clip.empty() && s.model.good.empty()) {
     say(kTinyKnows);
   }
-  if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
-  s.adapter_flags.say_assumed(s.adapter);
-  Judge judge{load_detector(s.clip, s.adapter, detector_options(s)), {}, {}, s.pictures.image_options()};
-  expect_calibrated(s, judge.detector);
-  moeclip::Context context({.threads = static_cast<int>(s.threads)});
-  if (s.good.empty())
-    judge.anchors = anchors_of(judge.detector, s);
-  else
-    remember(context, s, judge);
+  moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
+  const Judge judge = make_judge(context, s.model, s.is_json);
   return detect_all(judge, context, inputs, s);
 }
 

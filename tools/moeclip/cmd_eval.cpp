@@ -27,6 +27,7 @@ void EvalSettings::declare(Options& options) {
                  "how pictures are scored; auto: medical for the known medical sets");
   layout.declare(options);
   pictures.declare(options);
+  tiles.declare(options);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
@@ -39,6 +40,7 @@ void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   adapter_flags.check(!adapter.empty());
   layout.check();
+  tiles.check();
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -71,6 +73,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
                   "and F1-max of pictures, these and AUPRO of pixels.");
   s.declare(options);
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");

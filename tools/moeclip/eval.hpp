@@ -25,13 +25,14 @@ inline constexpr std::int64_t kDefaultCheckpoint = 300;  ///< seconds between tw
 
 /// Options that all commands have that judge data sets with a model.
 struct EvalSettings {
-  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
+  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto", dtype = "auto";
   AdapterFlags adapter_flags;
   std::vector<std::string> data, more_data;
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
   LayoutChoice layout;
+  TileFlags tiles;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`

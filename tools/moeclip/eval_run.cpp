@@ -147,6 +147,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
   options.vocabulary = s.vocabulary;
   options.threads = static_cast<int>(s.threads);
+  options.precision = plan_of_dtype(s.dtype);
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);
@@ -168,6 +169,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   settings.pixels.is_exact = s.is_exact;
   settings.images = s.pictures.image_options();
   settings.mask_from = s.layout.mask_from;
+  settings.tiles = s.tiles.tiles();
   return model;
 }
 
@@ -227,7 +229,10 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       const PictureReader::Read read = reader.next();
       record.hash = read.hash;
       record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
-      look(context, model, anchors, record.class_name, read.sample.picture.view(), found);
+      const auto judge = [&](moeclip::ImageView part, moeclip::Detection& seen) {
+        look(context, model, anchors, record.class_name, part, seen);
+      };
+      moeclip::judge_in_tiles(context, read.sample.picture.view(), model.settings.tiles, judge, found);
       record.seconds = seconds_since(start);
       moeclip::add_picture(context, run, std::move(record), read.sample, found);
     } catch (const moeclip::Error& error) {

@@ -81,6 +81,7 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   wanted.is_turned = options.is_turned;
   wanted.class_name = model.class_name;
   wanted.images = images;
+  wanted.tiles = model.tiles;
   wanted.seed = static_cast<std::uint64_t>(options.seed);
   const moeclip::GoodPictures pictures{std::ssize(good.pictures), load};
   if (model.detector == nullptr) return moeclip::learn_textures<float>(context, pictures, wanted, on_step);

@@ -27,12 +27,14 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
+    {"serve", "judge pictures that come by HTTP", run_serve},
     {"explain", "say and draw why the model says so", run_explain},
     {"learn", "remember good pictures of a part, for `detect --good`", run_learn},
     {"demo", "show the method on pictures that it draws, with a model that comes with it", run_demo},
     {"eval", "judge data sets and print the metrics of every class", run_eval},
     {"merge", "put the shards of an evaluation together", run_merge},
     {"calibrate", "find the threshold that gives as few false alarms as you like", run_calibrate},
+    {"quantize", "round a CLIP to bf16 or int8, if its maps and scores stay", run_quantize},
     {"train", "train an adapter on pictures with labels and masks", run_train},
     {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset},
     {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},
@@ -54,7 +56,8 @@ constexpr const char* kHelpEnd =
     "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
     "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
     "--force.\n\n"
-    "Environment: MOECLIP_ISA=scalar|avx2|avx512|neon pins the instruction set; MOECLIP_VOCABULARY names the\n"
+    "Environment: MOECLIP_ISA pins the instruction set, to one that `moeclip doctor` lists; MOECLIP_VOCABULARY names "
+    "the\n"
     "vocabulary; NO_COLOR or TERM=dumb keeps progress from rewriting its line.\n";
 
 bool is_command(const std::string& name) {
@@ -105,6 +108,8 @@ int run(Words words) {
     say(is_known ? concat(name, ": ", error.what()) : error.what());
     say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
     return kUsage;
+  } catch (const ClosedOutput&) {
+    return kFailed;
   } catch (const std::bad_alloc&) {
     say("out of memory");
     return kFailed;
@@ -130,7 +135,7 @@ bool attempt(moeclip::function_ref<void()> work) {
 
 int main(int argc, char** argv) {
 #if defined(SIGPIPE)
-  std::signal(SIGPIPE, SIG_IGN);  // a broken pipe shall be an error with a message, not a silent end
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
 #endif
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   return cli::run(words);

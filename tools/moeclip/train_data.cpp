@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <moeclip/data/hold_out.hpp>
+#include <moeclip/data/tile_source.hpp>
 #include <moeclip/synthetic/good_pictures.hpp>
 
 #include "detect.hpp"
@@ -119,6 +120,7 @@ void TrainData::declare(Options& options) {
   options.value("class", class_name, "NAME", "what good pictures show; default: what their data set says, else object");
   options.value("draws", draws, "N", "samples of each good picture in an epoch; default: so that there are 200 in all");
   options.value("defective-share", defective_share, "X", "of the samples of good pictures, that get a flaw");
+  tiles.declare(options);
   options.choice("split", split, {"test", "train", "valid", "all"},
                  "what is taken of folders that have parts; default test, where defects and masks are");
   layout.declare(options);
@@ -134,6 +136,7 @@ void TrainData::check() {
   layout.check();
   if (good.empty() && (draws || defective_share || !class_name.empty()))
     throw UsageError("--class, --draws and --defective-share are about --good DIR");
+  tiles.check();
   if (draws.value_or(1) < 1) throw UsageError("--draws is 1 or more");
   if (!(defective_share.value_or(0.5) > 0 && defective_share.value_or(0.5) <= 1))
     throw UsageError("--defective-share is above 0 and at most 1");
@@ -155,27 +158,34 @@ TrainPictures::TrainPictures(const TrainData& options) : options_(options), shar
   expect_both_kinds(valid_, options.valid);
 }
 
-TrainSources TrainPictures::sources(index_t image_size, std::uint64_t seed) const {
+TrainSources TrainPictures::sources(const moeclip::TrainerOptions& trainer) const {
   TrainSources sources{marked_, valid_};
-  if (!good_.empty()) return good_sources(image_size, seed);
-  if (share_.value_or(0) == 0) return sources;
-  moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, seed);
-  expect_both_kinds(parts.held, options_.valid);
-  return {std::move(parts.rest), std::move(parts.held)};
+  if (!good_.empty()) {
+    sources = good_sources(trainer);
+  } else if (share_.value_or(0) > 0) {
+    moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, trainer.seed);
+    expect_both_kinds(parts.held, options_.valid);
+    sources = {std::move(parts.rest), std::move(parts.held)};
+  }
+  const moeclip::TileOptions tiles = options_.tiles.tiles();
+  if (!tiles.is_on()) return sources;
+  return {moeclip::tile_source(sources.train, tiles, trainer.images),
+          moeclip::tile_source(sources.valid, tiles, trainer.images)};
 }
 
-TrainSources TrainPictures::good_sources(index_t image_size, std::uint64_t seed) const {
+TrainSources TrainPictures::good_sources(const moeclip::TrainerOptions& trainer) const {
   constexpr index_t kSamples = 200;
-  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), seed);
+  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), trainer.seed);
   if (!options_.valid.empty() && share_.value_or(0) > 0 && parts.held.size() == 0)
     moeclip::fail(moeclip::ErrorCode::missing, concat("--valid ", options_.valid, ": of ", good_.size(),
                                                       " good pictures none can be held out; that takes five"));
   moeclip::FlawedPictures plan;
   plan.pictures = entries_of(parts.rest);
-  plan.seed = seed;
+  plan.seed = trainer.seed;
+  plan.tiles = options_.tiles.tiles();
   plan.draws = options_.draws.value_or((kSamples + parts.rest.size() - 1) / parts.rest.size());
   plan.defective_share = options_.defective_share.value_or(plan.defective_share);
-  plan.longest = 2 * image_size;  // finer than the model sees, so that flaws have soft edges as photographs do
+  plan.longest = 2 * trainer.image_size;  // finer than the model sees, so that flaws have soft edges as photographs do
   TrainSources sources{SampleSource(moeclip::flawed_samples(plan)), valid_};
   plan.pictures = entries_of(parts.held);
   if (!plan.pictures.empty()) sources.valid = moeclip::judging_source(std::move(plan));

@@ -147,7 +147,7 @@ void WatchOptions::check(const std::vector<std::string>& arguments, bool has_str
   if (done.empty() && move_to.empty()) done = moeclip::join_path(folder, ".moeclip-done");
 }
 
-std::size_t KeySet::place_of(const std::vector<std::uint64_t>& slots, std::uint64_t key) {
+std::size_t KeySet::place_of(const Slots& slots, std::uint64_t key) {
   std::size_t place = key % slots.size();
   while (slots[place] != 0 && slots[place] != key) place = (place + 1) % slots.size();
   return place;
@@ -156,15 +156,20 @@ std::size_t KeySet::place_of(const std::vector<std::uint64_t>& slots, std::uint6
 void KeySet::insert(std::uint64_t key) {
   if (key == 0 || contains(key)) return;
   if (2 * ++count_ > slots_.size()) {
-    std::vector<std::uint64_t> larger(2 * slots_.size());
-    for (const std::uint64_t known : slots_)
-      if (known != 0) larger[place_of(larger, known)] = known;
-    slots_ = std::move(larger);
+    Slots next(forgets_ ? slots_.size() : 2 * slots_.size());
+    if (forgets_) {
+      std::swap(older_, slots_);
+      count_ = 1;
+    } else {
+      for (const std::uint64_t known : slots_)
+        if (known != 0) next[place_of(next, known)] = known;
+    }
+    slots_ = std::move(next);
   }
   slots_[place_of(slots_, key)] = key;
 }
 
-DoneList::DoneList(const std::string& path) : path_(path) {
+DoneList::DoneList(const std::string& path) : path_(path), keys_(path.empty()) {
   if (path_.empty()) return;
   std::vector<std::byte> bytes;
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;

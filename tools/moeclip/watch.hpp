@@ -29,22 +29,28 @@ struct WatchOptions {
 /// Numbers that were met, in memory that does not grow until there are hundreds of thousands.
 class KeySet {
  public:
-  KeySet() : slots_(std::size_t{1} << 19) {}
-  bool contains(std::uint64_t key) const { return slots_[place_of(slots_, key)] != 0; }
+  /// `forgets`: the memory never grows; numbers are forgotten when as many others as it holds have come.
+  explicit KeySet(bool forgets) : forgets_(forgets) {}
+  [[nodiscard]] bool contains(std::uint64_t key) const {
+    return slots_[place_of(slots_, key)] != 0 || older_[place_of(older_, key)] != 0;
+  }
   void insert(std::uint64_t key);
 
  private:
-  static std::size_t place_of(const std::vector<std::uint64_t>& slots, std::uint64_t key);
+  using Slots = std::vector<std::uint64_t>;  // 0: free
+  static constexpr std::size_t kSlots = std::size_t{1} << 19;
+  static std::size_t place_of(const Slots& slots, std::uint64_t key);
 
-  std::vector<std::uint64_t> slots_;  // 0: free
-  std::size_t count_ = 0;
+  bool forgets_;
+  Slots slots_ = Slots(kSlots), older_ = Slots(forgets_ ? kSlots : 1);
+  std::size_t count_ = 0;  // in slots_
 };
 
 /// What was judged in earlier runs and in this one: a line for each, its path below the folder and which bytes it had.
 /// A line with a path alone stands for whatever has that name.
 class DoneList {
  public:
-  /// Reads `path`, or makes it. Throws io or format. "": nothing is kept.
+  /// Reads `path`, or makes it. Throws io or format. "": there is no list, and what was judged long ago is forgotten.
   explicit DoneList(const std::string& path);
 
   [[nodiscard]] bool contains(const std::string& name, const FileState& file) const;

@@ -42,6 +42,7 @@ class SampleSource {
   /// Appends a data set. Its samples come after those that are there; the loader shuffles all of them together.
   void add(std::vector<DatasetEntry> entries);
   void add(std::vector<DrawnSample> samples);
+  void add(SampleSource samples);
 
   /// Number of samples.
   [[nodiscard]] index_t size() const { return std::ssize(items_); }
@@ -108,6 +109,11 @@ MOECLIP_FUNC void SampleSource::add(std::vector<DatasetEntry> entries) {
 MOECLIP_FUNC void SampleSource::add(std::vector<DrawnSample> samples) {
   for (const DrawnSample& sample : samples) add_class(sample.class_name);
   for (DrawnSample& sample : samples) items_.emplace_back(std::move(sample));
+}
+
+MOECLIP_FUNC void SampleSource::add(SampleSource samples) {
+  for (const std::string& name : samples.classes_) add_class(name);
+  for (Item& item : samples.items_) items_.push_back(std::move(item));
 }
 
 MOECLIP_FUNC index_t SampleSource::class_index(std::string_view name) const {

@@ -12,6 +12,7 @@
 
 #include "../base/lists.hpp"
 #include "../image/image_record.hpp"
+#include "../image/tile_grid.hpp"
 #include "../io/json.hpp"
 #include "exact_scores.hpp"
 
@@ -60,6 +61,7 @@ struct CalibrationFile {
   index_t image_size = 0;                ///< pixels a side of the square that the model sees
   std::optional<ImageOptions> images;    ///< how pictures were read; nothing: not known
   std::vector<std::string> classes;      ///< of the pictures it was made from, sorted; empty: not known
+  TileOptions tiles;                     ///< and cut
 };
 
 /// The content of a calibration file, which `moeclip calibrate` writes.
@@ -193,6 +195,7 @@ MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
   Json classes = Json::array();
   for (const std::string& name : file.classes) classes.push_back(name);
   json.set("classes", std::move(classes));
+  if (file.tiles.is_on()) json.set(kTilesKey, to_json(file.tiles));
   return json;
 }
 
@@ -222,6 +225,7 @@ MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string
       file.classes.push_back(name.as_string());
     }
   }
+  file.tiles = recorded_tiles(json, source);
   return file;
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../anomaly/detector.hpp"
+#include "../anomaly/tiles.hpp"
 #include "../image/image_record.hpp"
 #include "descriptor.hpp"
 #include "nearest.hpp"
@@ -54,6 +55,7 @@ struct MemoryRecord {
   bool is_turned = false;                           ///< turned and mirrored ones besides
   double text_weight = 0;                           ///< share of the text's map and score in [0, 1]
   ImageOptions images;                              ///< how pictures were read
+  TileOptions tiles;                                ///< and cut: who judges by this memory has to do the same
   double unit = 1;                       ///< u: mean distance of good patches from a memory without their picture
   double spread = 1;                     ///< v: standard deviation of these distances
   double false_positives = 0;            ///< rate of false alarms that was asked for
