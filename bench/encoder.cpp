@@ -4,7 +4,8 @@
 // turns with ONNX Runtime, which is how two programs are compared on a machine that others use too. For the same reason
 // the milliseconds are those of the processor where there is one thread.
 //
-//   moeclip_bench_encoder CLIP IMAGE.safetensors [THREADS [BATCH]]      IMAGE holds inputs/image (1,3,S,S)
+//   moeclip_bench_encoder CLIP IMAGE.safetensors [THREADS [BATCH [f32|bf16|int8]]]
+//   IMAGE holds inputs/image (1,3,S,S)
 
 #include <chrono>
 #include <cstdio>
@@ -17,12 +18,14 @@ using namespace moeclip;  // NOLINT
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: %s CLIP IMAGE.safetensors [THREADS [BATCH]]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CLIP IMAGE.safetensors [THREADS [BATCH [f32|bf16|int8]]]\n", argv[0]);
     return 2;
   }
   Context context({.threads = argc > 3 ? std::atoi(argv[3]) : 0});
   const ClipFile file = open_clip(argv[1]);
-  const VisionTower<float> tower = load_vision<float>(context, file, kernels::Activation::gelu);
+  const auto precision = kernels::find_precision(argc > 5 ? argv[5] : "f32");
+  if (!precision) return 2;
+  const VisionTower<float> tower = load_vision<float>(context, file, kernels::Activation::gelu, {*precision, {}});
   const Tensor<float> all = WeightFile::open(argv[2]).read<float>("inputs/image");
   const index_t batch = argc > 4 ? std::atoi(argv[4]) : 1, size = all.extent(3);
   Tensor<float> images({batch, 3, size, size});

@@ -27,9 +27,12 @@ inline void pack_head(const KernelTable& table, const Attention<float>& args, in
 }
 
 /// Some images after the others: enough of them for all threads, and few, so that scratch does not grow with the batch.
+/// Words take no more room than floats do.
 inline void attend_images(Context& context, const KernelTable& table, const Attention<float>& args) {
   constexpr index_t kTokensAtOnce = 256;  // packed keys and values stay in L2 until they are used
   const index_t group = std::clamp<index_t>(kTokensAtOnce / args.tokens, 1, args.batch);
+  const NarrowTable& narrow = narrow_table_of(kernels::active_isa());
+  const bool is_narrow = args.precision != Precision::f32 && narrow.attention != nullptr;
   const index_t keys_size = round_up(args.tokens, table.tile_rows) * args.head_width;
   const index_t values_size = round_up(args.head_width, table.tile_rows) * args.tokens;
   const index_t panels = (args.tokens + table.tile_columns - 1) / table.tile_columns;
@@ -41,9 +44,13 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
   for (index_t first = 0; first < args.batch; first += group) {
     const index_t heads = (std::min)(group, args.batch - first) * args.heads;  // of all these images
     const double elements = static_cast<double>(args.tokens) * static_cast<double>(heads * args.head_width);
-    share(context, heads, 16.0 * elements, [&](index_t head, int) {
-      pack_head(table, args, first + head / args.heads, head % args.heads, keys + head * keys_size,
-                values + head * values_size);
+    share(context, heads, 16.0 * elements, [&](index_t head, int worker) {
+      const index_t image = first + head / args.heads, own = head % args.heads;
+      float *const head_keys = keys + head * keys_size, *const head_values = values + head * values_size;
+      if (is_narrow)
+        narrow.pack_head({&args, image, own, 0, head_keys, head_values, scratch + worker * scratch_size});
+      else
+        pack_head(table, args, image, own, head_keys, head_values);
     });
     share(context, heads * panels, 2.0 * elements * static_cast<double>(args.tokens), [&](index_t task, int worker) {
       const index_t head = task / panels;
@@ -55,7 +62,7 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
       job.keys = keys + head * keys_size;
       job.values = values + head * values_size;
       job.scratch = scratch + worker * scratch_size;
-      table.attention(job);
+      (is_narrow ? narrow.attention : table.attention)(job);
     });
   }
 }

@@ -25,6 +25,7 @@ struct LearnOptions {
   bool is_turned = false;         ///< learn each picture in all eight positions, turned and mirrored
   std::string class_name = {};    ///< what the pictures show; recorded
   ImageOptions images = {};       ///< how the pictures are read; recorded
+  TileOptions tiles = {};         ///< how they are cut; recorded
   std::uint64_t seed = 111;       ///< of coresets
 };
 
@@ -67,6 +68,7 @@ RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95)
 #include <utility>
 
 #include "../anomaly/fingerprint.hpp"
+#include "../base/rng.hpp"
 #include "../image/exif.hpp"
 #include "coreset.hpp"
 
@@ -152,25 +154,28 @@ class Learner {
                    options.folds, " folds; at least 1 and 2 were wanted");
     MOECLIP_EXPECT(options.text_weight >= 0 && options.text_weight <= 1, "a weight of ", options.text_weight,
                    " for the text lies not between 0 and 1");
-    const index_t all = source.patches * views();
-    own_ = std::clamp<index_t>(kCandidates * options.patches / good.count, 1, all);
-    candidates_ = Tensor<T>::uninitialised({good.count * own_, source.width});
+    share_ = std::max<index_t>(1, kCandidates * options.patches / good.count);
+    if (!options.tiles.is_on()) share_ = (std::min)(share_, source.patches * views());
+    candidates_ = Tensor<T>::uninitialised({good.count * share_, source.width});
   }
 
-  /// (1) for picture i.
+  /// (1) for picture i: its tiles share its candidates, and if there are more tiles than these, some are looked at.
   void describe_picture(index_t i) {
-    const index_t patches = source_.patches, width = source_.width;
-    auto seen = Tensor<T>::uninitialised({views() * patches, width});
     const Image picture = good_.load(i);
-    for (int view = 0; view < views(); ++view)
-      source_.describe(apply_orientation(picture, view + 1).view(),
-                       seen.template view<2>().rows(view * patches, (view + 1) * patches));
-    const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(), own_, options_.seed);
-    const Tensor<T> rows = gather_rows(seen, chosen);
-    std::copy(rows.begin(), rows.end(), candidates_.data() + i * own_ * width);
-    if (good_.count > 1) return;
-    upright_ = Tensor<T>::uninitialised({patches, width});
-    std::copy_n(seen.data(), upright_.size(), upright_.data());
+    const Rng order(options_.seed, "tiles");
+    const index_t count =
+        options_.tiles.is_on() ? TileGrid(picture.width(), picture.height(), options_.tiles).count() : 1;
+    const index_t first = static_cast<index_t>(order.bits(i) % static_cast<std::uint64_t>(count));
+    for (index_t step = 0; step < count; ++step) {
+      const index_t own = share_ * (step + 1) / count - share_ * step / count, tile = (first + step) % count;
+      if (own == 0) continue;
+      if (!options_.tiles.is_on())
+        describe_tile(picture, own);
+      else
+        describe_tile(
+            copy_image(TileGrid(picture.width(), picture.height(), options_.tiles).view(picture.view(), tile)), own);
+    }
+    first_row_.push_back(found_);
   }
 
   [[nodiscard]] index_t folds() const { return (std::min)(options_.folds, good_.count); }
@@ -183,10 +188,11 @@ class Learner {
   /// A memory of all pictures but [first, last), of a size in proportion.
   NearestRows<T> remember(index_t first, index_t last) {
     if (coordinates_.empty())
-      coordinates_ = coreset_coordinates<T>(context_, std::as_const(candidates_).template view<2>(), options_.seed);
+      coordinates_ = coreset_coordinates<T>(context_, std::as_const(candidates_).template view<2>().rows(0, found_),
+                                            options_.seed);
     std::vector<index_t> rows;
-    for (index_t row = 0; row < candidates_.extent(0); ++row)
-      if (row < first * own_ || row >= last * own_) rows.push_back(row);
+    for (index_t row = 0; row < found_; ++row)
+      if (row < row_of(first) || row >= row_of(last)) rows.push_back(row);
     const index_t size = std::max<index_t>(1, options_.patches * (good_.count - (last - first)) / good_.count);
     const Tensor<T> points = gather_rows(coordinates_, rows);
     std::vector<index_t> chosen = choose_coreset<T>(context_, points.template view<2>(), size, options_.seed);
@@ -198,7 +204,7 @@ class Learner {
   void find_usual_distance(const NearestRows<T>& without_first, MemoryRecord& record) {
     const auto [first, last] = pictures_of(0);
     const View<const T, 2> candidates = std::as_const(candidates_).template view<2>();
-    const LookedUp<T> found(context_, without_first, candidates.rows(first * own_, last * own_));
+    const LookedUp<T> found(context_, without_first, candidates.rows(row_of(first), row_of(last)));
     set_usual_distance(record, found.mean(), found.variance());
   }
 
@@ -207,15 +213,36 @@ class Learner {
 
  private:
   [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
+  /// The first candidate of picture i.
+  [[nodiscard]] index_t row_of(index_t i) const { return first_row_[static_cast<std::size_t>(i)]; }
+
+  /// Adds `own` candidates of a picture, or of a tile of one.
+  void describe_tile(const Image& picture, index_t own) {
+    const index_t patches = source_.patches, width = source_.width;
+    auto seen = Tensor<T>::uninitialised({views() * patches, width});
+    for (int view = 0; view < views(); ++view)
+      source_.describe(apply_orientation(picture, view + 1).view(),
+                       seen.template view<2>().rows(view * patches, (view + 1) * patches));
+    const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(),
+                                          (std::min)(own, views() * patches), options_.seed);
+    const Tensor<T> rows = gather_rows(seen, chosen);
+    std::copy(rows.begin(), rows.end(), candidates_.data() + found_ * width);
+    found_ += rows.extent(0);
+    if (good_.count > 1 || !upright_.empty()) return;
+    upright_ = Tensor<T>::uninitialised({patches, width});
+    std::copy_n(seen.data(), upright_.size(), upright_.data());
+  }
 
   Context& context_;
   const PatchSource<T>& source_;
   const GoodPictures& good_;
   const LearnOptions& options_;
-  index_t own_ = 0;        // candidates of each picture
-  Tensor<T> candidates_;   // (count own_, F), picture by picture
-  Tensor<T> coordinates_;  // of the candidates, for the choice among them
-  Tensor<T> upright_;      // (L, F) of a single picture
+  index_t share_ = 0;                     // candidates of each picture at most
+  Tensor<T> candidates_;                  // (count share_, F), picture by picture
+  index_t found_ = 0;                     // of them
+  std::vector<index_t> first_row_ = {0};  // of each picture, and their end
+  Tensor<T> coordinates_;                 // of the candidates, for the choice among them
+  Tensor<T> upright_;                     // (L, F) of a single picture, or of a tile of it
 };
 
 /// (1) to (5) for the memory of `record`, which says what it is valid for.
@@ -227,6 +254,7 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
   record.pictures = good.count;
   record.is_turned = options.is_turned;
   record.images = options.images;
+  record.tiles = options.tiles;
   record.false_positives = options.false_positives;
   record.unit = record.spread = kSmallestUnit;
   for (index_t i = 0; i < good.count; ++i) {
@@ -243,7 +271,8 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
     if (fold == 0) learner.find_usual_distance(memory.patches, memory.record);  // (2)
     for (index_t i = first; i < last; ++i) {                                    // (3)
       on_step(good.count + i);
-      source.judge(memory, good.load(i).view(), found);
+      const auto judge = [&](ImageView picture, Detection& seen) { source.judge(memory, picture, seen); };
+      judge_in_tiles(context, good.load(i).view(), options.tiles, judge, found);
       memory.record.held_out.push_back(found.score);
       peaks.push_back(*std::max_element(found.map.begin(), found.map.end()));
     }
