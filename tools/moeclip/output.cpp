@@ -29,11 +29,21 @@ void finish_output() {
   if (std::fflush(stdout) != 0) fail_output();
 }
 
-void expect_writable(const std::string& path, bool force) {
+void expect_free_name(const std::string& path, bool force) {
   if (moeclip::is_directory(path))
     moeclip::fail(moeclip::ErrorCode::io, concat(path, ": is a directory, a file was to be written"));
   if (!force && moeclip::file_exists(path))
     moeclip::fail(moeclip::ErrorCode::io, concat(path, ": exists already; --force overwrites it"));
+}
+
+void expect_writable(const std::string& path, bool force) {
+  expect_free_name(path, force);
+  moeclip::expect_file_writable(path);
+}
+
+void prepare_folder(const std::string& folder) {
+  moeclip::create_directories(folder);
+  moeclip::expect_file_writable(moeclip::join_path(folder, "file"));
 }
 
 JsonLine::JsonLine(bool is_on) : is_on_(is_on), open_("}") {
