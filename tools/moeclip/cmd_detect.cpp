@@ -162,8 +162,6 @@ struct Judge {
 
   void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
     if (!memory) return detector.detect(context, image, *anchors, detection);
-    if (memory->record.features == moeclip::PatchFeatures::texture)
-      return moeclip::detect_by_texture<float>(context, *memory, image, detection);
     moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, image, detection);
   }
 };
@@ -254,6 +252,7 @@ int run_detect(Words words) {
   } else if (s.clip.empty() && s.good.empty()) {
     say(kTinyKnows);
   }
+  if (!s.out.empty()) prepare_folder(s.out);
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
   s.adapter_flags.say_assumed(s.adapter);
   Judge judge{load_detector(s.clip, s.adapter, detector_options(s)), {}, {}, s.pictures.image_options()};
