@@ -2,14 +2,18 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <map>
 #include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/anomaly/features.hpp>
+#include <moeclip/io/safetensors_writer.hpp>
+#include <moeclip/io/weights.hpp>
 #include <string>
 #include <vector>
 
 #include "expect_error.hpp"
 #include "golden_data.hpp"
 #include "random_tensor.hpp"
+#include "temporary_folder.hpp"
 
 using namespace moeclip;  // NOLINT
 
@@ -211,6 +215,85 @@ TEST_CASE("a file of another kind is told, with what to do") {
                [&] { load_adapter<float>(context, golden_path("formats/zoo/all.safetensors"), config); });
   expect_error(ErrorCode::io, {"nowhere.pth"},
                [&] { load_adapter<float>(context, golden_path("nowhere.pth"), config); });
+}
+
+namespace {
+
+/// The recorded adapter under other names: `rename` gets canonical ones.
+template <class Rename>
+WeightFile renamed_adapter(const Rename& rename, const std::vector<std::pair<std::string, DType>>& others = {}) {
+  const AdapterFile file = recognise_adapter_file(WeightFile::open(adapter_path("default")));
+  const TemporaryFolder folder("renamed_adapter");
+  SafetensorsWriter writer(join_path(folder.path(), "a.safetensors"));
+  std::map<std::string, std::string> stored;  // by their new names
+  for (const WeightEntry& entry : file.file.entries()) {
+    if (is_optimizer_state(entry.name)) continue;
+    std::string name = entry.name;
+    name[name.find('/')] = '.';
+    stored[rename(name)] = entry.name;
+    writer.announce(rename(name), entry.dtype, entry.shape);
+  }
+  for (const auto& [name, type] : others) writer.announce(name, type, Shape{2});
+  writer.begin();
+  for (const std::string& name : writer.order()) {
+    const auto known = stored.find(name);
+    if (known != stored.end()) {
+      file.file.stored_bytes(known->second, [&](Bytes piece) { writer.write_raw(piece); });
+      continue;
+    }
+    for (const auto& [other, type] : others)
+      if (other == name) writer.write_raw(std::vector<std::byte>(2 * size_of(type)));
+  }
+  writer.commit();
+  const auto bytes = read_file(join_path(folder.path(), "a.safetensors"), 1 << 24);
+  return WeightFile::from_bytes(bytes, "a.safetensors");
+}
+
+}  // namespace
+
+TEST_CASE("an adapter is found behind whatever training has put into its names") {
+  Context context({.threads = 1});
+  const ClipConfig clip = open_clip(golden_path("formats/sharded")).config;
+  const Adapter<float> plain = load_adapter<float>(context, adapter_path("default"), clip);
+  struct Wrapping {
+    std::string outer, separator, text, image;
+  };
+  for (const auto& [outer, separator, text, image] :
+       {Wrapping{"", ".", "", ""},
+        {"module.", ".", "", ""},
+        {"state_dict/", ".", "", ""},
+        {"", "/", "module.", "module."},
+        {"", "/", "", "module."},
+        {"", "/", "module.", ""},
+        {"_orig_mod.", ".", "", ""},
+        {"", ".", "_orig_mod.", "_orig_mod."},
+        {"model/module.", ".", "", ""},
+        {"state_dict/model.", ".", "module._orig_mod.", "module._orig_mod."}}) {
+    CAPTURE(concat(outer, separator, text, image));
+    const auto rename = [&, o = outer, s = separator, t = text, i = image](const std::string& name) {
+      const std::size_t dot = name.find('.');
+      return concat(o, name.substr(0, dot), s, name.starts_with("text") ? t : i, name.substr(dot + 1));
+    };
+    const WeightFile file =
+        renamed_adapter(rename, {{"optimizer/state/0/exp_avg", DType::f32}, {"scaler", DType::f32}});
+    const Adapter<float> read = read_adapter<float>(file, clip);
+    CHECK(recognise_adapter_file(file).unused() == std::vector<std::string>{"scaler"});
+    CHECK(read.text.weight[5] ==
+          Adapter<float>(read_adapter<float>(WeightFile::open(adapter_path("default")), clip)).text.weight[5]);
+    CHECK(read.config.mixture_blocks == plain.config.mixture_blocks);
+  }
+}
+
+TEST_CASE("tensors that an adapter has no place for are refused, and integers") {
+  const ClipConfig clip = open_clip(golden_path("formats/sharded")).config;
+  const auto same = [](const std::string& name) { return name; };
+  for (const char* name : {"image_adapter.seg_proj.0.fc.bias", "text_adapter.1.fc.0.weight", "image_adapter.gate"})
+    expect_error(ErrorCode::unsupported, {"a.safetensors", "1 tensor (", name, "would be another"}, [&] {
+      read_adapter<float>(renamed_adapter(same, {{name, DType::f32}}), clip);
+    });
+  read_adapter<float>(renamed_adapter(same, {{"image_adapter.calls", DType::i64}}), clip);  // a counter
+  const auto moved = [](const std::string& name) { return name == "text_adapter.0.fc.0.weight" ? "spare" : name; };
+  expect_error(ErrorCode::mismatch, {"no MoECLIP adapter"}, [&] { recognise_adapter_file(renamed_adapter(moved)); });
 }
 
 TEST_CASE("without an adapter, features are CLIP's own") {

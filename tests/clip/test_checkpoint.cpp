@@ -175,6 +175,128 @@ TEST_CASE("whichever tensor is missing, its name is in the error") {
   }
 }
 
+TEST_CASE("a CLIP is found behind whatever training has put before its names") {
+  const auto renamed = [](const std::string& prefix) {
+    auto tensors = micro_clip_tensors();
+    for (NamedShape& tensor : tensors) tensor.name.insert(0, prefix);
+    return tensors;
+  };
+  for (const std::string prefix : {"module.", "_orig_mod.", "module._orig_mod.", "model.", "state_dict/",
+                                   "model/module.", "ema/", "state_dict/model.clip.", "net/_orig_mod.module."}) {
+    CAPTURE(prefix);
+    auto tensors = renamed(prefix);
+    for (const char* other :
+         {"optimizer/state/0/exp_avg", "optimizer_states/0/state/3/exp_avg_sq", "adam.m.visual.conv1.weight"})
+      tensors.push_back({other, Shape{4, 3, 2, 2}});
+    const ClipFile clip = recognise_clip(zeros_file(tensors));
+    CHECK(clip.naming.prefix == prefix);
+    CHECK(clip.config.vision.layers == 1);
+    CHECK(clip.unused.empty());
+    Context context({.threads = 1});
+    load_vision<float>(context, clip, kernels::Activation::gelu);
+    load_text<float>(context, clip, kernels::Activation::gelu);
+  }
+  auto two = renamed("model/");
+  for (const NamedShape& tensor : renamed("ema/")) two.push_back(tensor);
+  expect_error(ErrorCode::mismatch, {"2 models", "\"model/\"", "\"ema/\"", "not guessed"},
+               [&] { recognise_clip(zeros_file(two)); });
+}
+
+TEST_CASE("tensors that nothing reads are named, and refused where they would change a tower") {
+  const auto with = [](std::initializer_list<const char*> names) {
+    auto tensors = micro_clip_tensors();
+    for (const char* name : names) tensors.push_back({name, Shape{4}});
+    return zeros_file(tensors);
+  };
+  CHECK(recognise_clip(with({})).unused.empty());
+  CHECK(recognise_clip(with({"attn_mask", "logit_bias", "head.weight"})).unused ==
+        std::vector<std::string>{"attn_mask", "logit_bias", "head.weight"});
+  for (const char* name :
+       {"visual.attn_pool.query", "visual.conv1.bias", "visual.transformer.resblocks.0.ls_1.gamma", "text.cls_emb",
+        "transformer.resblocks.0.attn.lora_A", "ln_final.extra", "text_projection.scale"})
+    expect_error(ErrorCode::unsupported, {"made.safetensors", "1 tensor (", name, "would be another"}, [&] {
+      recognise_clip(with({name, "head.weight"}));
+    });
+  expect_error(ErrorCode::unsupported, {"6 tensors (visual.a, visual.b, visual.c, visual.d, visual.e, ...)"}, [&] {
+    recognise_clip(with({"visual.a", "visual.b", "visual.c", "visual.d", "visual.e", "visual.f"}));
+  });
+}
+
+TEST_CASE("heads that the weights do not tell are not guessed") {
+  const auto wide = [](index_t width, index_t text_width) {
+    std::vector<NamedShape> tensors;
+    VisionTower<float> vision({4, 2, width, 1, 1, 8}, 3, kernels::Activation::gelu);
+    TextTower<float> text({5, 6, text_width, 1, 1, 8}, 3, kernels::Activation::gelu);
+    const auto add = [&](const std::string& name, const Tensor<float>& tensor) {
+      tensors.push_back({name, name == "visual.conv1.weight" ? Shape{width, 3, 2, 2} : tensor.shape()});
+    };
+    visit_parameters(vision, "visual", add);
+    visit_parameters(text, "", add);
+    tensors.push_back({"logit_scale", Shape{}});
+    return recognise_clip(zeros_file(tensors));
+  };
+  CHECK(wide(128, 64).config.vision.heads == 2);
+  for (const index_t width : {index_t{96}, index_t{1408}, index_t{1664}})
+    expect_error(ErrorCode::missing, {"how many heads", concat("width ", width), "open_clip_config.json"},
+                 [&] { wide(width, 64); });
+  expect_error(ErrorCode::missing, {"how many heads", "width 100"}, [&] { wide(64, 100); });
+}
+
+TEST_CASE("whatever a configuration says is compared with the weights") {
+  const TemporaryFolder folder("said_sizes");
+  const std::string weights = folder.copy(golden_path("formats/openai_jit.pt"));
+  const ClipConfig config = open_clip(weights).config;
+  const auto say = [&](const std::string& top, const std::string& vision, const std::string& text) {
+    folder.write("open_clip_config.json", concat("{", top, R"("vision_cfg": {"width": 64)", vision,
+                                                 R"(}, "text_cfg": {"width": 64, "heads": 1)", text, "}}"));
+  };
+  const auto number = [](const char* key, index_t value) { return concat("\"", key, "\": ", value); };
+  say(number("embed_dim", config.embed) + ", ",
+      concat(", ", number("layers", config.vision.layers), ", ", number("patch_size", config.vision.patch_size), ", ",
+             number("image_size", config.vision.image_size)),
+      concat(", ", number("layers", config.text.layers), ", ", number("vocab_size", config.text.vocabulary), ", ",
+             number("context_length", config.text.context_length)));
+  CHECK(open_clip(weights).config.vision.layers == config.vision.layers);
+  say("\"embed_dim\": 512, ", "", "");
+  expect_error(ErrorCode::mismatch, {"open_clip_config.json", "\"embed_dim\" is 512", "another model"},
+               [&] { open_clip(weights); });
+  for (const char* key : {"layers", "patch_size", "image_size"}) {
+    say("", concat(", ", number(key, 999)), "");
+    expect_error(ErrorCode::mismatch, {concat("\"vision_cfg.", key, "\" is 999")}, [&] { open_clip(weights); });
+  }
+  for (const char* key : {"layers", "vocab_size", "context_length"}) {
+    say("", "", concat(", ", number(key, 999)));
+    expect_error(ErrorCode::mismatch, {concat("\"text_cfg.", key, "\" is 999")}, [&] { open_clip(weights); });
+  }
+}
+
+TEST_CASE("integers are no weights") {
+  const std::string header = R"({"visual.conv1.weight":{"dtype":"I8","shape":[1,3,2,2],"data_offsets":[0,12]}})";
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  file += header + std::string(12, '\1');
+  const auto bytes = as_bytes(file);
+  const ClipFile clip{WeightFile::from_bytes({bytes.begin(), bytes.end()}, "a.safetensors"), {}, {}, {}, {}};
+  expect_error(ErrorCode::mismatch, {"a.safetensors", "visual.conv1.weight", "holds integers (i8)", "quantised"}, [&] {
+    read_clip_tensor<float>(clip, "visual.conv1.weight", {1, 12});
+  });
+}
+
+TEST_CASE("what PyTorch saves in training is read: wrapped, halved, tied, turned, on a GPU") {
+  for (const char* name : {"compiled_ddp.pt", "lightning.ckpt", "cuda_half.pt"}) {
+    CAPTURE(name);
+    const ClipFile clip = open_clip(golden_path(concat("formats/wrapped/", name)));
+    CHECK(clip.config.vision.layers == 2);
+    CHECK(clip.unused.empty());
+    Context context({.threads = 1});
+    const auto vision = load_vision<double>(context, clip, kernels::Activation::gelu);
+    const auto text = load_text<double>(context, clip, kernels::Activation::gelu);
+    CHECK(vision.class_embedding[3] == 0.5);  // as make.py sets it: exact in every format
+    CHECK(text.projection[1] == 1.0);         // row 0, column 1 of a transposed view
+    CHECK(text.projection[3] == 3.0);
+  }
+}
+
 TEST_CASE("a block that is missing between others is not passed over") {
   auto tensors = micro_clip_tensors();
   tensors.push_back({"transformer.resblocks.2.ln_1.weight", {4}});

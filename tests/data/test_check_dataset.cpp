@@ -67,7 +67,8 @@ TEST_CASE("everything that can be wrong is named") {
   const Lines header_only{"missing_image p/none.png", "missing_image p/\xFF.png",   "unreadable_image p/unread.png",
                           "missing_mask m/gone.png",  "unreadable_mask m/torn.png", "no_mask p/unmarked.png",
                           "empty_mask m/empty.png",   "size m/large.png",           "listed_twice p/0.png",
-                          "file_name p/\xFF.png",     "soft_mask m/soft.png",       "class_without_masks y"};
+                          "file_name p/\xFF.png",     "soft_mask m/soft.png",       "wide_mask m/large.png",
+                          "class_without_masks y"};
   Lines decoded = header_only;
   decoded.insert(decoded.begin() + 2, "unreadable_image p/cut.jpg");
   CHECK(found(tree, check_dataset(context, entries, false)) == header_only);
@@ -76,7 +77,7 @@ TEST_CASE("everything that can be wrong is named") {
   for (const DatasetFinding& finding : findings) {
     if (finding.kind == "size") CHECK(finding.what == "40 x 30, the picture is 12 x 12");
     if (finding.kind == "unreadable_mask") CHECK(finding.what.find(tree.path()) == std::string::npos);
-    if (finding.kind == "soft_mask") CHECK(finding.what.starts_with("2 levels; 8 pixels count, 6 of them"));
+    if (finding.kind == "soft_mask") CHECK(finding.what.starts_with("2 levels, 2 gray pixels; 8 pixels count, 6 are"));
   }
 }
 
@@ -144,7 +145,7 @@ TEST_CASE("gaps in numbers") {
 TEST_CASE("the mask of a picture that will be turned may lie either way") {
   const Tree tree("check_exif");
   Image picture(8, 6, 3), stored(8, 6, 1), upright(6, 8, 1);
-  for (Image* image : {&picture, &stored, &upright}) image->fill(255);
+  for (Image* image : {&picture, &stored, &upright}) image->fill(0), image->row(1)[1] = 255;
   tree.image("m/stored.png", stored), tree.image("m/upright.png", upright);
   std::vector<DatasetEntry> entries;
   for (const char* name : {"stored", "upright"}) {

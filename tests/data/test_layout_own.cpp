@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include <moeclip/data/layout/recognise.hpp>
+#include <moeclip/data/source.hpp>
 #include <moeclip/io/file/system.hpp>
 #include "expect_error.hpp"
 #include "tree_fixture.hpp"
@@ -71,8 +72,14 @@ TEST_CASE("pictures and masks: what a mask leaves black is good") {
   for (const char* name : {"a", "b", "c"}) tree.picture(concat("tiles/img/", name, ".png"));
   tree.mask("tiles/mask/a_mask.png");
   tree.mask("tiles/mask/b_mask.png", 0);
-  CHECK(tree.scan("tiles") == Lines{"tiles/img/a.png 1 tiles tiles/mask/a_mask.png",
-                                    "tiles/img/b.png 0 tiles tiles/mask/b_mask.png", "tiles/img/c.png 0 tiles"});
+  const Lines labelled{"tiles/img/a.png 1 tiles tiles/mask/a_mask.png",
+                       "tiles/img/b.png 0 tiles tiles/mask/b_mask.png"};
+  const DatasetListing listing = scan_dataset(tree / "tiles");
+  CHECK(tree.lines(listing) == labelled);  // nobody has said what c is
+  CHECK(listing.classes[0].unlabelled == 1);
+  CHECK(listing.classes[0].good == 1);
+  CHECK(has_note(listing, "1 picture has no mask"));
+  CHECK(tree.scan("tiles", {.unmasked_is_good = true})[2] == "tiles/img/c.png 0 tiles");
   CHECK(tree.scan("tiles", {.trusts_masks = true})[1] == "tiles/img/b.png 1 tiles tiles/mask/b_mask.png");
   tree.text("tiles/mask/c.png", "not a picture");  // told by the check, and no reason to stop
   CHECK(tree.scan("tiles")[2] == "tiles/img/c.png 1 tiles tiles/mask/c.png");
@@ -100,7 +107,7 @@ TEST_CASE("masks are found by name, else by number") {
   CHECK(tree.lines(listing)[1] == "s/images/photo_10.png 1 s s/masks/defects_010.png");
   CHECK(has_note(listing, "3 masks were found by the numbers"));
   tree.mask("s/masks/photo_1.png");  // as soon as one name fits, numbers do not count
-  CHECK(tree.lines(scan_dataset(tree / "s"))[1] == "s/images/photo_10.png 0 s");
+  CHECK(scan_dataset(tree / "s").classes[0].unlabelled == 2);
 }
 
 TEST_CASE("a table: labels in words or numbers, classes, masks, parts; names as people write them") {
@@ -128,12 +135,14 @@ TEST_CASE("what fits several layouts is an error that says how to choose, unless
   tree.picture("s/images/1.png"), tree.picture("s/images/2.png"), tree.mask("s/masks/1.png");
   tree.text("s/labels.csv", "image,label\nimages/1.png,1\nimages/2.png,0\n");
   CHECK(tree.scan("s") == Lines{"s/images/1.png 1 s s/masks/1.png", "s/images/2.png 0 s"});
-  tree.text("s/labels.csv", "image,label\nimages/1.png,1\nimages/2.png,1\n");
+  tree.text("s/labels.csv", "image,label\nimages/1.png,1\nimages/2.png,1\n");  // says more than the masks do
+  CHECK(tree.scan("s")[1] == "s/images/2.png 1 s");
+  tree.text("s/labels.csv", "image,label\nimages/1.png,0\nimages/2.png,1\n");
   expect_error(ErrorCode::mismatch,
-               {"--layout", "csv (2 pictures, 2 defective)", "image_mask (2 pictures, 1 defective)"},
+               {"--layout", "csv (2 pictures, 1 defective)", "image_mask (2 pictures, 1 defective)"},
                [&] { scan_dataset(tree / "s"); });
-  CHECK(tree.scan("s", {.layout = "csv"})[1] == "s/images/2.png 1 s");
-  CHECK(tree.scan("s", {.layout = "image_mask"})[1] == "s/images/2.png 0 s");
+  CHECK(tree.scan("s", {.layout = "csv"})[0] == "s/images/1.png 0 s");
+  CHECK(tree.scan("s", {.layout = "image_mask"})[0] == "s/images/1.png 1 s s/masks/1.png");
   expect_error(ErrorCode::missing, {"bmad", "in no layout"}, [&] { scan_dataset(tree / "s", {.layout = "bmad"}); });
   expect_error(ErrorCode::missing, {"\"mvtc\"", "mvtec", "Colon_Kvasir"},
                [&] { scan_dataset(tree / "s", {.layout = "mvtc"}); });
@@ -151,8 +160,110 @@ TEST_CASE("folders without pictures, without order, and that are none") {
   tree.picture("photos of things/1.png");
   expect_error(ErrorCode::missing, {"no layout", "good_bad", "mvtec", "image_path"},
                [&] { scan_dataset(tree.path()); });
+  expect_error(ErrorCode::format, {"1.png", "a single picture"},
+               [&] { open_dataset(tree / "photos of things/1.png"); });
   expect_error(ErrorCode::io, {"nowhere", "no such folder"}, [&] { scan_dataset(tree / "nowhere"); });
   expect_error(ErrorCode::io, {"readme.txt", "a file"}, [&] { scan_dataset(tree / "docs/readme.txt"); });
+}
+
+TEST_CASE("what is in no layout is described, with the layout that comes closest") {
+  const Tree tree("own_closest");
+  const auto expect_closest = [&](const std::string& below, std::initializer_list<std::string_view> parts) {
+    expect_error(ErrorCode::missing, parts, [&] { scan_dataset(tree / below); });
+  };
+  tree.picture("a/images/1.png"), tree.picture("a/images/2.png"), tree.text("a/read.txt", "me");
+  expect_closest("a",
+                 {"2 .png in images/", "1 .txt in the folder itself", "Closest is image_mask", "no folder of masks"});
+  tree.mask("b/masks/1.png"), tree.picture("b/scans/1.png");
+  expect_closest("b", {"Closest is image_mask", "masks/ is there", "no folder of pictures"});
+  tree.picture("c/test/1.png");
+  expect_closest("c", {"Closest is mvtec", "test/ is there", "test/good/"});
+  tree.picture("d/1.png"), tree.text("d/labels.csv", "image,colour\n1.png,red\n");
+  expect_closest("d", {"Closest is csv", "image, colour", "label"});
+  tree.picture("e/1.png"), tree.text("e/truth.csv", "image,label\n1.png,1\n");
+  expect_closest("e", {"Closest is csv", "truth.csv", "labels.csv"});
+  tree.picture("f/1.png");
+  expect_closest("f", {"1 .png in the folder itself", "Closest is good_bad", "good/"});
+}
+
+TEST_CASE("good pictures alone are a data set") {
+  const Tree tree("own_good_only");
+  tree.picture("a/good/1.png"), tree.picture("b/bolt/train/good/1.png");
+  CHECK(tree.scan("a") == Lines{"a/good/1.png 0 a"});
+  CHECK(tree.scan("b", {.split = Split::train}) == Lines{"b/bolt/train/good/1.png 0 bolt"});
+  CHECK(tree.scan("b").empty());
+}
+
+TEST_CASE("pictures beside their masks: by the same name, or by what names of masks have more") {
+  const Tree tree("own_beside");
+  tree.picture("tiles/MT_Free/Imgs/1.jpg"), tree.mask("tiles/MT_Free/Imgs/1.png", 0);
+  tree.picture("tiles/MT_Crack/Imgs/2.jpg"), tree.mask("tiles/MT_Crack/Imgs/2.png");
+  CHECK(tree.scan("tiles") == Lines{"tiles/MT_Crack/Imgs/2.jpg 1 tiles tiles/MT_Crack/Imgs/2.png",
+                                    "tiles/MT_Free/Imgs/1.jpg 0 tiles tiles/MT_Free/Imgs/1.png"});
+  CHECK(scan_dataset(tree / "tiles").layout == "beside");
+
+  tree.picture("kolektor/kos01/Part0.jpg"), tree.mask("kolektor/kos01/Part0_label.bmp");
+  tree.picture("kolektor/kos02/Part0.jpg"), tree.mask("kolektor/kos02/Part0_label.bmp");
+  tree.picture("kolektor/kos02/Part1.jpg"), tree.mask("kolektor/kos02/Part2_label.bmp");
+  const DatasetListing kolektor = scan_dataset(tree / "kolektor");
+  CHECK(tree.lines(kolektor) == Lines{"kolektor/kos01/Part0.jpg 1 kolektor kolektor/kos01/Part0_label.bmp",
+                                      "kolektor/kos02/Part0.jpg 1 kolektor kolektor/kos02/Part0_label.bmp"});
+  CHECK(kolektor.classes[0].unlabelled == 1);
+  CHECK(kolektor.spare_masks == Lines{tree / "kolektor/kos02/Part2_label.bmp"});
+
+  tree.picture("ksdd2/train/1.png"), tree.mask("ksdd2/train/1_GT.png", 0);
+  tree.picture("ksdd2/test/2.png"), tree.mask("ksdd2/test/2_GT.png");
+  CHECK(tree.scan("ksdd2") == Lines{"ksdd2/test/2.png 1 ksdd2 ksdd2/test/2_GT.png"});
+  CHECK(tree.scan("ksdd2", {.split = Split::train}) == Lines{"ksdd2/train/1.png 0 ksdd2 ksdd2/train/1_GT.png"});
+
+  tree.picture("dagm/Class1/Test/1.png"), tree.picture("dagm/Class1/Test/2.png");
+  tree.mask("dagm/Class1/Test/Label/2_label.png");
+  CHECK(tree.scan("dagm", {.unmasked_is_good = true}) ==
+        Lines{"dagm/Class1/Test/1.png 0 Class1", "dagm/Class1/Test/2.png 1 Class1 dagm/Class1/Test/Label/2_label.png"});
+
+  tree.picture("twice/good/1.png"), tree.picture("twice/good/1.jpg"), tree.picture("twice/bad/2.png");
+  CHECK(scan_dataset(tree / "twice").layout == "good_bad");
+  tree.picture("kinds/good/1.png"), tree.picture("kinds/bad/2.jpg"), tree.mask("kinds/bad/2_mask.png");
+  CHECK(tree.scan("kinds") == Lines{"kinds/bad/2.jpg 1 kinds kinds/bad/2_mask.png", "kinds/good/1.png 0 kinds"});
+}
+
+TEST_CASE("templates beside the parts that are tested against them") {
+  const Tree tree("own_templates");
+  for (const char* group : {"group1/1", "group2/2"})
+    for (const char* name : {"_test.jpg", "_temp.jpg"}) tree.picture(concat("pcb/", group, "/0001", name));
+  tree.text("pcb/group1/1_not/0001.txt", "1 2 3 4 5");
+  CHECK(tree.scan("pcb") == Lines{"pcb/group1/1/0001_temp.jpg 0 pcb", "pcb/group1/1/0001_test.jpg 1 pcb",
+                                  "pcb/group2/2/0001_temp.jpg 0 pcb", "pcb/group2/2/0001_test.jpg 1 pcb"});
+}
+
+TEST_CASE("from which gray level a mask marks a defect can be said") {
+  const Tree tree("own_levels");
+  tree.picture("s/images/1.png"), tree.mask("s/masks/1.png", 255, true);
+  tree.picture("s/images/2.png"), tree.mask("s/masks/2.png", 100);
+  const auto marked = [&](int level) {
+    const DatasetListing listing = scan_dataset(tree / "s", {.marked_from = level});
+    const Image mask = load_sample(listing.entries[0]).mask;
+    return std::pair(std::count(mask.data(), mask.data() + mask.size(), 255), listing.classes[0].defective);
+  };
+  CHECK(marked(1) == std::pair<std::ptrdiff_t, index_t>(8, 2));
+  CHECK(marked(128) == std::pair<std::ptrdiff_t, index_t>(6, 1));
+  SampleSource soft(scan_dataset(tree / "s").entries), hard(scan_dataset(tree / "s", {.marked_from = 128}).entries);
+  CHECK(soft.fingerprint() != hard.fingerprint());
+}
+
+TEST_CASE("tables and lists as editors and spreadsheets write them") {
+  const Tree tree("own_text");
+  tree.picture("t/sub/a.png"), tree.picture("t/sub/b.png");
+  const std::string plain = "image;label\r\nsub\\a.png;good\r\nb.png;defect\r\n";
+  std::string wide = "\xFF\xFE";
+  for (const char letter : plain) wide += {letter, '\0'};
+  const Lines wanted{"t/sub/a.png 0 t", "t/sub/b.png 1 t"};
+  for (const std::string& text : {plain, wide, wide.substr(2)}) {
+    tree.text("t/labels.csv", text);
+    CHECK(tree.scan("t") == wanted);
+  }
+  tree.text("list.jsonl", "\xEF\xBB\xBF{\"image_path\": \"t\\\\sub\\\\a.png\", \"label\": 0, \"class_name\": \"t\"}\r");
+  CHECK(tree.lines(open_dataset(tree / "list.jsonl")) == Lines{wanted[0]});
 }
 
 TEST_CASE("names beyond ASCII, things that systems leave behind, pictures that no layout takes") {

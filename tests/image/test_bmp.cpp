@@ -67,9 +67,58 @@ TEST_CASE("each kind of damaged or unusual bitmap has its message") {
   CHECK(contains(bmp_error(with_u32(file, kCompression, 5)), "PNG"));
   CHECK(contains(bmp_error(with_u32(file, kCompression, 9)), "compression 9"));
   CHECK(contains(bmp_error(with_u32(file, kCompression, 1)), "24 bits per pixel and compression 1"));
+  for (const auto& [at, value] :
+       {std::pair<std::size_t, std::uint32_t>{14, 41}, {kBits, 23}, {kCompression, 4}, {kCompression, 9}}) {
+    const std::string error = bmp_error(with_u32(file, at, value));
+    CHECK_MESSAGE((error.starts_with("unsupported: ") && contains(error, "not supported; convert it")), error);
+  }
   const auto masks = image_test::read_golden("image/fields565.bmp");
   CHECK(contains(bmp_error(with_u32(masks, 54, 0xF0F0)), "no mask"));
   CHECK(contains(bmp_error(with_u32(masks, 54, 0xF0000)), "no mask"));
+}
+
+TEST_CASE("bit masks share no bits") {
+  const auto with_masks = [](std::uint32_t red, std::uint32_t green, std::uint32_t blue) {
+    const auto file = image_test::read_golden("image/fields565.bmp");
+    return bmp_error(with_u32(with_u32(with_u32(file, 54, red), 58, green), 62, blue));
+  };
+  CHECK(with_masks(0xF800, 0x07E0, 0x001F) == "");
+  CHECK(with_masks(0, 0xFF00, 0x00FF) == "");  // a colour may be missing
+  for (const auto& wrong : {with_masks(0xF800, 0x0FE0, 0x001F), with_masks(0xF800, 0x07E0, 0x003F),
+                            with_masks(0x001F, 0x07E0, 0x001F), with_masks(0, 0xFF00, 0xFFFF)})
+    CHECK_MESSAGE((wrong.starts_with("format: ") && contains(wrong, "overlap")), wrong);
+}
+
+TEST_CASE("run-length codes go upwards") {
+  for (const char* name : {"image/rle8.bmp", "image/rle4.bmp"}) {
+    auto file = image_test::read_golden(name);
+    const std::uint32_t height = load_u32le(file.data() + kHeight);
+    const std::string error = bmp_error(with_u32(file, kHeight, 0u - height));
+    CHECK_MESSAGE((error.starts_with("format: ") && contains(error, "height is negative")), error);
+  }
+}
+
+TEST_CASE("a remark says which pixels run-length codes leave out, or put beyond a row") {
+  const auto remark_of = [](std::initializer_list<unsigned> codes) {
+    auto file = image_test::read_golden("image/rle8.bmp");
+    file.resize(load_u32le(file.data() + 10));
+    file = with_u32(with_u32(std::move(file), kWidth, 4), kHeight, 2);
+    for (const unsigned code : codes) file.push_back(static_cast<std::byte>(code));
+    std::string remark;
+    decode_bmp(file, "a.bmp", PixelKind::rgb, &remark);
+    return remark;
+  };
+  CHECK(remark_of({4, 1, 0, 0, 4, 2, 0, 1}) == "");
+  CHECK(remark_of({4, 1, 0, 0, 4, 2}) == "");
+  CHECK(remark_of({4, 1, 0, 1}) ==
+        "its run-length codes leave out 4 pixels of 8, which have the first colour of the palette now");
+  CHECK(remark_of({4, 1, 0, 0, 3, 2, 0, 1}) ==
+        "its run-length codes leave out 1 pixel of 8, which have the first colour of the palette now");
+  CHECK(remark_of({6, 1, 0, 0, 4, 2, 0, 1}) ==
+        "its run-length codes put 2 pixels beyond the end of a row, which are left out");
+  const std::string both = remark_of({5, 1, 0, 1});
+  CHECK(contains(both, "leave out 4 pixels"));
+  CHECK(contains(both, ", and put 1 pixel beyond"));
 }
 
 TEST_CASE("run-length codes may stop early, but claim no more than they can fill") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <moeclip/image/image_format.hpp>
 #include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/jpeg/decode.hpp>
 #include "image_test.hpp"
@@ -191,6 +192,57 @@ TEST_CASE("jpeg: kinds that are not supported are named") {
   file[frame + 5] = file[frame + 6] = std::byte{0};
   CHECK(names(error_of_jpeg(file), "DNL"));
   CHECK_FALSE(read_jpeg_info(file, "x.jpg").is_supported);
+}
+
+TEST_CASE("jpeg: kinds that are not supported are named wherever else the file is damaged or cut") {
+  for (const char* name : {"s2x2.jpg", "s2x2_progressive.jpg", "gray.jpg", "restart_blocks.jpg"}) {
+    CAPTURE(name);
+    const File good = read_jpeg(name);
+    const std::size_t frame = std::min(find_marker(good, 0xC0), find_marker(good, 0xC2));
+    const auto expect_named = [&](const File& file, std::string_view what) {
+      const std::string error = error_of_jpeg(file);
+      CHECK_MESSAGE((error.starts_with("unsupported: x.jpg: ") && error.find(what) != std::string::npos), error);
+    };
+    for (const auto& [marker, what] : {std::pair{0xC3, "lossless"},
+                                       {0xC5, "hierarchical"},
+                                       {0xC6, "hierarchical"},
+                                       {0xC7, "hierarchical"},
+                                       {0xC8, "T.84"},
+                                       {0xC9, "arithmetic"},
+                                       {0xCA, "arithmetic"},
+                                       {0xCB, "arithmetic"},
+                                       {0xCC, "arithmetic"},
+                                       {0xCD, "arithmetic"},
+                                       {0xCE, "arithmetic"},
+                                       {0xCF, "arithmetic"},
+                                       {0xDE, "hierarchical"},
+                                       {0xF7, "JPEG-LS"}}) {
+      File file = good;
+      file[frame + 1] = static_cast<std::byte>(marker);
+      for (std::size_t size = frame + 2; size <= file.size(); size += 1 + size / 9)  // cut behind the marker
+        expect_named(File(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)), what);
+      for (std::size_t at = frame + 2; at < frame + 17; ++at) {  // and damaged there
+        File damaged = file;
+        damaged[at] ^= std::byte{0xFF};
+        expect_named(damaged, what);
+      }
+    }
+    for (const int precision : {2, 12, 16}) {
+      File file = good;
+      file[frame + 4] = static_cast<std::byte>(precision);
+      for (std::size_t size = frame + 5; size <= file.size(); size += 1 + size / 9)
+        expect_named(File(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)), "bits per sample");
+    }
+  }
+}
+
+TEST_CASE("jpeg: a third byte that begins no segment is damage") {
+  for (int byte = 0; byte < 255; ++byte) {
+    File file = read_jpeg("gray.jpg");
+    file[2] = static_cast<std::byte>(byte);
+    CHECK(image_format(file) == ImageFormat::jpeg);
+    CHECK(error_of_jpeg(file).starts_with("format: x.jpg: damaged JPEG: the third byte is "));
+  }
 }
 
 TEST_CASE("jpeg: what is no JPEG, or promises too much, is refused before memory is taken") {

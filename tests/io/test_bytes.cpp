@@ -45,7 +45,10 @@ TEST_CASE("bytes: a reader keeps count and stops at the end") {
   CHECK(reader.offset() == 4);
   CHECK(reader.left() == 2);
   CHECK(reader.size() == 6);
-  CHECK(error_of_skip(reader, 3) == "file.bin: truncated: 3 bytes wanted at offset 4, 2 left");
+  CHECK(error_of_skip(reader, 3) ==
+        "file.bin: truncated: 3 bytes wanted at offset 4, 2 left; the file is cut off (an interrupted copy or "
+        "download?) or "
+        "damaged: get it again");
   CHECK(error_of_skip(reader, ~std::uint64_t{0}) != "");
   CHECK_THROWS_AS(reader.u32le(), Error);
   CHECK(reader.offset() == 4);  // a read that fails moves nothing

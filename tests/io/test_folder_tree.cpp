@@ -68,13 +68,16 @@ TEST_CASE("links: to elsewhere once, in circles not at all, to nothing told") {
   link(join_path(folder.path(), "set"), "set/circle");
   link("/", "set/everything");
   link("nowhere", "set/broken");
+  link("itself", "set/itself");
   const FolderTree tree = read_folder_tree(folder.path());
   const FolderNode& set = tree.top.folders.at(0);
   CHECK(set.files == std::vector<std::string>{"a.png", "file.png"});
   REQUIRE(set.folders.size() == 1);
   CHECK(set.folders[0].files == std::vector<std::string>{"b.png"});
-  CHECK(tree.troubles.size() == 4);
-  for (const char* part : {"set/circle", "set/everything", "set/broken: is a link to nothing"})
+  CHECK(tree.troubles.size() == 5);
+  CHECK(tree.unread == 2);
+  for (const char* part :
+       {"set/circle", "set/everything", "set/broken: is a link to nothing", "set/itself: cannot be followed"})
     CHECK(has_trouble(tree, part));
 }
 
@@ -89,5 +92,6 @@ TEST_CASE("a folder that may not be read is told and passed over") {
   std::filesystem::permissions(closed, std::filesystem::perms::owner_all);
   CHECK(tree.top.folders.size() == 2);
   CHECK(has_trouble(tree, "closed: cannot be listed"));
+  CHECK(tree.unread == 1);
 }
 #endif

@@ -10,7 +10,9 @@
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
+#include "expect_error.hpp"
 #include "golden.hpp"
+#include "temporary_folder.hpp"
 #include "weight_samples.hpp"
 
 namespace {
@@ -134,6 +136,32 @@ TEST_CASE("weights: other files are recognised, and said to be so") {
   CHECK(told("PK\3\4", "truncated"));
 }
 
+TEST_CASE("weights: bytes before an archive are said to be there") {
+  const std::string archive = samples::make_zip({{"a/data.pkl", "x"}}, "a comment");
+  expect_error(ErrorCode::format, {"f.pt: 5 bytes stand before a zip archive", "tail -c +6"},
+               [&] { WeightFile::from_bytes(samples::to_bytes("MZ..." + archive), "f.pt"); });
+  expect_error(ErrorCode::unsupported, {"not a weight file"},
+               [&] { WeightFile::from_bytes(samples::to_bytes("MZ..." + archive.substr(0, 40)), "f.pt"); });
+}
+
+TEST_CASE("weights: a file is what it holds, whatever it is called") {
+  const TemporaryFolder folder("weights_content");
+  const std::string header = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  for (const std::size_t padding : {std::size_t{0}, 123 - header.size()}) {  // 123 is '{'
+    const std::string text = header + std::string(padding, ' ');
+    const std::string safetensors = little(text.size(), 8) + text + std::string(4, '\0');
+    for (const char* name : {"a.json", "a.safetensors", "a.index.json", "a.bin", "a"})
+      CHECK(WeightFile::open(folder.write(name, safetensors)).kind() == WeightKind::safetensors);
+  }
+  folder.write("part", little(header.size(), 8) + header + std::string(4, '\0'));
+  for (const char* name : {"b.json", "b.bin", "b"})
+    CHECK(WeightFile::open(folder.write(name, "\xEF\xBB\xBF\n {\"weight_map\": {\"a\": \"part\"}}")).kind() ==
+          WeightKind::sharded);
+  for (const char* name : {"c.json", "c.bin", "c.safetensors"})
+    expect_error(ErrorCode::unsupported, {"is JSON without a weight_map"},
+                 [&] { WeightFile::open(folder.write(name, R"({"abcd":{"x":1}})")); });
+}
+
 TEST_CASE("weights: missing paths") {
   CHECK_THROWS_AS(WeightFile::open("no/such/file.pt"), Error);
   CHECK_THROWS_AS(WeightFile::open(golden_path("formats/zoo")), Error);  // several candidates
@@ -169,6 +197,13 @@ TEST_CASE("weights: sharded models") {
     CAPTURE(broken);
     write_index(broken);
     CHECK_THROWS_AS(WeightFile::open(index), Error);
+  }
+  for (const char* twice : {R"({"weight_map":{"a":"p2.safetensors","b":"p2.safetensors","a":"p1.safetensors"}})",
+                            R"({"weight_map":{"a":"p1.safetensors","b":"p2.safetensors","\u0061":"p1.safetensors"}})",
+                            R"({"weight_map":{},"weight_map":{"a":"p1.safetensors","b":"p2.safetensors"}})"}) {
+    CAPTURE(twice);
+    write_index(twice);
+    expect_error(ErrorCode::format, {"model.safetensors.index.json", "twice"}, [&] { WeightFile::open(index); });
   }
   for (const char* name : {"p1.safetensors", "p2.safetensors", "model.safetensors.index.json", ""})
     std::remove(*name == 0 ? folder.c_str() : join_path(folder, name).c_str());

@@ -96,6 +96,69 @@ TEST_CASE("zip: contradictions and abuse are refused") {
   CHECK(zip_failure(make_zip({lied})).starts_with("unsupported"));
 }
 
+TEST_CASE("zip: flags that ask for more than unpacking are refused, in either header") {
+  struct Case {
+    unsigned flag;
+    const char* what;
+  };
+  for (const auto& [flag, what] :
+       {Case{1, "encrypted"}, Case{0x20, "patch data"}, Case{0x40, "encrypted"}, Case{0x2000, "encrypted directory"}}) {
+    Entry entry{"a", "data"};
+    entry.flags = static_cast<std::uint16_t>(flag);
+    CHECK(zip_failure(make_zip({entry})).starts_with("unsupported: a.zip: zip entry \"a\" is "));
+    CHECK(zip_failure(make_zip({entry})).find(what) != std::string::npos);
+    entry.local_flags = 0;
+    CHECK(zip_failure(make_zip({entry})).find(what) != std::string::npos);
+    entry.flags = 0;
+    entry.local_flags = static_cast<int>(flag);
+    CHECK(zip_failure(make_zip({entry})).starts_with("unsupported"));
+    CHECK(zip_failure(make_zip({entry})).find(what) != std::string::npos);
+  }
+  Entry harmless{"a", "data"};
+  harmless.flags = 0x80E;  // how hard it was compressed, sizes behind the data, UTF-8
+  CHECK(zip_failure(make_zip({harmless})) == "");
+}
+
+TEST_CASE("zip: extra fields stay within their room, in either header") {
+  const auto failure = [](const std::string& extra, bool is_local) {
+    Entry entry{"a", "data"};
+    (is_local ? entry.local_extra : entry.extra) = extra;
+    return zip_failure(make_zip({entry}));
+  };
+  const std::string field = little(0x4246, 2) + little(3, 2) + "ZZZ";
+  for (const bool is_local : {false, true}) {
+    for (const std::string& sound :
+         {std::string(), field, field + field, field + std::string(3, '\0'), std::string("\0", 1)})
+      CHECK(failure(sound, is_local) == "");
+    for (const std::string& wrong : {little(0x4246, 2) + little(4, 2) + "ZZZ", field + little(9, 2) + little(1, 2),
+                                     little(1, 2) + little(0xFFFF, 2)})
+      CHECK(failure(wrong, is_local).find("format: a.zip: zip archive: an extra field of \"a\" is longer") == 0);
+  }
+}
+
+TEST_CASE("zip: nothing stands before the archive, or between the directory and its end") {
+  const std::string sound = make_zip({{"a", "data"}, {"b", "more"}});
+  const std::size_t end = sound.find("PK\5\6");
+  for (const std::string gap : {"x", "1234567890123456789012"}) {
+    CHECK(zip_failure(sound.substr(0, end) + gap + sound.substr(end)).find("bytes that belong to nothing") !=
+          std::string::npos);
+    const std::string failure = zip_failure(gap + sound);
+    CHECK(failure.find(concat(gap.size(), gap.size() == 1 ? " byte stands" : " bytes stand", " before the archive")) !=
+          std::string::npos);
+    CHECK(failure.find(concat("tail -c +", gap.size() + 1, " ")) != std::string::npos);
+    CHECK(failure.starts_with("format"));
+  }
+}
+
+TEST_CASE("zip: what looks like a zip64 locator by chance is none") {
+  // The directory ends in the name of its last entry, and in an extra field; both may hold any bytes.
+  const std::string chance = "PK\6\7" + little(0, 4) + little(5, 8) + little(1, 4);
+  CHECK(zip_failure(make_zip({{"a", "data"}, {chance, "more"}})) == "");
+  Entry entry{"a", "data"};
+  entry.extra = little(0x7777, 2) + little(20, 2) + chance;
+  CHECK(zip_failure(make_zip({entry})) == "");
+}
+
 TEST_CASE("zip: entries may not overlap") {
   // The second header lies inside the data of the first, as in the bombs that share one kernel of data.
   const std::string inner = make_zip({{"in", "data"}}).substr(0, 30 + 2 + 4);
@@ -145,4 +208,7 @@ TEST_CASE("zip: zip64 records") {
   CHECK(zip_failure(with_record(~0ull, directory)) != "");
   CHECK(zip_failure(with_record(1, ~0ull - 5)) != "");
   CHECK(zip_failure(with_record(1, directory + 1)) != "");
+  std::string lied = with_record(1, directory);
+  lied.replace(lied.find("PK\6\6") + 4, 1, 1, 45);  // the record does not end where its locator begins
+  CHECK(zip_failure(lied).find("where its locator begins") != std::string::npos);
 }

@@ -34,6 +34,8 @@ struct Entry {
   std::uint64_t offset = ~0ull;  // of the local header; default: where it is
   std::string local_name = {};   // default: name
   std::string extra = {};        // of the central directory
+  std::string local_extra = {};  // of the local header
+  int local_flags = -1;          // default: flags
 };
 
 /// A zip archive of `entries`; `comment` is its comment.
@@ -45,9 +47,12 @@ inline std::string make_zip(std::vector<Entry> entries, std::string_view comment
     if (e.offset == ~0ull) e.offset = out.size();
     const std::string& local_name = e.local_name.empty() ? e.name : e.local_name;
     const std::string sizes = little(e.crc, 4) + little(e.data.size(), 4) + little(e.size, 4);
-    const std::string common = little(20, 2) + little(e.flags, 2) + little(e.method, 2) + little(0, 4) + sizes;
-    out += "PK\3\4" + common + little(local_name.size(), 2) + little(0, 2) + local_name + e.data;
-    directory += "PK\1\2" + little(20, 2) + common + little(e.name.size(), 2) + little(e.extra.size(), 2) +
+    const auto common = [&](unsigned flags) {
+      return little(20, 2) + little(flags, 2) + little(e.method, 2) + little(0, 4) + sizes;
+    };
+    out += "PK\3\4" + common(e.local_flags < 0 ? e.flags : static_cast<unsigned>(e.local_flags)) +
+           little(local_name.size(), 2) + little(e.local_extra.size(), 2) + local_name + e.local_extra + e.data;
+    directory += "PK\1\2" + little(20, 2) + common(e.flags) + little(e.name.size(), 2) + little(e.extra.size(), 2) +
                  little(0, 2 + 2 + 2 + 4) + little(e.offset, 4) + e.name + e.extra;
   }
   const std::uint64_t begin = out.size();

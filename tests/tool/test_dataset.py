@@ -77,7 +77,7 @@ class Scan(Dataset):
         (found,) = self.objects("dataset", "scan", self.folder / "bolts")
         self.assertEqual(found["layout"], "good_bad")
         self.assertEqual(found["classes"], [{"name": "bolts", "set": None, "train": 0, "valid": 0, "good": 2,
-                                             "defective": 1, "masks": 1}])
+                                             "defective": 1, "masks": 1, "unlabelled": 0}])
         self.assertIsNone(found["out"])
 
     def test_list_is_relative_where_it_can_be(self):
@@ -107,7 +107,7 @@ class Scan(Dataset):
     def test_layout_is_chosen(self):
         self.put("s/images/1.png", "s/images/2.png")
         self.masks("s/masks/1.png")
-        (self.folder / "s/labels.csv").write_text("image,label\n1.png,1\n2.png,1\n")
+        (self.folder / "s/labels.csv").write_text("image,label\n1.png,0\n2.png,1\n")
         error = self.message(3, "dataset", "scan", self.folder / "s")
         for part in ("--layout", "image_mask", "csv"):
             self.assertIn(part, error)

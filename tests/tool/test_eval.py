@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import TOOL, ToolTest
+from support import TOOL, ToolTest, png
 from training import SIZE, VOCABULARY, micro_clip, train_words, write_data
 
 SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
@@ -194,6 +194,42 @@ class EvalTest(DataTest):
         self.assertEqual([p["error"] for p in read_lines(self.folder / "out" / "pictures.jsonl") if "error" in p],
                          ["format"])
 
+    def test_nothing_counts_twice(self):
+        for again in (self.data, self.data / "gear", self.data / "gear" / ".."):
+            self.assertIn("would count twice", self.message(3, "eval", self.data, again))
+        picture = next((self.data / "gear" / "test" / "good").iterdir())
+        self.assertIn("a single picture", self.message(3, "eval", picture))
+
+    def test_what_masks_mean_can_be_said(self):
+        folder = self.folder / "own"
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir(parents=True)
+        side, white = 12, b"\xff\xff\xff"
+        gray = lambda level: bytes([level]) * 3 * (side * side // 4) + bytes(3 * side * side * 3 // 4)
+        masks = {"a": gray(255), "b": gray(100), "c": bytes(3 * side * side), "d": white * (side * side - 9) + gray(0)[:27]}
+        for name, mask in masks.items():
+            (folder / "images" / f"{name}.png").write_bytes(png(side, side, bytes(range(36)) * side))
+            (folder / "masks" / f"{name}.png").write_bytes(png(side, side, mask))
+        (folder / "images" / "e.png").write_bytes(png(side, side, white * side * side))
+        words = ["eval", folder, "--protocol", "default", "--json"]
+        counts = lambda *more: (lambda row: (row["pictures"], row["anomalous"]))(
+            json.loads(self.run_tool(*words, *more)[0])["rows"][0])
+        self.assertEqual(counts(), (4, 3))
+        self.assertEqual(counts("--unmasked-good"), (5, 3))
+        self.assertEqual(counts("--mask-from", 128), (4, 2))
+        out, error = self.run_tool(*words, "--layout", "image_mask")
+        self.assertIn("1 picture has no mask", error)
+        self.assertIn("masks that mark more than they leave, as inverted ones do: 1, such as", str(json.loads(out)["notes"]))
+        self.assertIn("in no layout", self.message(3, *words, "--layout", "visa"))
+        self.assertIn("did you mean 'mvtec'", self.message(2, *words, "--layout", "mvtek"))
+        self.assertIn("1 to 255", self.message(2, *words, "--mask-from", 0))
+        self.assertIn("unlabelled", self.output("dataset", "scan", folder))
+
+    def test_a_class_called_mean_is_not_the_mean(self):
+        shutil.copytree(self.data / "gear", self.folder / "set" / "mean")
+        out = self.output("eval", self.folder / "set", "--protocol", "default")
+        self.assertEqual(sum(line.startswith("mean (a class) ") for line in out.splitlines()), 1)
+
     def test_usage(self):
         for message, words in (("a data set is missing", []), ("need --out", [self.data, "--shard", "1/2"]),
                                ("from 1 to 2", [self.data, "--out", "x", "--shard", "3/2"]),
@@ -301,6 +337,7 @@ class CalibrateTest(DataTest):
     def test_detect_reads_it(self):
         self.calibrate("--from", self.whole, "--best-f1", "--class", "gear")
         found = self.read()
+        self.assertEqual(found["classes"], ["gear"])
         pictures = sorted((self.data / "gear" / "test").rglob("*.png"))[:4]
         lines = self.objects("detect", *pictures, *MODEL, "--class", "gear", "--calibration", self.folder / "c.json")
         scores = {self.data / p["path"]: p["score"] for p in read_lines(self.whole / "pictures.jsonl")}
@@ -311,6 +348,7 @@ class CalibrateTest(DataTest):
             self.assertEqual(line["is_anomalous"], line["score"] >= line["threshold"])
             self.assertAlmostEqual(line["score"], scores[Path(line["image"])], 5)
         words = ["detect", pictures[0], "--calibration", self.folder / "c.json"]
+        self.assertIn("made from pictures of gear", self.run_tool(*words, *MODEL)[1])
         plain = self.message(3, *words, *MODEL[:2])
         self.assertIn("another adapter", plain)
         self.assertIn("pixels, not 32", self.message(3, *words, *MODEL, "--image-size", 32))

@@ -16,3 +16,4 @@
 #include <moeclip/anomaly/regions.hpp>
 #include <moeclip/anomaly/score_map.hpp>
 #include <moeclip/anomaly/seeded.hpp>
+#include <moeclip/anomaly/tiles.hpp>

@@ -8,8 +8,10 @@
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/data/hold_out.hpp>
 #include <moeclip/data/loader.hpp>
+#include <moeclip/data/picture_files.hpp>
 #include <moeclip/data/prepare.hpp>
 #include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/data/source_pictures.hpp>
+#include <moeclip/data/tile_source.hpp>
 #include <moeclip/data/training_pictures.hpp>

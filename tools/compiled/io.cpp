@@ -15,7 +15,9 @@
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
 #include <moeclip/io/sidecar.hpp>
+#include <moeclip/io/text_file.hpp>
 #include <moeclip/io/utf8.hpp>
 #include <moeclip/io/weight_file.hpp>
+#include <moeclip/io/weight_use.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/io/zip.hpp>

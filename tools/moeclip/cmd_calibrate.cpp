@@ -38,6 +38,7 @@ bool parse(Words words, CalibrateSettings& s) {
                   "most a given share of new good ones is called so, or from labelled ones, for the best F1. "
                   "`moeclip detect --calibration FILE` uses it.");
   s.eval.declare(options);
+  options.choice("dtype", s.eval.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("from", s.from, "RUN", "instead of DATA: a folder, state or pictures.jsonl of `moeclip eval`");
   options.value("false-positives", s.false_positives, "RATE",
                 "share of good pictures that may be called defective; default 0.01");
@@ -55,7 +56,8 @@ bool parse(Words words, CalibrateSettings& s) {
   const EvalSettings& e = s.eval;
   if (!s.from.empty() &&
       (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" ||
-       e.split != "test" || e.allows_training_pictures || e.adapter_flags.is_any() || e.pictures.is_given()))
+       e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
+       e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
@@ -148,8 +150,10 @@ Scored collect(const CalibrateSettings& s) {
 moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& scored) {
   std::vector<float> scores, good, good_peaks;
   std::vector<std::uint8_t> labels;
+  std::set<std::string> classes;
   for (const moeclip::PictureRecord& record : scored.pictures) {
     if (!record.is_judged() || !s.is_wanted(record.class_name)) continue;
+    classes.insert(record.class_name);
     scores.push_back(record.score);
     labels.push_back(record.label != 0 ? 1 : 0);
     if (record.label != 0) continue;
@@ -165,6 +169,7 @@ moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& sco
     file.calibration = moeclip::calibrate_on_good(good, s.target(), s.confidence);
     file.pixel_threshold = moeclip::calibrate_on_good(good_peaks, s.target(), s.confidence).threshold;
   }
+  file.classes.assign(classes.begin(), classes.end());
   if (!scored.settings) return file;
   file.clip = scored.settings->clip;
   file.adapter = scored.settings->adapter;
@@ -172,6 +177,7 @@ moeclip::CalibrationFile calibrate(const CalibrateSettings& s, const Scored& sco
   file.domain = scored.settings->domain == moeclip::Domain::medical ? "medical" : "industrial";
   file.image_size = scored.settings->image_size;
   file.images = scored.settings->images;
+  file.tiles = scored.settings->tiles;
   return file;
 }
 
@@ -189,7 +195,9 @@ std::string text_of(const CalibrateSettings& s, const moeclip::CalibrationFile& 
   if (!c.is_reached)
     text += concat(c.good, " good pictures cannot show a rate of ", percent(c.target), ": ",
                    moeclip::pictures_for(c.target), " are needed; the threshold lies above all of them\n");
-  return text + concat(printable(s.out), "\n");
+  std::string classes;
+  for (const std::string& name : file.classes) classes += concat(classes.empty() ? "" : ", ", printable(name));
+  return text + concat("made from pictures of ", classes, "; for others it promises nothing\n", printable(s.out), "\n");
 }
 
 }  // namespace

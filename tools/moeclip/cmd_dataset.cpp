@@ -7,6 +7,7 @@
 #include <moeclip/io/json_writer.hpp>
 
 #include "commands.hpp"
+#include "layout_options.hpp"
 
 namespace cli {
 namespace {
@@ -16,18 +17,19 @@ using moeclip::index_t;
 using moeclip::Json;
 
 struct DatasetSettings {
-  std::string path, out, split;
-  moeclip::LayoutOptions layout;
+  std::string path, out, split, class_name, root;
+  LayoutChoice choice;
+  moeclip::LayoutOptions layout;  // all of it in one; finish_settings makes it
   std::int64_t threads = 0;
   moeclip::ImageOptions images;
-  bool is_quick = false, shows_all = false, is_json = false, is_forced = false;
+  bool trusts_masks = false, is_quick = false, shows_all = false, is_json = false, is_forced = false;
 };
 
 /// What both verbs take.
 void declare_layout(Options& options, DatasetSettings& s) {
-  options.value("layout", s.layout.layout, "NAME", "how the files lie, or which set it is; default: found out");
-  options.value("class", s.layout.class_name, "NAME", "what the class is called, if the folder is one class");
-  options.flag("trust-masks", s.layout.trusts_masks, "image_mask: do not look whether a mask marks anything");
+  s.choice.declare(options);
+  options.value("class", s.class_name, "NAME", "what the class is called, if the folder is one class");
+  options.flag("trust-masks", s.trusts_masks, "image_mask: do not look whether a mask marks anything");
   options.value("threads", s.threads, "N", "default: one per core");
   options.flag("json", s.is_json, "one JSON object");
   for (const moeclip::DatasetLayout& layout : moeclip::dataset_layouts())
@@ -39,16 +41,11 @@ void declare_layout(Options& options, DatasetSettings& s) {
 
 void finish_settings(DatasetSettings& s) {
   if (s.threads < 0 || s.threads > 4096) throw UsageError("--threads is a count");
-  s.layout.threads = static_cast<int>(s.threads);
-  s.layout.split = moeclip::split_of_name(s.split);  // "all": none
-  std::vector<std::string> names;
-  for (const moeclip::DatasetLayout& layout : moeclip::dataset_layouts()) names.emplace_back(layout.name);
-  for (const moeclip::KnownSet& set : moeclip::kKnownSets) names.emplace_back(set.name);
-  const std::string& wanted = s.layout.layout;
-  if (wanted.empty() || std::ranges::find(names, wanted) != names.end() || moeclip::find_known_set(wanted)) return;
-  const std::string meant = nearest(wanted, names);
-  throw UsageError(
-      concat("there is no layout '", wanted, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
+  s.choice.check();
+  s.layout = s.choice.of_split(moeclip::split_of_name(s.split), s.threads);  // "all": none
+  s.layout.class_name = s.class_name;
+  s.layout.root = s.root;
+  s.layout.trusts_masks = s.trusts_masks;
 }
 
 /// Names of the known sets that the classes belong to.
@@ -79,10 +76,14 @@ std::string padded(std::string text, std::size_t width, bool is_right) {
 /// One row per class: how many pictures of which kind.
 std::string count_table(const moeclip::DatasetListing& listing) {
   std::vector<std::vector<std::string>> rows{{"class", "train", "valid", "good", "defective", "masks"}};
+  const bool has_unlabelled =
+      std::ranges::any_of(listing.classes, [](const auto& count) { return count.unlabelled > 0; });
+  if (has_unlabelled) rows[0].emplace_back("unlabelled");
   for (const moeclip::ClassCounts& count : listing.classes) {
     rows.push_back({printable(count.name)});
     for (const index_t number : {count.train, count.valid, count.good, count.defective, count.masks})
       rows.back().push_back(concat(number));
+    if (has_unlabelled) rows.back().push_back(concat(count.unlabelled));
   }
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows)
@@ -103,7 +104,8 @@ Json count_json(const moeclip::ClassCounts& count) {
       .set("valid", count.valid)
       .set("good", count.good)
       .set("defective", count.defective)
-      .set("masks", count.masks);
+      .set("masks", count.masks)
+      .set("unlabelled", count.unlabelled);
 }
 
 /// What a listing is, in JSON; the object stays open.
@@ -241,8 +243,7 @@ int run_check(Words words) {
                   "Look at every picture and mask of a data set: what is missing against what is published, cannot be "
                   "read, or does not fit together. The exit code is 1 if there are problems.");
   options.positional("DIR|FILE.jsonl", s.path, "folder of a data set, or a list");
-  options.value("root", s.layout.root, "DIR",
-                "folder that the paths of a list are relative to; default: the list's own");
+  options.value("root", s.root, "DIR", "folder that the paths of a list are relative to; default: the list's own");
   options.choice("split", s.split, {"test", "train", "valid", "all"}, "of a folder, which pictures are looked at");
   options.flag("quick", s.is_quick, "read only the headers of pictures; damage further on stays hidden");
   options.flag("exif", s.images.apply_exif_orientation,

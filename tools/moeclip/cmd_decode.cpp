@@ -5,6 +5,7 @@
 #include <moeclip/io/file.hpp>
 
 #include "commands.hpp"
+#include "detect.hpp"
 #include "picture_options.hpp"
 
 namespace cli {
@@ -16,7 +17,7 @@ int run_decode(Words words) {
   Options options("decode",
                   "Write an image as the model would see it before it is resized: 8-bit RGB, the same numbers as "
                   "Pillow's convert('RGB'), but for 16-bit gray unless --pillow-gray is given.");
-  options.positional("IMAGE", input, "PNG, JPEG, BMP or Netpbm file");
+  options.positional("IMAGE", input, "picture to read: PNG, JPEG, BMP, TIFF, WebP, GIF or Netpbm");
   options.positional("OUT", output, "file to write: .ppm or .png");
   pictures.declare(options);
   options.flag("force", force, "overwrite OUT if it exists");
@@ -28,7 +29,9 @@ int run_decode(Words words) {
     throw UsageError(moeclip::concat("OUT ends in .ppm or .png, not in '", extension, "'"));
   expect_writable(output, force);
   moeclip::Image image;
-  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options()); })) return kInputFailed;
+  std::string remark;
+  if (!attempt([&] { image = moeclip::read_image(input, pictures.image_options(), &remark); })) return kInputFailed;
+  say_remark(input, remark);
   if (is_png)
     moeclip::write_png(output, image);
   else

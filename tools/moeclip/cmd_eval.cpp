@@ -25,7 +25,9 @@ void EvalSettings::declare(Options& options) {
   options.value("words", words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("domain", domain, {"auto", "industrial", "medical"},
                  "how pictures are scored; auto: medical for the known medical sets");
+  layout.declare(options);
   pictures.declare(options);
+  tiles.declare(options);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
@@ -37,6 +39,8 @@ void EvalSettings::declare(Options& options) {
 void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   adapter_flags.check(!adapter.empty());
+  layout.check();
+  tiles.check();
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -59,6 +63,8 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
   if (s.protocol == "released" || s.threshold)
     throw UsageError("good pictures bring a threshold and a protocol of their own, the default one");
   if (!report.adapters.empty()) throw UsageError("--beside compares experts of adapters; good pictures have none");
+  if (!report.path.empty() && s.tiles.tiles().is_on())
+    throw UsageError("--report shows what whole pictures were compared with; leave --tiles out");
   s.protocol = "default";
   if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty() || !report.path.empty()))
     throw UsageError("--out, --shard and --report take one draw of one number of shots");
@@ -69,6 +75,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
                   "and F1-max of pictures, these and AUPRO of pixels.");
   s.declare(options);
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
@@ -90,7 +97,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   options.note(
       "--shard auto reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _STEP, or JOB_COMPLETION_INDEX (from 0) and "
       "JOB_COMPLETIONS; auto/N gives the number of parts. `moeclip merge` puts them together.");
-  options.note("Ctrl-C lets the picture end, writes the state and stops with exit code 3; --resume goes on.");
+  options.note("Ctrl-C and SIGTERM stop it within a second with exit code 3; the state is written, --resume goes on.");
   if (!options.parse(words)) return false;
   s.finish();
   if (s.data.empty()) throw UsageError("a data set is missing: a folder or a list of pictures");
@@ -201,6 +208,8 @@ int run_eval(Words words) {
   const EvalData data = collect_pictures(s);
   EvalModel model = load_model(s, data);
   std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  if (shard.count == 1)
+    for (std::string& doubt : doubts_about(s, data)) notes.push_back(std::move(doubt));
   const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
   if (shots.size() > 1) return run_shots(s, shots, data, model);
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);
@@ -208,7 +217,7 @@ int run_eval(Words words) {
   moeclip::EvaluationRun run = start(s, model, data, shard);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {
-    say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
+    say_stopped(state);
     return kFailed;
   }
   const int code = run.failures() == 0 ? kOk : kInputFailed;

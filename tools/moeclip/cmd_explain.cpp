@@ -113,6 +113,7 @@ std::string class_of(const ExplainSettings& s) { return s.class_name.empty() ? "
 ExplainInput read_explained(const ExplainSettings& s, const DetectInput& input) {
   if (input.path == kDrawnPicture) return drawn_input(s);
   InputPicture picture = read_input(input, s.pictures.image_options());
+  say_remark(input.path, picture.remark);
   ExplainInput read{input, std::move(picture.image), {}, class_of(s)};
   if (!s.mask.empty()) {
     read.mask = moeclip::read_mask(s.mask, picture.turned, read.picture.view());
@@ -146,8 +147,10 @@ std::vector<std::string> write_figures(const ExplainSettings& s, const DetectInp
         concat(moeclip::join_path(s.out, input.stem), ".", paths.size() + 1, "-", slug(figure.title), ".png"));
     expect_free_name(paths.back(), s.is_forced);
   }
-  moeclip::create_directories(moeclip::parent_directory(paths.front()));
-  for (std::size_t i = 0; i < figures.size(); ++i) moeclip::write_png(paths[i], figures[i].picture);
+  write_outputs([&] {
+    moeclip::create_directories(moeclip::parent_directory(paths.front()));
+    for (std::size_t i = 0; i < figures.size(); ++i) moeclip::write_png(paths[i], figures[i].picture);
+  });
   return paths;
 }
 
@@ -225,14 +228,15 @@ moeclip::DefectWords<float> words_about(moeclip::Context& context, const moeclip
 
 int explain_all(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
                 const moeclip::DefectVocabulary& vocabulary) {
-  std::vector<DetectInput> inputs = collect_inputs(s.arguments);
+  const DetectInputs found = collect_inputs(s.arguments);
+  std::vector<DetectInput> inputs = found.pictures;
   if (s.arguments.empty()) inputs.push_back({std::string(kDrawnPicture), "drawn"});
   const moeclip::ClassWords names = moeclip::load_class_words();
   std::optional<moeclip::DefectWords<float>> words;  // all pictures are of one class
   std::optional<moeclip::TextAnchors<float>> anchors;
   if (!s.arguments.empty()) words = words_about(context, detector, s, names, vocabulary);
   Progress progress(inputs.size());
-  bool is_whole = true;
+  bool is_whole = found.unread == 0;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
     try {

@@ -25,6 +25,7 @@ struct LearnSettings {
   AdapterFlags adapter_flags;
   GoodOptions good;
   PictureOptions pictures;
+  TileFlags tiles;
   bool is_json = false, is_forced = false;
 };
 
@@ -40,6 +41,7 @@ bool parse(Words words, LearnSettings& s) {
   options.value("class", s.class_name, "NAME", "what is in the pictures, where the words have a say; default object");
   s.good.declare(options);
   s.pictures.declare(options);
+  s.tiles.declare(options);
   options.value("image-size", s.image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
@@ -53,6 +55,7 @@ bool parse(Words words, LearnSettings& s) {
     throw UsageError("--image-size and --threads are counts");
   s.adapter_flags.check(!s.adapter.empty());
   s.good.check();
+  s.tiles.check();
   if (s.good.takes_textures(!s.clip.empty() || !s.adapter.empty()) &&
       (s.good.text_weight.value_or(0) > 0 || s.image_size != 0))
     throw UsageError(
@@ -75,6 +78,7 @@ void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, d
   json.member("patches", memory.patches.size());
   json.member("width", memory.patches.rows().extent(1));
   json.member("text_weight", record.text_weight);
+  if (record.tiles.is_on()) json.member("tiles", moeclip::to_json(record.tiles));
   json.member("threshold", record.threshold);
   json.member("pixel_threshold", record.pixel_threshold);
   json.member("held_out", held_out);
@@ -113,9 +117,9 @@ int run_learn(Words words) {
   std::optional<moeclip::TextAnchors<float>> anchors;
   if (weight > 0) anchors = detector->anchors(s.class_name, moeclip::load_class_words().prompts(s.class_name));
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
-  const moeclip::PatchMemory<float> memory =
-      learn_good(context, {detector ? &*detector : nullptr, anchors ? &*anchors : nullptr, s.class_name, weight}, good,
-                 s.good, images);
+  const moeclip::PatchMemory<float> memory = learn_good(
+      context, {detector ? &*detector : nullptr, anchors ? &*anchors : nullptr, s.class_name, weight, s.tiles.tiles()},
+      good, s.good, images);
   moeclip::save_memory(s.out, memory);
   report(s, memory, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return good.failures == 0 ? kOk : kInputFailed;

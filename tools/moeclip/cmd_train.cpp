@@ -101,15 +101,14 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   moeclip::TrainerOptions& trainer = run.plan.trainer;
   const moeclip::VisionConfig& vision = run.clip->config().vision;
   trainer.image_size = moeclip::training_image_size(vision, trainer.image_size);
-  run.sources = pictures.sources(trainer.image_size, trainer.seed);
+  run.sources = pictures.sources(trainer);
   const TrainWork work = run.work();
   TrainCost cost;
   const auto measure = [&](index_t size, index_t batch) {
     moeclip::TrainerOptions options = trainer;
     options.image_size = size;
     options.batch = batch;
-    cost = measure_cost(run.clip, run.plan.recipe, options, pictures.sources(size, trainer.seed),
-                        valid_options(s, options));
+    cost = measure_cost(run.clip, run.plan.recipe, options, pictures.sources(options), valid_options(s, options));
     return cost;
   };
   const TrainSize wanted{trainer.image_size, trainer.batch, run.all_steps() - run.plan.first_step};
@@ -128,7 +127,7 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
     trainer.batch = planned.batch;
     run.plan.steps = run.plan.first_step + planned.steps;
     run.plan.epochs = std::max(run.plan.epochs, (run.plan.steps - 1) / work.batches(planned.batch) + 1);
-    run.sources = pictures.sources(trainer.image_size, trainer.seed);
+    run.sources = pictures.sources(trainer);
     say_budget(run, wanted, planned, work.seconds(cost, planned.steps, planned.batch));
   }
   run.judgement_seconds = cost.picture * static_cast<double>(work.judged);

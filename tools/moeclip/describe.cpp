@@ -16,6 +16,17 @@ bool has_name(const moeclip::WeightFile& file, std::string_view part) {
                              [&](const auto& entry) { return entry.name.find(part) != std::string::npos; });
 }
 
+/// "; 2 tensors (a, b) that nothing uses", or nothing.
+std::string in_words(const std::vector<std::string>& unused) {
+  return unused.empty() ? "" : concat("; ", moeclip::count_and_names(unused), " that nothing uses");
+}
+
+Json as_list(const std::vector<std::string>& names) {
+  Json list = Json::array();
+  for (const std::string& name : names) list.push_back(name);
+  return list;
+}
+
 ModelDescription describe_clip(const moeclip::WeightFile& file) {
   const moeclip::ClipFile clip = moeclip::recognise_clip(file);
   const moeclip::ClipConfig& config = clip.config;
@@ -28,7 +39,7 @@ ModelDescription describe_clip(const moeclip::WeightFile& file) {
              config.vision.layers, " x ", config.vision.width, " (", config.vision.heads, " heads), text tower ",
              config.text.layers, " x ", config.text.width, " (", config.text.heads, " heads), ", config.text.vocabulary,
              " tokens, context ", config.text.context_length, ", joint ", config.embed, "; activation ", activation,
-             " (", clip.activation_source, "); ", family);
+             " (", clip.activation_source, "); ", family, in_words(clip.unused));
   const auto tower = [](const auto& sizes) {
     return Json::object()
         .set("width", sizes.width)
@@ -48,7 +59,8 @@ ModelDescription describe_clip(const moeclip::WeightFile& file) {
                           .set("vision", tower(config.vision))
                           .set("context_length", config.text.context_length)
                           .set("vocabulary", config.text.vocabulary)
-                          .set("text", tower(config.text));
+                          .set("text", tower(config.text))
+                          .set("unused", as_list(clip.unused));
   return description;
 }
 
@@ -68,7 +80,7 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
              config.levels(), " levels, ", sharing, " projections", config.use_relu ? " with LeakyReLU" : "",
              is_recorded ? concat(", top-k ", config.chosen, ", alpha ", alpha)
                          : std::string(", top-k and alpha not recorded"),
-             "; for image width ", width, ", text width ", text[1], ", joint ", text[0]);
+             "; for image width ", width, ", text width ", text[1], ", joint ", text[0], in_words(adapter.unused()));
   description.facts = Json::object()
                           .set("kind", "moeclip_adapter")
                           .set("mixtures", mixtures)
@@ -82,7 +94,8 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
                           .set("alpha", is_recorded ? Json(alpha) : Json())
                           .set("image_width", width)
                           .set("text_width", text[1])
-                          .set("embed", text[0]);
+                          .set("embed", text[0])
+                          .set("unused", as_list(adapter.unused()));
   return description;
 }
 

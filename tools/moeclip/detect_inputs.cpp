@@ -6,26 +6,18 @@
 #include <cmath>
 #include <cstdio>
 #include <moeclip/base/rng.hpp>
+#include <moeclip/data/picture_files.hpp>
 #include <moeclip/image/draw.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <set>
 
+#include "commands.hpp"
 #include "detect.hpp"
 
 namespace cli {
 namespace {
 
 using moeclip::index_t;
-
-/// Files in folders that are taken for pictures, also of formats that are not read, so that none is passed over in
-/// silence; but not what an earlier run wrote there. Files that are named are always tried.
-bool is_picture_name(const std::string& path) {
-  if (path.ends_with(".overlay.png") || path.ends_with(".map.png")) return false;
-  constexpr std::array<std::string_view, 21> kExtensions{".png",  ".jpg",  ".jpeg", ".jpe",  ".jfif", ".bmp", ".dib",
-                                                         ".ppm",  ".pgm",  ".pbm",  ".pnm",  ".pam",  ".gif", ".tif",
-                                                         ".tiff", ".webp", ".heic", ".heif", ".avif", ".jp2", ".jxl"};
-  return std::ranges::find(kExtensions, moeclip::file_extension(path)) != kExtensions.end();
-}
 
 /// The last part of a path without its extension.
 std::string stem_of(const std::string& path) {
@@ -47,13 +39,17 @@ std::vector<std::byte> read_standard_input() {
 
 }  // namespace
 
-std::vector<DetectInput> collect_inputs(const std::vector<std::string>& arguments) {
-  std::vector<DetectInput> inputs;
+bool is_input_name(std::string_view name) {
+  return !name.ends_with(".overlay.png") && !name.ends_with(".map.png") && moeclip::is_picture_name(name);
+}
+
+DetectInputs collect_inputs(const std::vector<std::string>& arguments) {
+  DetectInputs inputs;
   std::set<std::string> taken;
   const auto add = [&](const std::string& path, const std::string& stem) {
     std::string name = stem;
     for (int number = 2; !taken.insert(name).second; ++number) name = moeclip::concat(stem, "-", number);
-    inputs.push_back({path, name});
+    inputs.pictures.push_back({path, name});
   };
   for (const std::string& argument : arguments) {
     if (argument == "-") {
@@ -64,15 +60,16 @@ std::vector<DetectInput> collect_inputs(const std::vector<std::string>& argument
       add(argument, stem_of(argument));
       continue;
     }
-    const std::size_t before = inputs.size();
-    for (const std::string& path : moeclip::list_files(argument, true)) {
-      if (!is_picture_name(path)) continue;
-      std::string below = path.substr(std::min(path.size(), argument.size()));
-      below.erase(0, below.find_first_not_of("/\\"));
-      const std::string folder = moeclip::parent_directory(below);
-      add(path, folder == "." ? stem_of(path) : moeclip::join_path(folder, stem_of(path)));
-    }
-    if (inputs.size() == before) add(argument, stem_of(argument));
+    const moeclip::FolderTree tree = moeclip::read_folder_tree(argument);
+    for (const std::string& trouble : tree.troubles) say(trouble);
+    inputs.unread += static_cast<std::size_t>(tree.unread);
+    const std::size_t before = inputs.pictures.size();
+    std::vector<std::string> paths = moeclip::pictures_in(tree);
+    std::ranges::sort(paths);
+    for (const std::string& path : paths)
+      if (is_input_name(path))
+        add(moeclip::join_path(argument, path), path.substr(0, path.size() - moeclip::file_extension(path).size()));
+    if (inputs.pictures.size() == before) add(argument, stem_of(argument));
   }
   return inputs;
 }
@@ -84,9 +81,14 @@ InputPicture read_input(const DetectInput& input, const moeclip::ImageOptions& o
     moeclip::fail(moeclip::ErrorCode::missing, input.path + ": no pictures are in this folder");
   const std::vector<std::byte> bytes = is_piped ? read_standard_input() : moeclip::read_image_file(input.path);
   const std::string name = is_piped ? "standard input" : input.path;
-  InputPicture read{moeclip::decode_image(bytes, name, options)};
+  InputPicture read;
+  read.image = moeclip::decode_image(bytes, name, options, &read.remark);
   if (options.apply_exif_orientation) read.turned = moeclip::describe_image(bytes, name).orientation;
   return read;
+}
+
+void say_remark(const std::string& name, const std::string& remark) {
+  if (!remark.empty()) say(moeclip::concat(name, ": the picture is not whole: ", remark));
 }
 
 moeclip::Image draw_picture(std::uint64_t seed) {

@@ -56,11 +56,13 @@ OutputFiles files_of(const DetectInput& input, const DetectReport& report) {
 
 OutputFiles write_files(const DetectInput& input, const moeclip::Detection& detection, const DetectReport& report) {
   OutputFiles files = files_of(input, report);
-  moeclip::create_directories(moeclip::parent_directory(files.map));
-  moeclip::write_png(files.overlay, moeclip::overlay(detection));
-  const moeclip::index_t height = detection.map.extent(0), width = detection.map.extent(1);
-  moeclip::write_file(files.map, moeclip::encode_png16(to_16_bit(detection), width, height));
-  moeclip::write_file(files.values, moeclip::encode_npy(detection.map.data(), detection.map.shape()));
+  write_outputs([&] {
+    moeclip::create_directories(moeclip::parent_directory(files.map));
+    moeclip::write_png(files.overlay, moeclip::overlay(detection));
+    const moeclip::index_t height = detection.map.extent(0), width = detection.map.extent(1);
+    moeclip::write_file(files.map, moeclip::encode_png16(to_16_bit(detection), width, height));
+    moeclip::write_file(files.values, moeclip::encode_npy(detection.map.data(), detection.map.shape()));
+  });
   return files;
 }
 
@@ -91,13 +93,16 @@ Json map_json(const moeclip::Detection& detection) {
       .set("png_high", high);
 }
 
+}  // namespace
+
 Json detection_json(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                     const DetectReport& report) {
   Json regions = Json::array();
   for (const moeclip::Region& region : detection.regions) regions.push_back(region_json(region));
-  return Json::object()
-      .set("image", input.path)
-      .set("width", detection.width)
+  Json json = Json::object().set("image", input.path);
+  if (input.number > 0) json.set("frame", input.number);
+  if (input.dropped >= 0) json.set("dropped", input.dropped);
+  return json.set("width", detection.width)
       .set("height", detection.height)
       .set("class", report.class_name)
       .set("score", detection.score)
@@ -110,13 +115,19 @@ Json detection_json(const DetectInput& input, const moeclip::Detection& detectio
       .set("milliseconds", milliseconds);
 }
 
+namespace {
+
+std::string name_of(const DetectInput& input) {
+  return input.number > 1 ? concat(input.path, " ", input.number) : input.path;
+}
+
 std::string detection_text(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                            const DetectReport& report) {
   const auto number = [](float value) { return fixed(static_cast<double>(value), 3); };
   const MapStatistics map = statistics_of(detection.map);
   const char* const verdict = !report.has_verdict ? "no verdict" : detection.is_anomalous ? "DEFECT" : "good";
   std::string text = concat(
-      input.path, ": ", verdict, "  score ", number(detection.score),
+      name_of(input), ": ", verdict, "  score ", number(detection.score),
       report.has_verdict ? concat(" (threshold ", number(detection.threshold), ", ", report.threshold_source, ")") : "",
       "  map ", number(map.least), " to ", number(map.largest), ", mean ", fixed(map.mean, 3), "  ",
       fixed(milliseconds, 0), " ms\n");
@@ -132,6 +143,13 @@ std::string detection_text(const DetectInput& input, const moeclip::Detection& d
 }
 
 }  // namespace
+
+void find_free_stem(DetectInput& input, const DetectReport& report) {
+  if (report.is_forced || report.out.empty()) return;
+  const std::string stem = input.stem;
+  for (int number = 2; moeclip::file_exists(files_of(input, report).values); ++number)
+    input.stem = concat(stem, "-", number);
+}
 
 void expect_free(const DetectInput& input, const DetectReport& report) {
   const OutputFiles files = files_of(input, report);
@@ -155,9 +173,9 @@ void report_detection(const DetectInput& input, const moeclip::Detection& detect
 }
 
 void report_failure(const DetectInput& input, const moeclip::Error& error) {
-  const Json json = Json::object()
-                        .set("image", input.path)
-                        .set("error", Json::object().set("code", to_string(error.code())).set("message", error.what()));
+  Json json = Json::object().set("image", input.path);
+  if (input.number > 0) json.set("frame", input.number);
+  json.set("error", Json::object().set("code", to_string(error.code())).set("message", error.what()));
   print(moeclip::dump_json(json) + "\n");
 }
 

@@ -16,6 +16,7 @@
 
 #include "adapter_flags.hpp"
 #include "good.hpp"
+#include "layout_options.hpp"
 #include "options.hpp"
 #include "picture_options.hpp"
 
@@ -25,12 +26,14 @@ inline constexpr std::int64_t kDefaultCheckpoint = 300;  ///< seconds between tw
 
 /// Options that all commands have that judge data sets with a model.
 struct EvalSettings {
-  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
+  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto", dtype = "auto";
   AdapterFlags adapter_flags;
   std::vector<std::string> data, more_data;
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
+  LayoutChoice layout;
+  TileFlags tiles;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
@@ -62,6 +65,9 @@ struct EvalData {
 /// The pictures of all data sets. Throws as open_dataset does, and mismatch if industrial and medical sets are mixed
 /// while `domain` is auto.
 EvalData collect_pictures(const EvalSettings& s);
+
+/// What people should know about the labels and masks of the data, a sentence for each kind of finding.
+std::vector<std::string> doubts_about(const EvalSettings& s, const EvalData& data);
 
 /// A detector, and all that the bytes of an evaluation depend on.
 struct EvalModel {
@@ -99,6 +105,9 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
 /// stopped it.
 bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
                     moeclip::EvaluationRun& run);
+
+/// Says that the user stopped an evaluation, and how it goes on if its state was written ("": it was not).
+void say_stopped(const std::string& state);
 
 /// Names of the files of an evaluation in its folder.
 std::string state_name(const moeclip::Shard& shard);

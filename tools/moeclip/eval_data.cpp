@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <map>
+#include <moeclip/data/check_dataset.hpp>
 #include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/io/utf8.hpp>
 #include <set>
+#include <span>
 
 #include "eval.hpp"
 #include "terminal.hpp"
@@ -94,10 +96,8 @@ std::string unique_name(const std::string& name, std::set<std::string>& taken) {
 /// Adds the pictures of one data set.
 void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::string>& taken, EvalData& data,
                  std::set<moeclip::Domain>& domains) {
-  moeclip::LayoutOptions layout;
-  layout.split = moeclip::split_of_name(s.split);  // "all": none
-  layout.threads = static_cast<int>(s.threads);
-  const moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
+  const auto split = moeclip::split_of_name(s.split);  // "all": none
+  const moeclip::DatasetListing listing = moeclip::open_dataset(path, s.layout.of_split(split, s.threads));
   for (const std::string& note : listing.notes) say(note);
   if (listing.entries.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no pictures of the part ", s.split));
@@ -123,13 +123,45 @@ void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::s
   }
 }
 
+/// Refuses what would count twice: the same folder or list given twice, or a folder inside of another. Two lists may
+/// name the same picture, of which they say different things.
+class EachOnce {
+ public:
+  /// Throws mismatch if `path`, or one of its pictures, was there before.
+  void expect_new(const std::string& path, std::span<const EvalPicture> pictures) {
+    if (!seen_.insert(moeclip::canonical_path(path)).second) fail_twice(path);
+    if (!moeclip::is_directory(path)) return;
+    for (const EvalPicture& picture : pictures) {
+      const std::string folder = moeclip::parent_directory(picture.entry.image_path);
+      if (!folders_.contains(folder)) folders_[folder] = moeclip::canonical_path(folder);
+      const std::string place = moeclip::join_path(folders_[folder], moeclip::file_name(picture.entry.image_path));
+      if (!seen_.insert(place).second) fail_twice(picture.entry.image_path);
+    }
+  }
+
+ private:
+  [[noreturn]] static void fail_twice(const std::string& path) {
+    moeclip::fail(
+        moeclip::ErrorCode::mismatch,
+        concat(path, ": is in more than one of the data sets, and would count twice; give every folder once"));
+  }
+
+  std::map<std::string, std::string> folders_;  // as they are written, and where they are
+  std::set<std::string> seen_;
+};
+
 }  // namespace
 
 EvalData collect_pictures(const EvalSettings& s) {
   EvalData data;
   std::set<std::string> taken;
   std::set<moeclip::Domain> domains;
-  for (const std::string& path : s.data) add_dataset(path, s, taken, data, domains);
+  EachOnce once;
+  for (const std::string& path : s.data) {
+    const std::size_t before = data.pictures.size();
+    add_dataset(path, s, taken, data, domains);
+    once.expect_new(path, std::span(data.pictures).subspan(before));
+  }
   if (domains.size() > 1 && s.domain == "auto")
     moeclip::fail(moeclip::ErrorCode::mismatch,
                   "industrial and medical data sets are scored differently; judge them one by one, or give --domain");
@@ -140,6 +172,26 @@ EvalData collect_pictures(const EvalSettings& s) {
   if (twice != data.pictures.end())
     moeclip::fail(moeclip::ErrorCode::format, concat(twice->entry.image_path, ": is listed twice"));
   return data;
+}
+
+std::vector<std::string> doubts_about(const EvalSettings& s, const EvalData& data) {
+  // that a class has no masks at all stands under the table
+  constexpr std::array<std::string_view, 5> kKinds{"no_mask", "empty_mask", "size", "soft_mask", "wide_mask"};
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  std::vector<DatasetEntry> entries;
+  for (const EvalPicture& picture : data.pictures)
+    if (picture.record.label != 0) entries.push_back(picture.entry);
+  const auto findings = moeclip::check_dataset(context, entries, false);
+  std::vector<std::string> doubts;
+  for (const std::string_view kind : kKinds) {
+    const auto is_of_kind = [&](const moeclip::DatasetFinding& finding) { return finding.kind == kind; };
+    const auto count = std::ranges::count_if(findings, is_of_kind);
+    if (count == 0) continue;
+    const moeclip::DatasetFinding& first = *std::ranges::find_if(findings, is_of_kind);
+    doubts.push_back(concat(moeclip::finding_kind(kind).title, ": ", count, ", such as ", first.path,
+                            first.what.empty() ? "" : concat(" (", first.what, ")")));
+  }
+  return doubts;
 }
 
 }  // namespace cli

@@ -126,7 +126,9 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     const bool is_file = !shots && s.good.size() == 1 && is_memory_name(s.good.front());
     if (is_file) {
       const auto file = moeclip::WeightFile::open(s.good.front());
-      model.memories.emplace(name, load_good(context, file, model.detector, !s.clip.empty()));
+      const auto& memory =
+          model.memories.emplace(name, load_good(context, file, model.detector, !s.clip.empty())).first->second;
+      model.settings.tiles = s.tiles.tiles_like(memory.record.tiles, file.path());
       continue;
     }
     const GoodInputs good =
@@ -135,10 +137,10 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
     if (weight > 0) anchors = model.detector.anchors(name, model.words.prompts(name));
-    model.memories.emplace(
-        name,
-        learn_good(context, {takes_textures ? nullptr : &model.detector, anchors ? &*anchors : nullptr, name, weight},
-                   good, s.learning, model.settings.images));
+    model.memories.emplace(name, learn_good(context,
+                                            {takes_textures ? nullptr : &model.detector, anchors ? &*anchors : nullptr,
+                                             name, weight, model.settings.tiles},
+                                            good, s.learning, model.settings.images));
     model.good.emplace(name, good.pictures);
   }
   model.settings.memory = memory_hash(model.memories);

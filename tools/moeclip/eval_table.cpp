@@ -62,7 +62,7 @@ class TableWriter {
         largest_error_ = std::max(largest_error_, column.factor * metric.error);
       } else {
         cells.emplace_back("-");
-        if (row.name != "mean") note(metric.undefined, name);
+        if (!row.key.empty()) note(metric.undefined, name);
       }
     }
     rows_.push_back(std::move(cells));
@@ -102,7 +102,8 @@ std::string table_text(const moeclip::RunResults& results, std::span<const Metri
   TableWriter table(columns, protocol);
   const bool are_many = results.sets.size() > 1;
   for (const moeclip::RunResults::Set& set : results.sets) {
-    for (const moeclip::RunRow& row : set.rows) table.add(row, are_many ? concat(set.name, "/", row.name) : row.name);
+    for (const moeclip::RunRow& row : set.rows)
+      table.add(row, are_many ? concat(set.name, "/", row.name) : row.name == "mean" ? "mean (a class)" : row.name);
     table.add(set.mean, are_many ? concat(set.name, " mean") : "mean");
   }
   if (are_many) table.add(results.mean, "mean of the sets");

@@ -39,9 +39,11 @@ bool GoodOptions::is_default() const {
 
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
   GoodInputs good;
-  for (const DetectInput& input : collect_inputs(arguments)) {
+  const DetectInputs inputs = collect_inputs(arguments);
+  good.failures = inputs.unread;
+  for (const DetectInput& input : inputs.pictures) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
-    if (attempt([&] { static_cast<void>(read_input(input, images)); }))
+    if (attempt([&] { say_remark(input.path, read_input(input, images).remark); }))
       good.pictures.push_back(input);
     else
       ++good.failures;
@@ -79,6 +81,7 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   wanted.is_turned = options.is_turned;
   wanted.class_name = model.class_name;
   wanted.images = images;
+  wanted.tiles = model.tiles;
   wanted.seed = static_cast<std::uint64_t>(options.seed);
   const moeclip::GoodPictures pictures{std::ssize(good.pictures), load};
   if (model.detector == nullptr) return moeclip::learn_textures<float>(context, pictures, wanted, on_step);

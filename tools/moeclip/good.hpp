@@ -12,6 +12,7 @@
 
 #include "detect.hpp"
 #include "picture_options.hpp"
+#include "tile_flags.hpp"
 
 namespace cli {
 
@@ -60,6 +61,7 @@ struct LearningModel {
   const moeclip::TextAnchors<float>* anchors;  ///< null where the text has no say
   std::string class_name;
   double text_weight = 0;
+  moeclip::TileOptions tiles = {};  ///< how pictures are cut
 };
 
 /// Reads what `moeclip learn` wrote: a memory of textures, or one of the weights of `detector`. Textures are refused

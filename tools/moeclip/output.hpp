@@ -4,6 +4,7 @@
 // nobody reads any more ends the command with kFailed.
 
 #include <moeclip/base/error.hpp>
+#include <moeclip/base/function_ref.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <stdexcept>
 #include <string>
@@ -11,11 +12,21 @@
 
 namespace cli {
 
-/// Stdout cannot be written. No moeclip::Error, because no input is to blame.
+/// Stdout or a file cannot be written. No moeclip::Error, because no input is to blame: the command ends.
 class OutputError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// Whoever reads stdout has stopped, as `head` does. Nothing is said about it.
+class ClosedOutput : public OutputError {
+ public:
+  using OutputError::OutputError;
+};
+
+/// Does what writes files. What goes wrong becomes an OutputError, and ends a command that would go on with its next
+/// input.
+void write_outputs(moeclip::function_ref<void()> work);
 
 /// Writes to stdout. Throws OutputError.
 void print(std::string_view text);
@@ -25,13 +36,14 @@ void finish_output();
 
 // Called before the work is done, not after:
 
-/// Throws io unless `path` is free, or may be overwritten, as `force` says.
+/// Throws OutputError unless `path` is free, or may be overwritten, as `force` says.
 void expect_free_name(const std::string& path, bool force);
 
-/// The same, and throws io unless the folder of `path` is there and files can be made in it.
+/// The same, and throws OutputError unless the folder of `path` is there and files can be made in it.
 void expect_writable(const std::string& path, bool force);
 
-/// Makes `folder` where it is missing. Throws io if that, or making files in it, is impossible.
+/// Makes `folder` where it is missing. Throws OutputError if that, or making files in it, is
+/// impossible.
 void prepare_folder(const std::string& folder);
 
 /// One JSON object on one line of stdout, printed member by member, so that long lists need no memory. Without

@@ -5,9 +5,12 @@
 #include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/io/data_directories.hpp>
 #include <moeclip/io/file.hpp>
+#include <moeclip/io/weight_use.hpp>
 #include <moeclip/synthetic/source.hpp>
 #include <moeclip/tensor/visit.hpp>
 #include <vector>
+
+#include "terminal.hpp"
 
 namespace cli {
 
@@ -29,9 +32,28 @@ std::string adapter_path(const std::string& clip, const std::string& adapter) {
   return clip.empty() && adapter.empty() ? find_tiny(kTinyAdapter) : adapter;
 }
 
+namespace {
+
+void say_unused(const std::string& path, const std::vector<std::string>& unused) {
+  if (!unused.empty()) say(concat(path, ": ", moeclip::count_and_names(unused), " that nothing here uses"));
+}
+
+}  // namespace
+
 moeclip::Detector load_detector(const std::string& clip, const std::string& adapter,
                                 const moeclip::DetectorOptions& options) {
-  return moeclip::Detector::load(clip.empty() ? find_tiny(kTinyClip) : clip, adapter_path(clip, adapter), options);
+  const std::string clip_path = clip.empty() ? find_tiny(kTinyClip) : clip, adapter_file = adapter_path(clip, adapter);
+  moeclip::Detector detector = moeclip::Detector::load(clip_path, adapter_file, options);
+  say_unused(clip_path, moeclip::open_clip(clip_path).unused);
+  if (!adapter_file.empty())
+    say_unused(adapter_file, moeclip::recognise_adapter_file(moeclip::WeightFile::open(adapter_file)).unused());
+  return detector;
+}
+
+std::optional<moeclip::PrecisionPlan> plan_of_dtype(std::string_view dtype) {
+  const auto precision = moeclip::kernels::find_precision(dtype);
+  if (!precision) return std::nullopt;
+  return moeclip::PrecisionPlan{*precision, {}};
 }
 
 moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,

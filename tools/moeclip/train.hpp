@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "adapter_flags.hpp"
+#include "layout_options.hpp"
 #include "options.hpp"
+#include "tile_flags.hpp"
 
 namespace cli {
 
@@ -43,6 +45,8 @@ struct TrainData {
   std::string split, class_name, valid;
   std::optional<std::int64_t> draws;
   std::optional<double> defective_share;
+  LayoutChoice layout;
+  TileFlags tiles;
 
   void declare(Options& options);
 
@@ -63,8 +67,8 @@ class TrainPictures {
   /// them, if pictures are not there, missing if there is nothing to train on or judge by, and as open_dataset does.
   explicit TrainPictures(const TrainData& options);
 
-  /// The samples for a model that sees squares of `image_size`. Throws missing if nothing can be held out.
-  [[nodiscard]] TrainSources sources(moeclip::index_t image_size, std::uint64_t seed) const;
+  /// The samples for a training with these options. Throws missing if nothing can be held out.
+  [[nodiscard]] TrainSources sources(const moeclip::TrainerOptions& trainer) const;
 
   /// How many pictures there are, for people.
   [[nodiscard]] std::string describe(const TrainSources& sources) const;
@@ -72,7 +76,7 @@ class TrainPictures {
  private:
   static constexpr double kHeldShare = 0.2;  // of good pictures
 
-  [[nodiscard]] TrainSources good_sources(moeclip::index_t image_size, std::uint64_t seed) const;
+  [[nodiscard]] TrainSources good_sources(const moeclip::TrainerOptions& trainer) const;
   [[nodiscard]] moeclip::index_t held_pictures(const TrainSources& sources) const;
 
   TrainData options_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <moeclip/data/hold_out.hpp>
+#include <moeclip/data/tile_source.hpp>
 #include <moeclip/synthetic/good_pictures.hpp>
 
 #include "detect.hpp"
@@ -29,11 +30,11 @@ std::optional<double> share_of(const std::string& text) {
 
 /// The good pictures of a data set: those for training, or if there are none, all. Nothing if the folder is in no
 /// layout. `class_name`, unless it is empty, is that of a folder of one class.
-std::vector<DatasetEntry> good_of_dataset(const std::string& path, const std::string& class_name) {
+std::vector<DatasetEntry> good_of_dataset(const std::string& path, const LayoutChoice& choice,
+                                          const std::string& class_name) {
   std::vector<DatasetEntry> entries;
   for (const std::optional<moeclip::Split> part : {std::optional(moeclip::Split::train), {}}) {
-    moeclip::LayoutOptions layout;
-    layout.split = part;
+    moeclip::LayoutOptions layout = choice.of_split(part);
     layout.class_name = class_name;
     try {
       entries = moeclip::open_dataset(path, layout).entries;
@@ -48,10 +49,11 @@ std::vector<DatasetEntry> good_of_dataset(const std::string& path, const std::st
 }
 
 /// What --good DIR names.
-std::vector<DatasetEntry> good_pictures_in(const std::string& path, const std::string& class_name) {
-  std::vector<DatasetEntry> entries = good_of_dataset(path, class_name);
+std::vector<DatasetEntry> good_pictures_in(const std::string& path, const LayoutChoice& layout,
+                                           const std::string& class_name) {
+  std::vector<DatasetEntry> entries = good_of_dataset(path, layout, class_name);
   if (!entries.empty()) return entries;
-  for (const DetectInput& input : collect_inputs({path}))
+  for (const DetectInput& input : collect_inputs({path}).pictures)
     if (!moeclip::is_directory(input.path))
       entries.push_back({input.path, 0, class_name.empty() ? "object" : class_name, ""});
   if (entries.empty()) moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": no pictures are in this folder"));
@@ -75,12 +77,10 @@ void expect_both_kinds(const SampleSource& source, const std::string& what) {
                          ", ", defective, " are defective"));
 }
 
-SampleSource collect_pictures(const std::vector<std::string>& data, std::optional<moeclip::Split> split) {
+SampleSource collect_pictures(const std::vector<std::string>& data, const moeclip::LayoutOptions& layout) {
   SampleSource source;
   index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
   std::string first_mask, first_picture;
-  moeclip::LayoutOptions layout;
-  layout.split = split;
   for (const std::string& path : data) {
     moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
     for (const std::string& note : listing.notes) say(note);
@@ -120,8 +120,10 @@ void TrainData::declare(Options& options) {
   options.value("class", class_name, "NAME", "what good pictures show; default: what their data set says, else object");
   options.value("draws", draws, "N", "samples of each good picture in an epoch; default: so that there are 200 in all");
   options.value("defective-share", defective_share, "X", "of the samples of good pictures, that get a flaw");
+  tiles.declare(options);
   options.choice("split", split, {"test", "train", "valid", "all"},
                  "what is taken of folders that have parts; default test, where defects and masks are");
+  layout.declare(options);
   options.value("valid", valid, "DATA|X",
                 "judge the adapter after every epoch by a data set, or by a share X of the training data that is held "
                 "out, and keep the best as moe_best.safetensors; default with --good 0.2, else 0: not");
@@ -131,8 +133,10 @@ void TrainData::check() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   if (good.empty() == data.empty())
     throw UsageError("give data sets (--data), or good pictures (--good); `moeclip demo --train` needs neither");
+  layout.check();
   if (good.empty() && (draws || defective_share || !class_name.empty()))
     throw UsageError("--class, --draws and --defective-share are about --good DIR");
+  tiles.check();
   if (draws.value_or(1) < 1) throw UsageError("--draws is 1 or more");
   if (!(defective_share.value_or(0.5) > 0 && defective_share.value_or(0.5) <= 1))
     throw UsageError("--defective-share is above 0 and at most 1");
@@ -141,39 +145,47 @@ void TrainData::check() {
 }
 
 TrainPictures::TrainPictures(const TrainData& options) : options_(options), share_(share_of(options.valid)) {
-  const auto split = moeclip::split_of_name(options.split.empty() ? "test" : options.split);
+  const auto layout = options.layout.of_split(moeclip::split_of_name(options.split.empty() ? "test" : options.split));
   for (const std::string& folder : options.good)
-    for (DatasetEntry& entry : good_pictures_in(folder, options.class_name)) good_.push_back(std::move(entry));
-  if (good_.empty()) marked_ = collect_pictures(options.data, split);
+    for (DatasetEntry& entry : good_pictures_in(folder, options.layout, options.class_name))
+      good_.push_back(std::move(entry));
+  if (good_.empty()) marked_ = collect_pictures(options.data, layout);
   if (options.valid.empty() || share_) {
     if (!share_) share_ = good_.empty() ? 0 : kHeldShare;
     return;
   }
-  valid_ = collect_pictures({options.valid}, split);
+  valid_ = collect_pictures({options.valid}, layout);
   expect_both_kinds(valid_, options.valid);
 }
 
-TrainSources TrainPictures::sources(index_t image_size, std::uint64_t seed) const {
+TrainSources TrainPictures::sources(const moeclip::TrainerOptions& trainer) const {
   TrainSources sources{marked_, valid_};
-  if (!good_.empty()) return good_sources(image_size, seed);
-  if (share_.value_or(0) == 0) return sources;
-  moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, seed);
-  expect_both_kinds(parts.held, options_.valid);
-  return {std::move(parts.rest), std::move(parts.held)};
+  if (!good_.empty()) {
+    sources = good_sources(trainer);
+  } else if (share_.value_or(0) > 0) {
+    moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, trainer.seed);
+    expect_both_kinds(parts.held, options_.valid);
+    sources = {std::move(parts.rest), std::move(parts.held)};
+  }
+  const moeclip::TileOptions tiles = options_.tiles.tiles();
+  if (!tiles.is_on()) return sources;
+  return {moeclip::tile_source(sources.train, tiles, trainer.images),
+          moeclip::tile_source(sources.valid, tiles, trainer.images)};
 }
 
-TrainSources TrainPictures::good_sources(index_t image_size, std::uint64_t seed) const {
+TrainSources TrainPictures::good_sources(const moeclip::TrainerOptions& trainer) const {
   constexpr index_t kSamples = 200;
-  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), seed);
+  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), trainer.seed);
   if (!options_.valid.empty() && share_.value_or(0) > 0 && parts.held.size() == 0)
     moeclip::fail(moeclip::ErrorCode::missing, concat("--valid ", options_.valid, ": of ", good_.size(),
                                                       " good pictures none can be held out; that takes five"));
   moeclip::FlawedPictures plan;
   plan.pictures = entries_of(parts.rest);
-  plan.seed = seed;
+  plan.seed = trainer.seed;
+  plan.tiles = options_.tiles.tiles();
   plan.draws = options_.draws.value_or((kSamples + parts.rest.size() - 1) / parts.rest.size());
   plan.defective_share = options_.defective_share.value_or(plan.defective_share);
-  plan.longest = 2 * image_size;  // finer than the model sees, so that flaws have soft edges as photographs do
+  plan.longest = 2 * trainer.image_size;  // finer than the model sees, so that flaws have soft edges as photographs do
   TrainSources sources{SampleSource(moeclip::flawed_samples(plan)), valid_};
   plan.pictures = entries_of(parts.held);
   if (!plan.pictures.empty()) sources.valid = moeclip::judging_source(std::move(plan));

@@ -13,21 +13,33 @@
 #include "../base/lists.hpp"
 #include "../clip/checkpoint.hpp"
 #include "../io/json.hpp"
+#include "../io/weight_use.hpp"
 #include "adapter.hpp"
 #include "adapter_options.hpp"
 #include "adapter_record.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0...").
+/// An adapter file by the canonical dotted names: a PyTorch checkpoint nests them ("image_adapter/seg_proj.0..."), and
+/// what has wrapped the two parts for training has left its name before or behind them ("module.", "_orig_mod.").
 struct AdapterFile {
-  WeightFile file;       ///< the opened weights
-  char separator = '.';  ///< what the file has in place of the first dot of a canonical name: '.' or '/'
+  WeightFile file;           ///< the opened weights
+  std::string text_prefix;   ///< what the file has in place of "text_adapter."
+  std::string image_prefix;  ///< and of "image_adapter."
 
   /// What the file calls the tensor of this canonical name.
-  [[nodiscard]] std::string stored(std::string name) const {
-    name[name.find('.')] = separator;
-    return name;
+  [[nodiscard]] std::string stored(const std::string& name) const {
+    const std::size_t dot = name.find('.') + 1;
+    return (name.starts_with("text") ? text_prefix : image_prefix) + name.substr(dot);
+  }
+  /// Tensors that lie in neither part, but for an optimiser's state: nothing reads them.
+  [[nodiscard]] std::vector<std::string> unused() const {
+    std::vector<std::string> names;
+    for (const WeightEntry& entry : file.entries())
+      if (!entry.name.starts_with(text_prefix) && !entry.name.starts_with(image_prefix) &&
+          !is_optimizer_state(entry.name))
+        names.push_back(entry.name);
+    return names;
   }
   /// Whether the file has the tensor of this canonical name.
   [[nodiscard]] bool has(const std::string& name) const { return file.find(stored(name)) != nullptr; }
@@ -61,14 +73,14 @@ struct AdapterFile {
   static constexpr index_t kMostNumbered = 1024;  // mixtures or experts; more are a mistake, not a model
 };
 
-/// Finds the adapter in an open weight file. Throws mismatch if there is none.
+/// Finds the adapter in an open weight file. Throws mismatch if there is none, or several.
 AdapterFile recognise_adapter_file(WeightFile file);
 
 /// The configuration of an adapter file for an image tower of `layers` blocks.
 AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted);
 
 /// Reads the adapter in a weight file for `clip`, plain (not packed). Throws what WeightFile throws, and mismatch, with
-/// the shapes on both sides, if it was trained for another CLIP.
+/// the shapes on both sides, if it was trained for another CLIP; unsupported if it has more than an adapter has.
 template <class T>
 Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options = {});
 
@@ -100,21 +112,36 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
-  AdapterFile adapter{std::move(file), '.'};
-  for (const char separator : {'.', '/'}) {
-    adapter.separator = separator;
-    if (adapter.has("text_adapter.0.fc.0.weight")) return adapter;
-  }
-  const bool is_clip = lists::any_of(adapter.file.entries(), [](const WeightEntry& entry) {
+namespace detail {
+
+[[noreturn]] MOECLIP_COLD inline void fail_without_adapter(const WeightFile& file) {
+  const bool is_clip = lists::any_of(file.entries(), [](const WeightEntry& entry) {
     return entry.name.ends_with("visual.conv1.weight") || entry.name.ends_with("patch_embedding.weight");
   });
   fail(ErrorCode::mismatch,
-       concat(adapter.file.path(),
+       concat(file.path(),
               is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"
                       : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
                         "image_adapter.seg_proj.0.fc.weight and so on",
-              " (", adapter.file.entries().size(), " tensors found)"));
+              " (", file.entries().size(), " tensors found)"));
+}
+
+}  // namespace detail
+
+MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
+  const std::string_view text_part = "text_adapter", image_part = "image_adapter";
+  std::vector<std::string> found = detail::prefixes_of(file, "0.fc.0.weight");
+  std::erase_if(found, [&](const std::string& prefix) { return prefix.find(text_part) == prefix.npos; });
+  detail::expect_one_model(file, found);
+  if (found.empty()) detail::fail_without_adapter(file);
+  const std::string& text = found.front();
+  const std::size_t at = text.rfind(text_part);
+  AdapterFile adapter{std::move(file), text, text.substr(0, at)};
+  adapter.image_prefix += concat(image_part, text.substr(at + text_part.size()));
+  for (const char* tail : {"seg_proj.0.fc.weight", "seg_proj.0.fc.0.weight"})  // one part alone may be wrapped
+    for (const std::string& prefix : detail::prefixes_of(adapter.file, tail))
+      if (prefix.starts_with(concat(text.substr(0, at), image_part))) adapter.image_prefix = prefix;
+  return adapter;
 }
 
 namespace detail {
@@ -166,6 +193,21 @@ inline void expect_agreement(const std::string& path, const Json& record, const 
   if (options.use_aggregation && *options.use_aggregation != is_aggregated)
     fail(ErrorCode::mismatch, concat(path, ": records that it was trained ", is_aggregated ? "with" : "without",
                                      " patch aggregation (PAA), but the opposite was asked for"));
+}
+
+/// Throws unsupported if a part of the adapter has floating-point tensors beside `used`: they would have changed the
+/// result.
+inline void expect_all_used(const AdapterFile& adapter, std::vector<std::string> used) {
+  lists::sort(used);
+  std::vector<std::string> changing;
+  for (const WeightEntry& entry : adapter.file.entries())
+    if ((entry.name.starts_with(adapter.text_prefix) || entry.name.starts_with(adapter.image_prefix)) &&
+        is_floating(entry.dtype) && !lists::binary_search(used, entry.name))
+      changing.push_back(entry.name);
+  if (!changing.empty())
+    fail(ErrorCode::unsupported, concat(adapter.file.path(), ": has ", count_and_names(changing),
+                                        " for which an adapter has no place; without them the result would be another, "
+                                        "so the file is not read"));
 }
 
 /// `options` with what is unset taken from the record.
@@ -242,7 +284,9 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
                   clip.embed, ") wants ", to_string(wanted), "; use the CLIP that the adapter was trained on"));
   };
   const auto entry_of = [&](const std::string& name) -> const WeightEntry& {
-    return file.file.entry(file.stored(name));
+    const WeightEntry& entry = file.file.entry(file.stored(name));
+    expect_weights(file.file, entry);
+    return entry;
   };
   // what tells another CLIP best, and before room for experts of any rank is taken
   expect_shape(entry_of("text_adapter.0.fc.0.weight"), {clip.embed, clip.text.width});
@@ -252,13 +296,16 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
     expect_shape(entry_of(concat("image_adapter.moe_adapters.", j, ".experts.0.lora_A.weight")),
                  {config.rank, clip.vision.width});
   Adapter<T> adapter(config, clip.vision.width, clip.embed, clip.text.width);
+  std::vector<std::string> used;
   visit_parameters(adapter, "", [&](const std::string& name, Tensor<T>& tensor) {
     const WeightEntry& entry = entry_of(name);
+    used.push_back(entry.name);
     const Shape wanted = tensor.shape();
     expect_shape(entry, wanted);
     tensor = file.file.read<T>(entry.name);
     tensor.reshape(wanted);
   });
+  detail::expect_all_used(file, std::move(used));
   return adapter;
 }
 

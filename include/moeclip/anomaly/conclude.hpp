@@ -7,10 +7,14 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Map, verdict and regions of `result`, from `map` (S, S) and from the score, the thresholds and the size of the
+/// Map, verdict and regions of `result`, from `map` (H, W) and from the score, the thresholds and the size of the
 /// picture that `result` holds. Regions are of at least `smallest_region` pixels of the map.
 template <class T>
 void conclude(Context& context, View<const T, 2> map, index_t smallest_region, Detection& result);
+
+/// For whoever squeezed a picture of `width` x `height` to the square of the map before it was looked at, such as on
+/// another thread: `result` as if it came from the picture, to the bit.
+void set_picture_size(Detection& result, index_t width, index_t height);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -28,7 +32,15 @@ void conclude(Context& context, View<const T, 2> map, index_t smallest_region, D
                  [](T value) { return static_cast<float>(value); });
   find_regions<float>(context, std::as_const(result.map).template view<2>(), result.pixel_threshold, smallest_region,
                       result.regions);
-  for (Region& region : result.regions) region = scaled_region(region, map.extent(0), result.width, result.height);
+  const Extent from{map.extent(1), map.extent(0)}, to{result.width, result.height};
+  for (Region& region : result.regions) region = scaled_region(region, from, to);
+}
+
+MOECLIP_FUNC void set_picture_size(Detection& result, index_t width, index_t height) {
+  const Extent from{result.width, result.height}, to{width, height};
+  for (Region& region : result.regions) region = scaled_region(region, from, to);
+  result.width = width;
+  result.height = height;
 }
 
 MOECLIP_INSTANTIATE(conclude)

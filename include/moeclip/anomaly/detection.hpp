@@ -21,9 +21,9 @@ struct Detection {
   float class_score = 0;                    ///< of the image embedding alone, in [0, 1]
   MapKind map_kind = MapKind::probability;  ///< what `map` is
   float pixel_threshold = 0;                ///< of `map`, that regions were cut at
-  Tensor<float> map;                        ///< (S, S)
-  Tensor<float> reference;                  ///< (S, S), the reference map, if both were asked for
-  Image picture;                            ///< (S, S) RGB, what the model saw
+  Tensor<float> map;                        ///< (S, S); of a picture in tiles (tiles.hpp), its own size
+  Tensor<float> reference;                  ///< as `map`, the reference map, if both were asked for
+  Image picture;                            ///< as `map`, RGB, what the model saw
   std::vector<Region> regions;              ///< in pixels of the original picture, highest peak first
   index_t width = 0, height = 0;            ///< of the original picture
 };

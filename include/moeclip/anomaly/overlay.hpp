@@ -90,7 +90,9 @@ MOECLIP_FUNC Image overlay(const Detection& detection) {
   MOECLIP_EXPECT(!detection.picture.empty(), "there is no detection to draw");
   constexpr index_t kReadable = 448;     // pixels below which labels and boxes would be lost
   constexpr index_t kMostElongated = 4;  // a thinner picture is widened, so that there is something to see
-  const index_t side = detection.picture.width(), size = side * std::max<index_t>(1, (kReadable + side - 1) / side);
+  constexpr index_t kLargest = 2048;     // of a picture that was judged in tiles
+  const index_t side = (std::max)(detection.picture.width(), detection.picture.height());
+  const index_t size = (std::min)(side * std::max<index_t>(1, (kReadable + side - 1) / side), kLargest);
   const index_t longer = (std::max)(detection.width, detection.height);
   const index_t width = (std::max)(size * detection.width / longer, size / kMostElongated);
   const index_t height = (std::max)(size * detection.height / longer, size / kMostElongated);

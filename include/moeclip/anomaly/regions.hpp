@@ -25,8 +25,13 @@ struct Region {
 template <class T>
 void find_regions(Context& context, View<const T, 2> map, T threshold, index_t smallest, std::vector<Region>& regions);
 
-/// A region of the (size, size) map in pixels of the original picture: the smallest box that covers it.
-Region scaled_region(const Region& region, index_t size, index_t width, index_t height);
+/// Pixels of a map or of a picture.
+struct Extent {
+  index_t width = 0, height = 0;
+};
+
+/// A region of a map of size `from`, in pixels of a picture of size `to`: the smallest box that covers it.
+Region scaled_region(const Region& region, Extent from, Extent to);
 
 namespace detail {
 /// Grows one region from pixel `seed` with an explicit stack, marking its pixels in `seen`. `stack` has room for all
@@ -105,17 +110,17 @@ void find_regions(Context& context, View<const T, 2> map, T threshold, index_t s
   });
 }
 
-MOECLIP_FUNC Region scaled_region(const Region& region, index_t size, index_t width, index_t height) {
+MOECLIP_FUNC Region scaled_region(const Region& region, Extent from, Extent to) {
   Region scaled = region;
-  const auto right = [&](index_t x) { return (x * width + size - 1) / size; };
-  const auto bottom = [&](index_t y) { return (y * height + size - 1) / size; };
-  scaled.x = region.x * width / size;
-  scaled.y = region.y * height / size;
+  const auto right = [&](index_t x) { return (x * to.width + from.width - 1) / from.width; };
+  const auto bottom = [&](index_t y) { return (y * to.height + from.height - 1) / from.height; };
+  scaled.x = region.x * to.width / from.width;
+  scaled.y = region.y * to.height / from.height;
   scaled.width = right(region.x + region.width) - scaled.x;
   scaled.height = bottom(region.y + region.height) - scaled.y;
-  scaled.area = std::max<index_t>(1, region.area * (width * height) / (size * size));
-  scaled.peak_x = (2 * region.peak_x + 1) * width / (2 * size);
-  scaled.peak_y = (2 * region.peak_y + 1) * height / (2 * size);
+  scaled.area = std::max<index_t>(1, region.area * (to.width * to.height) / (from.width * from.height));
+  scaled.peak_x = (2 * region.peak_x + 1) * to.width / (2 * from.width);
+  scaled.peak_y = (2 * region.peak_y + 1) * to.height / (2 * from.height);
   return scaled;
 }
 

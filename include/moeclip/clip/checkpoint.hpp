@@ -5,10 +5,12 @@
 // configuration beside it, or from the published model of these sizes.
 
 #include <string>
+#include <vector>
 
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
 #include "clip_metadata.hpp"
+#include "quantized_file.hpp"
 #include "text.hpp"
 #include "vision.hpp"
 
@@ -29,13 +31,16 @@ Tensor<T> transpose(const Tensor<T>& matrix) {
 
 /// An opened weight file that holds a CLIP. Nothing but its index has been read.
 struct ClipFile {
-  WeightFile file;                ///< the opened weights
-  ClipNaming naming;              ///< what it calls its tensors
-  ClipConfig config;              ///< its sizes, heads and activation
-  std::string activation_source;  ///< where config.activation comes from, for people
+  WeightFile file;                  ///< the opened weights
+  ClipNaming naming;                ///< what it calls its tensors
+  ClipConfig config;                ///< its sizes, heads and activation
+  std::string activation_source;    ///< where config.activation comes from, for people
+  std::vector<std::string> unused;  ///< tensors that nothing reads, but for an optimiser's state
+  PrecisionPlan precision;          ///< in which its matrices are stored, if it was quantized (clip/quantized_file.hpp)
 };
 
-/// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP.
+/// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP, or several;
+/// unsupported if its towers have more than a CLIP has.
 ClipFile recognise_clip(WeightFile file);
 
 /// Opens the CLIP at `path`: a file, the index of a sharded model or a model folder. Throws io, format, unsupported or
@@ -52,13 +57,16 @@ template <class T>
 Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
                            detail::ReadMode mode = detail::ReadMode::borrow);
 
-/// The image tower of `clip`, packed for inference.
+/// The image tower of `clip`, packed for inference as `plan` says. Throws contract for double in another precision than
+/// f32.
 template <class T>
-VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation);
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
+                           const PrecisionPlan& plan = {});
 
-/// The text tower of `clip`, packed for inference.
+/// The text tower of `clip`, likewise.
 template <class T>
-TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation);
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
+                       const PrecisionPlan& plan = {});
 
 /// exp(logit_scale), what CLIP multiplies cosines with; 100 in OpenAI's models.
 double read_logit_scale(const ClipFile& clip);
@@ -76,37 +84,11 @@ double read_logit_scale(const ClipFile& clip);
 #include <vector>
 
 #include "../io/weights.hpp"
+#include "checkpoint/naming.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
-
-/// Recognises the naming of `file` by the one tensor that only a ViT's image tower has, or tells what was found.
-inline ClipNaming recognise_naming(const WeightFile& file) {
-  constexpr std::string_view kOpenAi = "visual.conv1.weight";
-  constexpr std::string_view kHuggingFace = "vision_model.embeddings.patch_embedding.weight";
-  for (const WeightEntry& entry : file.entries()) {
-    const std::string& name = entry.name;
-    const bool is_openai = name.ends_with(kOpenAi);
-    if (!is_openai && !name.ends_with(kHuggingFace)) continue;
-    ClipNaming naming;
-    naming.family = is_openai ? ClipFamily::openai : ClipFamily::hugging_face;
-    naming.prefix = name.substr(0, name.size() - (is_openai ? kOpenAi : kHuggingFace).size());
-    if (file.find(naming.prefix + "text.token_embedding.weight") != nullptr) naming.text_prefix = "text.";
-    if (file.find(naming.prefix + "visual.layer1.0.conv1.weight") != nullptr)
-      fail(ErrorCode::unsupported,
-           concat(file.path(), ": this CLIP has a ResNet image tower; one with a ViT is wanted"));
-    return naming;
-  }
-  const bool is_adapter =
-      lists::any_of(file.entries(), [](const WeightEntry& entry) { return entry.name.starts_with("image_adapter"); });
-  fail(ErrorCode::mismatch,
-       concat(file.path(),
-              is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
-                         : ": no CLIP is in this file; a tensor visual.conv1.weight or "
-                           "vision_model.embeddings.patch_embedding.weight is wanted",
-              " (", file.entries().size(), " tensors found)"));
-}
 
 /// The entry of a canonical tensor, the first of three where it is stored in parts. Throws missing.
 inline const WeightEntry& clip_entry(const WeightFile& file, const ClipNaming& naming, std::string_view name) {
@@ -198,6 +180,25 @@ inline void expect_plausible(const WeightFile& file, const ClipConfig& config) {
                                      config.text.layers, " blocks need more elements than the whole file has"));
 }
 
+/// Throws mismatch if a size that the configuration says is not the one of the tensors.
+inline void expect_agreement(const ClipSidecar& sidecar, const ClipConfig& config) {
+  for (const auto& [key, size_of, said] : sidecar.sizes)
+    if (size_of(config) != said)
+      fail(ErrorCode::mismatch, concat(sidecar.path, ": \"", key, "\" is ", said, ", but the weights have ",
+                                       size_of(config), "; it belongs to another model"));
+}
+
+/// Heads of 64 are the rule only up to the width of ViT-L; the larger published models have others.
+inline void expect_known_heads(const ClipFile& clip) {
+  constexpr index_t kWidest = 1024, kHead = 64;
+  for (const index_t width : {clip.config.vision.width, clip.config.text.width})
+    if (width > kWidest || (width > kHead && width % kHead != 0))
+      fail(ErrorCode::missing,
+           concat(clip.file.path(), ": how many heads a tower of width ", width,
+                  " has is not in the weights, and is not guessed; put the model's configuration beside them (",
+                  clip.naming.family == ClipFamily::openai ? "open_clip_config.json" : "config.json", ")"));
+}
+
 inline void expect_width(const ClipSidecar& sidecar, std::string_view tower, std::optional<index_t> said,
                          index_t found) {
   if (said && *said != found)
@@ -214,19 +215,23 @@ inline void complete_config(ClipFile& clip) {
   if (sidecar) {
     expect_width(*sidecar, "image", sidecar->vision_width, config.vision.width);
     expect_width(*sidecar, "text", sidecar->text_width, config.text.width);
+    expect_agreement(*sidecar, config);
     config.vision.heads = sidecar->vision_heads.value_or(config.vision.heads);
     config.text.heads = sidecar->text_heads.value_or(config.text.heads);
     config.activation = sidecar->activation.value_or(config.activation);
     clip.activation_source = sidecar->path;
   } else {
-    clip.activation_source = "OpenAI's models use it; no configuration file is beside the weights";
-    for (const ClipPreset& preset : clip_presets()) {
-      const VisionConfig& vision = preset.config.vision;
-      if (vision.width != config.vision.width || vision.layers != config.vision.layers) continue;
-      config.vision.heads = vision.heads;
-      config.activation = preset.config.activation;
-      clip.activation_source = concat("the published ", preset.name, " uses it");
-      break;
+    const auto presets = clip_presets();
+    const auto preset = lists::find_if(presets, [&](const ClipPreset& known) {
+      return known.config.vision.width == config.vision.width && known.config.vision.layers == config.vision.layers;
+    });
+    if (preset == presets.end()) {
+      expect_known_heads(clip);
+      clip.activation_source = "OpenAI's models use it; no configuration file is beside the weights";
+    } else {
+      config.vision.heads = preset->config.vision.heads;
+      config.activation = preset->config.activation;
+      clip.activation_source = concat("the published ", preset->name, " uses it");
     }
   }
   if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
@@ -235,14 +240,33 @@ inline void complete_config(ClipFile& clip) {
                 config.vision.heads, " and ", config.text.heads, " heads"));
 }
 
+/// Everything that read_clip_tensor is asked for, sorted; towers of width 1 have the names of all.
+inline std::vector<std::string> clip_tensor_names(const ClipFile& clip) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name, const auto&) {
+    for (std::string& stored : clip_tensor_source(clip.naming, name).names) names.push_back(std::move(stored));
+  };
+  const VisionTower<float> vision({1, 1, 1, clip.config.vision.layers, 1, 1}, 1, clip.config.activation);
+  const TextTower<float> text({1, 1, 1, clip.config.text.layers, 1, 1}, 1, clip.config.activation);
+  visit_parameters(vision, "visual", add);
+  visit_parameters(text, "", add);
+  add("logit_scale", 0);
+  const std::string projection = clip_tensor_source(clip.naming, "text_projection").names[0];
+  if (clip.file.find(projection) == nullptr) names.push_back(projection + ".weight");  // as a linear layer
+  lists::sort(names);
+  return names;
+}
+
 }  // namespace detail
 
 MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) {
-  ClipFile clip{std::move(file), {}, {}, {}};
+  ClipFile clip{std::move(file), {}, {}, {}, {}, {}};
+  clip.precision = stored_precision(clip.file);
   clip.naming = detail::recognise_naming(clip.file);
   clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
   detail::expect_plausible(clip.file, clip.config);
   detail::complete_config(clip);
+  clip.unused = detail::unused_clip_tensors(clip.file, clip.naming, detail::clip_tensor_names(clip));
   return clip;
 }
 
@@ -257,14 +281,16 @@ namespace detail {
 template <class T>
 Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Shape& wanted, ReadMode mode) {
   const WeightEntry& entry = file.entry(name);
+  expect_weights(file, entry);
   const bool is_same = entry.shape.size() == wanted.size() &&
                        (wanted.rank() == 0 || (entry.shape.rank() > 0 && entry.shape[0] == wanted[0]));
   if (!is_same)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(name), " is ", to_string(entry.dtype), " ",
                                      to_string(entry.shape), ", ", to_string(wanted), " was wanted"));
-  if (mode == ReadMode::copy) {
+  if (mode == ReadMode::copy || entry.dtype == DType::i8) {
     auto tensor = Tensor<T>::uninitialised(wanted);
     file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    if (entry.dtype == DType::i8) scale_rows<T>(file, name, tensor);
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
@@ -313,21 +339,28 @@ void read_parameters(const ClipFile& clip, const std::string& prefix, Object& ob
   });
 }
 
-/// Fills and packs a transformer block by block, so that only one block is ever held twice.
+/// Fills and packs a transformer block by block, so that only one block is ever held as it was read.
 template <class T>
-void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, Transformer<T>& transformer) {
+void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, const PrecisionPlan& plan,
+                 Transformer<T>& transformer) {
   for (std::size_t i = 0; i < transformer.blocks.size(); ++i) {
-    read_parameters<T>(clip, concat(prefix, ".resblocks.", i), transformer.blocks[i], ReadMode::copy);
-    pack(context, transformer.blocks[i]);
+    const std::string name = concat(prefix, ".resblocks.", i);
+    read_parameters<T>(clip, name, transformer.blocks[i], ReadMode::copy);
+    visit_matrices(transformer.blocks[i], [&](const std::string& matrix, Linear<T>& layer) {
+      const kernels::Precision precision = plan.of(concat(name, ".", matrix));
+      const bool is_int8 = precision == kernels::Precision::int8;
+      pack(context, layer, precision, is_int8 ? read_scales<T>(clip.file, concat(name, ".", matrix)) : Tensor<T>());
+    });
   }
 }
 
 }  // namespace detail
 
 template <class T>
-VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation) {
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
+                           const PrecisionPlan& plan) {
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
-  detail::read_blocks<T>(context, clip, "visual.transformer", tower.transformer);
+  detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
   detail::read_parameters<T>(clip, "visual", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
@@ -336,9 +369,10 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
 }
 
 template <class T>
-TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation) {
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
+                       const PrecisionPlan& plan) {
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
-  detail::read_blocks<T>(context, clip, "transformer", tower.transformer);
+  detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});
   detail::read_parameters<T>(clip, "", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);

@@ -62,8 +62,8 @@ struct ClipPreset {
   ClipConfig config;      ///< its sizes and activation
 };
 
-/// The published sizes. OpenAI's four use QuickGELU; H/14 (LAION) uses GELU.
-std::array<ClipPreset, 5> clip_presets();
+/// The published sizes. OpenAI's four use QuickGELU; H/14, g/14 and bigG/14 (LAION) use GELU.
+std::array<ClipPreset, 7> clip_presets();
 
 /// Name of the published model with these sizes (activation aside), or "custom".
 std::string_view preset_name(const ClipConfig& config);
@@ -76,15 +76,18 @@ std::string_view preset_name(const ClipConfig& config);
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-MOECLIP_FUNC std::array<ClipPreset, 5> clip_presets() {
+MOECLIP_FUNC std::array<ClipPreset, 7> clip_presets() {
   using kernels::Activation;
   const TextConfig text512{77, 49408, 512, 12, 8, 2048}, text768{77, 49408, 768, 12, 12, 3072};
+  const TextConfig text1024{77, 49408, 1024, 24, 16, 4096}, text1280{77, 49408, 1280, 32, 20, 5120};
   return {{
       {"ViT-B/32", {{224, 32, 768, 12, 12, 3072}, text512, 512, Activation::quick_gelu}},
       {"ViT-B/16", {{224, 16, 768, 12, 12, 3072}, text512, 512, Activation::quick_gelu}},
       {"ViT-L/14", {{224, 14, 1024, 24, 16, 4096}, text768, 768, Activation::quick_gelu}},
       {"ViT-L/14-336", {{336, 14, 1024, 24, 16, 4096}, text768, 768, Activation::quick_gelu}},
-      {"ViT-H/14", {{224, 14, 1280, 32, 16, 5120}, {77, 49408, 1024, 24, 16, 4096}, 1024, Activation::gelu}},
+      {"ViT-H/14", {{224, 14, 1280, 32, 16, 5120}, text1024, 1024, Activation::gelu}},
+      {"ViT-g/14", {{224, 14, 1408, 40, 16, 6144}, text1024, 1024, Activation::gelu}},
+      {"ViT-bigG/14", {{224, 14, 1664, 48, 16, 8192}, text1280, 1280, Activation::gelu}},
   }};
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "../io/file.hpp"
 #include "../io/json.hpp"
@@ -13,12 +14,20 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// A size that a configuration says, and where a configuration made from tensors has it.
+struct SaidSize {
+  std::string key;                   ///< "vision_config.patch_size"
+  index_t (*of)(const ClipConfig&);  ///< the same of the weights
+  index_t said = 0;                  ///< by the file
+};
+
 /// Each value is there only if the file says it (or its format has a fixed default for it).
 struct ClipSidecar {
   std::string path;                                 ///< of the file that says it, for messages
   std::optional<kernels::Activation> activation;    ///< of the MLPs of both towers
   std::optional<index_t> vision_heads, text_heads;  ///< attention heads of a block
   std::optional<index_t> vision_width, text_width;  ///< to notice a file that belongs to another model
+  std::vector<SaidSize> sizes = {};                 ///< likewise, whatever else it says
 };
 
 /// Reads the configuration beside the weights at `weights`, if the naming of their family has one there. Throws format
@@ -28,6 +37,9 @@ std::optional<ClipSidecar> read_clip_sidecar(const std::string& weights, ClipFam
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_CLIP)
+
+#include <initializer_list>
+#include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -53,6 +65,16 @@ inline const Json& config_object(const Json& object, std::string_view key, std::
   return *value;
 }
 
+/// Adds each size that `object`, a part of the configuration called `part`, says.
+inline void add_said_sizes(ClipSidecar& sidecar, const Json& object, std::string_view part,
+                           std::initializer_list<std::pair<const char*, index_t (*)(const ClipConfig&)>> sizes) {
+  for (const auto& [key, of] : sizes) {
+    const Json* const value = object.find(key);
+    if (value == nullptr || !value->is_integer()) continue;  // a size of two sides, or none
+    sidecar.sizes.push_back({concat(part, part.empty() ? "" : ".", key), of, *config_count(object, key, sidecar.path)});
+  }
+}
+
 /// Hugging Face's: the defaults are those of its CLIPConfig.
 inline ClipSidecar read_hugging_face_config(const Json& root, const std::string& path) {
   const Json& vision = config_object(root, "vision_config", path);
@@ -73,6 +95,18 @@ inline ClipSidecar read_hugging_face_config(const Json& root, const std::string&
   sidecar.text_heads = config_count(text, "num_attention_heads", path, 8);
   sidecar.vision_width = config_count(vision, "hidden_size", path, 768);
   sidecar.text_width = config_count(text, "hidden_size", path, 512);
+  using C = const ClipConfig&;
+  add_said_sizes(sidecar, root, "", {{"projection_dim", [](C c) { return c.embed; }}});
+  add_said_sizes(sidecar, vision, "vision_config",
+                 {{"num_hidden_layers", [](C c) { return c.vision.layers; }},
+                  {"intermediate_size", [](C c) { return c.vision.hidden; }},
+                  {"patch_size", [](C c) { return c.vision.patch_size; }},
+                  {"image_size", [](C c) { return c.vision.image_size; }}});
+  add_said_sizes(sidecar, text, "text_config",
+                 {{"num_hidden_layers", [](C c) { return c.text.layers; }},
+                  {"intermediate_size", [](C c) { return c.text.hidden; }},
+                  {"vocab_size", [](C c) { return c.text.vocabulary; }},
+                  {"max_position_embeddings", [](C c) { return c.text.context_length; }}});
   return sidecar;
 }
 
@@ -94,6 +128,16 @@ inline ClipSidecar read_open_clip_config(const Json& root, const std::string& pa
          concat(path, ": \"head_width\" is ", head_width, ", more than the width ", *sidecar.vision_width));
   if (sidecar.vision_width) sidecar.vision_heads = *sidecar.vision_width / head_width;
   sidecar.text_heads = config_count(text, "heads", path);
+  using C = const ClipConfig&;
+  add_said_sizes(sidecar, model, "", {{"embed_dim", [](C c) { return c.embed; }}});
+  add_said_sizes(sidecar, vision, "vision_cfg",
+                 {{"layers", [](C c) { return c.vision.layers; }},
+                  {"patch_size", [](C c) { return c.vision.patch_size; }},
+                  {"image_size", [](C c) { return c.vision.image_size; }}});
+  add_said_sizes(sidecar, text, "text_cfg",
+                 {{"layers", [](C c) { return c.text.layers; }},
+                  {"vocab_size", [](C c) { return c.text.vocabulary; }},
+                  {"context_length", [](C c) { return c.text.context_length; }}});
   return sidecar;
 }
 
@@ -105,7 +149,7 @@ MOECLIP_FUNC std::optional<ClipSidecar> read_clip_sidecar(const std::string& wei
   const std::string path = join_path(folder, is_hugging_face ? "config.json" : "open_clip_config.json");
   if (!file_exists(path)) return std::nullopt;
   const auto bytes = read_file(path, detail::kMaxConfigBytes);
-  const Json root = parse_json(as_text(bytes), path);
+  const Json root = parse_json(as_text(bytes), path, JsonNames::unique);
   if (!root.is_object()) fail(ErrorCode::format, concat(path, ": an object is wanted"));
   return is_hugging_face ? detail::read_hugging_face_config(root, path) : detail::read_open_clip_config(root, path);
 }

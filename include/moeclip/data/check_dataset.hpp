@@ -23,7 +23,7 @@ struct FindingKind {
 };
 
 /// All kinds of findings, in the order in which check_dataset reports them.
-inline constexpr std::array<FindingKind, 13> kDatasetFindings{{
+inline constexpr std::array<FindingKind, 14> kDatasetFindings{{
     {"published", "counts that differ from what is published", true},
     {"missing_image", "pictures that are not there", true},
     {"unreadable_image", "pictures that cannot be read", true},
@@ -35,7 +35,8 @@ inline constexpr std::array<FindingKind, 13> kDatasetFindings{{
     {"spare_mask", "masks without a picture", true},
     {"listed_twice", "pictures that are listed more than once", true},
     {"file_name", "names that are not UTF-8, which a list cannot hold", true},
-    {"soft_mask", "masks with gray edges (everything but black counts as defective)", false},
+    {"soft_mask", "masks with gray edges (levels from --mask-from on count, by default all but black)", false},
+    {"wide_mask", "masks that mark more than they leave, as inverted ones do", false},
     {"class_without_masks", "classes without any mask (only whole pictures can be judged)", false},
 }};
 
@@ -92,7 +93,8 @@ namespace detail {
 /// Gray levels of a mask.
 struct MaskLevels {
   index_t width = 0, height = 0;
-  index_t marked = 0;  ///< pixels that are not 0
+  index_t marked = 0;  ///< pixels that count as defective
+  index_t gray = 0;    ///< pixels that are neither 0 nor the highest level
   index_t strong = 0;  ///< pixels of at least half of the highest level
   int levels = 0;      ///< different ones except 0
   int highest = 0;
@@ -101,17 +103,19 @@ struct MaskLevels {
   [[nodiscard]] bool is_soft() const { return levels > 1 && highest >= 64; }
 };
 
-inline MaskLevels measure_mask(const Image& mask) {
+inline MaskLevels measure_mask(const Image& mask, int marked_from) {
   std::array<index_t, 256> count{};
   for (index_t i = 0; i < mask.size(); ++i) ++count[mask.data()[i]];
   MaskLevels result{.width = mask.width(), .height = mask.height()};
   for (int level = 1; level < 256; ++level) {
     const index_t pixels = count[static_cast<std::size_t>(level)];
     if (pixels == 0) continue;
-    result.marked += pixels;
+    result.marked += level >= marked_from ? pixels : 0;
+    result.gray += pixels;
     result.highest = level;
     ++result.levels;
   }
+  result.gray -= result.highest > 0 ? count[static_cast<std::size_t>(result.highest)] : 0;
   for (int level = (std::max)(1, (result.highest + 1) / 2); level < 256; ++level)
     result.strong += count[static_cast<std::size_t>(level)];
   return result;
@@ -154,17 +158,20 @@ inline void check_mask(const DatasetEntry& entry, const StoredPicture& picture, 
     return;
   }
   MaskLevels levels;
-  const auto read = [&] { levels = measure_mask(read_image(entry.mask_path, kMaskOptions)); };
+  const auto read = [&] { levels = measure_mask(read_image(entry.mask_path, kMaskOptions), entry.marked_from); };
   if (!find_trouble("unreadable_mask", entry.mask_path, out, read)) return;
   if (levels.marked == 0 && entry.label == 1) out.push_back({"empty_mask", entry.mask_path, ""});
   if (!picture.fits(levels))
     out.push_back(
         {"size", entry.mask_path,
          concat(levels.width, " x ", levels.height, ", the picture is ", picture.width, " x ", picture.height)});
+  if (2 * levels.marked > levels.width * levels.height)
+    out.push_back({"wide_mask", entry.mask_path,
+                   concat(levels.marked, " of ", levels.width * levels.height, " pixels are marked")});
   if (levels.is_soft())
     out.push_back({"soft_mask", entry.mask_path,
-                   concat(levels.levels, " levels; ", levels.marked, " pixels count, ", levels.strong,
-                          " of them are at least half as bright as the brightest")});
+                   concat(levels.levels, " levels, ", levels.gray, " gray pixels; ", levels.marked, " pixels count, ",
+                          levels.strong, " are at least half as bright as the brightest")});
 }
 
 inline void check_entry(const DatasetEntry& entry, bool decodes, const ImageOptions& images,

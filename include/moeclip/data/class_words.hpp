@@ -82,13 +82,13 @@ ClassWords load_class_words(const std::string& path = {});
 
 #include <utility>
 
-#include "../io/file.hpp"
+#include "../io/text_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC void ClassWords::add(const std::string& path) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{16} << 20;
-  add(parse_json(as_text(read_file(path, kMostBytes)), path), path);
+  add(parse_json(read_text_file(path, kMostBytes), path), path);
 }
 
 MOECLIP_FUNC void ClassWords::add(const Json& list, std::string_view source) {

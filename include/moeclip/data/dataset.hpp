@@ -19,11 +19,12 @@ struct DatasetEntry {
   int label = 0;           ///< 0 good, 1 defective
   std::string class_name;  ///< as the list has it: "metal_nut"
   std::string mask_path;   ///< empty: none
+  int marked_from = 1;     ///< lowest gray level of the mask that marks a defect; lists do not say it
 };
 
-/// Reads a list; empty lines are skipped, relative paths are relative to `root`, or to the list's folder without one.
-/// The files need not exist yet. Throws io, and with file and line: format, missing (a member that is needed), limit;
-/// missing for a list without entries.
+/// Reads a list, text in any Unicode form (io/text_file.hpp); empty lines are skipped, relative paths are relative to
+/// `root`, or to the list's folder without one. The files need not exist yet. Throws io, and with file and line:
+/// format, missing (a member that is needed), limit; missing for a list without entries.
 std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, const std::string& root = {});
 
 /// An entry as a line of a list, with its end.
@@ -32,10 +33,11 @@ std::string dataset_line(const DatasetEntry& entry);
 /// Writes a list that read_dataset reads; paths are written as they are. Throws io.
 void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries);
 
-/// Reads a mask: gray as Pillow's convert('L'), everything but 0 becomes 255. If its picture, now `upright`, was turned
-/// by EXIF orientation `turned`, so is the mask, unless its shape says that it was drawn on the upright picture; a mask
-/// with an EXIF orientation of its own is turned by that. Throws as read_image does.
-Image read_mask(const std::string& path, int turned = 1, ImageView upright = {});
+/// Reads a mask: gray as Pillow's convert('L'), levels from `marked_from` on become 255, others 0; the reference code
+/// takes all but 0, also of resized masks, which it resizes by the nearest pixel. If the mask's picture, now `upright`,
+/// was turned by EXIF orientation `turned`, so is the mask, unless its shape says that it was drawn on the upright
+/// picture; a mask with an EXIF orientation of its own is turned by that. Throws as read_image does.
+Image read_mask(const std::string& path, int turned = 1, ImageView upright = {}, int marked_from = 1);
 
 /// Reads the picture as `images` say (always in colour) and, of a defective one, the mask, which may have another size.
 /// Throws as read_image does.
@@ -49,6 +51,7 @@ Sample load_sample(const DatasetEntry& entry, ImageOptions images = {});
 #include "../io/file.hpp"
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"
+#include "../io/text_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -86,6 +89,14 @@ inline int dataset_label(const Json& line, std::string_view place) {
   return label->as_number() != 0 ? 1 : 0;
 }
 
+/// Path of a file of a list; one that was written on Windows has the other separator.
+inline std::string listed_path(const std::string& folder, const std::string& name) {
+  std::string path = join_path(folder, name);
+  if (name.find('\\') == std::string::npos || file_exists(path)) return path;
+  lists::replace(path, '\\', '/');
+  return path;
+}
+
 inline DatasetEntry parse_dataset_line(std::string_view text, const std::string& folder, std::string_view place) {
   if (text.size() > kDatasetLine)
     fail_dataset(ErrorCode::limit, place, concat("the line is longer than ", kDatasetLine, " bytes"));
@@ -93,21 +104,21 @@ inline DatasetEntry parse_dataset_line(std::string_view text, const std::string&
   if (!line.is_object())
     fail_dataset(ErrorCode::format, place, concat("the line is ", to_string(line.kind()), ", an object was wanted"));
   DatasetEntry entry;
-  entry.image_path = join_path(folder, needed_text(line, "image_path", place));
+  entry.image_path = listed_path(folder, needed_text(line, "image_path", place));
   entry.class_name = needed_text(line, "class_name", place);
   entry.label = dataset_label(line, place);
   const std::string* mask = dataset_text(line, "mask_path", place);
-  if (mask != nullptr && !mask->empty()) entry.mask_path = join_path(folder, *mask);
+  if (mask != nullptr && !mask->empty()) entry.mask_path = listed_path(folder, *mask);
   return entry;
 }
 
 }  // namespace detail
 
 MOECLIP_FUNC std::vector<DatasetEntry> read_dataset(const std::string& jsonl_path, const std::string& root) {
-  const std::vector<std::byte> bytes = read_file(jsonl_path, detail::kDatasetBytes);
+  const std::string text = read_text_file(jsonl_path, detail::kDatasetBytes);
   const std::string folder = root.empty() ? parent_directory(jsonl_path) : root;
   std::vector<DatasetEntry> entries;
-  std::string_view rest = as_text(bytes);
+  std::string_view rest = text;
   for (index_t number = 1; !rest.empty(); ++number) {
     const std::size_t end = (std::min)(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
@@ -146,11 +157,11 @@ inline bool is_upright_mask(const Image& mask, int orientation, ImageView uprigh
 
 }  // namespace detail
 
-MOECLIP_FUNC Image read_mask(const std::string& path, int turned, ImageView upright) {
+MOECLIP_FUNC Image read_mask(const std::string& path, int turned, ImageView upright, int marked_from) {
   ImageOptions options = detail::kMaskOptions;
   options.apply_exif_orientation = turned != 1;
   Image mask = read_image(path, options);
-  for (index_t i = 0; i < mask.size(); ++i) mask.data()[i] = mask.data()[i] != 0 ? 255 : 0;
+  for (index_t i = 0; i < mask.size(); ++i) mask.data()[i] = mask.data()[i] >= marked_from ? 255 : 0;
   if (turned == 1 || applied_orientation(path, options) != 1 || detail::is_upright_mask(mask, turned, upright))
     return mask;
   return apply_orientation(std::move(mask), turned);
@@ -164,7 +175,8 @@ MOECLIP_FUNC Sample load_sample(const DatasetEntry& entry, ImageOptions images) 
   sample.label = entry.label;
   sample.picture = read_image(entry.image_path, images);
   if (entry.label == 0 || entry.mask_path.empty()) return sample;
-  sample.mask = read_mask(entry.mask_path, applied_orientation(entry.image_path, images), sample.picture.view());
+  sample.mask = read_mask(entry.mask_path, applied_orientation(entry.image_path, images), sample.picture.view(),
+                          entry.marked_from);
   return sample;
 }
 

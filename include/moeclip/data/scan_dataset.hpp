@@ -12,8 +12,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// or several data sets are inside; format for a table that makes no sense.
 DatasetListing scan_dataset(const std::string& directory, const LayoutOptions& options = {});
 
-/// What a list names; sets are told by the classes alone. Throws as read_dataset does.
-DatasetListing describe_list(const std::string& path, const std::string& root = {});
+/// What a list names, of the options with `root` and `marked_from`; sets are told by the classes alone. Throws as
+/// read_dataset does.
+DatasetListing describe_list(const std::string& path, const LayoutOptions& options = {});
 
 /// The data set of a list or of a folder. Throws as describe_list or scan_dataset do.
 DatasetListing open_dataset(const std::string& path, const LayoutOptions& options = {});
@@ -52,11 +53,11 @@ inline void drop_unread_twins(const FolderTree& tree, Listing& listing) {
 }
 
 /// True if anything is marked in a mask; also if it cannot be read, which is told when it is checked or used.
-inline bool marks_something(const std::string& path) {
+inline bool marks_something(const std::string& path, int marked_from) {
 #if MOECLIP_HAS_EXCEPTIONS
   try {
 #endif
-    const Image mask = read_mask(path);
+    const Image mask = read_mask(path, 1, {}, marked_from);
     return std::any_of(mask.data(), mask.data() + mask.size(), [](std::uint8_t value) { return value != 0; });
 #if MOECLIP_HAS_EXCEPTIONS
   } catch (const Error&) {
@@ -71,7 +72,7 @@ inline void label_by_masks(const FolderTree& tree, const std::map<std::string, c
   std::vector<ListedPicture*> open;
   for (ListedPicture& picture : listing.pictures) {
     if (sets.contains(picture.class_name))
-      picture.label = 1;
+      picture.label = 1, picture.is_labelled = true;
     else if (!picture.mask.empty() && !options.trusts_masks)
       open.push_back(&picture);
   }
@@ -79,8 +80,21 @@ inline void label_by_masks(const FolderTree& tree, const std::map<std::string, c
   Context context({.threads = options.threads});
   context.parallel_for(std::ssize(open), [&](index_t i, int) {
     ListedPicture& picture = *open[static_cast<std::size_t>(i)];
-    picture.label = marks_something(join_path(tree.root, picture.mask)) ? 1 : 0;
+    picture.label = marks_something(join_path(tree.root, picture.mask), options.marked_from) ? 1 : 0;
   });
+}
+
+/// Says how many pictures nobody has labelled, which are not taken for good ones unless that is wanted.
+inline void settle_unlabelled(const LayoutOptions& options, Listing& listing) {
+  index_t unlabelled = 0;
+  for (ListedPicture& picture : listing.pictures) {
+    picture.is_labelled = picture.is_labelled || options.unmasked_is_good;
+    unlabelled += picture.is_labelled ? 0 : 1;
+  }
+  if (unlabelled == 0) return;
+  listing.notes.push_back(concat(unlabelled, unlabelled == 1 ? " picture has" : " pictures have",
+                                 " no mask where others have one, and may be good or not looked at: left out as "
+                                 "unlabelled (--unmasked-good takes them for good)"));
 }
 
 /// Takes out of the spare masks those that some picture has, and those that are named twice.
@@ -94,16 +108,9 @@ inline void drop_taken_masks(Listing& listing) {
   spare.erase(std::unique(spare.begin(), spare.end()), spare.end());
 }
 
-inline void collect_pictures(const FolderNode& folder, std::vector<std::string>& paths) {
-  for (const std::string& file : folder.files)
-    if (is_picture(file)) paths.push_back(folder.file_path(file));
-  for (const FolderNode& inner : folder.folders) collect_pictures(inner, paths);
-}
-
 /// Notes how many pictures below the folder are neither listed nor masks.
 inline void note_unused(const FolderTree& tree, Listing& listing) {
-  std::vector<std::string> all;
-  collect_pictures(tree.top, all);
+  std::vector<std::string> all = pictures_in(tree);
   std::vector<std::string_view> used(listing.spare_masks.begin(), listing.spare_masks.end());
   for (const ListedPicture& picture : listing.pictures) used.insert(used.end(), {picture.image, picture.mask});
   lists::sort(used);
@@ -118,6 +125,10 @@ inline std::vector<ClassCounts> count_classes(const std::map<std::string, const 
   std::map<std::string, ClassCounts> counts;
   for (const ListedPicture& picture : listing.pictures) {
     ClassCounts& count = counts[picture.class_name];
+    if (!picture.is_labelled) {
+      ++count.unlabelled;
+      continue;
+    }
     if (picture.split != Split::test) ++(picture.split == Split::train ? count.train : count.valid);
     if (picture.split != Split::test) continue;
     ++(picture.label == 1 ? count.defective : count.good);
@@ -157,6 +168,7 @@ MOECLIP_FUNC DatasetListing scan_dataset(const std::string& directory, const Lay
   detail::drop_unread_twins(tree, listing);
   const auto sets = recognise_sets(tree, set, !options.class_name.empty(), listing);
   if (listing.needs_masks) detail::label_by_masks(tree, sets, options, listing);
+  detail::settle_unlabelled(options, listing);
 
   DatasetListing result;
   result.layout = found.layout->name;
@@ -167,17 +179,18 @@ MOECLIP_FUNC DatasetListing scan_dataset(const std::string& directory, const Lay
   result.notes.insert(result.notes.end(), tree.troubles.begin(), tree.troubles.end());
   for (const std::string& mask : listing.spare_masks) result.spare_masks.push_back(join_path(directory, mask));
   for (const ListedPicture& picture : listing.pictures) {
-    if (options.split && picture.split != *options.split) continue;
+    if (!picture.is_labelled || (options.split && picture.split != *options.split)) continue;
     result.entries.push_back({join_path(directory, picture.image), picture.label, picture.class_name,
-                              picture.mask.empty() ? "" : join_path(directory, picture.mask)});
+                              picture.mask.empty() ? "" : join_path(directory, picture.mask), options.marked_from});
   }
   return result;
 }
 
-MOECLIP_FUNC DatasetListing describe_list(const std::string& path, const std::string& root) {
+MOECLIP_FUNC DatasetListing describe_list(const std::string& path, const LayoutOptions& options) {
   DatasetListing result;
   result.layout = "list";
-  result.entries = read_dataset(path, root);
+  result.entries = read_dataset(path, options.root);
+  for (DatasetEntry& entry : result.entries) entry.marked_from = options.marked_from;
   Listing listing;
   std::set<std::string> names;
   for (const DatasetEntry& entry : result.entries) {
@@ -185,7 +198,7 @@ MOECLIP_FUNC DatasetListing describe_list(const std::string& path, const std::st
     listing.pictures.push_back({entry.image_path, entry.label, entry.class_name, entry.mask_path, Split::test});
   }
   FolderTree tree;
-  tree.place = canonical_path(root.empty() ? parent_directory(path) : root);
+  tree.place = canonical_path(options.root.empty() ? parent_directory(path) : options.root);
   auto sets = recognise_sets(tree, nullptr, true, listing);
   for (const std::string& name : names)
     if (const KnownClass* known = find_known_class(name); known != nullptr && known_classes(known->set).size() == 1)
@@ -195,7 +208,12 @@ MOECLIP_FUNC DatasetListing describe_list(const std::string& path, const std::st
 }
 
 MOECLIP_FUNC DatasetListing open_dataset(const std::string& path, const LayoutOptions& options) {
-  return is_directory(path) ? scan_dataset(path, options) : describe_list(path, options.root);
+  if (is_directory(path)) return scan_dataset(path, options);
+  if (detail::is_picture(path))
+    fail(ErrorCode::format, concat(path,
+                                   ": is a single picture; a data set is a folder of pictures, or a list of them "
+                                   "in JSON lines"));
+  return describe_list(path, options);
 }
 
 MOECLIP_FUNC std::vector<DatasetEntry> entries_for_list(std::vector<DatasetEntry> entries, const std::string& directory,

@@ -42,6 +42,7 @@ class SampleSource {
   /// Appends a data set. Its samples come after those that are there; the loader shuffles all of them together.
   void add(std::vector<DatasetEntry> entries);
   void add(std::vector<DrawnSample> samples);
+  void add(SampleSource samples);
 
   /// Number of samples.
   [[nodiscard]] index_t size() const { return std::ssize(items_); }
@@ -110,6 +111,11 @@ MOECLIP_FUNC void SampleSource::add(std::vector<DrawnSample> samples) {
   for (DrawnSample& sample : samples) items_.emplace_back(std::move(sample));
 }
 
+MOECLIP_FUNC void SampleSource::add(SampleSource samples) {
+  for (const std::string& name : samples.classes_) add_class(name);
+  for (Item& item : samples.items_) items_.push_back(std::move(item));
+}
+
 MOECLIP_FUNC index_t SampleSource::class_index(std::string_view name) const {
   const auto found = lists::find(classes_, name);
   MOECLIP_EXPECT(found != classes_.end(), "there is no class '", name, "' in this data set");
@@ -172,7 +178,8 @@ MOECLIP_FUNC std::size_t SampleSource::common_directory() const {
 MOECLIP_FUNC std::string SampleSource::description(const Item& item, std::size_t common) {
   if (const auto* e = std::get_if<DatasetEntry>(&item))
     return concat(e->image_path.substr(common), " ", e->label, " ", e->class_name, " ",
-                  e->mask_path.empty() ? "" : e->mask_path.substr(common));
+                  e->mask_path.empty() ? "" : e->mask_path.substr(common),
+                  e->marked_from == 1 ? "" : concat(" ", e->marked_from));
   const auto& drawn = std::get<DrawnSample>(item);
   return drawn.file.empty() ? drawn.description : concat(drawn.description, " ", drawn.file.substr(common));
 }

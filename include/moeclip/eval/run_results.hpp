@@ -50,6 +50,7 @@ EvaluationRun merge_shards(std::span<const std::string> paths);
 
 #if MOECLIP_DEFINES(MOECLIP_EVAL)
 
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -125,11 +126,15 @@ inline Json result_json(const ClassResult& result) {
   json.set("image", metrics_json(result.image, false)).set("pixel", metrics_json(result.pixel, true));
   if (!result.released) return json;
   const ReleasedRow& row = *result.released;
+  const auto rounded = [](Metric metric) {  // to two decimals of percent, as tables are published
+    metric.value = std::round(100 * metric.value) / 100;
+    return moeclip::to_json(metric);
+  };
   return json.set("percent_as_released", Json::object()
-                                             .set("image_auroc", moeclip::to_json(row.image_auroc))
-                                             .set("image_ap", moeclip::to_json(row.image_average_precision))
-                                             .set("pixel_auroc", moeclip::to_json(row.pixel_auroc))
-                                             .set("pixel_ap", moeclip::to_json(row.pixel_average_precision)));
+                                             .set("image_auroc", rounded(row.image_auroc))
+                                             .set("image_ap", rounded(row.image_average_precision))
+                                             .set("pixel_auroc", rounded(row.pixel_auroc))
+                                             .set("pixel_ap", rounded(row.pixel_average_precision)));
 }
 
 inline Json row_json(const RunRow& row) {

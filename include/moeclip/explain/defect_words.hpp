@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "../anomaly/defect_phrases.hpp"
-#include "../io/file.hpp"
 #include "../io/json.hpp"
+#include "../io/text_file.hpp"
 #include "../tensor/tensor.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -100,7 +100,7 @@ MOECLIP_FUNC DefectVocabulary parse_vocabulary(const Json& json, const std::stri
 
 MOECLIP_FUNC DefectVocabulary read_vocabulary(const std::string& path) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 20;
-  return parse_vocabulary(parse_json(as_text(read_file(path, kMostBytes)), path), path);
+  return parse_vocabulary(parse_json(read_text_file(path, kMostBytes), path), path);
 }
 
 }}  // namespace moeclip::abi_v0_1

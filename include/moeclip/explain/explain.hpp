@@ -109,7 +109,7 @@ Explanation explain(Context& context, const BasicDetector<T>& detector, const In
   e.score = static_cast<double>(detection.score);
   e.threshold = static_cast<double>(detection.threshold);
   e.place = detail::place_words(x, y);
-  e.region = scaled_region(region, size, detection.width, detection.height);
+  e.region = scaled_region(region, {size, size}, {detection.width, detection.height});
   e.area = static_cast<double>(region.area) / static_cast<double>(size * size);
   const Place place{x * static_cast<double>(detection.width), y * static_cast<double>(detection.height)};
   name_place<T>(context, detector.clip(), seen.picture, place, words, e);

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "../io/bytes.hpp"
@@ -40,8 +41,9 @@ struct BmpHeader {
 BmpHeader read_bmp_header(Bytes bytes, std::string_view source);
 
 /// Decodes a bitmap that begins with "BM". `source` is the name in messages. Throws format for damaged or truncated
-/// files, limit for more than kMaxPixels, unsupported for layouts that are not listed above.
-Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb);
+/// files, limit for more than kMaxPixels, unsupported for layouts that are not listed above. If run-length codes leave
+/// pixels out or go beyond a row, `remark`, where it is given, says how many.
+Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind = PixelKind::rgb, std::string* remark = nullptr);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -53,27 +55,35 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
+[[noreturn]] inline void refuse_bmp(std::string_view what, std::string_view source) {
+  fail(ErrorCode::unsupported, concat(source, ": a bitmap with ", what,
+                                      ", which is not supported; convert it to a plain one of 24 bits, or to PNG"));
+}
+
 inline void expect_bmp_layout(const BmpHeader& header, std::uint32_t header_size, std::string_view source) {
   using Compression = BmpHeader::Compression;
   const auto code = static_cast<std::uint32_t>(header.compression);
-  if (code == 4 && header_size != 64) fail(ErrorCode::unsupported, concat(source, ": a bitmap that wraps a JPEG file"));
-  if (code == 5) fail(ErrorCode::unsupported, concat(source, ": a bitmap that wraps a PNG file"));
+  if (code == 4 && header_size != 64) refuse_bmp("a JPEG file inside", source);
+  if (code == 5) refuse_bmp("a PNG file inside", source);
   const bool is_os2 = header_size == 64 || header_size == 16;
   const bool is_known =
       header.compression == Compression::none || header.is_rle() || ((code == 3 || code == 6) && !is_os2);
-  if (!is_known) fail(ErrorCode::unsupported, concat(source, ": a bitmap with compression ", code));
+  if (!is_known) refuse_bmp(concat("compression ", code), source);
   constexpr std::uint64_t kDepths =
       1ull << 1 | 1ull << 2 | 1ull << 4 | 1ull << 8 | 1ull << 16 | 1ull << 24 | 1ull << 32;
   bool fits = header.bits <= 32 && (kDepths >> header.bits & 1) != 0;
   if (header.compression == Compression::rle8) fits = header.bits == 8;
   if (header.compression == Compression::rle4) fits = header.bits == 4;
   if (code == 3 || code == 6) fits = header.bits == 16 || header.bits == 24 || header.bits == 32;
-  if (!fits)
-    fail(ErrorCode::unsupported,
-         concat(source, ": a bitmap with ", header.bits, " bits per pixel and compression ", code));
+  if (!fits) refuse_bmp(concat(header.bits, " bits per pixel and compression ", code), source);
+  if (header.is_rle() && header.is_top_down)
+    fail(ErrorCode::format, concat(source,
+                                   ": damaged bitmap: run-length codes go from the bottom row upwards, but its height "
+                                   "is negative, which means the opposite; write it anew"));
 }
 
-/// Checks that each mask is one run of bits inside the pixel, and fills in the usual ones where none are given.
+/// Checks that each mask is one run of bits inside the pixel that no other mask has, and fills in the usual ones where
+/// none are given.
 inline void complete_bmp_masks(BmpHeader& header, std::string_view source) {
   const bool is_given = header.masks != std::array<std::uint32_t, 3>{};
   if (!is_given) {
@@ -84,8 +94,13 @@ inline void complete_bmp_masks(BmpHeader& header, std::string_view source) {
     if (header.bits <= 8) break;
     const std::uint32_t run = mask == 0 ? 0 : mask >> std::countr_zero(mask);
     if ((run & (run + 1)) != 0 || (header.bits < 32 && mask >> header.bits != 0))
-      fail(ErrorCode::format, concat(source, ": damaged bitmap: ", mask, " is no mask for ", header.bits, " bits"));
+      fail(ErrorCode::format,
+           concat(source, ": damaged bitmap: ", mask, " is no mask for ", header.bits, " bits; write it anew"));
   }
+  const auto [red, green, blue] = header.masks;
+  if ((red & green) != 0 || (red & blue) != 0 || (green & blue) != 0)
+    fail(ErrorCode::format, concat(source, ": damaged bitmap: two of its colours share bits (the masks ", red, ", ",
+                                   green, " and ", blue, " overlap); write it anew"));
 }
 
 }  // namespace detail
@@ -99,7 +114,7 @@ MOECLIP_FUNC BmpHeader read_bmp_header(Bytes bytes, std::string_view source) {
   const bool is_core = header_size == 12;
   if (!is_core && header_size != 16 && header_size != 40 && header_size != 52 && header_size != 56 &&
       header_size != 64 && header_size != 108 && header_size != 124)
-    fail(ErrorCode::unsupported, concat(source, ": a bitmap with a header of ", header_size, " bytes"));
+    detail::refuse_bmp(concat("a header of ", header_size, " bytes"), source);
   ByteReader fields(reader.take(header_size - 4), source);
   std::int64_t height = 0;
   if (is_core) {
@@ -198,12 +213,18 @@ inline void read_bmp_row(const BmpHeader& header, const Palette& palette, const 
   });
 }
 
+/// Pixels that run-length codes put into the picture, and beyond the end of a row.
+struct BmpRunCount {
+  index_t inside = 0, beyond = 0;
+};
+
 /// Expands run-length codes into one palette index per pixel, rows in file order; what the codes skip stays 0, and what
 /// they put beyond the end of a row is dropped. Returns false if the codes stop before the last row without saying so.
-inline bool expand_bmp_rle(const BmpHeader& header, ByteReader& reader, std::uint8_t* indices) {
+inline bool expand_bmp_rle(const BmpHeader& header, ByteReader& reader, std::uint8_t* indices, BmpRunCount& count_of) {
   const bool is_rle4 = header.compression == BmpHeader::Compression::rle4;
   index_t x = 0, y = 0;
   const auto put = [&](unsigned value) {
+    ++(x < header.width ? count_of.inside : count_of.beyond);
     if (x < header.width) indices[y * header.width + x] = static_cast<std::uint8_t>(value);
     ++x;
   };
@@ -232,23 +253,40 @@ inline bool expand_bmp_rle(const BmpHeader& header, ByteReader& reader, std::uin
   return y >= header.height || (y == header.height - 1 && x >= header.width);
 }
 
+/// The palette indices of a run-length encoded bitmap, one a byte, rows in file order.
+inline AlignedBuffer<std::uint8_t> read_bmp_runs(const BmpHeader& header, ByteReader& reader, std::string* remark) {
+  const index_t pixels = header.width * header.height;
+  // Two bytes may end a row, or the picture, so a blank one needs hardly any. A large one must show more than that.
+  constexpr index_t kAlwaysAllowed = index_t{1} << 24, kMostPerByte = 1024;
+  if (pixels > kAlwaysAllowed)
+    expect_pixel_bytes(static_cast<std::uint64_t>(pixels / kMostPerByte), reader.left(), reader.source());
+  AlignedBuffer<std::uint8_t> indices(pixels);
+  std::fill_n(indices.data(), indices.size(), std::uint8_t{0});
+  BmpRunCount count;
+  if (!expand_bmp_rle(header, reader, indices.data(), count))
+    fail(ErrorCode::format,
+         concat(reader.source(), ": truncated: the run-length codes end before the picture does", kCutAdvice));
+  const auto all = [](index_t n) { return concat(n, n == 1 ? " pixel" : " pixels"); };
+  if (remark == nullptr) return indices;
+  if (count.inside < pixels)
+    *remark = concat("its run-length codes leave out ", all(pixels - count.inside), " of ", pixels,
+                     ", which have the first colour of the palette now");
+  if (count.beyond > 0)
+    *remark += concat(remark->empty() ? "its run-length codes" : ", and", " put ", all(count.beyond),
+                      " beyond the end of a row, which are left out");
+  return indices;
+}
+
 }  // namespace detail
 
-MOECLIP_FUNC Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind) {
+MOECLIP_FUNC Image decode_bmp(Bytes bytes, std::string_view source, PixelKind kind, std::string* remark) {
   BmpHeader header = read_bmp_header(bytes, source);
   const detail::Palette palette = detail::read_bmp_palette(header, bytes, source);
   ByteReader reader(bytes, source);
   reader.seek(header.pixel_offset);
   AlignedBuffer<std::uint8_t> indices;
   if (header.is_rle()) {
-    const auto pixels = static_cast<std::uint64_t>(header.width * header.height);
-    // Two bytes may end a row, or the picture, so a blank one needs hardly any. A large one must show more than that.
-    constexpr std::uint64_t kAlwaysAllowed = std::uint64_t{1} << 24, kMostPerByte = 1024;
-    if (pixels > kAlwaysAllowed) detail::expect_pixel_bytes(pixels / kMostPerByte, reader.left(), source);
-    indices = AlignedBuffer<std::uint8_t>(header.width * header.height);
-    std::fill_n(indices.data(), indices.size(), std::uint8_t{0});
-    if (!detail::expand_bmp_rle(header, reader, indices.data()))
-      fail(ErrorCode::format, concat(source, ": truncated: the run-length codes end before the picture does"));
+    indices = detail::read_bmp_runs(header, reader, remark);
     header.bits = 8;
   } else {
     const index_t last = (header.width * header.bits + 7) / 8;  // the padding of the last row may be missing

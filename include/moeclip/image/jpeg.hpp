@@ -45,7 +45,7 @@ MOECLIP_FUNC JpegInfo read_jpeg_info(Bytes bytes, std::string_view source) {
   detail::JpegHeader header;
   detail::JpegScan scan;
   detail::JpegSegments(bytes, source).next(header, scan);
-  if (!header.has_frame) fail(ErrorCode::format, concat(source, ": damaged JPEG: it holds no picture"));
+  if (!header.has_frame) fail(ErrorCode::format, concat(source, ": damaged JPEG: it holds no picture", kCutAdvice));
   const detail::JpegFrame& frame = header.frame;
   JpegInfo info;
   info.width = frame.width;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "../base/checked.hpp"
+#include "../io/bytes.hpp"
 #include "image.hpp"
 #include "image_options.hpp"
 
@@ -23,7 +24,7 @@ inline void expect_image_size(std::uint64_t width, std::uint64_t height, std::st
 inline void expect_pixel_bytes(std::uint64_t needed, std::uint64_t available, std::string_view source) {
   if (needed > available)
     fail(ErrorCode::format,
-         concat(source, ": truncated: the pixels need ", needed, " bytes, ", available, " are there"));
+         concat(source, ": truncated: the pixels need ", needed, " bytes, ", available, " are there", kCutAdvice));
 }
 
 /// Writes read(x), an Rgb, for x in [0, width), to every `step`-th pixel from `out` on.

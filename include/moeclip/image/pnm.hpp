@@ -58,8 +58,10 @@ namespace detail {
 
 constexpr bool is_pnm_space(unsigned c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/// Skips white space and comments (# to the end of the line), then returns the first other character.
-inline unsigned skip_pnm_space(ByteReader& reader) {
+/// Skips white space and comments (# to the end of the line), then returns the first other character. Here and below, a
+/// Reader is a ByteReader, or one that waits for its bytes (image_stream.hpp).
+template <class Reader>
+unsigned skip_pnm_space(Reader& reader) {
   while (true) {
     unsigned c = reader.u8();
     if (c == '#')
@@ -70,7 +72,8 @@ inline unsigned skip_pnm_space(ByteReader& reader) {
 }
 
 /// A decimal number and the one character of white space behind it, which the end of the file may replace.
-inline std::uint32_t read_pnm_number(ByteReader& reader) {
+template <class Reader>
+std::uint32_t read_pnm_number(Reader& reader) {
   unsigned c = skip_pnm_space(reader);
   std::uint64_t value = 0;
   while (true) {
@@ -90,7 +93,8 @@ inline std::uint32_t read_pnm_number(ByteReader& reader) {
 }
 
 /// The lines of a PAM header up to ENDHDR.
-inline void read_pam_header(ByteReader& reader, PnmHeader& header) {
+template <class Reader>
+void read_pam_header(Reader& reader, PnmHeader& header) {
   const auto read_word = [&](std::string& word, unsigned c) {
     for (word.clear(); !is_pnm_space(c); c = reader.u8()) {
       if (word.size() == 32) fail(ErrorCode::format, concat(reader.source(), ": damaged PAM header: ", word, "..."));
@@ -127,26 +131,32 @@ inline void read_pam_header(ByteReader& reader, PnmHeader& header) {
          concat(reader.source(), ": a PAM file of depth ", header.depth, " and tuple type \"", tuple, "\""));
 }
 
+/// The header at the start of `reader`, which comes to stand behind it.
+template <class Reader>
+PnmHeader read_pnm_header_from(Reader& reader) {
+  reader.skip(1);
+  PnmHeader header{.variant = reader.u8() - '0'};
+  if (header.variant == 7) {
+    read_pam_header(reader, header);
+  } else {
+    header.depth = header.variant == 3 || header.variant == 6 ? 3 : 1;
+    header.width = read_pnm_number(reader);
+    header.height = read_pnm_number(reader);
+    if (!header.is_bitmap()) header.maxval = read_pnm_number(reader);
+  }
+  if (header.maxval < 1 || header.maxval > 65535)
+    fail(ErrorCode::format, concat(reader.source(), ": damaged Netpbm file: a maximum of ", header.maxval));
+  expect_image_size(static_cast<std::uint64_t>(header.width), static_cast<std::uint64_t>(header.height),
+                    reader.source());
+  header.pixel_offset = reader.offset();
+  return header;
+}
+
 }  // namespace detail
 
 MOECLIP_FUNC PnmHeader read_pnm_header(Bytes bytes, std::string_view source) {
   ByteReader reader(bytes, source);
-  reader.skip(1);
-  PnmHeader header{.variant = reader.u8() - '0'};
-  if (header.variant == 7) {
-    detail::read_pam_header(reader, header);
-  } else {
-    header.depth = header.variant == 3 || header.variant == 6 ? 3 : 1;
-    header.width = detail::read_pnm_number(reader);
-    header.height = detail::read_pnm_number(reader);
-    if (!header.is_bitmap()) header.maxval = detail::read_pnm_number(reader);
-  }
-  if (header.maxval < 1 || header.maxval > 65535)
-    fail(ErrorCode::format, concat(source, ": damaged Netpbm file: a maximum of ", header.maxval));
-  detail::expect_image_size(static_cast<std::uint64_t>(header.width), static_cast<std::uint64_t>(header.height),
-                            source);
-  header.pixel_offset = reader.offset();
-  return header;
+  return detail::read_pnm_header_from(reader);
 }
 
 namespace detail {

@@ -53,8 +53,12 @@ inline std::uint64_t load_u64be(const std::byte* p) {
   return static_cast<std::uint64_t>(load_u32be(p)) << 32 | load_u32be(p + 4);
 }
 
+/// What to do about a file that ends too early, to follow what is missing in a message.
+inline constexpr std::string_view kCutAdvice =
+    "; the file is cut off (an interrupted copy or download?) or damaged: get it again";
+
 /// A cursor on the bytes of a named source. Every read is checked; one that goes beyond the end throws format:
-/// "<source>: truncated: 4 bytes wanted at offset 12, 2 left".
+/// "<source>: truncated: 4 bytes wanted at offset 12, 2 left" and kCutAdvice.
 class ByteReader {
  public:
   /// `bytes` must outlive the reader; `source` is the name that messages begin with, usually a path.
@@ -79,8 +83,8 @@ class ByteReader {
 
   /// Moves to `offset` bytes from the start; the end itself is allowed. Throws format beyond it.
   void seek(std::uint64_t offset) {
-    if (offset > size())
-      fail(ErrorCode::format, concat(source_, ": offset ", offset, " lies beyond the end, which is at ", size()));
+    if (offset > size()) [[unlikely]]
+      fail_beyond(offset);
     offset_ = static_cast<std::size_t>(offset);
   }
 
@@ -91,10 +95,18 @@ class ByteReader {
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
 
  private:
+  [[noreturn]] MOECLIP_COLD void fail_truncated(std::uint64_t count) const {
+    fail(ErrorCode::format, concat(source_, ": truncated: ", count, count == 1 ? " byte" : " bytes",
+                                   " wanted at offset ", offset_, ", ", left(), " left", kCutAdvice));
+  }
+  [[noreturn]] MOECLIP_COLD void fail_beyond(std::uint64_t offset) const {
+    fail(ErrorCode::format,
+         concat(source_, ": offset ", offset, " lies beyond the end, which is at ", size(), kCutAdvice));
+  }
+
   const std::byte* advance(std::uint64_t count) {
     if (count > left()) [[unlikely]]
-      fail(ErrorCode::format,
-           concat(source_, ": truncated: ", count, " bytes wanted at offset ", offset_, ", ", left(), " left"));
+      fail_truncated(count);
     const std::byte* here = bytes_.data() + offset_;
     offset_ += static_cast<std::size_t>(count);
     return here;

@@ -29,6 +29,9 @@ constexpr std::uint64_t size_of(DType type) {
   return 1;
 }
 
+/// Whether the elements have a fraction.
+constexpr bool is_floating(DType type) { return type <= DType::bf16; }
+
 /// "f32", "bf16", "bool" ...
 constexpr const char* to_string(DType type) {
   switch (type) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../base/lists.hpp"
+#include "../base/types.hpp"
 #include "file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -33,6 +34,7 @@ struct FolderTree {
   std::string place;                  ///< the same, absolute and without links
   FolderNode top;                     ///< the folder itself, with everything below it
   std::vector<std::string> troubles;  ///< what could not be read and what was not followed, a sentence each
+  index_t unread = 0;                 ///< of them, those behind which nobody looked: dead links, closed folders
 };
 
 /// `path` absolute and without links, as far as it exists.
@@ -63,11 +65,11 @@ class FolderReader {
 
   void read(const std::filesystem::path& directory, FolderNode& folder, int depth) {
     constexpr int kDeepest = 64;  // of honest data; a file system may have loops that are no links
-    if (depth > kDeepest) return add_trouble(folder.path, "is deeper than ", concat(kDeepest, " folders: left out"));
+    if (depth > kDeepest) return add_unread(folder.path, "is deeper than ", concat(kDeepest, " folders: left out"));
     std::error_code error;
     std::filesystem::directory_iterator entry(directory, error);
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) add(*entry, folder, depth);
-    if (error) add_trouble(folder.path, "cannot be listed: ", error.message());
+    if (error) add_unread(folder.path, "cannot be listed: ", error.message());
     std::sort(folder.files.begin(), folder.files.end());
     lists::sort_by(folder.folders, &FolderNode::name);
   }
@@ -87,8 +89,10 @@ class FolderReader {
       FolderNode inner{name, path, {}, {}};
       read(entry.path(), inner, depth + 1);
       folder.folders.push_back(std::move(inner));
-    } else if (is_link) {
-      add_trouble(path, "is a link to nothing", "");
+    } else if (type == std::filesystem::file_type::not_found && is_link) {
+      add_unread(path, "is a link to nothing", "");
+    } else if (type == std::filesystem::file_type::none) {
+      add_unread(path, is_link ? "cannot be followed: " : "cannot be looked at: ", error.message());
     }
   }
 
@@ -97,7 +101,7 @@ class FolderReader {
     std::error_code error;
     const std::string target = utf8_path(std::filesystem::canonical(link, error));
     if (error) {
-      add_trouble(path, "cannot be followed: ", error.message());
+      add_unread(path, "cannot be followed: ", error.message());
       return false;
     }
     const auto is_inside = [](const std::string& inner, const std::string& outer) {
@@ -114,6 +118,11 @@ class FolderReader {
 
   void add_trouble(const std::string& path, std::string_view what, const std::string& reason) {
     tree_.troubles.push_back(concat(join_path(tree_.root, path), ": ", what, reason));
+  }
+
+  void add_unread(const std::string& path, std::string_view what, const std::string& reason) {
+    add_trouble(path, what, reason);
+    ++tree_.unread;
   }
 
   FolderTree& tree_;

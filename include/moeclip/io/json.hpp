@@ -12,10 +12,17 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr int kJsonDepth = 256;  ///< arrays and objects inside each other that a document may have
 
+/// What a name means that an object has twice, which RFC 8259 leaves to the reader.
+enum class JsonNames : std::uint8_t {
+  last_counts,  ///< the value of the last one
+  unique,       ///< an error: the document says two things about one
+};
+
 /// Reads `text`, one JSON document (a UTF-8 byte order mark is skipped). `source` names it in messages, which give line
-/// and column. Throws format for anything that RFC 8259 forbids, for text that is not UTF-8 and numbers above the range
-/// of double; limit for more than kJsonDepth levels, or more values than fit in 40 MiB + 2 x the text.
-Json parse_json(std::string_view text, std::string_view source);
+/// and column. Throws format for anything that RFC 8259 forbids, for text that is not UTF-8 and names that shall be
+/// unique; limit for more than kJsonDepth levels, or more values than fit in 40 MiB + 2 x the text. Numbers above the
+/// range of double and halves of surrogate pairs, which the RFC allows, are errors where they are used.
+Json parse_json(std::string_view text, std::string_view source, JsonNames names = JsonNames::last_counts);
 
 /// `value` as a T: std::string, bool, double or std::int64_t. Unlike Json's own functions it says where: throws format,
 /// naming the file `source` and the member `name`.
@@ -24,7 +31,9 @@ T value_of(const Json& value, std::string_view name, std::string_view source) {
   const auto expect = [&](bool is_one, std::string_view wanted) {
     if (!is_one)
       fail(ErrorCode::format, concat(source, ": \"", name, "\": ", wanted, " was wanted, found ",
-                                     value.is_number() ? concat(value.as_number()) : to_string(value.kind())));
+                                     value.is_beyond()   ? "a number larger than a double can hold"
+                                     : value.is_number() ? concat(value.as_number())
+                                                         : to_string(value.kind())));
   };
   if constexpr (std::same_as<T, std::string>) {
     expect(value.is_string(), "a string");
@@ -33,7 +42,7 @@ T value_of(const Json& value, std::string_view name, std::string_view source) {
     expect(value.is_bool(), "a boolean");
     return value.as_bool();
   } else if constexpr (std::same_as<T, double>) {
-    expect(value.is_number(), "a number");
+    expect(value.is_number() && !value.is_beyond(), "a number");
     return value.as_number();
   } else {
     static_assert(std::signed_integral<T> && sizeof(T) == sizeof(std::int64_t));
@@ -65,8 +74,8 @@ namespace detail {
 
 class JsonParser {
  public:
-  JsonParser(std::string_view text, std::string_view source)
-      : text_(text), source_(source), allowance_(kAllowance + 2 * text.size()) {}
+  JsonParser(std::string_view text, std::string_view source, JsonNames names)
+      : text_(text), source_(source), names_(names), allowance_(kAllowance + 2 * text.size()) {}
 
   Json document() {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;  // byte order mark
@@ -178,7 +187,11 @@ class JsonParser {
       if (!accept('}')) fail_at(at_, "',' or '}' was expected");
     }
     --depth_;
-    return Json::object(std::move(members));
+    const std::size_t count = members.size();
+    Json object = Json::object(std::move(members));
+    if (names_ == JsonNames::unique && object.size() != count)
+      fail_at(at_ - 1, "a name occurs twice in the object that ends here");
+    return object;
   }
 
   std::string string() {
@@ -223,12 +236,13 @@ class JsonParser {
     if (!accept('u')) fail_at(start, "an unknown escape stands in a string");
     std::uint32_t code = four_digits();
     if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_).starts_with("\\u")) {
+      const std::size_t second = at_;
       at_ += 2;
       const std::uint32_t low = four_digits();
-      if (low < 0xDC00 || low >= 0xE000) fail_at(start, "half of a surrogate pair stands alone");
-      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      const bool is_pair = low >= 0xDC00 && low < 0xE000;
+      if (is_pair) code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      if (!is_pair) at_ = second;  // an escape of its own
     }
-    if (code >= 0xD800 && code < 0xE000) fail_at(start, "half of a surrogate pair stands alone");
     append_utf8(out, code);
   }
 
@@ -265,7 +279,7 @@ class JsonParser {
     if (whole == at_ && convert(digits, natural)) return natural;
     double real = 0;
     if (convert(digits, real)) return real;
-    if (!is_tiny(digits)) fail_at(start, "a number is larger than a double can hold");
+    if (!is_tiny(digits)) return Json::beyond(digits.starts_with('-'));
     return digits.starts_with('-') ? -0.0 : 0.0;
   }
 
@@ -292,6 +306,7 @@ class JsonParser {
 
   std::string_view text_;
   std::string_view source_;
+  JsonNames names_;
   std::size_t allowance_;
   std::size_t at_ = 0;
   int depth_ = 0;
@@ -299,8 +314,8 @@ class JsonParser {
 
 }  // namespace detail
 
-MOECLIP_FUNC Json parse_json(std::string_view text, std::string_view source) {
-  return detail::JsonParser(text, source).document();
+MOECLIP_FUNC Json parse_json(std::string_view text, std::string_view source, JsonNames names) {
+  return detail::JsonParser(text, source, names).document();
 }
 
 MOECLIP_FUNC const Json& member(const Json& json, std::string_view name, std::string_view source) {

@@ -61,12 +61,17 @@ class Json {
   /// True for a number without point or exponent that fits int64 or uint64.
   [[nodiscard]] bool is_integer() const noexcept;
 
+  /// Stands for a number that no double can hold; as_number throws.
+  static Json beyond(bool is_negative);
+  [[nodiscard]] bool is_beyond() const noexcept;  ///< it is such a number
+
   /// The value as the type asked for. Throws format if it is of another kind, or a number that does not fit.
   [[nodiscard]] bool as_bool() const;
   [[nodiscard]] double as_number() const;                 ///< rounded if an integer above 2^53
   [[nodiscard]] std::int64_t as_int64() const;            ///< not from 1.0 or 1e3: is_integer() must hold
   [[nodiscard]] std::uint64_t as_uint64() const;          ///< likewise, and not negative
-  [[nodiscard]] const std::string& as_string() const;     ///< without quotes and escapes
+  [[nodiscard]] const std::string& as_string() const;     ///< unescaped; format for half of a surrogate pair
+  [[nodiscard]] const std::string& raw_string() const;    ///< such halves included, three bytes each (append_utf8)
   [[nodiscard]] std::span<const Json> items() const;      ///< of an array
   [[nodiscard]] std::span<const Member> members() const;  ///< of an object: `for (const auto& [key, value] : ...)`
 
@@ -90,9 +95,13 @@ class Json {
  private:
   using Array = std::vector<Json>;
   struct Object;
+  struct Beyond {
+    bool is_negative = false;
+    friend bool operator==(const Beyond&, const Beyond&) = default;
+  };
   // Empty strings, arrays and objects hold no memory: their pointer is null.
   using Value = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::unique_ptr<std::string>,
-                             std::unique_ptr<Array>, std::unique_ptr<Object>>;
+                             std::unique_ptr<Array>, std::unique_ptr<Object>, Beyond>;
 
   explicit Json(Value value) noexcept;
 
@@ -147,34 +156,23 @@ bool operator==(const Json& a, const Json& b);  ///< as said in the class
 #include <numeric>
 #include <utility>
 
+#include "utf8.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC Json::Json(std::nullptr_t) {}
-
 MOECLIP_FUNC Json::Json(double value) : value_(value) {}
-
 MOECLIP_FUNC Json::Json(float value) : Json(static_cast<double>(value)) {}
-
 MOECLIP_FUNC Json::Json(std::string_view value) : Json(std::string(value)) {}
-
 MOECLIP_FUNC Json::Json(const char* value) : Json(std::string(value)) {}
-
 MOECLIP_FUNC Json& Json::operator=(const Json& other) { return *this = Json(other); }
-
 MOECLIP_FUNC Json Json::array() { return Json(Value(std::unique_ptr<Array>())); }
-
 MOECLIP_FUNC Json Json::object() { return Json(Value(std::unique_ptr<Object>())); }
-
 MOECLIP_FUNC bool Json::is_null() const noexcept { return kind() == Kind::null; }
-
 MOECLIP_FUNC bool Json::is_bool() const noexcept { return kind() == Kind::boolean; }
-
 MOECLIP_FUNC bool Json::is_number() const noexcept { return kind() == Kind::number; }
-
 MOECLIP_FUNC bool Json::is_string() const noexcept { return kind() == Kind::string; }
-
 MOECLIP_FUNC bool Json::is_array() const noexcept { return kind() == Kind::array; }
-
 MOECLIP_FUNC bool Json::is_object() const noexcept { return kind() == Kind::object; }
 
 MOECLIP_FUNC bool Json::is_integer() const noexcept {
@@ -182,7 +180,6 @@ MOECLIP_FUNC bool Json::is_integer() const noexcept {
 }
 
 MOECLIP_FUNC bool Json::as_bool() const { return expect<bool>("a boolean"); }
-
 MOECLIP_FUNC Json::Json(Value value) noexcept : value_(std::move(value)) {}
 
 MOECLIP_FUNC auto Json::Object::place(std::string_view key) const {
@@ -280,8 +277,8 @@ MOECLIP_FUNC const char* to_string(Json::Kind kind) {
 }
 
 MOECLIP_FUNC Json::Kind Json::kind() const noexcept {
-  constexpr Kind kKinds[] = {Kind::null,   Kind::boolean, Kind::number, Kind::number,
-                             Kind::number, Kind::string,  Kind::array,  Kind::object};
+  constexpr Kind kKinds[] = {Kind::null,   Kind::boolean, Kind::number, Kind::number, Kind::number,
+                             Kind::string, Kind::array,   Kind::object, Kind::number};
   return kKinds[value_.index()];
 }
 
@@ -295,8 +292,12 @@ const T& Json::expect(std::string_view wanted) const {
 MOECLIP_FUNC double Json::as_number() const {
   if (const auto* integer = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*integer);
   if (const auto* natural = std::get_if<std::uint64_t>(&value_)) return static_cast<double>(*natural);
+  if (is_beyond()) fail(ErrorCode::format, "JSON: a number is larger than a double can hold");
   return expect<double>("a number");
 }
+
+MOECLIP_FUNC Json Json::beyond(bool is_negative) { return Json(Value(Beyond{is_negative})); }
+MOECLIP_FUNC bool Json::is_beyond() const noexcept { return std::holds_alternative<Beyond>(value_); }
 
 MOECLIP_FUNC std::int64_t Json::as_int64() const {
   if (is_number() && !std::holds_alternative<std::int64_t>(value_))
@@ -313,6 +314,12 @@ MOECLIP_FUNC std::uint64_t Json::as_uint64() const {
 }
 
 MOECLIP_FUNC const std::string& Json::as_string() const {
+  const std::string& text = raw_string();
+  if (has_surrogate(text)) fail(ErrorCode::format, "JSON: half of a surrogate pair stands alone in a string");
+  return text;
+}
+
+MOECLIP_FUNC const std::string& Json::raw_string() const {
   static const std::string empty;
   const auto& text = expect<std::unique_ptr<std::string>>("a string");
   return text == nullptr ? empty : *text;
@@ -381,7 +388,7 @@ MOECLIP_FUNC bool operator==(const Json& a, const Json& b) {
     case Json::Kind::null: return true;
     case Json::Kind::boolean:
     case Json::Kind::number: return a.value_ == b.value_;
-    case Json::Kind::string: return a.as_string() == b.as_string();
+    case Json::Kind::string: return a.raw_string() == b.raw_string();
     case Json::Kind::array: return lists::equal(a.items(), b.items());
     case Json::Kind::object: return lists::equal(a.members(), b.members());
   }

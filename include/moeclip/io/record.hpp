@@ -28,7 +28,9 @@ namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 MOECLIP_FUNC Json recorded(const WeightFile& file) {
   const std::string* const text = find_metadata(file.metadata(), kRecordKey);
-  return text != nullptr ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey))) : Json();
+  return text != nullptr
+             ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey)), JsonNames::unique)
+             : Json();
 }
 
 }  // namespace detail

@@ -68,7 +68,7 @@ MOECLIP_FUNC Json read_sidecar(const WeightBytes& file) {
   const std::string path = sidecar_path(file.name);
   if (!file_exists(path)) return {};
   const auto bytes = read_file(path, kMostBytes);
-  const Json root = parse_json(as_text(bytes), path);
+  const Json root = parse_json(as_text(bytes), path, JsonNames::unique);
   const Json* const version = root.is_object() ? root.find(detail::kSidecarKey) : nullptr;
   if (version == nullptr) return {};
   if (!(*version == Json(detail::kSidecarVersion)))

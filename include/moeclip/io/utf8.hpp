@@ -14,7 +14,11 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Bytes of the UTF-8 character that `text` begins with, 1 to 4; 0 if it begins with none (or is empty).
 std::size_t utf8_length(std::string_view text);
 
-/// Appends the character `code` (below 0x110000, no surrogate) to `out`.
+/// Whether half of a surrogate pair stands in `text`, in the three bytes that append_utf8 makes of it. The rest of
+/// `text` is UTF-8.
+bool has_surrogate(std::string_view text);
+
+/// Appends the character `code` (below 0x110000) to `out`. A surrogate is none: has_surrogate finds it again.
 void append_utf8(std::string& out, std::uint32_t code);
 
 }}  // namespace moeclip::abi_v0_1
@@ -35,6 +39,12 @@ MOECLIP_FUNC std::size_t utf8_length(std::string_view text) {
   if (lead < 0xF0) return follows(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && follows(2) ? 3 : 0;
   if (lead > 0xF4) return 0;
   return follows(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && follows(2) && follows(3) ? 4 : 0;
+}
+
+MOECLIP_FUNC bool has_surrogate(std::string_view text) {
+  for (std::size_t at = 0; (at = text.find('\xED', at)) != text.npos; ++at)
+    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0xA0) return true;
+  return false;
 }
 
 MOECLIP_FUNC void append_utf8(std::string& out, std::uint32_t code) {

@@ -56,6 +56,26 @@ inline constexpr ForeignFormat kForeignFormats[] = {
     {257, "ustar", "a tar archive; unpack it, or save the model anew with a PyTorch from 1.0 on"},
 };
 
+/// Throws format if `file` is a zip archive behind something else: it was not cut off where a download began, or is a
+/// program that unpacks itself.
+inline void expect_no_archive_behind(const WeightBytes& file) {
+  const std::string_view text = as_text(file.bytes());
+  constexpr std::size_t kFurthestEnd = 22 + 65535;  // of an end record with the longest comment
+  const std::string_view tail = text.substr(text.size() - std::min(text.size(), kFurthestEnd));
+  const std::size_t start = tail.find("PK\5\6") == tail.npos ? text.npos : text.find("PK\3\4");
+  if (start == text.npos) return;
+  fail(ErrorCode::format,
+       concat(file.name, ": ", start, start == 1 ? " byte stands" : " bytes stand",
+              " before a zip archive; if it is a checkpoint, cut them off: tail -c +", start + 1, " FILE > NEW"));
+}
+
+/// Whether `text` begins as a JSON object does, after white space and a byte order mark. The length that a safetensors
+/// file begins with can look like '{' too, but has zeros behind it.
+inline bool begins_as_json(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return first != text.npos && text[first] == '{' && text.substr(0, 8).find('\0') == text.npos;
+}
+
 /// What can follow the first bytes of each format that is read. Anything else throws unsupported with a guess.
 inline WeightIndex read_weights(WeightBytes file) {
   const std::string_view text = as_text(file.bytes());
@@ -66,10 +86,11 @@ inline WeightIndex read_weights(WeightBytes file) {
       fail(ErrorCode::unsupported, concat(file.name, ": is ", foreign.what));
   const bool is_pickle = text.starts_with('\x80') && text.size() > 1 && text[1] >= 2 && text[1] <= 5;
   const bool is_text_pickle = text.starts_with(concat("L", kTorchMagic, "L\n"));
-  const bool has_json_header = text.size() > 8 && text[8] == '{';
+  const bool has_json_header = text.size() > 8 && text[8] == '{' && !begins_as_json(text);
   if (has_json_header || file_extension(file.name) == ".safetensors") return read_safetensors(std::move(file));
   if (is_pickle || is_text_pickle) return read_torch_legacy(std::move(file));
-  if (text.starts_with('{'))
+  expect_no_archive_behind(file);
+  if (begins_as_json(text))
     fail(ErrorCode::unsupported,
          concat(file.name, ": is JSON, not weights; pass the folder or the weight file beside it"));
   fail(ErrorCode::unsupported,
@@ -104,7 +125,7 @@ inline WeightIndex read_sharded(const WeightBytes& file) {
   constexpr std::uint64_t kLargestIndex = 16u << 20;  // honest ones have about 100 bytes per tensor
   if (file.size > kLargestIndex)
     fail(ErrorCode::limit, concat(file.name, ": an index of ", file.size, " bytes; at most ", kLargestIndex));
-  const Json document = parse_json(as_text(file.bytes()), file.name);
+  const Json document = parse_json(as_text(file.bytes()), file.name, JsonNames::unique);
   const Json* const map = document.is_object() ? document.find("weight_map") : nullptr;
   if (map == nullptr || !map->is_object())
     fail(ErrorCode::unsupported, concat(file.name,
@@ -171,8 +192,7 @@ inline void attach_sidecar(WeightIndex& index) {
 inline WeightIndex open_weights(const std::string& path) {
   const std::string file_path = is_directory(path) ? find_model_file(path) : path;
   WeightBytes file = WeightBytes::map(file_path);
-  if (file_extension(file_path) == ".json" && as_text(file.bytes()).find('{') != std::string_view::npos)
-    return read_sharded(file);
+  if (begins_as_json(as_text(file.bytes()))) return read_sharded(file);
   WeightIndex index = read_weights(std::move(file));
   attach_sidecar(index);
   return index;

@@ -62,7 +62,10 @@ class ZipArchive {
   }
   std::uint64_t find_end_record() const;
   Directory read_end_record() const;
-  Directory read_zip64_end_record(std::uint64_t end_record, const Directory& plain) const;
+  bool find_zip64_end_record(std::uint64_t end_record, std::uint64_t& found) const;
+  Directory read_zip64_end_record(std::uint64_t at, const Directory& plain) const;
+  void expect_readable(std::uint32_t flags, std::string_view name) const;
+  void expect_extra(Bytes extra, std::string_view name) const;
   ZipEntry read_entry(ByteReader& reader) const;
   void read_zip64_extra(Bytes extra, ZipEntry& entry) const;
   void read_local_header(ZipEntry& entry, std::uint64_t directory_offset) const;
@@ -161,21 +164,44 @@ MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_end_record() const {
   const std::uint64_t size = reader.u32le(), offset = reader.u32le();
   if (disk != directory_disk || count_here != count || (disk != 0 && disk != 0xFFFF))
     fail(ErrorCode::unsupported, concat(source_, ": a zip archive split over several files is not supported"));
-  const Directory directory = read_zip64_end_record(at, {offset, size, count});
-  if (!range_fits(directory.offset, directory.size, at)) fail_format("the directory lies outside the file");
-  return directory;
+  std::uint64_t end = at;  // of the directory: where the first of the end records begins
+  Directory directory{offset, size, count};
+  if (find_zip64_end_record(at, end)) directory = read_zip64_end_record(end, directory);
+  if (!range_fits(directory.offset, directory.size, end))
+    fail_format(concat("the directory, ", directory.size, " bytes at offset ", directory.offset,
+                       ", lies outside the file", kCutAdvice));
+  const std::uint64_t gap = end - directory.offset - directory.size;
+  if (gap == 0) return directory;
+  const bool is_shifted =
+      directory.size >= 4 && load_u32le(bytes_.data() + end - directory.size) == detail::kZipDirectoryEntry;
+  fail_format(is_shifted ? concat(gap, gap == 1 ? " byte stands" : " bytes stand",
+                                  " before the archive; cut them off: tail -c +", gap + 1, " FILE > NEW")
+                         : concat("between the directory and the end record are ", gap,
+                                  " bytes that belong to nothing: the file is damaged; get it again"));
 }
 
-MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t end_record,
-                                                                     const Directory& plain) const {
-  const bool has_locator = end_record >= detail::kZip64LocatorSize &&
-                           load_u32le(bytes_.data() + end_record - detail::kZip64LocatorSize) == detail::kZip64Locator;
-  if (!has_locator) return plain;  // if it is saturated, its directory does not fit the file
-  ByteReader reader(bytes_.first(static_cast<std::size_t>(end_record)), concat(source_, ": zip64 end record"));
-  reader.seek(end_record - detail::kZip64LocatorSize + 8);
-  reader.seek(reader.u64le());
+/// A zip64 end record, where the archive has one: its locator stands before the end record, and it ends where the
+/// locator begins. The bytes before the end record may look like a locator by chance; they are one only if the
+/// directory does not reach that far.
+MOECLIP_FUNC bool ZipArchive::find_zip64_end_record(std::uint64_t end_record, std::uint64_t& found) const {
+  if (end_record < detail::kZip64LocatorSize) return false;
+  const std::uint64_t locator = end_record - detail::kZip64LocatorSize;
+  if (load_u32le(bytes_.data() + locator) != detail::kZip64Locator) return false;
+  const std::byte* const plain = bytes_.data() + end_record;
+  const std::uint64_t size = load_u32le(plain + 12), offset = load_u32le(plain + 16);
+  if (size + offset == end_record) return false;
+  ByteReader reader(bytes_.first(static_cast<std::size_t>(locator)), concat(source_, ": zip64 end record"));
+  found = load_u64le(bytes_.data() + locator + 8);
+  reader.seek(found);
   if (reader.u32le() != detail::kZip64EndRecord) fail_format("the zip64 locator points to something else");
-  reader.skip(8 + 2 + 2 + 4 + 4);  // size of the record, versions, disk numbers
+  if (reader.u64le() != reader.left()) fail_format("the zip64 end record does not end where its locator begins");
+  return true;
+}
+
+MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_zip64_end_record(std::uint64_t at, const Directory& plain) const {
+  ByteReader reader(bytes_, concat(source_, ": zip64 end record"));
+  reader.seek(at);
+  reader.skip(4 + 8 + 2 + 2 + 4 + 4);  // signature, size of the record, versions, disk numbers
   const std::uint64_t count_here = reader.u64le();
   Directory directory;
   directory.count = reader.u64le();
@@ -206,9 +232,8 @@ MOECLIP_FUNC ZipEntry ZipArchive::read_entry(ByteReader& reader) const {
   entry.name = as_text(reader.take(name_size));
   const Bytes extra = reader.take(extra_size);
   reader.skip(comment_size);
-  if ((flags & 1u) != 0)
-    fail(ErrorCode::unsupported,
-         concat(source_, ": zip entry ", in_quotes(entry.name), " is encrypted; decrypt it first"));
+  expect_readable(flags, entry.name);
+  expect_extra(extra, entry.name);
   if (method != 0 && method != 8)
     fail(ErrorCode::unsupported, concat(source_, ": zip entry ", in_quotes(entry.name), " is packed with method ",
                                         method, "; only stored (0) and deflated (8) are supported"));
@@ -218,6 +243,25 @@ MOECLIP_FUNC ZipEntry ZipArchive::read_entry(ByteReader& reader) const {
     fail_format(
         concat("stored entry ", in_quotes(entry.name), " has two sizes: ", entry.packed_size, " and ", entry.size));
   return entry;
+}
+
+/// What the general purpose flags of an entry ask for (APPNOTE 4.4.4), whichever of its two headers has them.
+MOECLIP_FUNC void ZipArchive::expect_readable(std::uint32_t flags, std::string_view name) const {
+  const char* what = nullptr;
+  if ((flags & (1u | 0x40u)) != 0) what = " is encrypted; decrypt it first";
+  if ((flags & 0x20u) != 0) what = " is patch data for another file; pack the whole file instead";
+  if ((flags & 0x2000u) != 0) what = " is of an archive with an encrypted directory; decrypt it first";
+  if (what != nullptr) fail(ErrorCode::unsupported, concat(source_, ": zip entry ", in_quotes(name), what));
+}
+
+/// Extra fields are an identifier and a length each. Up to three bytes may follow: aligning tools leave them.
+MOECLIP_FUNC void ZipArchive::expect_extra(Bytes extra, std::string_view name) const {
+  while (extra.size() >= 4) {
+    const std::size_t size = std::size_t{4} + load_u16le(extra.data() + 2);
+    if (size > extra.size())
+      fail_format(concat("an extra field of ", in_quotes(name), " is longer than the room for all of them"));
+    extra = extra.subspan(size);
+  }
 }
 
 MOECLIP_FUNC void ZipArchive::read_zip64_extra(Bytes extra, ZipEntry& entry) const {
@@ -242,13 +286,14 @@ MOECLIP_FUNC void ZipArchive::read_local_header(ZipEntry& entry, std::uint64_t d
   if (reader.u32le() != detail::kZipLocalHeader)
     fail_format(concat("the directory says that ", in_quotes(entry.name), " is at offset ", entry.header_offset,
                        ", which holds no entry"));
-  reader.skip(4);  // version, flags
+  reader.skip(2);  // version
+  expect_readable(reader.u16le(), entry.name);
   const bool is_deflated = reader.u16le() == 8;
   reader.skip(2 + 2 + 4 + 4 + 4);  // time, date, CRC-32 and sizes: zero if a data descriptor follows
   const std::uint16_t name_size = reader.u16le(), extra_size = reader.u16le();
   if (as_text(reader.take(name_size)) != entry.name || is_deflated != entry.is_deflated)
     fail_format(concat("the local header of ", in_quotes(entry.name), " contradicts the directory"));
-  reader.skip(extra_size);
+  expect_extra(reader.take(extra_size), entry.name);
   entry.data_offset = reader.offset();
   reader.skip(entry.packed_size);
 }

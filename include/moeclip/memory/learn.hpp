@@ -26,6 +26,7 @@ struct LearnOptions {
   bool is_turned = false;         ///< learn each picture in all eight positions, turned and mirrored
   std::string class_name = {};    ///< what the pictures show; recorded
   ImageOptions images = {};       ///< how the pictures are read; recorded
+  TileOptions tiles = {};         ///< how they are cut; recorded
   std::uint64_t seed = 111;       ///< of coresets
 };
 
@@ -68,6 +69,7 @@ RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95)
 #include <utility>
 
 #include "../anomaly/fingerprint.hpp"
+#include "../base/rng.hpp"
 #include "../image/exif.hpp"
 #include "coreset.hpp"
 #include "twins.hpp"
@@ -154,26 +156,29 @@ class Learner {
                    options.folds, " folds; at least 1 and 2 were wanted");
     MOECLIP_EXPECT(options.text_weight >= 0 && options.text_weight <= 1, "a weight of ", options.text_weight,
                    " for the text lies not between 0 and 1");
-    const index_t all = source.patches * views();
-    own_ = std::clamp<index_t>(kCandidates * options.patches / good.count, 1, all);
-    candidates_ = Tensor<T>::uninitialised({good.count * own_, source.width});
+    share_ = std::max<index_t>(1, kCandidates * options.patches / good.count);
+    if (!options.tiles.is_on()) share_ = (std::min)(share_, source.patches * views());
+    candidates_ = Tensor<T>::uninitialised({good.count * share_, source.width});
   }
 
-  /// (1) for picture i.
+  /// (1) for picture i: its tiles share its candidates, and if there are more tiles than these, some are looked at.
   void describe_picture(index_t i) {
-    const index_t patches = source_.patches, width = source_.width;
-    auto seen = Tensor<T>::uninitialised({views() * patches, width});
     const Image picture = good_.load(i);
-    for (int view = 0; view < views(); ++view)
-      source_.describe(apply_orientation(picture, view + 1).view(),
-                       seen.template view<2>().rows(view * patches, (view + 1) * patches));
-    const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(), own_, options_.seed);
-    const Tensor<T> rows = gather_rows(seen, chosen);
-    std::copy(rows.begin(), rows.end(), candidates_.data() + i * own_ * width);
+    const Rng order(options_.seed, "tiles");
+    const index_t count =
+        options_.tiles.is_on() ? TileGrid(picture.width(), picture.height(), options_.tiles).count() : 1;
+    const index_t first = static_cast<index_t>(order.bits(i) % static_cast<std::uint64_t>(count));
+    for (index_t step = 0; step < count; ++step) {
+      const index_t own = share_ * (step + 1) / count - share_ * step / count, tile = (first + step) % count;
+      if (own == 0) continue;
+      if (!options_.tiles.is_on())
+        describe_tile(picture, own);
+      else
+        describe_tile(
+            copy_image(TileGrid(picture.width(), picture.height(), options_.tiles).view(picture.view(), tile)), own);
+    }
+    first_row_.push_back(found_);
     twins_.add(context_, picture.view());
-    if (i > 0) return;
-    upright_ = Tensor<T>::uninitialised({patches, width});
-    std::copy_n(seen.data(), upright_.size(), upright_.data());
   }
 
   /// After all pictures: how many things they show, and in which fold each is. Neighbours are in the same fold.
@@ -195,9 +200,10 @@ class Learner {
   /// A memory of all pictures but those of fold `left_out`, of a size in proportion.
   NearestRows<T> remember(index_t left_out) {
     if (coordinates_.empty())
-      coordinates_ = coreset_coordinates<T>(context_, std::as_const(candidates_).template view<2>(), options_.seed);
+      coordinates_ = coreset_coordinates<T>(context_, std::as_const(candidates_).template view<2>().rows(0, found_),
+                                            options_.seed);
     const std::vector<index_t> rows = rows_of([&](index_t picture) { return fold_of(picture) != left_out; });
-    const index_t size = std::max<index_t>(1, options_.patches * std::ssize(rows) / candidates_.extent(0));
+    const index_t size = std::max<index_t>(1, options_.patches * std::ssize(rows) / found_);
     const Tensor<T> points = gather_rows(coordinates_, rows);
     std::vector<index_t> chosen = choose_coreset<T>(context_, points.template view<2>(), size, options_.seed);
     for (index_t& row : chosen) row = rows[static_cast<std::size_t>(row)];
@@ -217,13 +223,33 @@ class Learner {
 
  private:
   [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
+  /// The first candidate of picture i.
+  [[nodiscard]] index_t row_of(index_t i) const { return first_row_[static_cast<std::size_t>(i)]; }
+
+  /// Adds `own` candidates of a picture, or of a tile of one.
+  void describe_tile(const Image& picture, index_t own) {
+    const index_t patches = source_.patches, width = source_.width;
+    auto seen = Tensor<T>::uninitialised({views() * patches, width});
+    for (int view = 0; view < views(); ++view)
+      source_.describe(apply_orientation(picture, view + 1).view(),
+                       seen.template view<2>().rows(view * patches, (view + 1) * patches));
+    const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(),
+                                          (std::min)(own, views() * patches), options_.seed);
+    const Tensor<T> rows = gather_rows(seen, chosen);
+    std::copy(rows.begin(), rows.end(), candidates_.data() + found_ * width);
+    found_ += rows.extent(0);
+    if (!upright_.empty()) return;
+    upright_ = Tensor<T>::uninitialised({patches, width});
+    std::copy_n(seen.data(), upright_.size(), upright_.data());
+  }
 
   /// Rows of the candidates of the pictures that `takes`.
   template <class Takes>
   [[nodiscard]] std::vector<index_t> rows_of(const Takes& takes) const {
     std::vector<index_t> rows;
-    for (index_t row = 0; row < candidates_.extent(0); ++row)
-      if (takes(row / own_)) rows.push_back(row);
+    for (index_t picture = 0; picture < good_.count; ++picture)
+      for (index_t row = row_of(picture); row < row_of(picture + 1); ++row)
+        if (takes(picture)) rows.push_back(row);
     return rows;
   }
 
@@ -231,10 +257,12 @@ class Learner {
   const PatchSource<T>& source_;
   const GoodPictures& good_;
   const LearnOptions& options_;
-  index_t own_ = 0;        // candidates of each picture
-  Tensor<T> candidates_;   // (count own_, F), picture by picture
-  Tensor<T> coordinates_;  // of the candidates, for the choice among them
-  Tensor<T> upright_;      // (L, F) of the first picture
+  index_t share_ = 0;                     // candidates of each picture at most
+  Tensor<T> candidates_;                  // (count share_, F), picture by picture
+  index_t found_ = 0;                     // of them
+  std::vector<index_t> first_row_ = {0};  // of each picture, and their end
+  Tensor<T> coordinates_;                 // of the candidates, for the choice among them
+  Tensor<T> upright_;                     // (L, F) of the first picture, or of a tile of it
   TwinFinder twins_;
   std::vector<index_t> thing_;      // that each picture shows
   index_t things_ = 0, folds_ = 0;  // how many
@@ -249,6 +277,7 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
   record.pictures = good.count;
   record.is_turned = options.is_turned;
   record.images = options.images;
+  record.tiles = options.tiles;
   record.false_positives = options.false_positives;
   record.unit = record.spread = kSmallestUnit;
   for (index_t i = 0; i < good.count; ++i) {
@@ -266,7 +295,8 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
     for (index_t i = 0; i < good.count; ++i) {                                  // (3)
       if (learner.fold_of(i) != fold || !learner.is_first(i)) continue;
       on_step(good.count + i);
-      source.judge(memory, good.load(i).view(), found);
+      const auto judge = [&](ImageView picture, Detection& seen) { source.judge(memory, picture, seen); };
+      judge_in_tiles(context, good.load(i).view(), options.tiles, judge, found);
       const auto thing = static_cast<std::size_t>(learner.thing_of(i));
       scores[thing] = found.score;
       peaks[thing] = *std::max_element(found.map.begin(), found.map.end());

@@ -51,8 +51,9 @@ inline constexpr const char* kPatchesName = "patches";  // of the tensor
 inline Json to_json(const MemoryRecord& record) {
   Json held_out = Json::array();
   for (const float score : record.held_out) held_out.push_back(score);
-  return Json::object()
-      .set("features", to_string(record.features))
+  Json json = Json::object();
+  if (record.tiles.is_on()) json.set(kTilesKey, moeclip::to_json(record.tiles));
+  return json.set("features", to_string(record.features))
       .set("clip", record.clip)
       .set("adapter", record.adapter)
       .set("class", record.class_name)
@@ -142,6 +143,7 @@ MOECLIP_FUNC MemoryRecord read_memory_record(const WeightFile& file) {
   memory.is_turned = member<bool>(json, "turned", source);
   memory.text_weight = number("text_weight", 0, 1);
   memory.images = recorded_images(json, source);
+  memory.tiles = recorded_tiles(json, source);
   memory.unit = number("unit", 1e-6, 2);
   memory.spread = number("spread", 1e-6, 2);
   memory.false_positives = number("target_false_positive_rate", 0, 1);

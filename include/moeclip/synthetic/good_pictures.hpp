@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../data/source.hpp"
+#include "../image/tile_grid.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -18,6 +19,7 @@ struct FlawedPictures {
   std::uint64_t seed = 0;                   ///< of everything that is drawn
   double defective_share = 0.5;             ///< of the samples, in [0, 1]; the others stay good
   index_t longest = 512;                    ///< larger pictures are brought to so many pixels of the longer side
+  TileOptions tiles = {};                   ///< a sample is a tile of its picture, another one in each epoch
   bool is_fixed = false;                    ///< the same in every epoch, and nothing that training draws: to judge by
 };
 
@@ -52,12 +54,16 @@ inline constexpr std::array<synthetic::DefectKind, 6> kDrawnFlaws{
     synthetic::DefectKind::scratch, synthetic::DefectKind::crack,        synthetic::DefectKind::hole,
     synthetic::DefectKind::stain,   synthetic::DefectKind::colour_shift, synthetic::DefectKind::contamination};
 
-/// Picture i as a flaw is drawn onto it.
-inline Sample load_good(const FlawedPictures& plan, index_t i, const ImageOptions& images) {
+/// Picture i, or the tile of it that `dice` say, as a flaw is drawn onto it.
+inline Sample load_good(const FlawedPictures& plan, index_t i, const ImageOptions& images, synthetic::Dice& dice) {
   DatasetEntry entry = plan.pictures[static_cast<std::size_t>(i)];
   entry.label = 0;
   entry.mask_path.clear();
   Sample sample = load_sample(entry, images);
+  if (plan.tiles.is_on()) {
+    const TileGrid grid(sample.picture.width(), sample.picture.height(), plan.tiles);
+    sample.picture = copy_image(grid.view(sample.picture.view(), dice.integer(0, static_cast<int>(grid.count()))));
+  }
   const index_t width = sample.picture.width(), height = sample.picture.height(), side = (std::max)(width, height);
   const auto shorter = [&](index_t length) {
     return (std::max)(index_t{1}, (length * plan.longest + side / 2) / side);
@@ -105,13 +111,13 @@ MOECLIP_FUNC Sample draw_flawed(const FlawedPictures& plan, index_t i, const Dra
   constexpr int kAttempts = 8;
   const index_t count = std::ssize(plan.pictures);
   MOECLIP_EXPECT(i >= 0 && i < count * plan.draws, "sample ", i, " of ", count * plan.draws, " was asked for");
-  Sample sample = detail::load_good(plan, i % count, request.images);
   synthetic::Dice dice(plan.seed, plan.is_fixed ? "flaw to judge by" : concat("flaw ", request.epoch), i);
+  Sample sample = detail::load_good(plan, i % count, request.images, dice);
   if (!dice.chance(static_cast<float>(plan.defective_share))) return sample;
   Image after = sample.picture;
   const auto other = [&] {
     const int which = dice.integer(0, static_cast<int>(count));
-    return detail::load_good(plan, which, request.images).picture;
+    return detail::load_good(plan, which, request.images, dice).picture;
   };
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     synthetic::FlawCanvas canvas(sample.picture, after);
@@ -145,7 +151,8 @@ MOECLIP_FUNC std::vector<DrawnSample> flawed_samples(FlawedPictures plan) {
     const DatasetEntry& entry = shared->pictures[static_cast<std::size_t>(i % count)];
     samples.push_back({entry.class_name,
                        concat(entry.class_name, " with flaws ", shared->seed, " ", i, " ", shared->defective_share, " ",
-                              shared->longest, shared->is_fixed ? " to judge by" : ""),
+                              shared->longest, shared->tiles.is_on() ? concat(" ", describe_tiles(shared->tiles)) : "",
+                              shared->is_fixed ? " to judge by" : ""),
                        std::make_shared<const detail::FlawOrder>(detail::FlawOrder{shared, i}), draw,
                        entry.image_path});
   }

@@ -87,7 +87,7 @@ MOECLIP_FUNC Vocabulary open_vocabulary(const std::string& path) {
   const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");  // white space and byte order mark
   if (first == std::string_view::npos || text[first] != '{') return read_merge_list(text, path);
 
-  const Json root = parse_json(text, path);
+  const Json root = parse_json(text, path, JsonNames::unique);
   if (const Json* model = root.find("model"); model != nullptr && model->is_object())
     return read_tokenizer_json(root, path);
   const std::string merges_path = join_path(folder, "merges.txt");

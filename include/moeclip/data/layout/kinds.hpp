@@ -52,14 +52,24 @@ inline void list_kinds(const KindsFolder& place, const std::vector<const FolderN
   }
 }
 
-/// Lists a class folder with train/ and test/. With `is_nested` the pictures of test/ are in img/ inside the kinds,
-/// without it they are not.
+/// True if kinds in test/ have their pictures in img/ inside them (`is_nested`) or not; where there is no test/, if
+/// good pictures to train on are there, which are never nested.
+inline bool has_kinds(const FolderNode& folder, bool is_nested) {
+  bool has_test = false, has_good = false;
+  for (const FolderNode& part : folder.folders) {
+    const auto split = split_of_name(part.name);
+    for (const FolderNode* kind : split ? kinds_in(part) : std::vector<const FolderNode*>()) {
+      if (split == Split::test && (pictures_of_kind(*kind) != kind) == is_nested) return true;
+      has_test = has_test || split == Split::test;
+      has_good = has_good || is_good_name(kind->name);
+    }
+  }
+  return !has_test && has_good && !is_nested;
+}
+
+/// Lists a class folder with train/ and test/, or with one of them.
 inline bool list_split(const FolderNode& folder, const std::string& class_name, bool is_nested, Listing& out) {
-  bool fits = false;
-  for (const FolderNode& part : folder.folders)
-    if (split_of_name(part.name) == Split::test)
-      for (const FolderNode* kind : kinds_in(part)) fits = fits || (pictures_of_kind(*kind) != kind) == is_nested;
-  if (!fits) return false;
+  if (!has_kinds(folder, is_nested)) return false;
   const FolderNode* masks = find_folder(folder, kMaskNames);
   for (const FolderNode& part : folder.folders)
     if (const auto split = split_of_name(part.name)) list_kinds({masks, class_name, *split}, kinds_in(part), out);

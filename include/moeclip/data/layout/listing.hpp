@@ -20,6 +20,7 @@ struct ListedPicture {
   std::string class_name;
   std::string mask;  ///< path below the top; empty: none
   Split split = Split::test;
+  bool is_labelled = true;  ///< false: others have masks and it has none, so that nobody knows; `label` is 0
 
   friend bool operator==(const ListedPicture&, const ListedPicture&) = default;
 };
@@ -139,16 +140,33 @@ struct PictureFolder {
   std::string class_name;
   int label;
   Split split;
-  bool is_by_mask = false;  ///< `label` only where there is a mask, else 0
+  bool is_by_mask = false;  ///< `label` only where there is a mask; the others are unlabelled
 };
 
-/// Lists the pictures of a folder (not of those below) with their masks. Only where no name fits at all, numbers count.
+/// The files of a folder that are called masks of others in it, "2_mask.png" beside "2.jpg", as a folder of their own.
+inline FolderNode masks_beside(const FolderNode& folder) {
+  std::vector<std::string> whole;  // what is left of names that say nothing of masks
+  for (const std::string& file : folder.files)
+    if (const std::string stem = mask_stem(stem_of(file)); is_picture(file) && stem.size() == stem_of(file).size())
+      whole.push_back(stem);
+  lists::sort(whole);
+  FolderNode masks{folder.name, folder.path, {}, {}};
+  for (const std::string& file : folder.files)
+    if (const std::string stem = mask_stem(stem_of(file));
+        is_picture(file) && stem.size() < stem_of(file).size() && lists::binary_search(whole, stem))
+      masks.files.push_back(file);
+  return masks;
+}
+
+/// Lists the pictures of a folder (not of those below) with their masks, which may lie beside them. Only where no name
+/// fits at all, numbers count.
 inline void list_pictures(const PictureFolder& place, Listing& out) {
-  MaskIndex masks = place.masks != nullptr ? MaskIndex(*place.masks) : MaskIndex();
+  const FolderNode beside = place.masks == nullptr ? masks_beside(*place.pictures) : FolderNode();
+  MaskIndex masks(place.masks != nullptr ? *place.masks : beside);
   const std::size_t before = out.pictures.size();
   std::size_t found = 0, guessed = 0;
   for (const std::string& file : place.pictures->files) {
-    if (!is_picture(file)) continue;
+    if (!is_picture(file) || lists::binary_search(beside.files, file)) continue;
     std::string mask = masks.take(file);
     found += mask.empty() ? 0 : 1;
     out.pictures.push_back(
@@ -159,7 +177,9 @@ inline void list_pictures(const PictureFolder& place, Listing& out) {
     const std::string_view name = picture.image;
     if (found == 0) picture.mask = masks.take_by_numbers(name.substr(name.rfind('/') + 1));  // npos + 1 is 0
     guessed += found == 0 && !picture.mask.empty() ? 1 : 0;
-    if (place.is_by_mask && picture.mask.empty()) picture.label = 0;
+    if (!place.is_by_mask || !picture.mask.empty()) continue;
+    picture.label = 0;
+    picture.is_labelled = false;
   }
   masks.add_spare(out.spare_masks);
   if (guessed > 0)

@@ -6,10 +6,13 @@
 
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include "../../base/context.hpp"
 #include "../../base/lists.hpp"
 #include "../dataset.hpp"
+#include "beside.hpp"
+#include "closest.hpp"
 #include "kinds.hpp"
 #include "pairs.hpp"
 #include "sets.hpp"
@@ -37,7 +40,9 @@ inline std::span<const DatasetLayout> dataset_layouts() {
        [](Tree tree, In folder, Name name, Listing& out) { return detail::list_visa(tree, folder, name, out); }},
       {"bmad", "[CLASS/]{train,valid,test}/{good,Ungood}/img/0.png with test/Ungood/label/0.png",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_bmad(folder, name, out); }},
-      {"image_mask", "[CLASS/]images/0.jpg with masks/0.png, also {train,test}/images; Original and Ground Truth; ...",
+      {"image_mask",
+       "[CLASS/]images/0.jpg with masks/0.png, also {train,test}/images; 0.jpg with masks/0.png; Original and Ground "
+       "Truth; ...",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_image_mask(folder, name, out); }},
       {"csv",
        "label.csv, labels.csv, annotations.csv, metadata.csv, dataset.csv or label.tsv with a column for the picture "
@@ -45,6 +50,10 @@ inline std::span<const DatasetLayout> dataset_layouts() {
        [](Tree tree, In folder, Name name, Listing& out) { return detail::list_csv(tree, folder, name, out); }},
       {"good_bad", "[CLASS/]{good,bad}/0.png, {normal,abnormal}, {ok,ko}, {good,DEFECT,...}, with masks/ or without",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_good_bad(folder, name, out); }},
+      {"beside", "0.jpg with 0.png, 0_label.bmp, 0_mask.png or 0_GT.png in the same folder",
+       [](Tree, In folder, Name name, Listing& out) { return detail::list_beside(folder, name, out); }},
+      {"test_temp", "0_test.jpg with its template 0_temp.jpg in the same folder",
+       [](Tree, In folder, Name name, Listing& out) { return detail::list_test_temp(folder, name, out); }},
   };
   return kLayouts;
 }
@@ -54,8 +63,10 @@ struct LayoutOptions {
   std::string class_name = {};  ///< of a folder that is one class; empty: its own name, or what the set calls it
   std::string root = {};        ///< of a list: the folder that its paths are relative to; empty: its own
   std::optional<Split> split = Split::test;  ///< which pictures become entries; unset: all
-  bool trusts_masks = false;                 ///< image_mask: a mask marks something, without looking into it
-  int threads = 0;                           ///< for looking into masks; 0: one per core
+  bool trusts_masks = false;                 ///< image_mask, beside: a mask marks something, without looking into it
+  bool unmasked_is_good = false;  ///< image_mask, beside: pictures without a mask are good ones, not unlabelled
+  int marked_from = 1;            ///< lowest gray level of a mask that marks a defect, 1 to 255
+  int threads = 0;                ///< for looking into masks; 0: one per core
 };
 
 /// What lies in a folder, or is named in a list.
@@ -112,14 +123,29 @@ inline std::optional<FoundLayout> try_layout(const FolderTree& tree, const Folde
   return found;
 }
 
-inline bool same_pictures(const Listing& a, const Listing& b) {
+/// What two layouts say about the same pictures.
+enum class Agreement { none, same, more, less };  ///< more: the first knows labels that the second does not
+
+inline Agreement compare_listings(const Listing& a, const Listing& b) {
   const auto sorted = [](const Listing& listing) {
     std::vector<const ListedPicture*> all;
     for (const ListedPicture& picture : listing.pictures) all.push_back(&picture);
     lists::sort(all, [](auto* x, auto* y) { return x->image < y->image; });
     return all;
   };
-  return lists::equal(sorted(a), sorted(b), [](auto* x, auto* y) { return *x == *y; });
+  const auto of_a = sorted(a), of_b = sorted(b);
+  if (of_a.size() != of_b.size()) return Agreement::none;
+  bool a_knows_more = false, b_knows_more = false;
+  for (std::size_t i = 0; i < of_a.size(); ++i) {
+    const ListedPicture &x = *of_a[i], &y = *of_b[i];
+    if (x == y) continue;
+    if (x.is_labelled == y.is_labelled ||
+        std::tie(x.image, x.class_name, x.split) != std::tie(y.image, y.class_name, y.split))
+      return Agreement::none;
+    (x.is_labelled ? a_knows_more : b_knows_more) = true;
+  }
+  if (a_knows_more && b_knows_more) return Agreement::none;
+  return a_knows_more ? Agreement::more : b_knows_more ? Agreement::less : Agreement::same;
 }
 
 inline std::string whole_path(const FolderTree& tree, const FolderNode& folder) {
@@ -141,9 +167,15 @@ inline std::vector<FoundLayout> fitting_layouts(const FolderTree& tree, const Fo
     if (wanted != nullptr && wanted != &layout) continue;
     auto found = try_layout(tree, folder, layout, options.class_name);
     if (!found || found->listing.pictures.empty()) continue;
-    const bool is_known =
-        lists::any_of(fitting, [&](const FoundLayout& other) { return same_pictures(other.listing, found->listing); });
-    if (!is_known) fitting.push_back(std::move(*found));
+    const auto is_alike = [&](Agreement wanted_agreement) {
+      return [&, wanted_agreement](const FoundLayout& other) {
+        return compare_listings(other.listing, found->listing) == wanted_agreement;
+      };
+    };
+    if (lists::any_of(fitting, is_alike(Agreement::same)) || lists::any_of(fitting, is_alike(Agreement::more)))
+      continue;
+    std::erase_if(fitting, is_alike(Agreement::less));
+    fitting.push_back(std::move(*found));
   }
   if (lists::any_of(fitting, &FoundLayout::is_one_class))
     std::erase_if(fitting, [](const FoundLayout& found) { return !found.is_one_class; });
@@ -152,7 +184,11 @@ inline std::vector<FoundLayout> fitting_layouts(const FolderTree& tree, const Fo
 
 [[noreturn]] inline void fail_unrecognised(const FolderTree& tree, const DatasetLayout* wanted) {
   if (count_pictures(tree.top) == 0) fail(ErrorCode::missing, concat(tree.root, ": no pictures are in this folder"));
-  std::string text = concat(tree.root, ": the folders are in no layout that is known; looked for");
+  const CloseLayout close = closest_layout(tree, tree.top);
+  std::string text =
+      concat(tree.root, ": the folders are in no layout that is known. Found: ", describe_contents(tree.top), ". ");
+  if (wanted == nullptr) text += concat("Closest is ", close.name, ": ", close.what, ". ");
+  text += "Looked for";
   for (const DatasetLayout& layout : dataset_layouts())
     if (wanted == nullptr || wanted == &layout) text += concat(" ", layout.name, " ", layout.looks, ";");
   fail(ErrorCode::missing, text + " a list in JSON lines (image_path, label, class_name, mask_path) always works");

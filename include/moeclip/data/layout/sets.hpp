@@ -118,6 +118,7 @@ struct ClassCounts {
   const KnownSet* set = nullptr;  ///< null: none of the fourteen
   index_t train = 0, valid = 0;
   index_t good = 0, defective = 0, masks = 0;  ///< for testing
+  index_t unlabelled = 0;                      ///< in any part; in none of the other counts
 };
 
 namespace detail {

@@ -7,6 +7,7 @@
 // testing.
 
 #include "../../base/lists.hpp"
+#include "../../io/text_file.hpp"
 #include "csv.hpp"
 #include "listing.hpp"
 
@@ -17,10 +18,18 @@ class LabelTable {
  public:
   LabelTable(const FolderTree& tree, const std::string& path) : path_(join_path(tree.root, path)) {
     constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 28;
-    rows_ = parse_csv(as_text(read_file(path_, kMostBytes)), path_);
+    rows_ = parse_csv(read_text_file(path_, kMostBytes), path_);
   }
 
   [[nodiscard]] std::size_t size() const { return rows_.empty() ? 0 : rows_.size() - 1; }
+
+  /// The names of the columns, for people: "name, kind".
+  [[nodiscard]] std::string columns() const {
+    std::string names;
+    if (!rows_.empty())
+      for (const std::string& name : rows_[0]) names += concat(names.empty() ? "" : ", ", name);
+    return names;
+  }
 
   /// The first column with one of the names, -1 if there is none.
   [[nodiscard]] index_t column(NameList names) const {

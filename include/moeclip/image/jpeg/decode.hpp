@@ -34,6 +34,7 @@ class JpegDecoder {
   /// The picture with 3 channels (RGB) or 1 (gray).
   Image decode(index_t channels) {
     JpegScan scan;
+    segments_.refuse_coding();
     if (segments_.next(header_, scan) != JpegStop::scan) reject("it holds no picture");
     require_decodable(frame(), segments_.rest().size(), source());
     if (!frame().is_progressive()) supply_standard_codes();
@@ -52,7 +53,7 @@ class JpegDecoder {
   [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(frame().count); }
 
   [[noreturn]] void reject(const std::string& what) const {
-    fail(ErrorCode::format, concat(source(), ": damaged JPEG: ", what));
+    fail(ErrorCode::format, concat(source(), ": damaged JPEG: ", what, kCutAdvice));
   }
 
   void supply_standard_codes() {

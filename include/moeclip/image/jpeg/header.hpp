@@ -74,8 +74,6 @@ inline void require_decodable(const JpegFrame& frame, std::uint64_t data_bytes, 
     fail(ErrorCode::unsupported,
          concat(source, ": this JPEG file is ", what, ", which is not supported; convert it to baseline JPEG or PNG"));
   };
-  if (frame.marker > 0xC2) refuse(coding_name(frame.marker));
-  if (frame.precision != 8) refuse(concat("of ", frame.precision, " bits per sample"));
   if (frame.count == 2) refuse("of 2 components");
   if (frame.height == 0) refuse("one that gives its height after the first scan (DNL)");
   std::uint64_t blocks = 0;

@@ -2,7 +2,8 @@
 #pragma once
 // Reads the marker segments of a JPEG file (ITU T.81 annex B): everything between the entropy-coded scans. Bytes that
 // belong to no segment are skipped as libjpeg does; no pixel is lost by it. Any kind of frame is understood here, so
-// that an unsupported file can still be described; `require_decodable` refuses what the decoder cannot do.
+// that an unsupported file can still be described; `refuse_coding` and `require_decodable` refuse what the decoder
+// cannot do.
 
 #include <cstdint>
 #include <string>
@@ -17,9 +18,36 @@ enum class JpegStop { scan, end_of_image, end_of_data };
 class JpegSegments {
  public:
   JpegSegments(Bytes bytes, std::string_view source) : reader_(bytes, source) {
-    if (bytes.size() < 2 || bytes[0] != std::byte{0xFF} || bytes[1] != std::byte{0xD8})
+    const auto is = [&](std::size_t at, int byte) { return bytes.size() > at && bytes[at] == std::byte(byte); };
+    if (!is(0, 0xFF) || !is(1, 0xD8))
       fail(ErrorCode::format, concat(source, ": not a JPEG file: it does not begin with the bytes FF D8"));
+    if (bytes.size() > 2 && !is(2, 0xFF))
+      fail(ErrorCode::format, concat(source, ": damaged JPEG: the third byte is ", hex(std::to_integer<int>(bytes[2])),
+                                     ", where FF begins the first segment; get the file again"));
     reader_.seek(2);
+  }
+
+  /// Throws unsupported, by its name, for a kind of coding that is not read, wherever else the file is damaged or cut.
+  void refuse_coding() const {
+    JpegSegments ahead = *this;
+    while (ahead.reader_.left() >= 2) {
+      const int marker = ahead.next_marker();
+      if (marker < 0 || marker == 0xD9 || marker == 0xDA) return;
+      if (marker >= 0xC0) ahead.refuse_reserved(marker);
+      if (marker == 0xCC) refuse("arithmetic coding");
+      const bool is_frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4;
+      if (is_frame && marker > 0xC2) refuse(concat("the process \"", coding_name(marker), "\""));
+      if (marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) continue;
+      if (ahead.reader_.left() < 2) return;
+      const std::uint64_t length = ahead.reader_.u16be();
+      ByteReader segment = ahead.reader_;
+      if (is_frame && segment.left() > 0) {
+        if (const int precision = segment.u8(); precision != 8) refuse(concat(precision, " bits per sample"));
+        return;
+      }
+      if (length < 2 || length - 2 > ahead.reader_.left()) return;
+      ahead.reader_.skip(length - 2);
+    }
   }
 
   [[nodiscard]] const std::string& source() const { return reader_.source(); }
@@ -56,7 +84,8 @@ class JpegSegments {
 
  private:
   [[noreturn]] void reject(const std::string& what) const {
-    fail(ErrorCode::format, concat(source(), ": damaged JPEG near offset ", offset(), ": ", what));
+    fail(ErrorCode::format,
+         concat(source(), ": damaged JPEG near offset ", offset(), ": ", what, "; get the file again"));
   }
 
   static std::string hex(int byte) {
@@ -79,11 +108,15 @@ class JpegSegments {
     const char* what = nullptr;
     if (marker == 0xDE || marker == 0xDF) what = "hierarchical coding";
     if (marker == 0xF7 || marker == 0xF8) what = "JPEG-LS";
-    if (what != nullptr)
-      fail(ErrorCode::unsupported, concat(source(), ": this JPEG file uses ", what,
-                                          ", which is not supported; convert it to baseline JPEG or PNG"));
-    if (marker < 0xC0 || marker == 0xC8 || (marker >= 0xF0 && marker <= 0xFD))
-      reject(concat("reserved marker FF", hex(marker)));
+    if (marker == 0xC8 || (marker >= 0xF0 && marker <= 0xF6) || (marker >= 0xF9 && marker <= 0xFD))
+      what = "an extension of JPEG (ITU T.84)";
+    if (what != nullptr) refuse(what);
+    if (marker < 0xC0) reject(concat("reserved marker FF", hex(marker)));
+  }
+
+  [[noreturn]] void refuse(std::string_view what) const {
+    fail(ErrorCode::unsupported, concat(source(), ": this JPEG file uses ", what,
+                                        ", which is not supported; convert it to baseline JPEG or PNG"));
   }
 
   void read_segment(int marker, ByteReader& segment, JpegHeader& header) {

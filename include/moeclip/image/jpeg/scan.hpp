@@ -134,7 +134,7 @@ class JpegScanDecoder {
 
   [[noreturn]] void reject(const std::string& what) const {
     fail(ErrorCode::format, concat(source_, ": damaged JPEG, scan ", scan_number_, ", row ", row_ + 1, " of ", rows(),
-                                   ": ", what, "; the picture is not complete"));
+                                   ": ", what, "; the picture is not complete", kCutAdvice));
   }
 
   const JpegFrame& frame_;

@@ -241,7 +241,7 @@ class PickleMachine {
   std::string_view line() {
     const std::string_view rest = as_text(bytes_).substr(static_cast<std::size_t>(reader_.offset()));
     const std::size_t end = rest.find('\n');
-    if (end == std::string_view::npos) build_.refuse("truncated inside a line");
+    if (end == std::string_view::npos) build_.refuse(concat("truncated inside a line", kCutAdvice));
     reader_.skip(end + 1);
     return rest.substr(0, end);
   }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What a model uses of a weight file: floating-point tensors, and of those that are left over some belong to an
+// optimiser, some to nothing, and some would have changed the result.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weight_file.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// Whether a tensor of this name is part of an optimiser's state ("optimizer/state/0/exp_avg", "adam.m.proj.weight").
+bool is_optimizer_state(std::string_view name);
+
+/// "3 tensors (a, b, c)", with the first five names.
+std::string count_and_names(const std::vector<std::string>& names);
+
+/// Throws mismatch if `entry` of `file` holds integers, which are no weights.
+void expect_weights(const WeightFile& file, const WeightEntry& entry);
+
+namespace detail {
+
+/// What comes before `tail` in the names that end in it, each once, but for those of an optimiser's state.
+std::vector<std::string> prefixes_of(const WeightFile& file, std::string_view tail);
+
+/// Throws mismatch if a file holds several models, one behind each of `prefixes`.
+void expect_one_model(const WeightFile& file, const std::vector<std::string>& prefixes);
+
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_IO)
+
+#include <algorithm>
+
+#include "../base/lists.hpp"
+#include "naming.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC bool is_optimizer_state(std::string_view name) {
+  return name.starts_with("optim") || name.starts_with("adam.");
+}
+
+MOECLIP_FUNC std::string count_and_names(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 5;
+  std::string text = concat(names.size(), names.size() == 1 ? " tensor (" : " tensors (");
+  for (std::size_t i = 0; i < (std::min)(kShown, names.size()); ++i) text += concat(i == 0 ? "" : ", ", names[i]);
+  return text + (names.size() > kShown ? ", ...)" : ")");
+}
+
+MOECLIP_FUNC void expect_weights(const WeightFile& file, const WeightEntry& entry) {
+  if (!is_floating(entry.dtype))
+    fail(ErrorCode::mismatch,
+         concat(file.path(), ": tensor ", in_quotes(entry.name), " holds integers (", to_string(entry.dtype),
+                "), which are no weights; quantised models are not read: save it as float32, float16 or bfloat16"));
+}
+
+namespace detail {
+
+MOECLIP_FUNC std::vector<std::string> prefixes_of(const WeightFile& file, std::string_view tail) {
+  std::vector<std::string> prefixes;
+  for (const WeightEntry& entry : file.entries())
+    if (entry.name.ends_with(tail) && !is_optimizer_state(entry.name))
+      prefixes.push_back(entry.name.substr(0, entry.name.size() - tail.size()));
+  return prefixes;
+}
+
+MOECLIP_FUNC void expect_one_model(const WeightFile& file, const std::vector<std::string>& prefixes) {
+  if (prefixes.size() <= 1) return;
+  std::string places;
+  for (const std::string& prefix : prefixes)
+    places += concat(places.empty() ? "" : ", ", prefix.empty() ? "at the top" : in_quotes(prefix));
+  fail(ErrorCode::mismatch, concat(file.path(), ": holds ", prefixes.size(), " models (", places,
+                                   "), such as the trained weights and their average (EMA); which one is meant is not "
+                                   "guessed: save the one to be used in a file of its own"));
+}
+
+}  // namespace detail
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "judge.hpp"
+
+#include <algorithm>
+#include <moeclip/data/class_words.hpp>
+#include <moeclip/io/json.hpp>
+#include <moeclip/io/weights.hpp>
+#include <moeclip/memory/memory_file.hpp>
+
+#include "commands.hpp"
+#include "eval.hpp"
+#include "tiny_model.hpp"
+
+namespace cli {
+
+void JudgeSettings::declare(Options& options) {
+  options.repeated("good", good, "GOOD",
+                   "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
+  options.value("clip", clip, "FILE",
+                "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
+                "with its adapter");
+  options.value("adapter", adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
+  options.value("class", class_name, "NAME",
+                "what is in the pictures, in words or as data sets call it: \"metal nut\", metal_nut; default object");
+  options.value("prompts", prompts, "FILE", "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
+  options.choice("map", map, {"probability", "reference"}, "mean probability in [0,1], or the released sum of maps");
+  options.value("threshold", threshold, "T", "score and pixel probability from which it is a defect; default 0.5");
+  options.value("calibration", calibration, "FILE", "thresholds from `moeclip calibrate`, made with the same weights");
+  options.flag("trust-calibration", trusts_calibration, "use it although it was made with other weights or settings");
+  options.choice("domain", domain, {"industrial", "medical"}, "how the released code blurs and scores");
+  options.choice("activation", activation, {"auto", "gelu", "quick_gelu"},
+                 "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
+  options.choice("dtype", dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
+  options.value("image-size", image_size, "S",
+                "side of the square that the model sees; default: that of the adapter's training, else 518");
+  adapter_flags.add_to(options);
+  options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
+  learning.declare(options);
+  options.flag("truncate", is_truncated, "cut sentences that are too long for the text tower");
+  pictures.declare(options);
+  tiles.declare(options);
+  options.value("threads", threads, "N", "default: one per core");
+}
+
+void JudgeSettings::check() const {
+  tiles.check();
+  learning.check();
+  if (good.empty() && !learning.is_default())
+    throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
+  if (!good.empty() && (!calibration.empty() || map != "probability"))
+    throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
+  if (image_size < 0 || threads < 0 || threads > 4096) throw UsageError("--image-size and --threads are counts");
+  adapter_flags.check(!adapter.empty());
+  if (threshold && !calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
+  if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
+}
+
+namespace {
+
+moeclip::DetectorOptions detector_options(const JudgeSettings& s) {
+  moeclip::DetectorOptions options;
+  options.image_size = s.image_size;
+  if (s.activation == "gelu") options.activation = moeclip::kernels::Activation::gelu;
+  if (s.activation == "quick_gelu") options.activation = moeclip::kernels::Activation::quick_gelu;
+  if (s.domain == "medical") options.domain = moeclip::Domain::medical;
+  if (s.map == "reference") options.map = moeclip::MapKind::reference;
+  if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
+  if (s.calibrated) {
+    options.threshold = s.calibrated->calibration.threshold;
+    options.pixel_threshold = s.calibrated->pixel_threshold;
+  }
+  options.precision = plan_of_dtype(s.dtype);
+  options.vocabulary = s.vocabulary;
+  options.truncate_prompts = s.is_truncated;
+  options.threads = static_cast<int>(s.threads);
+  s.adapter_flags.apply(options.adapter);
+  return options;
+}
+
+/// Sentences from a file: two lists of strings.
+moeclip::Prompts read_prompts(const std::string& path) {
+  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
+  const moeclip::Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  const auto sentences = [&](const char* state) {
+    const moeclip::Json* list = root.is_object() ? root.find(state) : nullptr;
+    if (list == nullptr || !list->is_array() || list->size() == 0)
+      moeclip::fail(moeclip::ErrorCode::format,
+                    moeclip::concat(path, ": a list \"", state, "\" of sentences is wanted"));
+    std::vector<std::string> result;
+    for (const moeclip::Json& sentence : list->items()) {
+      if (!sentence.is_string())
+        moeclip::fail(moeclip::ErrorCode::format,
+                      moeclip::concat(path, ": \"", state, "\" holds something that is no sentence"));
+      result.push_back(sentence.as_string());
+    }
+    return result;
+  };
+  return {sentences("normal"), sentences("abnormal")};
+}
+
+moeclip::CalibrationFile read_calibration(const std::string& path) {
+  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
+  return moeclip::calibration_from_json(moeclip::parse_json(moeclip::as_text(bytes), path), path);
+}
+
+/// Throws mismatch if scores of `detector` are not those that the calibration was made from.
+void expect_calibrated(const JudgeSettings& s, const moeclip::Detector& detector) {
+  if (!s.calibrated || s.trusts_calibration) return;
+  const moeclip::CalibrationFile& wanted = *s.calibrated;
+  const ModelHashes hashes = model_hashes(detector);
+  const auto expect = [&](bool is_same, const auto&... what) {
+    if (!is_same)
+      moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.calibration, ": was made with ", what...,
+                                                                  "; calibrate anew, or give --trust-calibration"));
+  };
+  expect(!wanted.clip.empty(), "scores that do not say which weights gave them");
+  expect(hashes.clip == wanted.clip, "another CLIP");
+  expect(hashes.adapter == wanted.adapter, "another adapter");
+  expect(detector.options().image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ",
+         detector.options().image_size);
+  expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
+  if (wanted.images)
+    expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
+  if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
+  std::string classes;
+  for (const std::string& name : wanted.classes) classes += moeclip::concat(classes.empty() ? "" : ", ", name);
+  say(moeclip::concat(s.calibration, ": was made from pictures of ", classes, "; for \"", s.class_name,
+                      "\" it promises nothing"));
+}
+
+/// The anchors of --class, or of the sentences in --prompts.
+moeclip::TextAnchors<float> anchors_of(const moeclip::Detector& detector, const JudgeSettings& s) {
+  return detector.anchors(
+      s.class_name, s.prompts.empty() ? moeclip::load_class_words().prompts(s.class_name) : read_prompts(s.prompts));
+}
+
+/// True if --good names one file that `moeclip learn` wrote.
+bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 && is_memory_name(good.front()); }
+
+/// Gives `judge` its memory: that of a file, or one that is learned now.
+void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, Judge& judge) {
+  std::optional<moeclip::WeightFile> file;
+  if (is_learned(s.good)) file = moeclip::WeightFile::open(s.good.front());
+  if (file) {
+    if (!s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
+    judge.memory = load_good(context, *file, judge.detector, !s.clip.empty());
+    const moeclip::ImageOptions recorded = judge.memory->record.images;
+    judge.images = s.pictures.image_options(recorded);
+    judge.tiles = s.tiles.tiles_like(judge.memory->record.tiles, s.good.front());
+    if (!(judge.images == recorded))
+      moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.good.front(), ": was learned from pictures read ",
+                                                                  moeclip::describe_reading(recorded)));
+  }
+  const double weight = file ? judge.memory->record.text_weight : s.learning.weight(!s.adapter.empty());
+  if (weight > 0) judge.anchors = anchors_of(judge.detector, s);
+  if (!file) {
+    const GoodInputs good = collect_good(s.good, judge.images);
+    judge.failures = good.failures;
+    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
+    judge.memory = learn_good(context,
+                              {takes_textures ? nullptr : &judge.detector, judge.anchors ? &*judge.anchors : nullptr,
+                               s.class_name, weight, judge.tiles},
+                              good, s.learning, judge.images);
+    if (!is_quiet) print(promise_text(judge.memory->record));
+  }
+  if (s.threshold) {
+    judge.memory->record.threshold = static_cast<float>(*s.threshold);
+    judge.memory->record.pixel_threshold = static_cast<float>(*s.threshold);
+  }
+}
+
+}  // namespace
+
+void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
+  const auto judge = [&](moeclip::ImageView part, moeclip::Detection& found) {
+    if (!memory)
+      detector.detect(context, part, *anchors, found);
+    else
+      moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, part, found);
+  };
+  moeclip::judge_in_tiles(context, image, tiles, judge, detection);
+}
+
+const char* threshold_source(const JudgeSettings& s, const Judge& judge) {
+  return s.calibrated ? "calibration" : s.threshold ? "--threshold" : judge.memory ? "good pictures" : "default";
+}
+
+Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
+  if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
+  s.adapter_flags.say_assumed(s.adapter);
+  Judge judge{
+      load_detector(s.clip, s.adapter, detector_options(s)), {}, {}, s.pictures.image_options(), s.tiles.tiles()};
+  if (s.calibrated) judge.tiles = s.tiles.tiles_like(s.calibrated->tiles, s.calibration);
+  expect_calibrated(s, judge.detector);
+  if (s.good.empty())
+    judge.anchors = anchors_of(judge.detector, s);
+  else
+    remember(context, s, is_quiet, judge);
+  return judge;
+}
+
+}  // namespace cli
