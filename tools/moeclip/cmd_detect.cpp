@@ -171,6 +171,7 @@ int run_detect(Words words) {
   } else if (s.model.clip.empty() && s.model.good.empty()) {
     say(kTinyKnows);
   }
+  if (!s.out.empty()) prepare_folder(s.out);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, s.is_json);
   return detect_all(judge, context, inputs, s);

@@ -2,14 +2,15 @@
 // The model of `moeclip eval` and its walk over the pictures.
 
 #include <chrono>
-#include <csignal>
 #include <map>
 #include <moeclip/anomaly/fingerprint.hpp>
 #include <moeclip/anomaly/load_detector.hpp>
+#include <mutex>
 #include <set>
 
 #include "commands.hpp"
 #include "eval.hpp"
+#include "stop.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -18,14 +19,6 @@ namespace {
 using moeclip::concat;
 using moeclip::index_t;
 using Clock = std::chrono::steady_clock;
-
-volatile std::sig_atomic_t stop_is_wanted = 0;
-
-/// The first Ctrl-C lets the picture end and writes the state, the second ends the program.
-void request_stop(int signal) {
-  stop_is_wanted = 1;
-  std::signal(signal, SIG_DFL);
-}
 
 /// SHA-256 over the sentences about all classes of the data.
 std::string words_hash(const moeclip::ClassWords& words, const EvalData& data) {
@@ -96,8 +89,14 @@ class Anchors {
   const moeclip::TextAnchors<float>& of(const std::string& class_name) {
     const auto known = anchors_.find(class_name);
     if (known != anchors_.end()) return known->second;
-    return anchors_.emplace(class_name, model_.detector.anchors(class_name, model_.words.prompts(class_name)))
-        .first->second;
+    try {
+      return anchors_.emplace(class_name, model_.detector.anchors(class_name, model_.words.prompts(class_name)))
+          .first->second;
+    } catch (const moeclip::Error& error) {
+      if (error.code() != moeclip::ErrorCode::limit) throw;
+      moeclip::fail(error.code(), concat("class \"", class_name, "\": ", error.what(),
+                                         "; --words FILE gives the class shorter words"));
+    }
   }
 
  private:
@@ -110,8 +109,6 @@ void look(moeclip::Context& context, const EvalModel& model, Anchors& anchors, c
           moeclip::ImageView picture, moeclip::Detection& found) {
   const auto memory = model.memories.find(class_name);
   if (memory == model.memories.end()) return model.detector.detect(context, picture, anchors.of(class_name), found);
-  if (memory->second.record.features == moeclip::PatchFeatures::texture)
-    return moeclip::detect_by_texture<float>(context, memory->second, picture, found);
   const bool has_text = memory->second.record.text_weight > 0;
   moeclip::detect_by_memory<float>(context, model.detector, memory->second,
                                    has_text ? &anchors.of(class_name) : nullptr, picture, found);
@@ -152,7 +149,11 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);
   EvalModel model{load_detector(s.clip, s.adapter, options), moeclip::load_class_words(s.words), {}, {}};
-  if (!adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(adapter));
+  if (!adapter.empty()) {
+    const auto file = moeclip::WeightFile::open(adapter);
+    model.trained_on = moeclip::trained_on(file);
+    model.judged_by = moeclip::judged_by(file);
+  }
   const ModelHashes hashes = model_hashes(model.detector);
   moeclip::RunSettings& settings = model.settings;
   settings.clip = hashes.clip;
@@ -181,13 +182,15 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
   }
   const moeclip::TrainingPictures& seen = *model.trained_on;
   std::string first;
-  std::size_t count = 0;
+  std::size_t count = 0, choosing = 0;
   std::set<std::string> classes;
   for (const EvalPicture& picture : data.pictures) {
     if (seen.has_class(picture.record.class_name)) classes.insert(picture.record.class_name);
     if (!shard.holds(picture.record.path)) continue;
     try {
-      if (!seen.has_picture(moeclip::picture_hash(picture.entry.image_path))) continue;
+      const std::uint64_t hash = moeclip::picture_hash(picture.entry.image_path);
+      choosing += model.judged_by.has_picture(hash) ? 1 : 0;
+      if (!seen.has_picture(hash)) continue;
     } catch (const moeclip::Error&) {
       continue;  // it is told when it is to be judged
     }
@@ -201,12 +204,20 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
                          "--allow-training-pictures"));
   std::vector<std::string> notes;
   if (count > 0) notes.push_back(concat("the adapter was trained on ", count, " of these pictures"));
+  if (choosing > 0)
+    notes.push_back(concat("by ", choosing,
+                           " of these pictures training chose the weights that it kept (they were held "
+                           "out), so the figures flatter it a little"));
   if (!classes.empty()) {
     std::string names;
     for (const std::string& name : classes) names += concat(names.empty() ? "" : ", ", name);
     notes.push_back(concat("the adapter was trained on pictures of classes of the same name: ", names));
   }
   return notes;
+}
+
+void say_stopped(const std::string& state) {
+  say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
 }
 
 bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
@@ -217,11 +228,15 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
   Anchors anchors(model);
   PictureReader reader(open, model.settings.images);
   Progress progress(open.size());
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
+  StopSignal stop;
+  stop.set_exit_code(kFailed);
+  stop.set_last_act([&] {
+    if (!state.empty()) moeclip::write_run(state, run);
+    say_stopped(state);
+  });
   Clock::time_point last_write = Clock::now();
   for (const EvalPicture* picture : open) {
-    if (stop_is_wanted != 0) break;
+    if (stop.is_wanted()) break;
     progress.step(picture->record.path);
     moeclip::PictureRecord record = picture->record;
     const Clock::time_point start = Clock::now();
@@ -234,19 +249,21 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       };
       moeclip::judge_in_tiles(context, read.sample.picture.view(), model.settings.tiles, judge, found);
       record.seconds = seconds_since(start);
+      const std::lock_guard reporting(stop.reporting());
       moeclip::add_picture(context, run, std::move(record), read.sample, found);
     } catch (const moeclip::Error& error) {
       progress.clear();
       say(error.what());
+      const std::lock_guard reporting(stop.reporting());
       moeclip::add_failure(run, picture->record, error.code());
     }
+    const std::lock_guard reporting(stop.reporting());
     if (state.empty() || seconds_since(last_write) < static_cast<double>(s.checkpoint_seconds)) continue;
     moeclip::write_run(state, run);
     last_write = Clock::now();
   }
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
   progress.clear();
+  const std::lock_guard reporting(stop.reporting());
   const bool is_written_later = run.is_complete() && run.shard.count == 1;  // with the results
   if (!state.empty() && !is_written_later) moeclip::write_run(state, run);
   return run.is_complete();

@@ -8,10 +8,15 @@
 #include <moeclip/base/error.hpp>
 #include <moeclip/base/text.hpp>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "commands.hpp"
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
 
 namespace cli {
 
@@ -96,9 +101,12 @@ int run_command(const std::string& name, Words words) {
 }
 
 /// Runs the command and makes sure that what it printed has arrived.
-int run(Words words) {
-  const std::string name = words.empty() ? "" : words[0];
+int run(std::span<char*> arguments) {
+  std::string name;
   try {
+    const std::vector<std::string> all(arguments.begin(), arguments.end());
+    const Words words = all;
+    if (!all.empty()) name = all[0];
     if (words.empty()) throw UsageError("a command is missing");
     const int code = run_command(name, words.subspan(1));
     finish_output();
@@ -119,6 +127,37 @@ int run(Words words) {
   }
 }
 
+#if !defined(_WIN32)
+
+/// Says why, and ends the process, in what a handler of signals may do.
+template <std::size_t size>
+[[noreturn]] void end_in_handler(const char (&message)[size]) {
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, size - 1);
+  ::_exit(kFailed);
+}
+
+/// Of commands that have nothing to keep; others take these signals themselves.
+extern "C" void end_on_request(int) { end_in_handler("moeclip: stopped by a signal; nothing is half-written\n"); }
+
+/// A file that is mapped has become shorter, and what was to be read of it is nowhere: no error can be thrown from
+/// here.
+extern "C" void end_on_lost_file(int) {
+  end_in_handler("moeclip: a file became shorter while it was read; put it back whole and start again\n");
+}
+
+void take_signals() {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
+  std::signal(SIGBUS, end_on_lost_file);
+  std::signal(SIGINT, end_on_request);
+  std::signal(SIGTERM, end_on_request);
+}
+
+#else
+
+void take_signals() {}
+
+#endif
+
 }  // namespace
 
 bool attempt(moeclip::function_ref<void()> work) {
@@ -134,9 +173,7 @@ bool attempt(moeclip::function_ref<void()> work) {
 }  // namespace cli
 
 int main(int argc, char** argv) {
-#if defined(SIGPIPE)
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
-#endif
-  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return cli::run(words);
+  cli::take_signals();
+  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+  return cli::run(arguments.subspan(argc > 0 ? 1 : 0));
 }

@@ -27,6 +27,7 @@ inline void pack_head(const KernelTable& table, const Attention<float>& args, in
 }
 
 /// Some images after the others: enough of them for all threads, and few, so that scratch does not grow with the batch.
+/// Words take no more room than floats do.
 inline void attend_images(Context& context, const KernelTable& table, const Attention<float>& args) {
   constexpr index_t kTokensAtOnce = 256;  // packed keys and values stay in L2 until they are used
   const index_t group = std::clamp<index_t>(kTokensAtOnce / args.tokens, 1, args.batch);
