@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Products and attention beside oneDNN and OpenBLAS, as shares of what the processor can do.
 
-    compare.py BUILD/bench [--out DIR] [--only REGEX] [--repetitions N]
+    compare.py BUILD/bench [--out DIR] [--only REGEX] [--threads 1 2] [--repetitions N]
 
 Runs bench_gemm and bench_attention, which check every result before they time it (Google Benchmark; Debian: libbenchmark-dev,
 libdnnl-dev, libopenblas-dev). All that a line of the table compares runs interleaved within seconds, the ceiling
@@ -43,11 +43,12 @@ def workloads(program):
     return list(dict.fromkeys(name.split("/")[0] for name in names)), names
 
 
-def measure(program, workload, isa, repetitions):
+def measure(program, workload, isa, options):
     """Best seconds and operations of a run of `workload` by (who, threads)."""
-    pattern = f"^{workload}/((ceiling|moeclip)/{isa}|{'|'.join(PEERS)})/"
+    threads = "|".join(map(str, options.threads))
+    pattern = f"^{workload}/((ceiling|moeclip)/{isa}|{'|'.join(PEERS)})/threads:({threads})/"
     report = json.loads(run(program, [
-        f"--benchmark_filter={pattern}", f"--benchmark_repetitions={repetitions}", "--benchmark_min_time=0.02",
+        f"--benchmark_filter={pattern}", f"--benchmark_repetitions={options.repetitions}", "--benchmark_min_time=0.02",
         "--benchmark_enable_random_interleaving=true", "--benchmark_format=json"], PINS[isa]))
     best = {}
     for entry in report["benchmarks"]:
@@ -102,6 +103,7 @@ def main():
     parser.add_argument("bench", type=Path, help="the folder of the benchmarks")
     parser.add_argument("--out", type=Path, default=Path("."))
     parser.add_argument("--only", default="", help="workloads that match this")
+    parser.add_argument("--threads", type=int, nargs="+", choices=(1, 2), default=[1, 2])
     parser.add_argument("--repetitions", type=int, default=9)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -110,9 +112,10 @@ def main():
         found, names = workloads(program)
         for workload in (w for w in found if re.search(options.only, w)):
             for isa in (isa for isa in PINS if any(f"/moeclip/{isa}/" in name for name in names)):
-                best = measure(program, workload, isa, options.repetitions)
-                rows += [row(workload, isa, threads, best) for threads in (1, 2)]
-                print(*as_text(rows[-2:], "").splitlines()[-2:], sep="\n", file=sys.stderr)
+                best = measure(program, workload, isa, options)
+                for threads in options.threads:
+                    rows.append(row(workload, isa, threads, best))
+                    print(as_text(rows[-1:], "").splitlines()[-1], file=sys.stderr)
     where = machine()
     text = as_text(rows, where)
     (options.out / "peers.txt").write_text(text)
