@@ -12,9 +12,16 @@
 #include <moeclip/io/deflate.hpp>
 #include "decoder_test.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER 1  // which takes terabytes of addresses itself
-#else
+// Sanitizers take terabytes of addresses themselves. GCC and clang say in different ways that there is one.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#if !defined(HAS_SANITIZER) && (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
+#define HAS_SANITIZER 1
+#endif
+#if !defined(HAS_SANITIZER)
 #define HAS_SANITIZER 0
 #endif
 
