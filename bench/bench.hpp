@@ -2,8 +2,8 @@
 #pragma once
 // What the benchmarks share. Run them interleaved, since machines are shared and clocks move:
 //   bench_gemm --benchmark_enable_random_interleaving=true --benchmark_repetitions=9
-// "peak" is the share of the multiply-add rate that was measured right before, on the same threads with the same
-// instruction set.
+// Names are workload/who/instruction set/threads, and `ceiling` is among those who: multiply-adds in registers and
+// nothing else. peers/compare.py makes tables of ratios of it all.
 
 #include <benchmark/benchmark.h>
 
@@ -25,13 +25,13 @@ inline std::vector<float> random_values(index_t count, const char* name, float s
   return values;
 }
 
-/// Times work() and reports FLOP/s; `peak` (FLOP/s) adds the share of it.
+/// Times work() and reports FLOP/s, and how many operations one work() is.
 template <class Work>
-void time_flops(benchmark::State& state, double flops, double peak, const Work& work) {
+void time_flops(benchmark::State& state, double flops, const Work& work) {
   for (auto _ : state) work();
-  const double total = flops * static_cast<double>(state.iterations());
-  state.counters["FLOP/s"] = benchmark::Counter(total, benchmark::Counter::kIsRate);
-  if (peak > 0) state.counters["peak"] = benchmark::Counter(total / peak, benchmark::Counter::kIsRate);
+  state.counters["FLOP/s"] =
+      benchmark::Counter(flops * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["flops"] = flops;
 }
 
 /// Registers one measurement in wall-clock time.
@@ -50,6 +50,21 @@ void for_each_setting(const Visit& visit) {
     for (const int threads : {1, 2})
       visit(isa, threads, std::string(to_string(isa)) + "/threads:" + std::to_string(threads));
   }
+}
+
+/// Multiply-adds in registers, beside the other measurements of `workload`.
+inline void add_ceiling(const std::string& workload) {
+  using namespace moeclip;
+  for_each_setting([&](kernels::Isa isa, int threads, const std::string& label) {
+    add(workload + "/ceiling/" + label, [=](benchmark::State& state) {
+      constexpr index_t kSteps = 20000;  // a millisecond or two: waking the threads does not count
+      const kernels::KernelTable& table = kernels::table_of(isa);
+      Context context({.threads = threads});
+      time_flops(state, static_cast<double>(kSteps * table.spin_flops * threads), [&] {
+        context.parallel_for(threads, [&](index_t, int) { benchmark::DoNotOptimize(table.spin(kSteps)); });
+      });
+    });
+  });
 }
 
 }  // namespace bench

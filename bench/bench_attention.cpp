@@ -79,8 +79,7 @@ void add_own(const std::shared_ptr<Workload>& workload) {
       const auto run = [&] { attention(context, workload->args); };
       run();
       workload->check("moeclip");
-      const double peak = peak_flops(context);
-      bench::time_flops(state, workload->flops(), peak, run);
+      bench::time_flops(state, workload->flops(), run);
     });
   });
 }
@@ -142,13 +141,14 @@ void add_onednn(const std::shared_ptr<Workload>& workload, int threads) {
     OneDnnHeads heads(workload->args);
     heads.run();
     workload->check("oneDNN");
-    bench::time_flops(state, workload->flops(), 0, [&] { heads.run(); });
+    bench::time_flops(state, workload->flops(), [&] { heads.run(); });
   });
 }
 #endif
 
 void add_workload(const std::string& name, index_t batch, index_t tokens, index_t heads, bool causal) {
   const auto workload = std::make_shared<Workload>(name, batch, tokens, heads, causal);
+  bench::add_ceiling(name);
   add_own(workload);
 #if defined(MOECLIP_BENCH_ONEDNN)
   if (batch == 1 && !causal)
@@ -159,10 +159,12 @@ void add_workload(const std::string& name, index_t batch, index_t tokens, index_
 }  // namespace
 
 int main(int argc, char** argv) {
-  add_workload("vit_l_518px", 1, 1370, 16, false);
-  add_workload("vit_l_336px", 1, 577, 16, false);
-  add_workload("vit_l_224px", 1, 257, 16, false);
-  add_workload("text", 16, 77, 12, true);
+  add_workload("1370_tokens", 1, 1370, 16, false);
+  add_workload("577_tokens", 1, 577, 16, false);
+  add_workload("257_tokens", 1, 257, 16, false);
+  add_workload("197_tokens", 1, 197, 12, false);
+  add_workload("77_tokens", 1, 77, 12, false);
+  add_workload("16_texts", 16, 77, 12, true);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The backward pass of one ViT-L/14 block at 518 px, batch 2, and its parts: attention (beside its forward pass), the
 // products with repacked weights (beside those with packed ones), and what lies between. Weights are frozen: gradients
-// of activations only. Every result is checked before it is timed; "peak" counts multiply-adds of the products alone.
+// of activations only. Every result is checked before it is timed; FLOP/s count multiply-adds of the products alone.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -124,8 +124,7 @@ void add_attention(const std::shared_ptr<AttentionWork>& work) {
                    attention(context, work->args);
                    attention_backward(context, work->args, work->gradient);
                    work->check();
-                   const double peak = peak_flops(context);
-                   bench::time_flops(state, (is_backward ? 10.0 : 4.0) * kPairs, peak, [&] {
+                   bench::time_flops(state, (is_backward ? 10.0 : 4.0) * kPairs, [&] {
                      if (is_backward)
                        attention_backward(context, work->args, work->gradient);
                      else
@@ -145,8 +144,7 @@ void add_block(const std::shared_ptr<BlockWork>& work) {
         work->forward(context, true);
         work->backward(context);
         work->check(context);
-        const double peak = peak_flops(context);
-        bench::time_flops(state, flops, peak, [&] { run(context); });
+        bench::time_flops(state, flops, [&] { run(context); });
       });
     };
     add("block_forward/", kProducts + 4 * kPairs, [work](Context& context) { work->forward(context, false); });
@@ -179,8 +177,7 @@ void add_product(index_t inputs, index_t outputs) {
                    gemm(context, {kRows, inputs, outputs}, row_major(d_y.data(), outputs), w, same.data(), inputs);
                    expect(d_x == same, "d_y W");
                    const double flops = 2.0 * static_cast<double>(kRows * inputs) * static_cast<double>(outputs);
-                   const double peak = peak_flops(context);
-                   bench::time_flops(state, flops, peak, run);
+                   bench::time_flops(state, flops, run);
                  });
   });
 }
@@ -221,6 +218,7 @@ void add_between() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  bench::add_ceiling("backward");
   add_attention(std::make_shared<AttentionWork>());
   add_block(std::make_shared<BlockWork>());
   for (const auto& [inputs, outputs] :

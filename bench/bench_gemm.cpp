@@ -74,8 +74,7 @@ void add_own(const std::shared_ptr<Product>& product) {
       };
       run();
       p.check("moeclip");
-      const double peak = peak_flops(context);
-      bench::time_flops(state, p.flops(), peak, run);
+      bench::time_flops(state, p.flops(), run);
     });
   });
 }
@@ -93,7 +92,7 @@ void add_openblas(const std::shared_ptr<Product>& product, int threads) {
     };
     run();
     p.check("OpenBLAS");
-    bench::time_flops(state, p.flops(), 0, run);
+    bench::time_flops(state, p.flops(), run);
   });
 }
 #endif
@@ -127,13 +126,14 @@ void add_onednn(const std::shared_ptr<Product>& product, int threads) {
     };
     run();
     p.check("oneDNN");
-    bench::time_flops(state, p.flops(), 0, run);
+    bench::time_flops(state, p.flops(), run);
   });
 }
 #endif
 
-void add_product(const std::string& name, GemmShape shape) {
-  const auto product = std::make_shared<Product>(name, shape);
+void add_product(GemmShape shape) {
+  const auto product = std::make_shared<Product>(concat(shape.m, "x", shape.n, "x", shape.k), shape);
+  bench::add_ceiling(product->name);
   add_own(product);
   for (const int threads : {1, 2}) {
     static_cast<void>(threads);
@@ -149,16 +149,18 @@ void add_product(const std::string& name, GemmShape shape) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  add_product("fc1_518px", {1370, 4096, 1024});
-  add_product("fc2_518px", {1370, 1024, 4096});
-  add_product("qkv_518px", {1370, 3072, 1024});
-  add_product("proj_518px", {1370, 1024, 1024});
-  add_product("fc1_336px", {577, 4096, 1024});
-  add_product("proj_336px", {577, 1024, 1024});
-  add_product("fc1_224px", {257, 4096, 1024});
-  add_product("fc1_text", {1232, 3072, 768});
-  add_product("router", {1370, 4, 1024});
-  add_product("tiny", {64, 64, 64});
+  for (const index_t m : {197, 257, 577, 1370}) {  // tokens of ViT-B/16 at 224 px, of ViT-L/14 at 224, 336, 518 px
+    for (const index_t n : {768, 3072}) add_product({m, n, 768});
+    for (const index_t n : {1024, 3072, 4096}) add_product({m, n, 1024});
+    add_product({m, 1024, 4096});
+  }
+  for (const index_t m : {1, 4, 16, 77}) add_product({m, 1024, 1024});  // few rows: a text, a pooled token
+  add_product({1232, 3072, 768});                                       // sixteen texts
+  for (const index_t r : {4, 8, 16}) {                                  // the router and LoRA, down and up
+    add_product({1370, r, 1024});
+    add_product({1370, 1024, r});
+  }
+  add_product({64, 64, 64});
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

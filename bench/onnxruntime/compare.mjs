@@ -2,8 +2,9 @@
 // node compare.mjs MODEL.onnx IMAGE.safetensors BENCH_ENCODER CLIP [ROUNDS] [THREADS]
 //
 // Times ONNX Runtime and moeclip on the same image tower and picture, one pass each in turn, after checking that both
-// give the same tokens (sum and sum of squares). Prints medians and their ratio. Needs `npm i onnxruntime-node`
-// (--ignore-scripts leaves out its downloads for GPUs).
+// give the same tokens (sum and sum of squares). Prints medians and their ratio: of processor time on one thread, so that
+// neighbours on the machine count little, of wall-clock time on more. random_clip.py makes weights and a picture. Needs
+// `npm i onnxruntime-node` (--ignore-scripts leaves out its downloads for GPUs).
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -35,9 +36,10 @@ async function runOurs() {
   return (await lines.next()).value.split(' ').map(Number);
 }
 async function runTheirs() {
-  const start = process.hrtime.bigint();
+  const start = process.hrtime.bigint(), startOfProcessor = process.cpuUsage();
   const { tokens } = await session.run({ image });
-  const ms = Number(process.hrtime.bigint() - start) / 1e6;
+  const { user, system } = process.cpuUsage(startOfProcessor);
+  const ms = threads === '1' ? (user + system) / 1e3 : Number(process.hrtime.bigint() - start) / 1e6;
   let sum = 0, square = 0;
   for (const value of tokens.data) { sum += value; square += value * value; }
   return [ms, sum, square];

@@ -41,6 +41,8 @@ std::vector<std::vector<std::byte>> whole_pictures() {
     if (is_text(file)) file.push_back(std::byte{'\n'});  // a number ends with what is no digit
     files.push_back(std::move(file));
   }
+  for (const char* name : {"plain.gif", "animated.gif", "interlaced.gif", "flat_0.webp", "animated.webp"})
+    files.push_back(image_test::read_golden(std::string("pictures/") + name));
   Image image(17, 9, 3);
   std::fill_n(image.data(), image.size(), std::uint8_t{200});
   files.push_back(encode_jpeg(image.view(), 90));
@@ -145,7 +147,7 @@ TEST_CASE("what cannot be followed is an error once, and the end") {
   };
   using namespace std::string_view_literals;
   fails("no picture at all", ErrorCode::format, {"pipe: not a picture"});
-  fails("P5 1 1 255 x GIF89a......"sv, ErrorCode::unsupported, {"pipe, picture 2", "GIF"});
+  fails("P5 1 1 255 x qoif........"sv, ErrorCode::unsupported, {"pipe, picture 2", "QOI"});
   fails("\x89PNG\r\n\x1a\n\0\0\0\0....\0\0\0\0"sv, ErrorCode::format, {"no chunk begins at offset 8"});
   fails("\x89PNG\r\n\x1a\n\xff\xff\xff\xffIDAT.........."sv, ErrorCode::limit, {"1 GiB"});
   fails("\xff\xd8\xff\xe0\0\1......"sv, ErrorCode::format, {"a segment of length 1"});

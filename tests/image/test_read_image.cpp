@@ -72,12 +72,41 @@ TEST_CASE("a picture is described without decoding it") {
   CHECK(describe("rgba.pam") == "PAM RGBA 8  1");
 }
 
+TEST_CASE("GIF, TIFF and WebP are recognised by content, decoded and described") {
+  struct Case {
+    std::string name, format, mode, note;
+  };
+  for (const auto& [name, format, mode, note] :
+       {Case{"interlaced.gif", "GIF", "palette", "interlaced"}, Case{"gray.gif", "GIF", "palette", "interlaced"},
+        Case{"rgb.tif", "TIFF", "RGB", "uncompressed"}, Case{"all.tif", "TIFF", "RGB", "deflate, tiles, planes"},
+        Case{"pages.tif", "TIFF", "gray", "uncompressed, the first of several pages"},
+        Case{"packbits.tif", "TIFF", "RGB", "PackBits"}, Case{"palette.tif", "TIFF", "palette", "LZW"},
+        Case{"rgba_6.webp", "WebP", "RGB with alpha", "lossless"}, Case{"lossy40.webp", "WebP", "YCbCr", "lossy"},
+        Case{"animated.webp", "WebP", "RGB", "lossless, animated"}}) {
+    CAPTURE(name);
+    const auto file = image_test::read_golden("pictures/" + name);
+    const ImageInfo info = describe_image(file, "picture.jpg");
+    CHECK(info.format == format);
+    CHECK(info.mode == mode);
+    CHECK(info.note == note);
+    CHECK(info.orientation == 1);
+    const Image image = decode_image(file, "picture.jpg");
+    CHECK(image.width() == info.width);
+    CHECK(image.height() == info.height);
+  }
+  const auto turned = image_test::read_golden("pictures/turned6.tif");
+  CHECK(describe_image(turned, "t").width == 5);
+  CHECK(decode_image(turned, "t", {.apply_exif_orientation = true}).width() == 5);  // turned once, not twice
+}
+
 TEST_CASE("formats that are not read are named, with what to do") {
-  CHECK(says(sniff_error("RIFF\x24\0\0\0WEBPVP8 "sv), "unsupported: photo: the format is WebP;"));
-  CHECK(says(sniff_error("RIFF\x24\0\0\0WEBPVP8 "sv), "magick \"photo\" out.png"));
-  CHECK(says(sniff_error("GIF89a"sv), "the format is GIF;"));
-  CHECK(says(sniff_error("II*\0\x08\0\0\0"sv), "the format is TIFF;"));
-  CHECK(says(sniff_error("MM\0*\0\0\0\x08"sv), "the format is TIFF;"));
+  CHECK(says(sniff_error("II+\0\x08\0\0\0"sv), "unsupported: photo: the format is BigTIFF;"));
+  CHECK(says(sniff_error("II+\0\x08\0\0\0"sv), "magick \"photo\" out.png"));
+  CHECK(says(sniff_error("II+\0\x08\0\0\0"sv), "PNG, JPEG, BMP, TIFF, WebP, GIF and Netpbm are read"));
+  CHECK(says(sniff_error("RIFF\x24\0\0\0WEBPVP8 "sv), "format: photo: damaged WebP"));
+  CHECK(says(sniff_error("GIF89a"sv), "format: photo: truncated"));
+  CHECK(says(sniff_error("II*\0\x08\0\0\0"sv), "format: photo: damaged TIFF"));
+  CHECK(says(sniff_error("MM\0*\0\0\0\x08"sv), "format: photo: damaged TIFF"));
   CHECK(says(sniff_error("\0\0\0\x18"
                          "ftypheic\0\0\0\0"sv),
              "the format is HEIC;"));

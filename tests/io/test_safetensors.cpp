@@ -9,6 +9,8 @@
 
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
+#include "expect_error.hpp"
+#include "temporary_folder.hpp"
 #include "weight_samples.hpp"
 
 namespace {
@@ -107,6 +109,58 @@ TEST_CASE("safetensors: every rule of the format is enforced") {
   CHECK(failure(one(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4])", "1234")).starts_with("limit"));
   CHECK(failure(little(100'000'001, 8) + "{}").starts_with("limit"));
   CHECK(failure(little(100'000'000, 8) + "{}").starts_with("format"));
+}
+
+TEST_CASE("safetensors: damage anywhere in a file of ours is noticed") {
+  const TemporaryFolder folder("safetensors_checksum");
+  const std::string path = join_path(folder.path(), "a.safetensors");
+  const std::vector<float> values{1, 2, 3};
+  SafetensorsWriter writer(path);
+  writer.announce("one", DType::f32, Shape{3});
+  writer.announce("two", DType::f32, Shape{3});
+  writer.set_metadata("moeclip", R"({"step": 3, "rate": 0.25})");
+  writer.set_metadata(std::string(kChecksumKey), "copied");  // as when all of a file's metadata are carried over
+  writer.begin();
+  for (int i = 0; i < 2; ++i) writer.write(std::span<const float>(values));
+  writer.commit();
+  const std::vector<std::byte> good = read_file(path, 1 << 20);
+  const auto open = [](std::vector<std::byte> bytes) {
+    return WeightFile::from_bytes(std::move(bytes), "a.safetensors");
+  };
+  const WeightFile file = open(good);
+  REQUIRE(find_metadata(file.metadata(), kChecksumKey) != nullptr);
+  CHECK(*find_metadata(file.metadata(), kChecksumKey) != kNoChecksum);
+  CHECK(file.read<float>("two")[2] == 3);
+  CHECK(WeightFile::open(path).read<float>("two")[2] == 3);
+  int noticed = 0;
+  for (std::size_t at = 0; at < good.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      auto bad = good;
+      bad[at] ^= static_cast<std::byte>(1 << bit);
+      try {
+        open(std::move(bad));
+        CAPTURE(at);
+        CAPTURE(bit);
+        FAIL_CHECK("this bit may be wrong");
+      } catch (const Error&) {
+        ++noticed;
+      }
+    }
+  CHECK(noticed == 8 * static_cast<int>(good.size()));
+  for (std::size_t size = 0; size < good.size(); ++size)
+    CHECK_THROWS_AS(open({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}), Error);
+  auto bad = good;
+  bad.back() ^= std::byte{1};
+  expect_error(ErrorCode::format, {"a.safetensors", "damaged", "checksum"}, [&] { open(bad); });
+}
+
+TEST_CASE("safetensors: files of others, and of ours that went into a pipe, have no checksum") {
+  const std::string tensor = R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+  CHECK(failure(make_safetensors("{" + tensor, "x")) == "");
+  CHECK(failure(make_safetensors(R"({"__metadata__":{"moeclip.crc32":"00000000"},)" + tensor, "x")) == "");
+  for (const char* wrong : {"00000001", "0000000", "zzzzzzzz", ""})
+    CHECK(failure(make_safetensors(concat(R"({"__metadata__":{"moeclip.crc32":")", wrong, "\"},", tensor), "x"))
+              .find("damaged") != std::string::npos);
 }
 
 TEST_CASE("safetensors: the writer's files read back") {

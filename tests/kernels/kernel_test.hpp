@@ -19,12 +19,12 @@ using moeclip::index_t;
 
 inline constexpr double kEps = std::numeric_limits<float>::epsilon() / 2;  // largest error of one rounding
 
-/// Runs test() with each instruction set of this machine selected.
+/// Runs test() with each instruction set of this machine selected; those that only add dot products on request.
 template <class Test>
-void for_each_isa(const Test& test) {
+void for_each_isa(const Test& test, bool has_dots = false) {
   const auto before = moeclip::kernels::active_isa();
   for (const auto isa : moeclip::kernels::compiled()) {
-    if (!moeclip::kernels::supported(isa)) continue;
+    if (!moeclip::kernels::supported(isa) || (!has_dots && base_of(isa) != isa)) continue;
     const std::string name = moeclip::kernels::to_string(isa);
     CAPTURE(name);
     moeclip::kernels::select(isa);

@@ -80,6 +80,7 @@ TEST_CASE("attention: against the reference in double") {
   check({2, 49, 3, 7});
   check({1, 131, 2, 64});
   check({1, 257, 1, 80});
+  check({5, 100, 1, 8});  // images in groups, the last one smaller
 }
 
 TEST_CASE("attention: causal") {
@@ -88,6 +89,7 @@ TEST_CASE("attention: causal") {
   check({1, 48, 1, 64, true});
   check({1, 77, 3, 64, true});
   check({1, 193, 1, 24, true});
+  check({1, 281, 1, 24, true});
 }
 
 TEST_CASE("attention: scores far apart neither overflow nor lose the highest") {

@@ -105,10 +105,27 @@ TEST_CASE("gemm: shapes around the tiles, empty and prime") {
 
 TEST_CASE("gemm: several blocks of rows, columns and k") {
   for_each_isa([] {
-    for (const GemmShape& shape : {GemmShape{257, 131, 255}, GemmShape{67, 521, 256}, GemmShape{195, 97, 257},
-                                   GemmShape{3, 1031, 513}, GemmShape{401, 7, 1031}})
+    for (const GemmShape& shape :
+         {GemmShape{257, 131, 255}, GemmShape{67, 521, 256}, GemmShape{195, 97, 257}, GemmShape{3, 1031, 513},
+          GemmShape{401, 7, 1031}, GemmShape{151, 101, 1029}, GemmShape{301, 97, 8}})
       for (const bool is_packed : {false, true})
         check({.shape = shape, .has_bias = true, .is_accumulating = true, .is_packed = is_packed});
+  });
+}
+
+TEST_CASE("gemm: a row has the same bits in any company") {  // in a whole tile, or among the last rows of a block
+  for_each_isa([] {
+    Context context({.threads = 1});
+    const index_t n = 101, k = active().k_block + 5;
+    const Operands x({.shape = {15, n, k}});
+    const auto b = pack(context, k, n, x.b_ref);
+    std::vector<float> all(static_cast<std::size_t>(15 * n)), some(all.size());
+    gemm(context, 15, x.a_ref, b, all.data(), n, {.bias = x.bias.data()});
+    for (index_t rows = 1; rows < 15; ++rows) {
+      gemm(context, rows, x.a_ref.from_row(15 - rows), b, some.data(), n, {.bias = x.bias.data()});
+      const auto size = static_cast<std::size_t>(rows * n);
+      CHECK(std::memcmp(some.data(), all.data() + all.size() - size, size * sizeof(float)) == 0);
+    }
   });
 }
 

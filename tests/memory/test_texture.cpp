@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <moeclip/image/blur.hpp>
 #include <moeclip/image/resize.hpp>
+#include <moeclip/image/upsample.hpp>
 #include <moeclip/memory/learn.hpp>
 #include <moeclip/memory/memory_file.hpp>
 
@@ -110,6 +112,24 @@ TEST_CASE("a memory of textures finds stripes that run the wrong way, without an
   expect_error(ErrorCode::contract, {"know no words"}, [&] {
     (void)learn_textures<float>(context, {6, load}, {.text_weight = 0.5});
   });
+}
+
+TEST_CASE("a map is what its patches say, upsampled and blurred by half a patch") {
+  Context context;
+  const PatchMemory<float> memory = learn_textures<float>(context, {3, [](index_t i) { return stripes(i); }});
+  Detection found, seen;
+  detect_by_texture<float>(context, memory, stripes(11, true).view(), found);
+  Tensor<float> descriptors({kTextureGrid * kTextureGrid, kTextureWidth});
+  look_at_textures<float>(context, stripes(11, true).view(), seen, descriptors.view<2>());
+  std::vector<index_t> nearest(kTextureGrid * kTextureGrid);
+  Tensor<float> distances({kTextureGrid, kTextureGrid}), map({kTextureSize, kTextureSize});
+  memory.patches.find(context, std::as_const(descriptors).view<2>(), nearest, {distances.data(), nearest.size()});
+  for (float& value : distances) value = memory.abnormality(value);
+  upsample_bilinear<float>(std::as_const(distances).view<2>(), map.view<2>());
+  const GaussianBlur blur{25, 4};
+  std::vector<float> scratch(static_cast<std::size_t>(gaussian_blur_scratch(blur, kTextureSize, kTextureSize)));
+  gaussian_blur<float>(blur, map.view<2>(), map.view<2>(), scratch.data());
+  CHECK(same_bits(map, found.map));
 }
 
 TEST_CASE("a memory of textures is no memory of an encoder") {

@@ -39,7 +39,7 @@ class ExplainTest(ToolTest):
             width, height = size_of(out / figure["path"].split("/")[-1])
             self.assertTrue(200 < width <= 560 and height > 100)
             self.assertTrue(figure["title"] and figure["description"].endswith("."))
-        self.assertIn("--force", self.message(1, "explain", "--out", out))
+        self.assertIn("--force", self.message(3, "explain", "--out", out))
         text = self.output("explain", "--out", out, "--force", "--threads", 1)
         self.assertIn(found["sentence"], text)
 

@@ -82,8 +82,8 @@ class Tool(ToolTest):
         reader, writer = os.pipe()
         os.close(reader)
         with os.fdopen(writer, "wb", buffering=0) as pipe:
-            _, error = self.run_tool("help", code=3, stdout=pipe)
-        self.assertIn("standard output cannot be written", error)
+            done = subprocess.run([TOOL, "help"], stdout=pipe, stderr=subprocess.PIPE, timeout=100)
+        self.assertEqual((done.returncode, done.stderr), (3, b""))  # as `| head` does it: nothing to say
 
     def test_reader_leaves_early(self):
         tool = subprocess.Popen([TOOL, "tokenize", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -98,7 +98,7 @@ class Tool(ToolTest):
         error = tool.stderr.read()
         tool.stderr.close()
         self.assertEqual(tool.wait(60), 3)
-        self.assertIn(b"standard output cannot be written", error)
+        self.assertEqual(error, b"")
 
 
 if __name__ == "__main__":

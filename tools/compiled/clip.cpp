@@ -10,6 +10,8 @@
 #include <moeclip/clip/load_clip.hpp>
 #include <moeclip/clip/names.hpp>
 #include <moeclip/clip/preprocess.hpp>
+#include <moeclip/clip/quantized_file.hpp>
 #include <moeclip/clip/save.hpp>
+#include <moeclip/clip/save_quantized.hpp>
 #include <moeclip/clip/sidecar.hpp>
 #include <moeclip/clip/tokenizer.hpp>

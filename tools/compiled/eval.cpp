@@ -9,6 +9,7 @@
 #include <moeclip/eval/evaluation.hpp>
 #include <moeclip/eval/evaluation_run.hpp>
 #include <moeclip/eval/exact_scores.hpp>
+#include <moeclip/eval/map_agreement.hpp>
 #include <moeclip/eval/mask_regions.hpp>
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/eval/metrics.hpp>

@@ -7,6 +7,7 @@
 #include <moeclip/image/colormap.hpp>
 #include <moeclip/image/draw.hpp>
 #include <moeclip/image/exif.hpp>
+#include <moeclip/image/gif.hpp>
 #include <moeclip/image/image_format.hpp>
 #include <moeclip/image/image_stream.hpp>
 #include <moeclip/image/jpeg.hpp>
@@ -14,5 +15,7 @@
 #include <moeclip/image/pnm.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/image/resize.hpp>
+#include <moeclip/image/tiff.hpp>
 #include <moeclip/image/tile_grid.hpp>
+#include <moeclip/image/webp.hpp>
 #include <moeclip/image/write_image.hpp>

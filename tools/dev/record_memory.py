@@ -52,11 +52,16 @@ def derivatives(x):
             (at(last, first) - at(first, last)) / 8 ** 0.5, (l + r - 2 * c) / 2, (t + b - 2 * c) / 2]
 
 
-def textures(picture):
-    """Descriptors (576, 86) of a picture (192, 192, 3) of bytes, as memory/texture.hpp says."""
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None].double() / 255
-    light = x.mean(1, keepdim=True)
-    y = torch.cat([light, x[:, :1] - x[:, 1:2], x[:, 2:] - light], 1)
+def shrunk(y):
+    """Two thirds of the size: means over the 1.5 x 1.5 pixels that a pixel covers."""
+    weights = torch.zeros(y.shape[-1] * 2 // 3, y.shape[-1], dtype=y.dtype)
+    for i in range(0, len(weights), 2):
+        weights[i, 3 * i // 2:3 * i // 2 + 2] = torch.tensor([2, 1]).double() / 3
+        weights[i + 1, 3 * i // 2 + 1:3 * i // 2 + 3] = torch.tensor([1, 2]).double() / 3
+    return weights @ y @ weights.T
+
+
+def textures_of_size(y):
     energies = [F.avg_pool2d(y, 8)]
     for scale in range(4):
         colours = [d[:, c:c + 1] for c in range(2) for d in derivatives(y[:, 1:])[:2]]
@@ -65,7 +70,16 @@ def textures(picture):
         y = F.avg_pool2d(y, 2)
     e = torch.cat(energies, 1)
     t = e / (e.norm(dim=1, keepdim=True) + 0.3)
-    f = torch.cat([t, F.avg_pool2d(F.pad(t, (2, 2, 2, 2), mode="replicate"), 5, 1)], 1)
+    return torch.cat([t, F.avg_pool2d(F.pad(t, (2, 2, 2, 2), mode="replicate"), 5, 1)], 1)
+
+
+def textures(picture):
+    """Descriptors (576, 172) of a picture (192, 192, 3) of bytes, as memory/texture.hpp says."""
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None].double() / 255
+    light = x.mean(1, keepdim=True)
+    y = torch.cat([light, x[:, :1] - x[:, 1:2], x[:, 2:] - light], 1)
+    small = F.interpolate(textures_of_size(shrunk(y)), (24, 24), mode="bilinear", align_corners=False)
+    f = torch.cat([2 * textures_of_size(y), small], 1) / 5 ** 0.5
     return f[0].flatten(1).T.contiguous().numpy()
 
 

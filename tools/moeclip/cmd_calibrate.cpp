@@ -38,6 +38,7 @@ bool parse(Words words, CalibrateSettings& s) {
                   "most a given share of new good ones is called so, or from labelled ones, for the best F1. "
                   "`moeclip detect --calibration FILE` uses it.");
   s.eval.declare(options);
+  options.choice("dtype", s.eval.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("from", s.from, "RUN", "instead of DATA: a folder, state or pictures.jsonl of `moeclip eval`");
   options.value("false-positives", s.false_positives, "RATE",
                 "share of good pictures that may be called defective; default 0.01");
@@ -55,8 +56,8 @@ bool parse(Words words, CalibrateSettings& s) {
   const EvalSettings& e = s.eval;
   if (!s.from.empty() &&
       (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" ||
-       e.split != "test" || e.allows_training_pictures || e.adapter_flags.is_any() || e.pictures.is_given() ||
-       e.layout.is_given() || e.tiles.is_given()))
+       e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
+       e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");

@@ -17,7 +17,7 @@ int run_decode(Words words) {
   Options options("decode",
                   "Write an image as the model would see it before it is resized: 8-bit RGB, the same numbers as "
                   "Pillow's convert('RGB'), but for 16-bit gray unless --pillow-gray is given.");
-  options.positional("IMAGE", input, "PNG, JPEG, BMP or Netpbm file");
+  options.positional("IMAGE", input, "picture to read: PNG, JPEG, BMP, TIFF, WebP, GIF or Netpbm");
   options.positional("OUT", output, "file to write: .ppm or .png");
   pictures.declare(options);
   options.flag("force", force, "overwrite OUT if it exists");

@@ -68,6 +68,12 @@ class DetectRun {
   DetectRun(const Judge& judge, moeclip::Context& context, const DetectSettings& s)
       : judge_(judge), context_(context), s_(s), report_(report_of(judge, s)) {}
 
+  /// Throws OutputError if a file that would be written for one of the inputs may not be replaced.
+  void expect_all_free(const std::vector<DetectInput>& inputs) const {
+    for (const DetectInput& input : inputs)
+      if (!s_.out.empty()) expect_free(input, report_);
+  }
+
   /// Looks at a picture.
   void look(Frame& frame) {
     if (frame.error) return;
@@ -86,13 +92,12 @@ class DetectRun {
   /// Says what was seen, at once also into a pipe.
   void tell(const Frame& frame) {
     ++count_;
-    try {
-      if (!frame.error) report_detection(frame.input, detection_, milliseconds_, report_);
-    } catch (const moeclip::Error& error) {
-      fail(frame, error);
+    if (frame.error) {
+      fail(frame, *frame.error);
+    } else {
+      say_remark(frame.name, frame.remark);
+      report_detection(frame.input, detection_, milliseconds_, report_);
     }
-    if (frame.error) fail(frame, *frame.error);
-    if (!frame.error) say_remark(frame.name, frame.remark);
     finish_output();
   }
 
@@ -128,6 +133,7 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
   const auto next = [&](Frame& frame) { return folder ? (*folder)(frame) : files(frame); };
   FrameDecoder decoder(s.stream, judge.images, judge.side());
   DetectRun run(judge, context, s);
+  run.expect_all_free(inputs.pictures);
   Progress progress(s.is_endless() ? 1 : inputs.pictures.size());
   const auto exit_code = [&] {
     const bool is_cut_short = stop.is_signalled() && !s.is_endless();

@@ -39,8 +39,8 @@ void EvalSettings::declare(Options& options) {
 void EvalSettings::finish() {
   data.insert(data.end(), more_data.begin(), more_data.end());
   adapter_flags.check(!adapter.empty());
-  tiles.check();
   layout.check();
+  tiles.check();
   if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
     throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -73,6 +73,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
                   "and F1-max of pictures, these and AUPRO of pixels.");
   s.declare(options);
+  options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
@@ -94,7 +95,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   options.note(
       "--shard auto reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _STEP, or JOB_COMPLETION_INDEX (from 0) and "
       "JOB_COMPLETIONS; auto/N gives the number of parts. `moeclip merge` puts them together.");
-  options.note("Ctrl-C lets the picture end, writes the state and stops with exit code 3; --resume goes on.");
+  options.note("Ctrl-C and SIGTERM stop it within a second with exit code 3; the state is written, --resume goes on.");
   if (!options.parse(words)) return false;
   s.finish();
   if (s.data.empty()) throw UsageError("a data set is missing: a folder or a list of pictures");
@@ -214,7 +215,7 @@ int run_eval(Words words) {
   if (!s.out.empty()) moeclip::create_directories(s.out);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {
-    say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
+    say_stopped(state);
     return kFailed;
   }
   const int code = run.failures() == 0 ? kOk : kInputFailed;

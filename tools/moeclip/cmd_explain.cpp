@@ -147,8 +147,10 @@ std::vector<std::string> write_figures(const ExplainSettings& s, const DetectInp
         concat(moeclip::join_path(s.out, input.stem), ".", paths.size() + 1, "-", slug(figure.title), ".png"));
     expect_writable(paths.back(), s.is_forced);
   }
-  moeclip::create_directories(moeclip::parent_directory(paths.front()));
-  for (std::size_t i = 0; i < figures.size(); ++i) moeclip::write_png(paths[i], figures[i].picture);
+  write_outputs([&] {
+    moeclip::create_directories(moeclip::parent_directory(paths.front()));
+    for (std::size_t i = 0; i < figures.size(); ++i) moeclip::write_png(paths[i], figures[i].picture);
+  });
   return paths;
 }
 

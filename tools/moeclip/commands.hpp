@@ -33,6 +33,7 @@ int run_learn(Words words);
 int run_merge(Words words);
 int run_pretrain(Words words);
 int run_prompts(Words words);
+int run_quantize(Words words);
 int run_serve(Words words);
 int run_synthesize(Words words);
 int run_tokenize(Words words);

@@ -65,11 +65,11 @@ struct DetectReport {
 /// Gives `input` another stem if there are files of it already that may not be replaced.
 void find_free_stem(DetectInput& input, const DetectReport& report);
 
-/// Throws io if one of the files that report_detection would write is there and may not be replaced.
+/// Throws OutputError if one of the files that report_detection would write is there and may not be replaced.
 void expect_free(const DetectInput& input, const DetectReport& report);
 
 /// Writes STEM.overlay.png, STEM.map.png (16 bit) and STEM.map.npy, if a folder was given, and prints the result.
-/// Throws moeclip::Error if a file cannot be written.
+/// Throws OutputError if a file cannot be written.
 void report_detection(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,
                       const DetectReport& report);
 

@@ -56,11 +56,13 @@ OutputFiles files_of(const DetectInput& input, const DetectReport& report) {
 
 OutputFiles write_files(const DetectInput& input, const moeclip::Detection& detection, const DetectReport& report) {
   OutputFiles files = files_of(input, report);
-  moeclip::create_directories(moeclip::parent_directory(files.map));
-  moeclip::write_png(files.overlay, moeclip::overlay(detection));
-  const moeclip::index_t height = detection.map.extent(0), width = detection.map.extent(1);
-  moeclip::write_file(files.map, moeclip::encode_png16(to_16_bit(detection), width, height));
-  moeclip::write_file(files.values, moeclip::encode_npy(detection.map.data(), detection.map.shape()));
+  write_outputs([&] {
+    moeclip::create_directories(moeclip::parent_directory(files.map));
+    moeclip::write_png(files.overlay, moeclip::overlay(detection));
+    const moeclip::index_t height = detection.map.extent(0), width = detection.map.extent(1);
+    moeclip::write_file(files.map, moeclip::encode_png16(to_16_bit(detection), width, height));
+    moeclip::write_file(files.values, moeclip::encode_npy(detection.map.data(), detection.map.shape()));
+  });
   return files;
 }
 

@@ -25,14 +25,14 @@ inline constexpr std::int64_t kDefaultCheckpoint = 300;  ///< seconds between tw
 
 /// Options that all commands have that judge data sets with a model.
 struct EvalSettings {
-  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto";
+  std::string clip, adapter, words, vocabulary, split = "test", domain = "auto", dtype = "auto";
   AdapterFlags adapter_flags;
   std::vector<std::string> data, more_data;
   std::int64_t image_size = 0, threads = 0, checkpoint_seconds = kDefaultCheckpoint;
   bool is_exact = false, allows_training_pictures = false;
   PictureOptions pictures;
-  TileFlags tiles;
   LayoutChoice layout;
+  TileFlags tiles;
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
@@ -102,6 +102,9 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
 /// stopped it.
 bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
                     moeclip::EvaluationRun& run);
+
+/// Says that the user stopped an evaluation, and how it goes on if its state was written ("": it was not).
+void say_stopped(const std::string& state);
 
 /// Names of the files of an evaluation in its folder.
 std::string state_name(const moeclip::Shard& shard);

@@ -2,14 +2,15 @@
 // The model of `moeclip eval` and its walk over the pictures.
 
 #include <chrono>
-#include <csignal>
 #include <map>
 #include <moeclip/anomaly/fingerprint.hpp>
 #include <moeclip/anomaly/load_detector.hpp>
+#include <mutex>
 #include <set>
 
 #include "commands.hpp"
 #include "eval.hpp"
+#include "stop.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -18,14 +19,6 @@ namespace {
 using moeclip::concat;
 using moeclip::index_t;
 using Clock = std::chrono::steady_clock;
-
-volatile std::sig_atomic_t stop_is_wanted = 0;
-
-/// The first Ctrl-C lets the picture end and writes the state, the second ends the program.
-void request_stop(int signal) {
-  stop_is_wanted = 1;
-  std::signal(signal, SIG_DFL);
-}
 
 /// SHA-256 over the sentences about all classes of the data.
 std::string words_hash(const moeclip::ClassWords& words, const EvalData& data) {
@@ -96,8 +89,14 @@ class Anchors {
   const moeclip::TextAnchors<float>& of(const std::string& class_name) {
     const auto known = anchors_.find(class_name);
     if (known != anchors_.end()) return known->second;
-    return anchors_.emplace(class_name, model_.detector.anchors(class_name, model_.words.prompts(class_name)))
-        .first->second;
+    try {
+      return anchors_.emplace(class_name, model_.detector.anchors(class_name, model_.words.prompts(class_name)))
+          .first->second;
+    } catch (const moeclip::Error& error) {
+      if (error.code() != moeclip::ErrorCode::limit) throw;
+      moeclip::fail(error.code(), concat("class \"", class_name, "\": ", error.what(),
+                                         "; --words FILE gives the class shorter words"));
+    }
   }
 
  private:
@@ -147,6 +146,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
   options.vocabulary = s.vocabulary;
   options.threads = static_cast<int>(s.threads);
+  options.precision = plan_of_dtype(s.dtype);
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);
@@ -167,8 +167,8 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   settings.has_released = s.protocol != "default";
   settings.pixels.is_exact = s.is_exact;
   settings.images = s.pictures.image_options();
-  settings.tiles = s.tiles.tiles();
   settings.mask_from = s.layout.mask_from;
+  settings.tiles = s.tiles.tiles();
   return model;
 }
 
@@ -208,6 +208,10 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
   return notes;
 }
 
+void say_stopped(const std::string& state) {
+  say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
+}
+
 bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,
                     moeclip::EvaluationRun& run) {
   const std::vector<const EvalPicture*> open = open_pictures(data, run);
@@ -216,11 +220,15 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
   Anchors anchors(model);
   PictureReader reader(open, model.settings.images);
   Progress progress(open.size());
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
+  StopSignal stop;
+  stop.set_exit_code(kFailed);
+  stop.set_last_act([&] {
+    if (!state.empty()) moeclip::write_run(state, run);
+    say_stopped(state);
+  });
   Clock::time_point last_write = Clock::now();
   for (const EvalPicture* picture : open) {
-    if (stop_is_wanted != 0) break;
+    if (stop.is_wanted()) break;
     progress.step(picture->record.path);
     moeclip::PictureRecord record = picture->record;
     const Clock::time_point start = Clock::now();
@@ -233,19 +241,21 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       };
       moeclip::judge_in_tiles(context, read.sample.picture.view(), model.settings.tiles, judge, found);
       record.seconds = seconds_since(start);
+      const std::lock_guard reporting(stop.reporting());
       moeclip::add_picture(context, run, std::move(record), read.sample, found);
     } catch (const moeclip::Error& error) {
       progress.clear();
       say(error.what());
+      const std::lock_guard reporting(stop.reporting());
       moeclip::add_failure(run, picture->record, error.code());
     }
+    const std::lock_guard reporting(stop.reporting());
     if (state.empty() || seconds_since(last_write) < static_cast<double>(s.checkpoint_seconds)) continue;
     moeclip::write_run(state, run);
     last_write = Clock::now();
   }
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
   progress.clear();
+  const std::lock_guard reporting(stop.reporting());
   const bool is_written_later = run.is_complete() && run.shard.count == 1;  // with the results
   if (!state.empty() && !is_written_later) moeclip::write_run(state, run);
   return run.is_complete();

@@ -30,6 +30,7 @@ void JudgeSettings::declare(Options& options) {
   options.choice("domain", domain, {"industrial", "medical"}, "how the released code blurs and scores");
   options.choice("activation", activation, {"auto", "gelu", "quick_gelu"},
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
+  options.choice("dtype", dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("image-size", image_size, "S",
                 "side of the square that the model sees; default: that of the adapter's training, else 518");
   adapter_flags.add_to(options);
@@ -68,6 +69,7 @@ moeclip::DetectorOptions detector_options(const JudgeSettings& s) {
     options.threshold = s.calibrated->calibration.threshold;
     options.pixel_threshold = s.calibrated->pixel_threshold;
   }
+  options.precision = plan_of_dtype(s.dtype);
   options.vocabulary = s.vocabulary;
   options.truncate_prompts = s.is_truncated;
   options.threads = static_cast<int>(s.threads);

@@ -21,7 +21,7 @@ namespace cli {
 /// The options about the model and about how it sees pictures.
 struct JudgeSettings {
   std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
-  std::string activation = "auto", vocabulary, calibration;
+  std::string activation = "auto", vocabulary, calibration, dtype = "auto";
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
   GoodOptions learning;
   std::optional<double> threshold;

@@ -8,10 +8,15 @@
 #include <moeclip/base/error.hpp>
 #include <moeclip/base/text.hpp>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "commands.hpp"
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
 
 namespace cli {
 
@@ -34,6 +39,7 @@ constexpr Command kCommands[] = {
     {"eval", "judge data sets and print the metrics of every class", run_eval},
     {"merge", "put the shards of an evaluation together", run_merge},
     {"calibrate", "find the threshold that gives as few false alarms as you like", run_calibrate},
+    {"quantize", "round a CLIP to bf16 or int8, if its maps and scores stay", run_quantize},
     {"train", "train an adapter on pictures with labels and masks", run_train},
     {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset},
     {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},
@@ -55,7 +61,8 @@ constexpr const char* kHelpEnd =
     "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
     "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
     "--force.\n\n"
-    "Environment: MOECLIP_ISA=scalar|avx2|avx512|neon pins the instruction set; MOECLIP_VOCABULARY names the\n"
+    "Environment: MOECLIP_ISA pins the instruction set, to one that `moeclip doctor` lists; MOECLIP_VOCABULARY names "
+    "the\n"
     "vocabulary; NO_COLOR or TERM=dumb keeps progress from rewriting its line.\n";
 
 bool is_command(const std::string& name) {
@@ -94,9 +101,12 @@ int run_command(const std::string& name, Words words) {
 }
 
 /// Runs the command and makes sure that what it printed has arrived.
-int run(Words words) {
-  const std::string name = words.empty() ? "" : words[0];
+int run(std::span<char*> arguments) {
+  std::string name;
   try {
+    const std::vector<std::string> all(arguments.begin(), arguments.end());
+    const Words words = all;
+    if (!all.empty()) name = all[0];
     if (words.empty()) throw UsageError("a command is missing");
     const int code = run_command(name, words.subspan(1));
     finish_output();
@@ -106,6 +116,8 @@ int run(Words words) {
     say(is_known ? concat(name, ": ", error.what()) : error.what());
     say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
     return kUsage;
+  } catch (const ClosedOutput&) {
+    return kFailed;
   } catch (const std::bad_alloc&) {
     say("out of memory");
     return kFailed;
@@ -114,6 +126,37 @@ int run(Words words) {
     return kFailed;
   }
 }
+
+#if !defined(_WIN32)
+
+/// Says why, and ends the process, in what a handler of signals may do.
+template <std::size_t size>
+[[noreturn]] void end_in_handler(const char (&message)[size]) {
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, size - 1);
+  ::_exit(kFailed);
+}
+
+/// Of commands that have nothing to keep; others take these signals themselves.
+extern "C" void end_on_request(int) { end_in_handler("moeclip: stopped by a signal; nothing is half-written\n"); }
+
+/// A file that is mapped has become shorter, and what was to be read of it is nowhere: no error can be thrown from
+/// here.
+extern "C" void end_on_lost_file(int) {
+  end_in_handler("moeclip: a file became shorter while it was read; put it back whole and start again\n");
+}
+
+void take_signals() {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
+  std::signal(SIGBUS, end_on_lost_file);
+  std::signal(SIGINT, end_on_request);
+  std::signal(SIGTERM, end_on_request);
+}
+
+#else
+
+void take_signals() {}
+
+#endif
 
 }  // namespace
 
@@ -130,9 +173,7 @@ bool attempt(moeclip::function_ref<void()> work) {
 }  // namespace cli
 
 int main(int argc, char** argv) {
-#if defined(SIGPIPE)
-  std::signal(SIGPIPE, SIG_IGN);  // a broken pipe shall be an error with a message, not a silent end
-#endif
-  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return cli::run(words);
+  cli::take_signals();
+  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+  return cli::run(arguments.subspan(argc > 0 ? 1 : 0));
 }

@@ -15,8 +15,11 @@ using moeclip::concat;
 namespace {
 
 [[noreturn]] void fail_output() {
-  const std::string reason = std::error_code(errno, std::generic_category()).message();
-  throw OutputError(concat("standard output cannot be written: ", reason));
+  const int error = errno;
+  const std::string reason = std::error_code(error, std::generic_category()).message();
+  const std::string message = concat("standard output cannot be written: ", reason);
+  if (error == EPIPE) throw ClosedOutput(message);
+  throw OutputError(message);
 }
 
 }  // namespace
@@ -29,11 +32,17 @@ void finish_output() {
   if (std::fflush(stdout) != 0) fail_output();
 }
 
+void write_outputs(moeclip::function_ref<void()> work) {
+  try {
+    work();
+  } catch (const moeclip::Error& error) {
+    throw OutputError(error.what());
+  }
+}
+
 void expect_writable(const std::string& path, bool force) {
-  if (moeclip::is_directory(path))
-    moeclip::fail(moeclip::ErrorCode::io, concat(path, ": is a directory, a file was to be written"));
-  if (!force && moeclip::file_exists(path))
-    moeclip::fail(moeclip::ErrorCode::io, concat(path, ": exists already; --force overwrites it"));
+  if (moeclip::is_directory(path)) throw OutputError(concat(path, ": is a directory, a file was to be written"));
+  if (!force && moeclip::file_exists(path)) throw OutputError(concat(path, ": exists already; --force overwrites it"));
 }
 
 JsonLine::JsonLine(bool is_on) : is_on_(is_on), open_("}") {

@@ -4,6 +4,7 @@
 // nobody reads any more ends the command with kFailed.
 
 #include <moeclip/base/error.hpp>
+#include <moeclip/base/function_ref.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <stdexcept>
 #include <string>
@@ -11,11 +12,21 @@
 
 namespace cli {
 
-/// Stdout cannot be written. No moeclip::Error, because no input is to blame.
+/// Stdout or a file cannot be written. No moeclip::Error, because no input is to blame: the command ends.
 class OutputError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// Whoever reads stdout has stopped, as `head` does. Nothing is said about it.
+class ClosedOutput : public OutputError {
+ public:
+  using OutputError::OutputError;
+};
+
+/// Does what writes files. What goes wrong becomes an OutputError, and ends a command that would go on with its next
+/// input.
+void write_outputs(moeclip::function_ref<void()> work);
 
 /// Writes to stdout. Throws OutputError.
 void print(std::string_view text);
@@ -23,7 +34,7 @@ void print(std::string_view text);
 /// Makes sure that all that was printed has arrived. Throws OutputError.
 void finish_output();
 
-/// Throws io unless `path` is free, or may be overwritten. Called before the work is done, not after.
+/// Throws OutputError unless `path` is free, or may be overwritten. Called before the work is done, not after.
 void expect_writable(const std::string& path, bool force);
 
 /// One JSON object on one line of stdout, printed member by member, so that long lists need no memory. Without

@@ -61,6 +61,7 @@ struct StopSignal::Watchdog {
   std::atomic<bool> is_requested{false};
   std::atomic<int> exit_code{kOk};
   std::timed_mutex reporting;
+  std::function<void()> last_act;  // guarded by reporting
   std::mutex mutex;
   std::condition_variable is_over;
   bool has_ended = false;
@@ -70,7 +71,8 @@ struct StopSignal::Watchdog {
     while (!stop.is_wanted()) stop.wait(-1, -1);
     std::unique_lock lock(mutex);
     if (is_over.wait_for(lock, kPatience, [&] { return has_ended; }) || has_signal == 0) return;
-    static_cast<void>(reporting.try_lock_for(kLastLine));  // whoever writes has had its time
+    const bool is_free = reporting.try_lock_for(kLastLine);  // whoever writes has had its time
+    if (is_free && last_act) static_cast<void>(attempt(last_act));
     std::_Exit(exit_code);
   }
 };
@@ -119,6 +121,10 @@ void StopSignal::request() {
 
 std::timed_mutex& StopSignal::reporting() { return watchdog_->reporting; }
 void StopSignal::set_exit_code(int code) { watchdog_->exit_code = code; }
+void StopSignal::set_last_act(std::function<void()> act) {
+  const std::lock_guard lock(watchdog_->reporting);
+  watchdog_->last_act = std::move(act);
+}
 
 #if defined(_WIN32)
 

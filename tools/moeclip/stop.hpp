@@ -4,6 +4,7 @@
 // within a second, even in the middle of a look at one. A second signal ends it at once.
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -29,6 +30,9 @@ class StopSignal {
   [[nodiscard]] std::timed_mutex& reporting();
   /// The exit code if the process has to end in the middle of something.
   void set_exit_code(int code);
+  /// What is done before it ends so, on another thread, while nothing is held by reporting(): what the command has done
+  /// so far is written, and how to go on is said.
+  void set_last_act(std::function<void()> act);
 
   /// Waits until `descriptor` (negative: none) can be read, `milliseconds` have passed (negative: never), or the end is
   /// asked for. True if there is something to read.

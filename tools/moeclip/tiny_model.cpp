@@ -50,6 +50,12 @@ moeclip::Detector load_detector(const std::string& clip, const std::string& adap
   return detector;
 }
 
+std::optional<moeclip::PrecisionPlan> plan_of_dtype(std::string_view dtype) {
+  const auto precision = moeclip::kernels::find_precision(dtype);
+  if (!precision) return std::nullopt;
+  return moeclip::PrecisionPlan{*precision, {}};
+}
+
 moeclip::SampleSource adapter_pictures(moeclip::index_t count, moeclip::index_t size, std::uint64_t seed,
                                        double defective_share) {
   moeclip::SyntheticPlan plan;

@@ -5,6 +5,7 @@
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/train/trainer.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,14 @@ std::string adapter_path(const std::string& clip, const std::string& adapter);
 /// The detector of --clip and --adapter. Without --clip it is the built-in CLIP's.
 moeclip::Detector load_detector(const std::string& clip, const std::string& adapter,
                                 const moeclip::DetectorOptions& options);
+
+/// Help of --dtype, for every command that has it.
+inline constexpr const char* kDtypeHelp =
+    "precision of the CLIP's matrices: bf16 halves their memory, int8 quarters it; auto: f32, or as the file was "
+    "quantized";
+
+/// The plan of a --dtype; unset for "auto".
+std::optional<moeclip::PrecisionPlan> plan_of_dtype(std::string_view dtype);
 
 /// What the verdicts of the built-in model are worth, for every command that judges a user's pictures with it.
 inline constexpr const char* kTinyKnows =

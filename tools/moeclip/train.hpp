@@ -45,8 +45,8 @@ struct TrainData {
   std::string split, class_name, valid;
   std::optional<std::int64_t> draws;
   std::optional<double> defective_share;
-  TileFlags tiles;
   LayoutChoice layout;
+  TileFlags tiles;
 
   void declare(Options& options);
 

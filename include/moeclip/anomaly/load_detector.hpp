@@ -28,7 +28,7 @@ BasicDetector<T> BasicDetector<T>::load(const std::string& clip, const std::stri
     if (own.image_size == 0) own.image_size = trained_image_size(*file);
   }
   Context context({.threads = options.threads});
-  Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads});
+  Clip<T> model = Clip<T>::load(clip, {own.activation, own.vocabulary, own.threads, own.precision});
   Adapter<T> parts = file ? load_adapter<T>(context, *file, model.config(), options.adapter)
                           : plain_adapter<T>(context, model.vision(), model.text());
   return BasicDetector(std::move(model), std::move(parts), own);

@@ -10,6 +10,7 @@
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
 #include "clip_metadata.hpp"
+#include "quantized_file.hpp"
 #include "text.hpp"
 #include "vision.hpp"
 
@@ -35,6 +36,7 @@ struct ClipFile {
   ClipConfig config;                ///< its sizes, heads and activation
   std::string activation_source;    ///< where config.activation comes from, for people
   std::vector<std::string> unused;  ///< tensors that nothing reads, but for an optimiser's state
+  PrecisionPlan precision;          ///< in which its matrices are stored, if it was quantized (clip/quantized_file.hpp)
 };
 
 /// Finds out what CLIP an open weight file holds. Throws mismatch or missing if it holds no whole CLIP, or several;
@@ -55,13 +57,16 @@ template <class T>
 Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const Shape& wanted,
                            detail::ReadMode mode = detail::ReadMode::borrow);
 
-/// The image tower of `clip`, packed for inference.
+/// The image tower of `clip`, packed for inference as `plan` says. Throws contract for double in another precision than
+/// f32.
 template <class T>
-VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation);
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
+                           const PrecisionPlan& plan = {});
 
-/// The text tower of `clip`, packed for inference.
+/// The text tower of `clip`, likewise.
 template <class T>
-TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation);
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
+                       const PrecisionPlan& plan = {});
 
 /// exp(logit_scale), what CLIP multiplies cosines with; 100 in OpenAI's models.
 double read_logit_scale(const ClipFile& clip);
@@ -255,7 +260,8 @@ inline std::vector<std::string> clip_tensor_names(const ClipFile& clip) {
 }  // namespace detail
 
 MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) {
-  ClipFile clip{std::move(file), {}, {}, {}, {}};
+  ClipFile clip{std::move(file), {}, {}, {}, {}, {}};
+  clip.precision = stored_precision(clip.file);
   clip.naming = detail::recognise_naming(clip.file);
   clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
   detail::expect_plausible(clip.file, clip.config);
@@ -281,9 +287,10 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
   if (!is_same)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(name), " is ", to_string(entry.dtype), " ",
                                      to_string(entry.shape), ", ", to_string(wanted), " was wanted"));
-  if (mode == ReadMode::copy) {
+  if (mode == ReadMode::copy || entry.dtype == DType::i8) {
     auto tensor = Tensor<T>::uninitialised(wanted);
     file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    if (entry.dtype == DType::i8) scale_rows<T>(file, name, tensor);
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
@@ -332,21 +339,28 @@ void read_parameters(const ClipFile& clip, const std::string& prefix, Object& ob
   });
 }
 
-/// Fills and packs a transformer block by block, so that only one block is ever held twice.
+/// Fills and packs a transformer block by block, so that only one block is ever held as it was read.
 template <class T>
-void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, Transformer<T>& transformer) {
+void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, const PrecisionPlan& plan,
+                 Transformer<T>& transformer) {
   for (std::size_t i = 0; i < transformer.blocks.size(); ++i) {
-    read_parameters<T>(clip, concat(prefix, ".resblocks.", i), transformer.blocks[i], ReadMode::copy);
-    pack(context, transformer.blocks[i]);
+    const std::string name = concat(prefix, ".resblocks.", i);
+    read_parameters<T>(clip, name, transformer.blocks[i], ReadMode::copy);
+    visit_matrices(transformer.blocks[i], [&](const std::string& matrix, Linear<T>& layer) {
+      const kernels::Precision precision = plan.of(concat(name, ".", matrix));
+      const bool is_int8 = precision == kernels::Precision::int8;
+      pack(context, layer, precision, is_int8 ? read_scales<T>(clip.file, concat(name, ".", matrix)) : Tensor<T>());
+    });
   }
 }
 
 }  // namespace detail
 
 template <class T>
-VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation) {
+VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
+                           const PrecisionPlan& plan) {
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
-  detail::read_blocks<T>(context, clip, "visual.transformer", tower.transformer);
+  detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
   detail::read_parameters<T>(clip, "visual", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
@@ -355,9 +369,10 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
 }
 
 template <class T>
-TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation) {
+TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
+                       const PrecisionPlan& plan) {
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
-  detail::read_blocks<T>(context, clip, "transformer", tower.transformer);
+  detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});
   detail::read_parameters<T>(clip, "", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../base/lists.hpp"
+#include "precision_plan.hpp"
 #include "preprocess.hpp"
 #include "text.hpp"
 #include "tokenizer.hpp"
@@ -20,6 +21,7 @@ struct ClipOptions {
   std::optional<kernels::Activation> activation;  ///< instead of the model's own
   std::string vocabulary;  ///< tokenizer file; "": the one in the weights or their folder, else the standard one
   int threads = 0;         ///< for loading; 0: one per core
+  std::optional<PrecisionPlan> precision;  ///< of the blocks; unset: f32, or as the file was quantized
 };
 
 /// Immutable after loading: any number of threads may use one, each with its own Context.

@@ -32,8 +32,9 @@ Clip<T> Clip<T>::load(const std::string& path, const ClipOptions& options) {
   const ClipFile file = open_clip(path);
   ClipConfig config = file.config;
   config.activation = options.activation.value_or(config.activation);
-  VisionTower<T> vision = load_vision<T>(context, file, config.activation);
-  TextTower<T> text = load_text<T>(context, file, config.activation);
+  const PrecisionPlan plan = options.precision.value_or(file.precision);
+  VisionTower<T> vision = load_vision<T>(context, file, config.activation, plan);
+  TextTower<T> text = load_text<T>(context, file, config.activation, plan);
   Clip clip(config, std::move(vision), std::move(text),
             options.vocabulary.empty() ? detail::own_vocabulary(file, path) : options.vocabulary);
   clip.logit_scale_ = read_logit_scale(file);

@@ -60,8 +60,8 @@ struct CalibrationFile {
   std::string domain;                    ///< "industrial" or "medical": decides how scores are made
   index_t image_size = 0;                ///< pixels a side of the square that the model sees
   std::optional<ImageOptions> images;    ///< how pictures were read; nothing: not known
-  TileOptions tiles;                     ///< and cut
   std::vector<std::string> classes;      ///< of the pictures it was made from, sorted; empty: not known
+  TileOptions tiles;                     ///< and cut
 };
 
 /// The content of a calibration file, which `moeclip calibrate` writes.
@@ -192,10 +192,10 @@ MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
   json.set("clip", file.clip).set("adapter", file.adapter).set("words", file.words);
   json.set("domain", file.domain).set("image_size", file.image_size);
   if (file.images) json.set(kImagesKey, to_json(*file.images));
-  if (file.tiles.is_on()) json.set(kTilesKey, to_json(file.tiles));
   Json classes = Json::array();
   for (const std::string& name : file.classes) classes.push_back(name);
   json.set("classes", std::move(classes));
+  if (file.tiles.is_on()) json.set(kTilesKey, to_json(file.tiles));
   return json;
 }
 
@@ -218,7 +218,6 @@ MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string
   file.domain = member<std::string>(json, "domain", source);
   file.image_size = member<index_t>(json, "image_size", source);
   if (json.find(kImagesKey) != nullptr) file.images = recorded_images(json, source);
-  file.tiles = recorded_tiles(json, source);
   if (const Json* const classes = json.find("classes"); classes != nullptr) {
     if (!classes->is_array()) fail(ErrorCode::format, concat(source, ": \"classes\" is no list"));
     for (const Json& name : classes->items()) {
@@ -226,6 +225,7 @@ MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string
       file.classes.push_back(name.as_string());
     }
   }
+  file.tiles = recorded_tiles(json, source);
   return file;
 }
 

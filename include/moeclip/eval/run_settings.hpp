@@ -29,8 +29,8 @@ struct RunSettings {
   bool has_default = true, has_released = true;  ///< protocols; at least one
   ScoreTableOptions pixels = {};                 ///< how the scores of pixels are kept
   ImageOptions images = {};                      ///< how pictures are read
-  TileOptions tiles = {};                        ///< and cut
   index_t mask_from = 1;                         ///< gray level of masks from which a pixel is defective
+  TileOptions tiles = {};                        ///< and cut
   std::string memory = {};                       ///< hash of the memories of good pictures (memory/); "": words judge
 
   /// For one of the protocols.
@@ -98,8 +98,8 @@ MOECLIP_FUNC Json to_json(const RunSettings& s) {
       .set("exact", s.pixels.is_exact)
       .set("pages", s.pixels.max_pages)
       .set(kImagesKey, to_json(s.images));
-  if (s.tiles.is_on()) json.set(kTilesKey, to_json(s.tiles));
   if (s.mask_from != 1) json.set("mask_from", s.mask_from);
+  if (s.tiles.is_on()) json.set(kTilesKey, to_json(s.tiles));
   if (!s.memory.empty()) json.set("memory", s.memory);
   return json;
 }
@@ -137,8 +137,8 @@ MOECLIP_FUNC RunSettings run_settings_from_json(const Json& json, std::string_vi
   if (!s.pixels.is_exact && s.pixels.max_pages < 1)
     fail(ErrorCode::format, concat(source, ": \"pages\" is 0, but the scores are kept in bins"));
   s.images = recorded_images(json, source);
-  s.tiles = recorded_tiles(json, source);
   if (json.find("mask_from") != nullptr) s.mask_from = detail::stated_count(json, "mask_from", 255, source);
+  s.tiles = recorded_tiles(json, source);
   if (json.find("memory") != nullptr) s.memory = member<std::string>(json, "memory", source);
   Json stated = json;
   stated.set(kImagesKey, to_json(s.images));  // older records lack it
@@ -153,14 +153,11 @@ MOECLIP_FUNC std::string settings_differences(const RunSettings& found, const Ru
     return value.is_string() ? value.as_string().substr(0, kShown) : dump_json(value);
   };
   std::string text;
-  if (!found.memory.empty() && wanted.memory.empty()) text = concat("memory (found ", shown(found.memory), ")");
-  if (found.tiles.is_on() && !wanted.tiles.is_on())
-    text += concat(text.empty() ? "" : ", ", "tiles (found ", shown(to_json(found.tiles)), ")");
-  if (found.mask_from != 1 && wanted.mask_from == 1)
-    text += concat(text.empty() ? "" : ", ", "mask_from (found ", found.mask_from, ", wanted 1)");
   for (const auto& [name, value] : here.members())
     if (const Json other = there.find(name) != nullptr ? there.at(name) : Json(); !(other == value))
       text += concat(text.empty() ? "" : ", ", name, " (found ", shown(other), ", wanted ", shown(value), ")");
+  for (const auto& [name, value] : there.members())
+    if (here.find(name) == nullptr) text += concat(text.empty() ? "" : ", ", name, " (found ", shown(value), ")");
   return text;
 }
 

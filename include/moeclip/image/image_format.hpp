@@ -11,7 +11,10 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// The formats that this library reads; pnm is PBM, PGM, PPM or PAM.
-enum class ImageFormat { unknown, png, jpeg, bmp, pnm };
+enum class ImageFormat { unknown, png, jpeg, bmp, pnm, gif, tiff, webp };
+
+/// The formats that are read, for messages and help.
+inline constexpr std::string_view kReadFormats = "PNG, JPEG, BMP, TIFF, WebP, GIF and Netpbm";
 
 /// Format of a file by its first bytes; unknown if this library does not read it.
 ImageFormat image_format(Bytes bytes);
@@ -42,11 +45,6 @@ struct ImageSignature {
 };
 
 inline constexpr std::array kUnreadFormats{
-    ImageSignature{"WebP", 8, "WEBP"sv},
-    ImageSignature{"GIF", 0, "GIF87a"sv},
-    ImageSignature{"GIF", 0, "GIF89a"sv},
-    ImageSignature{"TIFF", 0, "II*\0"sv},
-    ImageSignature{"TIFF", 0, "MM\0*"sv},
     ImageSignature{"BigTIFF", 0, "II+\0"sv},
     ImageSignature{"BigTIFF", 0, "MM\0+"sv},
     ImageSignature{"AVIF", 4, "ftypavif"sv},
@@ -114,6 +112,11 @@ MOECLIP_FUNC ImageFormat image_format(Bytes bytes) {
   if (detail::has_signature(bytes, 0, "\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;
   if (detail::has_signature(bytes, 0, "\xFF\xD8"sv)) return ImageFormat::jpeg;
   if (detail::has_signature(bytes, 0, "BM"sv)) return ImageFormat::bmp;
+  if (detail::has_signature(bytes, 0, "GIF87a"sv) || detail::has_signature(bytes, 0, "GIF89a"sv))
+    return ImageFormat::gif;
+  if (detail::has_signature(bytes, 0, "II*\0"sv) || detail::has_signature(bytes, 0, "MM\0*"sv))
+    return ImageFormat::tiff;
+  if (detail::has_signature(bytes, 0, "RIFF"sv) && detail::has_signature(bytes, 8, "WEBP"sv)) return ImageFormat::webp;
   if (bytes.size() >= 3 && bytes[0] == std::byte{'P'}) {
     const auto digit = std::to_integer<char>(bytes[1]), space = std::to_integer<char>(bytes[2]);
     const bool is_separated = space == '#' || space == ' ' || (space >= '\t' && space <= '\r');
@@ -125,13 +128,12 @@ MOECLIP_FUNC ImageFormat image_format(Bytes bytes) {
 MOECLIP_FUNC void fail_image_format(Bytes bytes, std::string_view source) {
   if (bytes.empty()) fail(ErrorCode::format, concat(source, ": the file is empty"));
   if (const std::string_view name = detail::unread_format(bytes); !name.empty())
-    fail(ErrorCode::unsupported,
-         concat(source, ": the format is ", name,
-                "; PNG, JPEG, BMP and Netpbm are read. Convert it, for example: magick \"", source, "\" out.png"));
+    fail(ErrorCode::unsupported, concat(source, ": the format is ", name, "; ", kReadFormats,
+                                        " are read. Convert it, for example: magick \"", source, "\" out.png"));
   if (detail::has_signature(bytes, 0, "\x89PNG"))
     fail(ErrorCode::format, concat(source, ": damaged PNG: its signature was changed, as by a transfer in text mode"));
-  fail(ErrorCode::format, concat(source, ": not a picture (it begins with ", detail::first_bytes(bytes),
-                                 "); PNG, JPEG, BMP and Netpbm are read"));
+  fail(ErrorCode::format, concat(source, ": not a picture (it begins with ", detail::first_bytes(bytes), "); ",
+                                 kReadFormats, " are read"));
 }
 
 }}  // namespace moeclip::abi_v0_1

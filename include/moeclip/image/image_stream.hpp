@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Pictures that follow each other in one stream of bytes, as `ffmpeg -f image2pipe` and `cat *.png` write them. Where a
-// picture ends is read from its own structure: PNG chunks up to IEND, JPEG segments and scans up to EOI, the sizes in
-// the headers of bitmaps and Netpbm files. No byte of the next picture is waited for, so a live picture is handed on as
-// soon as its last byte is there. Between pictures there may be white space and zeros.
+// picture ends is read from its own structure: PNG chunks up to IEND, JPEG segments and scans up to EOI, GIF blocks
+// up to the trailer, the sizes in the headers of bitmaps, WebP and Netpbm files; a TIFF ends with its stream. No byte
+// of the next picture is waited for, so a live picture is handed on as soon as its last byte is there. Between pictures
+// there may be white space and zeros.
 
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +53,9 @@ class ImageStream {
   std::uint64_t end_of_jpeg();
   std::uint64_t end_of_bmp();
   std::uint64_t end_of_pnm();
+  std::uint64_t end_of_gif();
+  std::uint64_t end_of_webp();
+  std::uint64_t end_of_stream();
 
   [[nodiscard]] std::uint64_t available() const { return filled_ - begin_; }
   [[nodiscard]] const std::byte* at(std::uint64_t place) const { return buffer_.data() + begin_ + place; }
@@ -174,6 +178,9 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_picture() {
     case ImageFormat::jpeg: return end_of_jpeg();
     case ImageFormat::bmp: return end_of_bmp();
     case ImageFormat::pnm: return end_of_pnm();
+    case ImageFormat::gif: return end_of_gif();
+    case ImageFormat::webp: return end_of_webp();
+    case ImageFormat::tiff: return end_of_stream();
     case ImageFormat::unknown: break;
   }
   fail_image_format(seen(), picture_name());
@@ -192,6 +199,37 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_png() {
     if (is_last) return have(place) ? place : cut_off();
   }
   return cut_off();
+}
+
+MOECLIP_FUNC std::uint64_t ImageStream::end_of_gif() {
+  const auto byte = [&](std::uint64_t place) { return std::to_integer<unsigned>(*at(place)); };
+  const auto colours = [](unsigned flags) { return (flags & 0x80) != 0 ? std::uint64_t{6} << (flags & 7) : 0; };
+  if (!have(13)) return cut_off();
+  std::uint64_t place = 13 + colours(byte(10));  // behind the screen and its colours
+  while (have(place + 1)) {
+    const unsigned introducer = byte(place);
+    if (introducer == 0x3B) return place + 1;  // the trailer
+    if (introducer != 0x21 && introducer != 0x2C)
+      fail(ErrorCode::format, concat(picture_name(), ": damaged GIF: no block begins at offset ", place));
+    if (introducer == 0x2C && !have(place + 11)) return cut_off();
+    place += introducer == 0x21 ? 2 : 11 + colours(byte(place + 9));
+    while (have(place + 1) && byte(place) != 0) place += 1 + byte(place);  // sub-blocks, up to an empty one
+    ++place;
+  }
+  return cut_off();
+}
+
+MOECLIP_FUNC std::uint64_t ImageStream::end_of_webp() {
+  if (!have(8)) return cut_off();
+  const std::uint64_t size = load_u32le(at(4)), length = 8 + size + size % 2;
+  return have(length) ? length : cut_off();
+}
+
+/// Of a format whose files may end anywhere: all that is left is one picture.
+MOECLIP_FUNC std::uint64_t ImageStream::end_of_stream() {
+  while (have(available() + 1)) {
+  }
+  return available();
 }
 
 MOECLIP_FUNC std::uint64_t ImageStream::end_of_jpeg() {

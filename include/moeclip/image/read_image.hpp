@@ -14,7 +14,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// What a picture file is.
 struct ImageInfo {
-  std::string format;   ///< "PNG", "JPEG", "BMP", "PPM", ...
+  std::string format;   ///< "PNG", "JPEG", "TIFF", "PPM", ...
   index_t width = 0;    ///< pixels, as stored: before any turn by `orientation`
   index_t height = 0;   ///< pixels, likewise
   std::string mode;     ///< "gray", "gray+alpha", "RGB", "RGBA", "palette", "YCbCr", "CMYK", ...
@@ -26,7 +26,7 @@ struct ImageInfo {
 /// Describes a picture without decoding it. Throws as decode_image does, for what the headers show.
 ImageInfo describe_image(Bytes bytes, std::string_view source);
 
-/// Decodes a picture held in memory: PNG, JPEG, BMP, PBM, PGM, PPM or PAM, recognised by content; pixels as Pillow's
+/// Decodes a picture held in memory, of one of the formats kReadFormats, recognised by content; pixels as Pillow's
 /// Image.open(...).convert('RGB') or ('L') gives them, but for gray of more than 8 bits (DeepGray). `source` is the
 /// name in messages. Throws format for damaged or truncated files, limit for more pixels than kMaxPixels or than the
 /// file can hold, unsupported for other formats. `remark`, where it is given, says what a person should know of a file
@@ -50,11 +50,14 @@ Image read_image(const std::string& path, ImageOptions options = {}, std::string
 #include "../io/file.hpp"
 #include "bmp.hpp"
 #include "exif.hpp"
+#include "gif.hpp"
 #include "image_format.hpp"
 #include "jpeg.hpp"
 #include "png.hpp"
 #include "png/chunks.hpp"
 #include "pnm.hpp"
+#include "tiff.hpp"
+#include "webp.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -107,6 +110,54 @@ inline ImageInfo describe_pnm(Bytes bytes, std::string_view source) {
           .note = pnm.is_text() ? "text" : ""};
 }
 
+inline ImageInfo describe_gif(Bytes bytes, std::string_view source) {
+  const GifHeader gif = read_gif_header(bytes, source);
+  return {.format = "GIF",
+          .width = gif.width,
+          .height = gif.height,
+          .mode = gif.palette.empty() ? "gray" : "palette",
+          .depth = gif.code_bits,
+          .note = gif.is_interlaced ? "interlaced" : ""};
+}
+
+inline const char* name_of(TiffCompression compression) {
+  switch (compression) {
+    case TiffCompression::none: return "uncompressed";
+    case TiffCompression::lzw: return "LZW";
+    case TiffCompression::deflate:
+    case TiffCompression::old_deflate: return "deflate";
+    case TiffCompression::packbits: return "PackBits";
+  }
+  return "";
+}
+
+/// The pixels of a TIFF file are always turned by its orientation, as Pillow does, so they are described upright.
+inline ImageInfo describe_tiff(Bytes bytes, std::string_view source) {
+  const TiffHeader tiff = read_tiff_header(bytes, source);
+  const bool is_turned = tiff.orientation >= 5;
+  std::string mode = tiff.color == TiffColor::rgb       ? "RGB"
+                     : tiff.color == TiffColor::palette ? "palette"
+                     : tiff.color == TiffColor::cmyk    ? "CMYK"
+                                                        : "gray";
+  return {.format = "TIFF",
+          .width = is_turned ? tiff.height : tiff.width,
+          .height = is_turned ? tiff.width : tiff.height,
+          .mode = std::move(mode),
+          .depth = tiff.depth,
+          .note = concat(name_of(tiff.compression), tiff.is_tiled ? ", tiles" : "", tiff.is_planar ? ", planes" : "",
+                         tiff.has_more_pages ? ", the first of several pages" : "")};
+}
+
+inline ImageInfo describe_webp(Bytes bytes, std::string_view source) {
+  const WebpHeader webp = read_webp_header(bytes, source);
+  return {.format = "WebP",
+          .width = webp.width,
+          .height = webp.height,
+          .mode = concat(webp.is_lossless ? "RGB" : "YCbCr", webp.has_alpha ? " with alpha" : ""),
+          .note = concat(webp.is_lossless ? "lossless" : "lossy", webp.is_animated ? ", animated" : ""),
+          .orientation = tiff_orientation(webp.exif)};
+}
+
 }  // namespace detail
 
 MOECLIP_FUNC ImageInfo describe_image(Bytes bytes, std::string_view source) {
@@ -115,6 +166,9 @@ MOECLIP_FUNC ImageInfo describe_image(Bytes bytes, std::string_view source) {
     case ImageFormat::jpeg: return detail::describe_jpeg(bytes, source);
     case ImageFormat::bmp: return detail::describe_bmp(bytes, source);
     case ImageFormat::pnm: return detail::describe_pnm(bytes, source);
+    case ImageFormat::gif: return detail::describe_gif(bytes, source);
+    case ImageFormat::tiff: return detail::describe_tiff(bytes, source);
+    case ImageFormat::webp: return detail::describe_webp(bytes, source);
     case ImageFormat::unknown: break;
   }
   fail_image_format(bytes, source);
@@ -135,6 +189,12 @@ MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptio
       break;
     case ImageFormat::bmp: image = decode_bmp(bytes, source, kind, remark); break;
     case ImageFormat::pnm: image = decode_pnm(bytes, source, kind, options.deep_gray); break;
+    case ImageFormat::gif: image = decode_gif(bytes, source, kind); break;
+    case ImageFormat::tiff: image = decode_tiff(bytes, source, kind, options.deep_gray); break;
+    case ImageFormat::webp:
+      image = decode_webp(bytes, source, kind);
+      if (options.apply_exif_orientation) exif = read_webp_header(bytes, source).exif;
+      break;
     case ImageFormat::unknown: fail_image_format(bytes, source);
   }
   return apply_orientation(std::move(image), tiff_orientation(exif));

@@ -62,6 +62,9 @@ class FileWriter {
   /// Appends `bytes`. Throws io if the disk does not take them all; the temporary is gone by then.
   void write(Bytes bytes);
 
+  /// Writes `bytes` over what was written from `offset` on; false if that cannot be, as in a pipe. Throws io as write.
+  bool rewrite(std::uint64_t offset, Bytes bytes);
+
   /// Makes the file appear under its name, in place of one that was there. If the disk does not take everything, throws
   /// io and leaves the old one.
   void commit();
@@ -194,6 +197,7 @@ MOECLIP_FUNC void MappedFile::map() {
 MOECLIP_FUNC FileWriter::FileWriter(const std::string& path) : file_(std::make_unique<detail::PendingFile>(path)) {}
 MOECLIP_FUNC FileWriter::~FileWriter() = default;
 MOECLIP_FUNC void FileWriter::write(Bytes bytes) { file_->write(bytes); }
+MOECLIP_FUNC bool FileWriter::rewrite(std::uint64_t offset, Bytes bytes) { return file_->rewrite(offset, bytes); }
 MOECLIP_FUNC void FileWriter::commit() { file_->commit(); }
 
 MOECLIP_FUNC std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_bytes) {

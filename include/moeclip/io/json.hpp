@@ -31,7 +31,7 @@ T value_of(const Json& value, std::string_view name, std::string_view source) {
   const auto expect = [&](bool is_one, std::string_view wanted) {
     if (!is_one)
       fail(ErrorCode::format, concat(source, ": \"", name, "\": ", wanted, " was wanted, found ",
-                                     !value.is_finite()  ? "a number larger than a double can hold"
+                                     value.is_beyond()   ? "a number larger than a double can hold"
                                      : value.is_number() ? concat(value.as_number())
                                                          : to_string(value.kind())));
   };
@@ -42,7 +42,7 @@ T value_of(const Json& value, std::string_view name, std::string_view source) {
     expect(value.is_bool(), "a boolean");
     return value.as_bool();
   } else if constexpr (std::same_as<T, double>) {
-    expect(value.is_number() && value.is_finite(), "a number");
+    expect(value.is_number() && !value.is_beyond(), "a number");
     return value.as_number();
   } else {
     static_assert(std::signed_integral<T> && sizeof(T) == sizeof(std::int64_t));
@@ -279,8 +279,7 @@ class JsonParser {
     if (whole == at_ && convert(digits, natural)) return natural;
     double real = 0;
     if (convert(digits, real)) return real;
-    constexpr double kBeyond = std::numeric_limits<double>::infinity();
-    if (!is_tiny(digits)) return digits.starts_with('-') ? -kBeyond : kBeyond;
+    if (!is_tiny(digits)) return Json::beyond(digits.starts_with('-'));
     return digits.starts_with('-') ? -0.0 : 0.0;
   }
 

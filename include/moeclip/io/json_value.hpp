@@ -61,8 +61,9 @@ class Json {
   /// True for a number without point or exponent that fits int64 or uint64.
   [[nodiscard]] bool is_integer() const noexcept;
 
-  /// False for a number that no double can hold (parse_json keeps it as infinity).
-  [[nodiscard]] bool is_finite() const noexcept;
+  /// Stands for a number that no double can hold; as_number throws.
+  static Json beyond(bool is_negative);
+  [[nodiscard]] bool is_beyond() const noexcept;  ///< it is such a number
 
   /// The value as the type asked for. Throws format if it is of another kind, or a number that does not fit.
   [[nodiscard]] bool as_bool() const;
@@ -94,9 +95,13 @@ class Json {
  private:
   using Array = std::vector<Json>;
   struct Object;
+  struct Beyond {
+    bool is_negative = false;
+    friend bool operator==(const Beyond&, const Beyond&) = default;
+  };
   // Empty strings, arrays and objects hold no memory: their pointer is null.
   using Value = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::unique_ptr<std::string>,
-                             std::unique_ptr<Array>, std::unique_ptr<Object>>;
+                             std::unique_ptr<Array>, std::unique_ptr<Object>, Beyond>;
 
   explicit Json(Value value) noexcept;
 
@@ -147,7 +152,6 @@ bool operator==(const Json& a, const Json& b);  ///< as said in the class
 #if MOECLIP_DEFINES(MOECLIP_IO)
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -273,8 +277,8 @@ MOECLIP_FUNC const char* to_string(Json::Kind kind) {
 }
 
 MOECLIP_FUNC Json::Kind Json::kind() const noexcept {
-  constexpr Kind kKinds[] = {Kind::null,   Kind::boolean, Kind::number, Kind::number,
-                             Kind::number, Kind::string,  Kind::array,  Kind::object};
+  constexpr Kind kKinds[] = {Kind::null,   Kind::boolean, Kind::number, Kind::number, Kind::number,
+                             Kind::string, Kind::array,   Kind::object, Kind::number};
   return kKinds[value_.index()];
 }
 
@@ -288,15 +292,12 @@ const T& Json::expect(std::string_view wanted) const {
 MOECLIP_FUNC double Json::as_number() const {
   if (const auto* integer = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*integer);
   if (const auto* natural = std::get_if<std::uint64_t>(&value_)) return static_cast<double>(*natural);
-  const double number = expect<double>("a number");
-  if (!is_finite()) fail(ErrorCode::format, "JSON: a number is larger than a double can hold");
-  return number;
+  if (is_beyond()) fail(ErrorCode::format, "JSON: a number is larger than a double can hold");
+  return expect<double>("a number");
 }
 
-MOECLIP_FUNC bool Json::is_finite() const noexcept {
-  const auto* real = std::get_if<double>(&value_);
-  return real == nullptr || std::isfinite(*real);
-}
+MOECLIP_FUNC Json Json::beyond(bool is_negative) { return Json(Value(Beyond{is_negative})); }
+MOECLIP_FUNC bool Json::is_beyond() const noexcept { return std::holds_alternative<Beyond>(value_); }
 
 MOECLIP_FUNC std::int64_t Json::as_int64() const {
   if (is_number() && !std::holds_alternative<std::int64_t>(value_))

@@ -83,13 +83,15 @@ class JsonWriter {
   }
 
   void write_number(const Json& value) {
-    if (!value.is_finite()) {
-      out_ += "null";
+    if (value.is_beyond()) {
+      out_ += value == Json::beyond(true) ? "-1e999" : "1e999";
       return;
     }
     const double real = value.as_number();
     if (value.is_integer()) {
       out_ += real < 0 ? concat(value.as_int64()) : concat(value.as_uint64());
+    } else if (!std::isfinite(real)) {
+      out_ += "null";
     } else {
       const std::string digits = concat(real);
       out_ += digits;
@@ -100,8 +102,11 @@ class JsonWriter {
   void write_string(std::string_view text) {
     out_ += '"';
     while (!text.empty()) {
-      const std::size_t length = utf8_length(text);
-      if (length == 0) {
+      std::size_t length = utf8_length(text);
+      if (length == 0 && text.size() >= 3 && has_surrogate(text.substr(0, 2))) {
+        write_surrogate(text);
+        length = 3;
+      } else if (length == 0) {
         out_ += "\xEF\xBF\xBD";  // U+FFFD
       } else if (length == 1) {
         write_ascii(text.front());
@@ -113,10 +118,17 @@ class JsonWriter {
     out_ += '"';
   }
 
+  /// Half of a surrogate pair, which has no UTF-8.
+  void write_surrogate(std::string_view text) {
+    const auto low_bits = [&](std::size_t i) { return static_cast<unsigned char>(text[i]) & 0x3Fu; };
+    const unsigned code = 0xD000u | low_bits(1) << 6 | low_bits(2);
+    out_ += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out_ += kDigits[code >> shift & 15u];
+  }
+
   void write_ascii(char letter) {
     constexpr std::string_view kControls = "\b\f\n\r\t";
     constexpr std::string_view kNames = "bfnrt";
-    constexpr std::string_view kDigits = "0123456789abcdef";
     const auto code = static_cast<unsigned char>(letter);
     if (letter == '"' || letter == '\\') {
       out_ += '\\';
@@ -132,6 +144,8 @@ class JsonWriter {
       out_ += kDigits[code & 15];
     }
   }
+
+  static constexpr std::string_view kDigits = "0123456789abcdef";
 
   std::string out_;
   int indent_;

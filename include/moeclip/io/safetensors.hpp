@@ -3,7 +3,7 @@
 // safetensors (https://github.com/huggingface/safetensors): eight bytes of header length, a JSON header that gives each
 // tensor's dtype, shape and place, and the data. Every rule of the format is enforced: the header has at most 100 MB
 // and begins with '{', names are unique, shape and dtype agree with the bytes, and the tensors cover the data exactly,
-// in runs without holes or overlaps.
+// in runs without holes or overlaps. Files of this library hold a checksum of all their bytes, which is compared.
 
 #include <algorithm>
 #include <string>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../base/lists.hpp"
+#include "checksum.hpp"
 #include "json.hpp"
 #include "utf8.hpp"
 #include "weight_index.hpp"
@@ -19,6 +20,11 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 inline constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;  // as the official reader
+
+/// Entry of the __metadata__ in which this library writes the CRC-32 of the whole file, in eight hexadecimal digits
+/// that count as zeros in it; eight zeros: it could not be written.
+inline constexpr std::string_view kChecksumKey = "moeclip.crc32";
+inline constexpr std::string_view kNoChecksum = "00000000";
 
 namespace detail {
 
@@ -32,6 +38,15 @@ inline constexpr SafetensorsName kSafetensorsNames[] = {
 // In the format, but not for weights of a CLIP.
 inline constexpr std::string_view kSafetensorsOthers[] = {"U16",     "U32",     "U64",     "C64",     "F8_E4M3",
                                                           "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"};
+
+/// Eight hexadecimal digits. A checksum of 0 is written as 1, since zeros say that there is none.
+inline std::string checksum_text(std::uint32_t crc) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  if (crc == 0) crc = 1;
+  for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[crc >> shift & 15u];
+  return text;
+}
 
 class SafetensorsReader {
  public:
@@ -59,6 +74,7 @@ class SafetensorsReader {
     for (const auto& [name, value] : header.members())
       name == "__metadata__" ? read_metadata(value) : read_tensor(name, value);
     expect_full_cover();
+    expect_checksum(text);
     return std::move(index_);
   }
 
@@ -134,6 +150,42 @@ class SafetensorsReader {
     return {begin, end};
   }
 
+  /// Compares the checksum of the whole file, if it has one. A name that is one letter away from that of the checksum
+  /// is a damaged one.
+  void expect_checksum(std::string_view header) const {
+    for (const auto& [key, text] : index_.metadata) {
+      std::size_t differing = 0;
+      for (std::size_t i = 0; i < key.size() && key.size() == kChecksumKey.size(); ++i)
+        differing += key[i] != kChecksumKey[i] ? 1 : 0;
+      if (key.size() != kChecksumKey.size() || differing > 1) continue;
+      const std::string stored = concat("\"", kChecksumKey, "\":\"", text, "\"");
+      const std::size_t at = header.find(stored);
+      if (differing == 1 || text.size() != kNoChecksum.size() || at == header.npos) fail_damaged();
+      if (text == kNoChecksum) continue;
+      const std::size_t digits = at + stored.size() - 1 - text.size();
+      if (checksum_text(file_crc(header, digits)) != text) fail_damaged();
+    }
+  }
+
+  [[noreturn]] void fail_damaged() const {
+    fail_format("the file is damaged (its checksum is another); get it again, or go back to an earlier one");
+  }
+
+  /// CRC-32 of the file with zeros for the eight digits at `digits` of its header; pages that were read need not stay.
+  [[nodiscard]] std::uint32_t file_crc(std::string_view header, std::size_t digits) const {
+    const WeightBytes& file = index_.files[0];
+    const Bytes bytes = file.bytes();
+    const std::size_t begin = static_cast<std::size_t>(data_begin_) - header.size() + digits;
+    std::uint32_t crc = crc32(as_bytes(kNoChecksum), crc32(bytes.first(begin)));
+    constexpr std::size_t kPiece = std::size_t{1} << 20;
+    for (std::size_t at = begin + kNoChecksum.size(); at < bytes.size(); at += kPiece) {
+      const Bytes piece = bytes.subspan(at, (std::min)(kPiece, bytes.size() - at));
+      crc = crc32(piece, crc);
+      if (file.mapping != nullptr) file.mapping->discard(at, piece.size());
+    }
+    return crc;
+  }
+
   void expect_full_cover() const {
     std::vector<std::uint32_t> order(index_.storages.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
@@ -160,6 +212,7 @@ class SafetensorsReader {
 }  // namespace detail
 
 /// Reads the header of a safetensors file; tensors stay where they are. Throws format for any violation of the format,
+/// and for a file with a checksum that does not hold,
 /// limit for a header of more than 100 MB, unsupported for dtypes that are valid but not read.
 inline WeightIndex read_safetensors(WeightBytes file) { return detail::SafetensorsReader(std::move(file)).run(); }
 

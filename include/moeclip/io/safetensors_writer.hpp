@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Writes safetensors files. The header comes first and must say where each tensor lies, so tensors are announced with
-// dtype and shape, and their elements follow in the order of their names, piece by piece: only the header is kept.
+// dtype and shape, and their elements follow in the order of their names, piece by piece: only the header is kept. The
+// checksum of the file is put into the header at the end.
 
 #include <algorithm>
 #include <array>
@@ -71,6 +72,9 @@ class SafetensorsWriter {
 
   [[nodiscard]] Json header_json() const;
 
+  /// Writes bytes that count in the checksum.
+  void put(Bytes bytes);
+
   void skip_finished();
 
   std::string path_;
@@ -78,7 +82,9 @@ class SafetensorsWriter {
   std::map<std::string, std::string> metadata_;
   std::optional<FileWriter> file_;
   std::map<std::string, Announced>::const_iterator next_;
-  std::uint64_t written_ = 0;  // bytes of the tensor at next_
+  std::uint64_t written_ = 0;      // bytes of the tensor at next_
+  std::uint64_t checksum_at_ = 0;  // where its digits stand in the file
+  std::uint32_t crc_ = 0;          // of what was written, with zeros there
 };
 
 }}  // namespace moeclip::abi_v0_1
@@ -106,14 +112,17 @@ MOECLIP_FUNC std::vector<std::string> SafetensorsWriter::order() const {
 
 MOECLIP_FUNC void SafetensorsWriter::begin() {
   MOECLIP_EXPECT(!file_, path_, ": begin twice");
+  set_metadata(std::string(kChecksumKey), std::string(kNoChecksum));
   std::string header = dump_json(header_json());
   header.resize((header.size() + 7) / 8 * 8, ' ');  // aligns the data
   MOECLIP_EXPECT(header.size() <= kSafetensorsHeaderLimit, path_, ": too many tensors for one safetensors file");
   file_.emplace(path_);
   std::array<std::byte, 8> length{};
   for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<std::byte>(header.size() >> (8 * i));
-  file_->write(length);
-  file_->write(as_bytes(header));
+  put(length);
+  put(as_bytes(header));
+  const std::string place = concat("\"", kChecksumKey, "\":\"");
+  checksum_at_ = length.size() + header.find(place) + place.size();
   next_ = tensors_.begin();
   skip_finished();
 }
@@ -124,7 +133,7 @@ MOECLIP_FUNC void SafetensorsWriter::write_raw(Bytes bytes) {
   MOECLIP_EXPECT(next_ != tensors_.end(), path_, ": all tensors are written already");
   MOECLIP_EXPECT(bytes.size() <= next_->second.byte_size() - written_, path_, ": too many elements for tensor ",
                  in_quotes(next_->first));
-  file_->write(bytes);
+  put(bytes);
   written_ += bytes.size();
   skip_finished();
 }
@@ -132,7 +141,13 @@ MOECLIP_FUNC void SafetensorsWriter::write_raw(Bytes bytes) {
 MOECLIP_FUNC void SafetensorsWriter::commit() {
   MOECLIP_EXPECT(file_.has_value(), path_, ": commit before begin()");
   MOECLIP_EXPECT(next_ == tensors_.end(), path_, ": elements are missing from tensor ", in_quotes(next_->first));
+  file_->rewrite(checksum_at_, as_bytes(detail::checksum_text(crc_)));
   file_->commit();
+}
+
+MOECLIP_FUNC void SafetensorsWriter::put(Bytes bytes) {
+  file_->write(bytes);
+  crc_ = crc32(bytes, crc_);
 }
 
 MOECLIP_FUNC const char* SafetensorsWriter::name_of(DType dtype) {
@@ -143,11 +158,9 @@ MOECLIP_FUNC const char* SafetensorsWriter::name_of(DType dtype) {
 
 MOECLIP_FUNC Json SafetensorsWriter::header_json() const {
   Json header = Json::object();
-  if (!metadata_.empty()) {
-    Json metadata = Json::object();
-    for (const auto& [key, text] : metadata_) metadata.set(key, text);
-    header.set("__metadata__", std::move(metadata));
-  }
+  Json metadata = Json::object();
+  for (const auto& [key, text] : metadata_) metadata.set(key, text);
+  header.set("__metadata__", std::move(metadata));
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors_) {
     Json shape = Json::array();

@@ -4,6 +4,7 @@
 // stored: each worker holds the scores of a few queries (48 on AVX-512) against all keys, so memory is linear in the
 // number of tokens.
 
+#include <algorithm>
 #include <type_traits>
 
 #include "dispatch.hpp"
@@ -25,34 +26,44 @@ inline void pack_head(const KernelTable& table, const Attention<float>& args, in
                      args.stride, values + t * padded_width});
 }
 
-/// One image after the other, so that scratch does not grow with the batch.
+/// Some images after the others: enough of them for all threads, and few, so that scratch does not grow with the batch.
+/// Words take no more room than floats do.
 inline void attend_images(Context& context, const KernelTable& table, const Attention<float>& args) {
+  constexpr index_t kTokensAtOnce = 256;  // packed keys and values stay in L2 until they are used
+  const index_t group = std::clamp<index_t>(kTokensAtOnce / args.tokens, 1, args.batch);
+  const NarrowTable& narrow = narrow_table_of(kernels::active_isa());
+  const bool is_narrow = args.precision != Precision::f32 && narrow.attention != nullptr;
   const index_t keys_size = round_up(args.tokens, table.tile_rows) * args.head_width;
   const index_t values_size = round_up(args.head_width, table.tile_rows) * args.tokens;
   const index_t panels = (args.tokens + table.tile_columns - 1) / table.tile_columns;
   const index_t scratch_size = round_up(attention_scratch(table, args.tokens, args.head_width), 16);
   Arena::Scope scope(context.arena());
-  float* const keys = scope.take<float>(args.heads * keys_size);
-  float* const values = scope.take<float>(args.heads * values_size);
+  float* const keys = scope.take<float>(group * args.heads * keys_size);
+  float* const values = scope.take<float>(group * args.heads * values_size);
   float* const scratch = scope.take<float>(context.threads() * scratch_size);
-  const double elements = static_cast<double>(args.tokens) * static_cast<double>(args.heads * args.head_width);
-  for (index_t image = 0; image < args.batch; ++image) {
-    share(context, args.heads, 16.0 * elements, [&](index_t head, int) {
-      pack_head(table, args, image, head, keys + head * keys_size, values + head * values_size);
+  for (index_t first = 0; first < args.batch; first += group) {
+    const index_t heads = (std::min)(group, args.batch - first) * args.heads;  // of all these images
+    const double elements = static_cast<double>(args.tokens) * static_cast<double>(heads * args.head_width);
+    share(context, heads, 16.0 * elements, [&](index_t head, int worker) {
+      const index_t image = first + head / args.heads, own = head % args.heads;
+      float *const head_keys = keys + head * keys_size, *const head_values = values + head * values_size;
+      if (is_narrow)
+        narrow.pack_head({&args, image, own, 0, head_keys, head_values, scratch + worker * scratch_size});
+      else
+        pack_head(table, args, image, own, head_keys, head_values);
     });
-    share(context, args.heads * panels, 2.0 * elements * static_cast<double>(args.tokens),
-          [&](index_t task, int worker) {
-            const index_t head = task / panels;
-            AttentionJob job;
-            job.args = &args;
-            job.image = image;
-            job.head = head;
-            job.first_query = task % panels * table.tile_columns;
-            job.keys = keys + head * keys_size;
-            job.values = values + head * values_size;
-            job.scratch = scratch + worker * scratch_size;
-            table.attention(job);
-          });
+    share(context, heads * panels, 2.0 * elements * static_cast<double>(args.tokens), [&](index_t task, int worker) {
+      const index_t head = task / panels;
+      AttentionJob job;
+      job.args = &args;
+      job.image = first + head / args.heads;
+      job.head = head % args.heads;
+      job.first_query = task % panels * table.tile_columns;
+      job.keys = keys + head * keys_size;
+      job.values = values + head * values_size;
+      job.scratch = scratch + worker * scratch_size;
+      (is_narrow ? narrow.attention : table.attention)(job);
+    });
   }
 }
 

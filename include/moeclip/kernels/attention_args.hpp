@@ -4,6 +4,7 @@
 // kernels/attention.hpp.
 
 #include "../base/types.hpp"
+#include "precision.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
@@ -19,6 +20,7 @@ struct Attention {
   index_t batch = 0, tokens = 0, heads = 0, head_width = 0;  ///< B, T (incl. the class token), H, Dh
   T scale = T(1);                                            ///< multiplies q k^T; 1 / sqrt(Dh) in CLIP
   bool causal = false;                                       ///< token t sees tokens 0..t only
+  Precision precision = Precision::f32;  ///< else products of bfloat16, where float's kernels have them
 };
 
 /// What attention's backward pass is given beside the arguments of the forward pass, whose `out` holds the result.

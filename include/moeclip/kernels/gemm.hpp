@@ -5,8 +5,8 @@
 // the reference loops.
 //
 // How it gets fast, in three steps. Registers: a tile of c (8 x 48 on AVX-512) takes one row of b and one column of a
-// per step, so each loaded number is used many times. Caches: a slice of b stays in L1 and a block of a in L2 while
-// tiles are worked through (body/gemm.inl). Threads: blocks of c are shared out, and each thread packs the rows of a
+// per step, so each loaded number is used many times. Caches: a slice of b and a block of a stay in L2 while tiles are
+// worked through (body/gemm.inl). Threads: blocks of c are shared out, and each thread packs the rows of a
 // that it needs. However c is divided, an element is the result of the same sequence of operations, so the result has
 // the same bits for any number of threads.
 
@@ -60,6 +60,12 @@ struct Cut {
   index_t row_tiles, column_tiles, down, across;
 };
 
+/// True if `blocks` of one size keep `threads` busy to the end, but for 3 % of their time.
+inline bool shares_evenly(index_t blocks, index_t threads) {
+  const index_t rounds = (blocks + threads - 1) / threads;
+  return 100 * blocks >= 97 * rounds * threads;
+}
+
 /// Blocks no larger than the table says, and enough of them to keep `threads` busy.
 inline Cut cut_product(const KernelTable& table, GemmShape shape, int threads) {
   constexpr index_t kBlocksPerThread =
@@ -67,7 +73,8 @@ inline Cut cut_product(const KernelTable& table, GemmShape shape, int threads) {
   Cut cut{(shape.m + table.tile_rows - 1) / table.tile_rows, (shape.n + table.tile_columns - 1) / table.tile_columns,
           (shape.m + table.block_rows - 1) / table.block_rows,
           (shape.n + table.block_columns - 1) / table.block_columns};
-  while (threads > 1 && cut.down * cut.across < kBlocksPerThread * threads &&
+  while (threads > 1 &&
+         (cut.down * cut.across < kBlocksPerThread * threads || !shares_evenly(cut.down * cut.across, threads)) &&
          (cut.down < cut.row_tiles || cut.across < cut.column_tiles)) {
     // cut the longer side of the blocks: each cut of the rows reads b again, each cut of the columns packs a again
     const bool has_long_rows = shape.n * cut.down >= shape.m * cut.across;
@@ -83,7 +90,8 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
   const Cut cut = cut_product(table, shape, work >= kWorthSharing ? context.threads() : 1);
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
-  const index_t panels_size = most_rows * (std::min)(shape.k, table.k_block), tiles_size = most_rows * most_columns;
+  const index_t panels_size = most_rows * (std::min)(shape.k, table.k_block);
+  const index_t tiles_size = shape.k <= table.k_block ? table.tile_rows * table.tile_columns : most_rows * most_columns;
   Arena::Scope scope(context.arena());
   float* const panels = scope.take<float>(context.threads() * panels_size);
   float* const tiles = scope.take<float>(context.threads() * tiles_size);

@@ -3,14 +3,17 @@
 // What every instruction set offers: a table of functions on plain pointers, and the sizes of its blocks. The functions
 // check nothing, allocate nothing and throw nothing; kernels/gemm.hpp and its neighbours do all of that.
 
+#include <cstdint>
+
 #include "activation.hpp"
 #include "attention_args.hpp"
-#include "isa.hpp"
 #include "matrix.hpp"
 #include "resample.hpp"
 #include "row_args.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
+
+enum class Isa;  // isa.hpp, whose includes would make the longest chain longer
 
 /// Panels: `lanes` rows or columns of a matrix are cut into panels of a fixed width; a panel holds, for each k in turn,
 /// that many neighbours. Lanes beyond the last are zero.
@@ -23,14 +26,14 @@ struct PackJob {
 
 /// One block of c, computed by one worker.
 struct GemmJob {
-  index_t rows = 0, columns = 0, k = 0;  ///< the block is (rows, columns), its sums run over k
-  MatrixRef<float> a;                    ///< (rows, k)
-  const float* b = nullptr;              ///< column panels over the whole k, from the first column of this block on
-  float* a_panels = nullptr;             ///< scratch: a k block of a as row panels
-  float* tiles = nullptr;                ///< scratch: sums of the block, rows x columns, both rounded up to whole tiles
-  float* c = nullptr;                    ///< first element of the block in the row-major result
-  index_t ldc = 0;                       ///< elements from row to row of c, before and slope_at
-  const float* bias = nullptr;           ///< from the first column of this block on, or null
+  index_t rows = 0, columns = 0, k = 0;      ///< the block is (rows, columns), its sums run over k
+  MatrixRef<float> a;                        ///< (rows, k)
+  const float* b = nullptr;                  ///< column panels over the whole k, from the first column of this block on
+  float* a_panels = nullptr;                 ///< scratch: a k block of a as row panels
+  float* tiles = nullptr;                    ///< scratch: one tile or, if k > k_block, all of them
+  float* c = nullptr;                        ///< first element of the block in the row-major result
+  index_t ldc = 0;                           ///< elements from row to row of c, before and slope_at
+  const float* bias = nullptr;               ///< from the first column of this block on, or null
   Activation activation = Activation::none;  ///< applied to sum + bias, before `accumulate`
   bool accumulate = false;                   ///< add to c instead of overwriting it
   float* before = nullptr;                   ///< as c: receives what the activation is applied to, or null
@@ -92,6 +95,49 @@ struct KernelTable {
                            std::int32_t* sums) noexcept;  ///< sums(i) += weight * line(i)
   float (*spin)(index_t steps) noexcept;                  ///< does steps * spin_flops operations in registers
   index_t spin_flops;                                     ///< floating-point operations of one step of spin
+};
+
+// Narrow numbers: products of 32-bit words that hold two bfloat16 or four 8-bit integers, neighbours in k. Words lie in
+// panels as floats do, and tiles and blocks have the sizes of the float kernels.
+
+/// Rows of a, at most one panel of tile_rows, that become words.
+struct NarrowPackJob {
+  index_t rows = 0, k = 0, steps = 0;  ///< the source has `rows` rows of k elements, which fill `steps` words of b
+  const float* source = nullptr;       ///< element (row, k) at source[row * row_stride + k]
+  index_t row_stride = 0;              ///< in elements
+  std::uint32_t* panel = nullptr;      ///< (steps * words_per_step, tile_rows)
+  std::uint32_t* scratch = nullptr;    ///< as large as the panel
+  float *scales = nullptr, *centres = nullptr;  ///< of each row, for int8: a(i,k) is scale * integer + centre
+};
+
+/// One block of c, computed by one worker.
+struct NarrowJob {
+  GemmJob c;                         ///< rows, columns, tiles, c and all that is done on the way into c
+  index_t steps = 0;                 ///< words of b
+  const std::uint32_t* a = nullptr;  ///< row panels over all steps, from the first row of this block on
+  const std::uint32_t* b = nullptr;  ///< column panels over all steps, from the first column of this block on
+  const float *row_scales = nullptr, *row_centres = nullptr;     ///< from the first row of this block on, for int8
+  const float *column_scales = nullptr, *column_sums = nullptr;  ///< from its first column on: scale, and scaled sum
+  const std::int32_t* column_offsets = nullptr;  ///< what the sums of a column are too large by, from the first one on
+};
+
+/// The kernels for one kind of numbers.
+struct NarrowKernels {
+  index_t words_per_step = 0;                                  ///< words of a for each word of b
+  void (*pack_rows)(const NarrowPackJob&) noexcept = nullptr;  ///< null if there are none
+  void (*multiply)(const NarrowJob&) noexcept = nullptr;       ///< one block of c
+  float (*spin)(index_t steps) noexcept = nullptr;             ///< does steps * spin_operations operations in registers
+  index_t spin_operations = 0;                                 ///< multiplications and additions of one step of spin
+};
+
+/// All kernels for narrow numbers of one instruction set.
+struct NarrowTable {
+  Isa isa;             ///< which instruction set this is
+  bool has_offset;     ///< integers of a are stored 128 larger than they are, hence sums by 128 times those of b
+  NarrowKernels int8;  ///< everywhere
+  NarrowKernels bf16;  ///< where there are dot products of bfloat16, and so what follows
+  void (*pack_head)(const AttentionJob&) noexcept;  ///< writes keys and values of a job, as words
+  void (*attention)(const AttentionJob&) noexcept;  ///< as KernelTable::attention
 };
 
 /// n rounded up to a multiple of `step`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A memory of good pictures: patches that stand for all of theirs, and what is abnormal by comparison (MEM-2 to MEM-4
+// A memory of good pictures: patches that stand for all of theirs, and what is abnormal by comparison (MEM-2 to MEM-5
 // in this folder's README). With d the distance of a patch from the nearest patch of the memory, and with u and v mean
 // and standard deviation of the distances that good patches keep from a memory without their own picture:
 //
@@ -8,6 +8,7 @@
 //             usual distance, and never so near to 1 that of two large distances the larger is not seen
 //   picture   s = w (mean of the largest 1 % of d);          score p(s)
 //             w = 1 - exp(d*/u) / sum over the b patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
+//   map       p(d), upsampled bilinearly, under a Gaussian of deviation half a patch
 //   fused     (1 - a) text + a memory                        map and score alike, a = 1 - text_weight
 //
 // Nothing is rescaled by what a picture or a set of pictures holds, so one picture's score depends on no other.
@@ -103,6 +104,7 @@ void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView
 #include <array>
 #include <cmath>
 
+#include "../image/blur.hpp"
 #include "../image/upsample.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -166,6 +168,13 @@ T blend_text(Context& context, const BasicDetector<T>& detector, const TextAncho
   return image_score<T>(detector.options().domain, *std::max_element(own.data(), own.data() + own.size()), class_value);
 }
 
+/// MEM-5: neighbouring patches see much of the same, so what differs between them is mostly chance. PatchCore's code
+/// has the same width for its patches of 8 pixels.
+inline GaussianBlur memory_blur(index_t size, index_t grid) {
+  const double sigma = static_cast<double>(size) / static_cast<double>(2 * grid);
+  return {2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma};
+}
+
 /// The map (S, S) of the memory; returns the distance of the picture as a whole.
 template <class T>
 T map_of_memory(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors, View<T, 2> map) {
@@ -178,6 +187,8 @@ T map_of_memory(Context& context, const PatchMemory<T>& memory, View<const T, 2>
   const T whole = picture_distance<T>(context, memory, descriptors, nearest, distances);
   for (T& value : distances) value = memory.abnormality(value);
   upsample_bilinear<T>(View<const T, 2>(distances.data(), {grid, grid}), map);
+  const GaussianBlur blur = memory_blur(map.extent(0), grid);
+  gaussian_blur<T>(blur, map, map, scratch.take<T>(gaussian_blur_scratch(blur, map.extent(0), map.extent(1))));
   return whole;
 }
 

@@ -68,6 +68,7 @@ kernels::Attention<T> attention_task(const SelfAttention<T>& attention, TokenLay
   task.head_width = width / attention.heads;
   task.scale = T(1) / std::sqrt(static_cast<T>(task.head_width));
   task.causal = layout.causal;
+  task.precision = attention.in_proj.packed.precision();
   return task;
 }
 

@@ -33,11 +33,19 @@ struct Block {
   }
 };
 
+/// Calls visit(name, layer) for the four matrices of a block, named as checkpoints do.
+template <class SomeBlock, class Visit>
+void visit_matrices(SomeBlock& block, const Visit& visit) {
+  visit("attn.in_proj", block.attention.in_proj);
+  visit("attn.out_proj", block.attention.out_proj);
+  visit("mlp.c_fc", block.mlp.c_fc);
+  visit("mlp.c_proj", block.mlp.c_proj);
+}
+
 /// Packs the four matrices of a frozen block (nn/linear.hpp).
 template <class T>
-void pack(Context& context, Block<T>& block) {
-  for (Linear<T>* layer : {&block.attention.in_proj, &block.attention.out_proj, &block.mlp.c_fc, &block.mlp.c_proj})
-    pack(context, *layer);
+void pack(Context& context, Block<T>& block, kernels::Precision precision = kernels::Precision::f32) {
+  visit_matrices(block, [&](const char*, Linear<T>& layer) { pack(context, layer, precision); });
 }
 
 /// Runs the block on x (B * T, D) in place.

@@ -2,10 +2,10 @@
 #pragma once
 // The affine map y = x W^T + b (LIN-1 in this folder's README), weights stored (outputs, inputs) as PyTorch does.
 //
-// A frozen layer can be packed: its weight moves into the layout that the matrix kernels read, once, and the plain
-// tensor is given up, so a large model is held in memory only once.
+// A frozen layer can be packed: its weight moves into the layout that the matrix kernels read, once, in float or in
+// narrow numbers, and the plain tensor is given up, so a large model is held in memory only once.
 
-#include "../kernels/gemm.hpp"
+#include "../kernels/packed_weight.hpp"
 #include "../kernels/rows.hpp"
 #include "../tensor/visit.hpp"
 
@@ -16,7 +16,7 @@ template <class T>
 struct Linear {
   Tensor<T> weight;                 // (N, K): outputs, inputs; empty once packed
   Tensor<T> bias;                   // (N), or empty
-  kernels::PackedMatrix<T> packed;  // W^T for the kernels; empty until pack()
+  kernels::PackedWeight<T> packed;  // W^T for the kernels; empty until pack()
 
   Linear() = default;
   /// Uninitialised parameters; without `has_bias` the bias is empty and counts as zero.
@@ -35,12 +35,16 @@ struct Linear {
   }
 };
 
-/// Packs the weight and releases the plain tensor. The layer can be used as before, but no longer visited or changed.
+/// Packs the weight in `precision` and releases the plain tensor. The layer can be used as before, but no longer
+/// visited or changed. For int8, `scales` (N) are those that the rows of the weight are multiples of, if it was rounded
+/// before.
 template <class T>
-void pack(Context& context, Linear<T>& layer) {
+void pack(Context& context, Linear<T>& layer, kernels::Precision precision = kernels::Precision::f32,
+          const Tensor<T>& scales = {}) {
   const index_t outputs = layer.weight.extent(0), inputs = layer.weight.extent(1);
   const auto weight = kernels::row_major<T>(layer.weight.data(), inputs);
-  layer.packed = kernels::pack<T>(context, inputs, outputs, kernels::transposed(weight));
+  layer.packed = kernels::pack_weight<T>(context, inputs, outputs, kernels::transposed(weight), precision,
+                                         scales.empty() ? nullptr : scales.data());
   layer.weight = Tensor<T>();
 }
 

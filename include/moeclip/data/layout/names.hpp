@@ -64,7 +64,8 @@ inline std::optional<int> label_of_word(std::string_view word) {
   return std::nullopt;
 }
 
-/// What is decoded, and what is a picture too, so that it is not passed over in silence.
+/// The formats that data sets come in, and others that are pictures too, so that they are not passed over in silence.
+/// Of a picture that is there in both, the first is taken.
 inline constexpr std::array<std::string_view, 12> kReadExtensions{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp",
                                                                   ".dib", ".ppm", ".pgm",  ".pbm", ".pnm",  ".pam"};
 inline constexpr std::array<std::string_view, 9> kUnreadExtensions{".tif",  ".tiff", ".gif", ".webp", ".heic",

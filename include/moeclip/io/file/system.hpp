@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -126,6 +127,15 @@ class PendingFile {
     MOECLIP_EXPECT(stream_ != nullptr, path_, ": write after commit or after a failure");
     if (bytes.empty()) return;
     if (std::fwrite(bytes.data(), 1, bytes.size(), stream_.get()) != bytes.size()) give_up(detail::library_error());
+  }
+
+  /// Writes over what was written from `offset` on. False where that cannot be: a pipe takes nothing back.
+  bool rewrite(std::uint64_t offset, Bytes bytes) {
+    MOECLIP_EXPECT(stream_ != nullptr, path_, ": rewrite after commit or after a failure");
+    constexpr auto kFarthest = static_cast<std::uint64_t>((std::numeric_limits<long>::max)());
+    if (offset > kFarthest || std::fseek(stream_.get(), static_cast<long>(offset), SEEK_SET) != 0) return false;
+    write(bytes);
+    return std::fseek(stream_.get(), 0, SEEK_END) == 0;
   }
 
   void commit() {

@@ -1,62 +1,79 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplication on packed panels. A tile of c is held in registers while a row panel of a and a column panel of
-// b stream by; every tile is computed whole, in zero-padded scratch, so edges need no code of their own and an element
-// is the same sequence of operations wherever it lies.
+// Matrix multiplication. A tile of c is held in registers while rows of a and a column panel of b stream by. An element
+// of c is the same sequence of operations in whatever tile it is computed: k blocks in order, and in each block its
+// products in order, added to the blocks before.
 
 inline constexpr index_t kTileSize = kTileRows * kTileColumns;
 
-/// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a is (k, kTileRows), b is (k, kTileColumns). A cache
-/// line of `next` is brought near every four steps. Only the first kVectors vectors of each row are computed. With
-/// other strides a(row, step) lies at a[row * kRowStride + step * kStepStride].
-template <index_t kVectors = kTileVectors, index_t kRowStride = 1, index_t kStepStride = kTileRows>
-inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to, float* tile, const float* next) {
-  Vec sum[kTileRows][kVectors];
+/// visit(r, v, sum[r][v]) for each vector of a tile.
+template <index_t kRows, index_t kVectors, class Visit>
+MOECLIP_ALWAYS_INLINE inline void each_sum(Vec (&sum)[kRows][kVectors], const Visit& visit) {
   MOECLIP_UNROLL
-  for (index_t r = 0; r < kTileRows; ++r) {
+  for (index_t r = 0; r < kRows; ++r) {
     MOECLIP_UNROLL
-    for (index_t v = 0; v < kVectors; ++v) sum[r][v] = zero();
+    for (index_t v = 0; v < kVectors; ++v) visit(r, v, sum[r][v]);
   }
+}
 
-  const auto step = [&sum](const float* a_column, const float* b_row) MOECLIP_INLINE_LAMBDA {
+/// sum = a b over k steps: a is (kRows, k), b is (k, kTileColumns), of which the first kVectors vectors are used. A
+/// cache line of `next` is brought near every four steps.
+template <index_t kRows, index_t kVectors>
+MOECLIP_ALWAYS_INLINE inline void sum_tile(index_t k, MatrixRef<float> a, const float* b, const float* next,
+                                           Vec (&sum)[kRows][kVectors]) {
+  const index_t row_stride = a.row_stride, step_stride = a.column_stride;
+  const float* a_column = a.data;
+  each_sum(sum, [](index_t, index_t, Vec& s) MOECLIP_INLINE_LAMBDA { s = zero(); });
+  const auto step = [&sum, row_stride](const float* a_k, const float* b_row) MOECLIP_INLINE_LAMBDA {
     Vec b_part[kVectors];
     MOECLIP_UNROLL
     for (index_t v = 0; v < kVectors; ++v) b_part[v] = load(b_row + v * kLanes);
     MOECLIP_UNROLL
-    for (index_t r = 0; r < kTileRows; ++r) {
-      const Vec a_part = broadcast(a_column[r * kRowStride]);
+    for (index_t r = 0; r < kRows; ++r) {
+      const Vec a_part = broadcast(a_k[r * row_stride]);
       MOECLIP_UNROLL
       for (index_t v = 0; v < kVectors; ++v) sum[r][v] = multiply_add(a_part, b_part[v], sum[r][v]);
     }
   };
 
   index_t p = 0;
-  for (; p + 4 <= k; p += 4, a += 4 * kStepStride, b += 4 * kTileColumns, next += 16) {
+  for (; p + 4 <= k; p += 4, a_column += 4 * step_stride, b += 4 * kTileColumns, next += 16) {
     prefetch(next);
-    step(a, b);
-    step(a + kStepStride, b + kTileColumns);
-    step(a + 2 * kStepStride, b + 2 * kTileColumns);
-    step(a + 3 * kStepStride, b + 3 * kTileColumns);
+    step(a_column, b);
+    step(a_column + step_stride, b + kTileColumns);
+    step(a_column + 2 * step_stride, b + 2 * kTileColumns);
+    step(a_column + 3 * step_stride, b + 3 * kTileColumns);
   }
-  for (; p < k; ++p, a += kStepStride, b += kTileColumns) step(a, b);
-
-  if (add_to) {
-    MOECLIP_UNROLL
-    for (index_t r = 0; r < kTileRows; ++r) {
-      MOECLIP_UNROLL
-      for (index_t v = 0; v < kVectors; ++v) sum[r][v] = add(sum[r][v], load(tile + r * kTileColumns + v * kLanes));
-    }
-  }
-  MOECLIP_UNROLL
-  for (index_t r = 0; r < kTileRows; ++r) {
-    MOECLIP_UNROLL
-    for (index_t v = 0; v < kVectors; ++v) store(tile + r * kTileColumns + v * kLanes, sum[r][v]);
-  }
+  for (; p < k; ++p, a_column += step_stride, b += kTileColumns) step(a_column, b);
 }
 
-/// Writes a finished tile to c, from row i and column j of the block on: bias, activation, addition.
+/// sum += rows that lie `stride` elements apart; 0 adds one row to all.
+template <index_t kRows, index_t kVectors>
+MOECLIP_ALWAYS_INLINE inline void add_rows(Vec (&sum)[kRows][kVectors], const float* rows, index_t stride) {
+  each_sum(sum, [rows, stride](index_t r, index_t v, Vec& s)
+                    MOECLIP_INLINE_LAMBDA { s = add(s, load(rows + r * stride + v * kLanes)); });
+}
+
+/// Stores the sums to rows that lie `stride` elements apart.
+template <index_t kRows, index_t kVectors>
+MOECLIP_ALWAYS_INLINE inline void store_rows(Vec (&sum)[kRows][kVectors], float* rows, index_t stride) {
+  each_sum(sum, [rows, stride](index_t r, index_t v, Vec& s)
+                    MOECLIP_INLINE_LAMBDA { store(rows + r * stride + v * kLanes, s); });
+}
+
+/// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a and b are packed, and `next` is as above. Only the
+/// first kVectors vectors of each row are computed. With other strides a(row, step) lies at a[row * kRowStride + step *
+/// kStepStride].
+template <index_t kVectors = kTileVectors, index_t kRowStride = 1, index_t kStepStride = kTileRows>
+inline void multiply_tile(index_t k, const float* a, const float* b, bool add_to, float* tile, const float* next) {
+  Vec sum[kTileRows][kVectors];
+  sum_tile(k, {a, kRowStride, kStepStride}, b, next, sum);
+  if (add_to) add_rows(sum, tile, kTileColumns);
+  store_rows(sum, tile, kTileColumns);
+}
+
+/// Writes `rows` rows of a finished tile to c, from row i and column j of the block on: bias, activation, addition.
 template <Activation kActivation>
-inline void finish_tile(const GemmJob& job, index_t i, index_t j, const float* tile) {
-  const index_t rows = job.rows - i < kTileRows ? job.rows - i : kTileRows;
+inline void finish_tile(const GemmJob& job, index_t rows, index_t i, index_t j, const float* tile) {
   for (index_t v = 0; v < kTileColumns && j + v < job.columns; v += kLanes) {
     const index_t n = job.columns - j - v;
     const Vec bias = job.bias != nullptr ? load_lanes(job.bias + j + v, n) : zero();
@@ -72,50 +89,102 @@ inline void finish_tile(const GemmJob& job, index_t i, index_t j, const float* t
   }
 }
 
-inline void finish_tile(const GemmJob& job, index_t i, index_t j, const float* tile) {
+inline void finish_tile(const GemmJob& job, index_t rows, index_t i, index_t j, const float* tile) {
   switch (job.activation) {
-    case Activation::none: return finish_tile<Activation::none>(job, i, j, tile);
-    case Activation::gelu: return finish_tile<Activation::gelu>(job, i, j, tile);
-    case Activation::quick_gelu: return finish_tile<Activation::quick_gelu>(job, i, j, tile);
-    case Activation::leaky_relu: return finish_tile<Activation::leaky_relu>(job, i, j, tile);
+    case Activation::none: return finish_tile<Activation::none>(job, rows, i, j, tile);
+    case Activation::gelu: return finish_tile<Activation::gelu>(job, rows, i, j, tile);
+    case Activation::quick_gelu: return finish_tile<Activation::quick_gelu>(job, rows, i, j, tile);
+    case Activation::leaky_relu: return finish_tile<Activation::leaky_relu>(job, rows, i, j, tile);
   }
 }
 
-/// Brings n floats near.
-inline void prefetch_row(const float* p, index_t n) {
-  for (index_t i = 0; i < n; i += 16) prefetch(p + i);
+/// Which part of the sums of which tile is to be computed.
+struct TileStep {
+  index_t i, j;       // first row and column of the tile in the block
+  index_t k, steps;   // the sums run from k on
+  const float* b;     // (steps, kTileColumns)
+  float* tile;        // where the sums wait between two steps, kTileColumns apart
+  const float* next;  // comes near meanwhile
+};
+
+/// Adds a step to kRows rows of a tile; the last one goes on to c. `a` is a row panel or, with kIsPacked false, job.a
+/// itself.
+template <index_t kRows, index_t kVectors, bool kIsPacked>
+inline void gemm_tile(const GemmJob& job, const TileStep& at) {
+  Vec sum[kRows][kVectors];
+  MatrixRef<float> a{job.a_panels + at.i * at.steps, 1, kTileRows};
+  if constexpr (!kIsPacked) {
+    a = job.a.from_row(at.i);
+    a.data += at.k * a.column_stride;
+  }
+  sum_tile(at.steps, a, at.b, at.next, sum);
+  if (at.k > 0) add_rows(sum, at.tile, kTileColumns);
+  const bool is_last = at.k + at.steps == job.k;
+  const bool is_plain = job.activation == Activation::none && job.before == nullptr && job.slope_at == nullptr;
+  if (is_last && is_plain && job.columns - at.j >= kVectors * kLanes) {
+    float* const c = job.c + at.i * job.ldc + at.j;
+    if (job.bias != nullptr) add_rows(sum, job.bias + at.j, 0);
+    if (job.accumulate) add_rows(sum, c, job.ldc);
+    return store_rows(sum, c, job.ldc);
+  }
+  store_rows(sum, at.tile, kTileColumns);
+  if (is_last) finish_tile(job, kRows, at.i, at.j, at.tile);
 }
 
-/// For each block of k: pack the slice of a (it stays in L2); then for each panel of b (its slice stays in L1) and each
-/// panel of a: one tile. Tiles wait in scratch, also in L2, until the last block of k; c is written once. Meanwhile the
-/// next slice of b comes near, shared out among tiles at one cache line every four steps, and behind it the next slice
-/// of a, row by row.
+/// A whole tile.
+template <bool kIsPacked>
+inline void gemm_whole_tile(const GemmJob& job, const TileStep& at) {
+  if (job.columns - at.j <= kLanes)
+    gemm_tile<kTileRows, 1, kIsPacked>(job, at);  // a narrow c (router, LoRA), or the end of a wide one
+  else
+    gemm_tile<kTileRows, kTileVectors, kIsPacked>(job, at);
+}
+
+/// The `rows` < kTileRows rows below the last whole tile, four, two and one at a time.
+inline void gemm_last_rows(const GemmJob& job, index_t rows, TileStep at) {
+  const auto go_on = [&](index_t done) MOECLIP_INLINE_LAMBDA {
+    rows -= done;
+    at.i += done;
+    at.tile += done * kTileColumns;
+  };
+  for (; rows >= 4; go_on(4)) gemm_tile<4, kTileVectors, false>(job, at);
+  for (; rows >= 2; go_on(2)) gemm_tile<2, kTileVectors, false>(job, at);
+  if (rows > 0) gemm_tile<1, kTileVectors, false>(job, at);
+}
+
+/// For each block of k: pack the slice of a (it stays in L2); then for each panel of b and each panel of a: one tile.
+/// Of b the slice at hand comes from L1 or L2, whichever holds it, and meanwhile the next one comes near, shared out
+/// among tiles at one cache line every four steps. Where an element of a is used for one or two tiles only, packing
+/// does not pay.
 inline void gemm_block(const GemmJob& job) noexcept {
   constexpr index_t kTilesPerSlice = kTileColumns / 4;
+  const index_t whole_rows = job.rows - job.rows % kTileRows;
+  const bool is_packed = job.a.column_stride != 1 || (whole_rows > kTileRows && job.columns > kTileColumns);
   const index_t row_tiles = (job.rows + kTileRows - 1) / kTileRows;
   const bool is_single = job.k <= kKBlock;
   index_t k = 0;
   do {
     const index_t steps = job.k - k < kKBlock ? job.k - k : kKBlock, next_k = k + steps;
-    pack_panels<kTileRows>(
-        {job.rows, steps, job.a.data + k * job.a.column_stride, job.a.row_stride, job.a.column_stride, job.a_panels});
-    index_t next_row = job.a.column_stride == 1 && next_k < job.k ? 0 : job.rows;
-    float* tile = job.tiles;
-    for (index_t j = 0; j < job.columns; j += kTileColumns) {
-      const float* const b = job.b + j * job.k + k * kTileColumns;
-      const float* const next_b = b + job.k * kTileColumns;
-      for (index_t i = 0; i < row_tiles; ++i) {
-        const float* const a = job.a_panels + i * kTileRows * steps;
-        const float* const next = next_b + i % kTilesPerSlice * 4 * steps;
-        if (job.columns - j <= kLanes)
-          multiply_tile<1>(steps, a, b, k > 0, tile, next);  // a narrow c (router, LoRA), or the end of a wide one
-        else
-          multiply_tile(steps, a, b, k > 0, tile, next);
-        if (next_row < job.rows && i >= kTilesPerSlice)
-          prefetch_row(job.a.data + next_row++ * job.a.row_stride + next_k, steps);
-        if (next_k == job.k) finish_tile(job, i * kTileRows, j, tile);
-        if (!is_single) tile += kTileSize;
-      }
+    if (is_packed)
+      pack_panels<kTileRows>({whole_rows, steps, job.a.data + k * job.a.column_stride, job.a.row_stride,
+                              job.a.column_stride, job.a_panels});
+    const auto add_step = [&](index_t row, index_t column) {
+      TileStep at{row, column, k, steps, job.b + column * job.k + k * kTileColumns, job.tiles, nullptr};
+      at.next = at.b + job.k * kTileColumns + row / kTileRows % kTilesPerSlice * 4 * steps;
+      if (!is_single) at.tile += (column / kTileColumns * row_tiles + row / kTileRows) * kTileSize;
+      if (row == whole_rows)
+        gemm_last_rows(job, job.rows - whole_rows, at);
+      else if (is_packed)
+        gemm_whole_tile<true>(job, at);
+      else
+        gemm_whole_tile<false>(job, at);
+    };
+    if (job.k <= 32) {  // writing c is most of the work: along its rows
+      for (index_t i = 0; i < job.rows; i += kTileRows)
+        for (index_t j = 0; j < job.columns; j += kTileColumns) add_step(i, j);
+    } else {
+      for (index_t j = 0; j < job.columns; j += kTileColumns)
+        for (index_t i = 0; i < job.rows; i += kTileRows) add_step(i, j);
     }
     k = next_k;
   } while (k < job.k);

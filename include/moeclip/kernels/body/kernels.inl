@@ -15,6 +15,10 @@ inline constexpr index_t kTileColumns = kTileVectors * kLanes;
 #include "attention_backward.inl"
 #include "rows_backward.inl"
 #include "spin.inl"
+//
+#include "narrow.inl"
+//
+#include "narrow_int8.inl"
 
 MOECLIP_KERNEL_TABLE{kIsa,
                      kTileRows,
@@ -44,3 +48,6 @@ MOECLIP_KERNEL_TABLE{kIsa,
                      &add_weighted_row,
                      &spin,
                      2 * kChains* kLanes};
+
+inline constexpr NarrowKernels kInt8Kernels = narrow_kernels<Dot8>(&pack_rows_int8);
+MOECLIP_NARROW_TABLE{kNarrowIsa, Dot8::kHasOffset, kInt8Kernels, {}, nullptr, nullptr};

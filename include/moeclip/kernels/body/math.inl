@@ -8,13 +8,8 @@ struct SplitExp {
   Vec rest, power;
 };
 
-/// e^(x + low) for |x| < 150 and a correction `low` far below the last digit of 1. x = power ln 2 + r with |r| <= ln(2)
-/// / 2, e^r = 1 + r + r^2 q(r), q minimax of degree 4 (relative error 3e-9). The first product is exact: ln 2 is cut to
-/// 24 bits, and the difference needs no more.
-inline SplitExp split_exp(Vec x, Vec low) {
-  const Vec power = round(mul(x, broadcast(1.44269502e+00f)));
-  Vec r = fnma(power, broadcast(6.93147182e-01f), x);
-  r = add(fnma(power, broadcast(-1.90465430e-09f), r), low);
+/// e^r = 1 + r + r^2 q(r) for |r| <= ln(2) / 2, q minimax of degree 4 (relative error 3e-9), times 2^power.
+inline SplitExp expand_exp(Vec r, Vec power) {
   Vec q = broadcast(1.381456037e-03f);
   q = fma(q, r, broadcast(8.368735202e-03f));
   q = fma(q, r, broadcast(4.166838899e-02f));
@@ -23,9 +18,29 @@ inline SplitExp split_exp(Vec x, Vec low) {
   return {fma(mul(r, r), q, r), power};
 }
 
+/// The power nearest to x / ln 2.
+inline Vec nearest_power(Vec x) { return round(mul(x, broadcast(1.44269502e+00f))); }
+
+/// x - power ln 2. The first product is exact: ln 2 is cut to 24 bits, and the difference needs no more.
+inline Vec less_power(Vec x, Vec power) {
+  return fnma(power, broadcast(-1.90465430e-09f), fnma(power, broadcast(6.93147182e-01f), x));
+}
+
+/// e^x for |x| < 150.
+inline SplitExp split_exp(Vec x) {
+  const Vec power = nearest_power(x);
+  return expand_exp(less_power(x, power), power);
+}
+
+/// e^(x + low) for |x| < 150 and a correction `low` far below the last digit of 1.
+inline SplitExp split_exp(Vec x, Vec low) {
+  const Vec power = nearest_power(x);
+  return expand_exp(add(less_power(x, power), low), power);
+}
+
 /// Beyond these bounds the result is 0 or infinity anyway; the constant comes first, so that NaN passes.
 inline Vec exp(Vec x) {
-  const SplitExp e = split_exp(min(broadcast(90.0f), max(broadcast(-106.0f), x)), zero());
+  const SplitExp e = split_exp(min(broadcast(90.0f), max(broadcast(-106.0f), x)));
   return scale_by_power(add(broadcast(1.0f), e.rest), e.power);
 }
 

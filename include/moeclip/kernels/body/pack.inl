@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Rearranging matrices: transposition, and the panels that the tile kernel reads front to back.
 
-/// kRows rows of kLanes elements become kLanes rows of kRows elements; kRows <= kLanes.
+/// kRows rows of kLanes elements become kLanes rows of kRows elements; kRows <= kLanes. The rows that lie `ahead`
+/// elements further on come near.
 template <index_t kRows>
-inline void transpose_rows(const float* source, index_t source_stride, float* target, index_t target_stride) {
+inline void transpose_rows(const float* source, index_t source_stride, float* target, index_t target_stride,
+                           index_t ahead) {
   Vec square[kLanes];
   MOECLIP_UNROLL
-  for (index_t r = 0; r < kLanes; ++r, source += source_stride) square[r] = r < kRows ? load(source) : zero();
+  for (index_t r = 0; r < kLanes; ++r, source += source_stride) {
+    square[r] = r < kRows ? load(source) : zero();
+    if (r < kRows) prefetch(source + ahead);
+  }
   transpose(square);
   MOECLIP_UNROLL
   for (index_t c = 0; c < kLanes; ++c, target += target_stride) store_lanes(target, square[c], kRows);
@@ -30,7 +35,7 @@ inline void transpose_into(index_t rows, index_t columns, const float* source, i
       const float* const from = source + i * source_stride + j;
       float* const to = target + j * target_stride + i;
       if (height == kLanes && width == kLanes)
-        transpose_rows<kLanes>(from, source_stride, to, target_stride);
+        transpose_rows<kLanes>(from, source_stride, to, target_stride, 0);
       else
         transpose_edge(height, width, from, source_stride, to, target_stride);
     }
@@ -39,13 +44,14 @@ inline void transpose_into(index_t rows, index_t columns, const float* source, i
 /// The same for kRows rows, where target has no gaps.
 template <index_t kRows>
 inline void transpose_panel(index_t columns, const float* source, index_t source_stride, float* target) {
-  const index_t square_columns = columns - columns % kLanes;
+  const index_t square_columns = columns - columns % kLanes, ahead = kRows * source_stride;  // the next panel
   for (index_t j = 0; j < square_columns; j += kLanes) {
     for (index_t i = 0; i + kLanes <= kRows; i += kLanes)
-      transpose_rows<kLanes>(source + i * source_stride + j, source_stride, target + j * kRows + i, kRows);
+      transpose_rows<kLanes>(source + i * source_stride + j, source_stride, target + j * kRows + i, kRows, ahead);
     constexpr index_t kLast = kRows % kLanes, kWhole = kRows - kLast;
     if constexpr (kLast > 0)
-      transpose_rows<kLast>(source + kWhole * source_stride + j, source_stride, target + j * kRows + kWhole, kRows);
+      transpose_rows<kLast>(source + kWhole * source_stride + j, source_stride, target + j * kRows + kWhole, kRows,
+                            ahead);
   }
   transpose_into(kRows, columns - square_columns, source + square_columns, source_stride,
                  target + square_columns * kRows, kRows);

@@ -10,13 +10,15 @@ inline constexpr index_t kLanes = 16;
 // later 14x32, 12x32, 9x48 and 6x64 were no faster. Eight rows also divide the head width, so attention computes
 // nothing in vain.
 inline constexpr index_t kTileRows = 8, kTileVectors = 3;
-// A slice of b is 48 KiB: L1 of Intel since Ice Lake, and half in L1, half near in L2 elsewhere (192 bytes per 12
-// cycles or more). Blocks of 192 are 7 % slower (more visits to the tiles), of 320 4 % (b leaves L1).
-inline constexpr index_t kKBlock = 256;
-// Sums 594 KiB, a 144 KiB, b 48 KiB: the 1 MiB L2 of Skylake-X and Zen 4. Wide enough for D = 1024 in one block, since
-// a is packed once per block across. Measured flat between 96 and 288 rows.
-inline constexpr index_t kBlockRows = 144, kBlockColumns = 1056;
-inline constexpr index_t kKeyBlock = 128;  // 128 x 48 weights are 24 KiB: exp leaves them in L1 for the product
+// Few visits to a tile: the sums of K = 768 and 1024 are made in one go and leave the registers for c. A slice of b is
+// then 192 KiB and comes from L2 at 192 bytes per 12 cycles, which costs nothing (99 % of the peak on Zen 5, as from
+// L1).
+inline constexpr index_t kKBlock = 1024;
+// a 576 KiB, b 192 KiB: the 1 MiB L2 of Skylake-X, Zen 4 and Zen 5. Measured on Zen 5 at the shapes of ViT-L, k blocks
+// of 192 to 384 are 3 to 6 % slower (tiles wait in L3), 512 1 to 3 %; 96 rows 4 % (b streams more often from L3).
+inline constexpr index_t kBlockRows = 144, kBlockColumns = 4224;
+// 264 x 48 weights are 50 KiB, part of them in L1 after exp, the others near in L2; 257 tokens are one block.
+inline constexpr index_t kKeyBlock = 264;
 
 inline __mmask16 first_lanes(index_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
@@ -67,7 +69,9 @@ inline float max_lane(Vec x) {
   return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
 }
 
-inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
+MOECLIP_ALWAYS_INLINE inline void prefetch(const float* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+}
 
 // Pairs, then quads within 128 bits, then two rounds of whole 128-bit pieces.
 inline void transpose(Vec (&r)[kLanes]) {

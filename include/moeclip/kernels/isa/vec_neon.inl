@@ -62,7 +62,7 @@ inline Vec scale_by_power(Vec x, Vec n) {  // two factors, so that neither leave
 inline float sum_lanes(Vec x) { return vaddvq_f32(x); }
 inline float max_lane(Vec x) { return vmaxvq_f32(x); }
 
-inline void prefetch(const float* p) {
+MOECLIP_ALWAYS_INLINE inline void prefetch(const float* p) {
 #if defined(__GNUC__)
   __builtin_prefetch(p);
 #else

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What a plant does to a program: kills, signals, files that change under it, calls of the system that fail. A few of
+each; tools/dev/soak does many."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+from support import TOOL, ToolTest
+from training import VOCABULARY, micro_clip
+
+SOAK = Path(__file__).resolve().parents[2] / "tools" / "dev" / "soak"
+
+
+@unittest.skipUnless(os.name == "posix", "signals and preloading are POSIX's")
+class Faults(ToolTest):
+    def soak(self, script, *words):
+        done = subprocess.run([sys.executable, SOAK / script, TOOL, *words], capture_output=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+
+    @unittest.skipUnless(shutil.which("cc") and sys.platform == "linux", "needs a C compiler and LD_PRELOAD")
+    def test_calls_that_fail(self):
+        self.soak("faults.py", "--most", "2", "--verbs", "learn,detect", "--kinds", "write,open,rename,thread,memory")
+
+    def test_kills(self):
+        self.soak("kills.py", "--count", "4", "--verbs", "learn,synthesize")
+
+    def test_signals_are_said(self):
+        for end in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([TOOL, "pretrain", "--out", self.folder / "x.safetensors"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(0.5)
+            process.send_signal(end)
+            start = time.monotonic()
+            message = process.communicate(timeout=60)[1].decode()
+            self.assertLess(time.monotonic() - start, 1)
+            self.assertEqual(process.returncode, 3, message)
+            self.assertIn("stopped by a signal", message)
+
+    def test_weights_that_shrink_are_an_error(self):
+        clip = self.write("clip.safetensors", micro_clip())
+        words = [TOOL, "detect", "-", "--json", "--clip", clip, "--vocab", VOCABULARY, "--image-size", "28"]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        picture = b"P6\n32 32\n255\n" + bytes(range(96)) * 32
+        process.stdin.write(picture)
+        process.stdin.flush()
+        self.assertIn(b"score", process.stdout.readline())
+        os.truncate(clip, 0)
+        _, message = process.communicate(picture, timeout=60)
+        self.assertIn(process.returncode, (0, 3))  # what it needs is in memory, or missed
+        if process.returncode == 3:
+            self.assertIn(b"became shorter", message)
+
+
+if __name__ == "__main__":
+    unittest.main()
