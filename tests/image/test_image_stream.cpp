@@ -147,7 +147,7 @@ TEST_CASE("what cannot be followed is an error once, and the end") {
   };
   using namespace std::string_view_literals;
   fails("no picture at all", ErrorCode::format, {"pipe: not a picture"});
-  fails("P5 1 1 255 x GIF89a......"sv, ErrorCode::unsupported, {"pipe, picture 2", "GIF"});
+  fails("P5 1 1 255 x qoif........"sv, ErrorCode::unsupported, {"pipe, picture 2", "QOI"});
   fails("\x89PNG\r\n\x1a\n\0\0\0\0....\0\0\0\0"sv, ErrorCode::format, {"no chunk begins at offset 8"});
   fails("\x89PNG\r\n\x1a\n\xff\xff\xff\xffIDAT.........."sv, ErrorCode::limit, {"1 GiB"});
   fails("\xff\xd8\xff\xe0\0\1......"sv, ErrorCode::format, {"a segment of length 1"});

@@ -173,6 +173,7 @@ MOECLIP_FUNC Bytes ImageStream::next(std::uint64_t size) {
 MOECLIP_FUNC std::uint64_t ImageStream::end_of_picture() {
   constexpr std::uint64_t kShortest = 8;  // "P1 1 1 0"
   have(kShortest);
+  if (as_text(seen()).starts_with("RIFF")) have(12);  // which kind of RIFF comes behind its length
   switch (image_format(seen())) {
     case ImageFormat::png: return end_of_png();
     case ImageFormat::jpeg: return end_of_jpeg();
