@@ -46,7 +46,7 @@ template <class Visit>
 void for_each_setting(const Visit& visit) {
   using moeclip::kernels::Isa;
   for (const Isa isa : moeclip::kernels::compiled()) {
-    if (isa == Isa::scalar || !moeclip::kernels::supported(isa)) continue;
+    if (isa == Isa::scalar || base_of(isa) != isa || !moeclip::kernels::supported(isa)) continue;
     for (const int threads : {1, 2})
       visit(isa, threads, std::string(to_string(isa)) + "/threads:" + std::to_string(threads));
   }

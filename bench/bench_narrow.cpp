@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Products with frozen matrices in float, bfloat16 and 8-bit integers, and attention in float and bfloat16, at the
-// shapes of ViT-L/14. "peak" is the share of what the instruction behind it does in registers, measured right before.
-// Every result is checked against double on the rounded operands before it is timed.
+// shapes of ViT-L/14, and what the instructions behind them do in registers. Every result is checked against double
+// before it is timed.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -51,12 +51,27 @@ struct FrozenProduct {
   }
 };
 
-/// Operations per second in registers of what multiplies in `precision`.
-double peak_of(Context& context, Precision precision) {
-  const NarrowTable& table = narrow_table_of(active_isa());
-  const NarrowKernels& kernels = precision == Precision::int8 ? table.int8 : table.bf16;
-  if (precision == Precision::f32 || kernels.spin == nullptr) return peak_flops(context, 0.1);
-  return peak_operations(context, kernels, 0.1);
+/// Dot products of words in registers, beside the products; those of float are in the row f32.
+void add_dot_ceilings() {
+  bench::add_ceiling("f32");
+  for (const Isa isa : compiled()) {
+    if (isa == Isa::scalar || !supported(isa)) continue;
+    for (const Precision precision : {Precision::bf16, Precision::int8})
+      for (const int threads : {1, 2}) {
+        const NarrowTable& table = narrow_table_of(isa);
+        const NarrowKernels& kernels = precision == Precision::int8 ? table.int8 : table.bf16;
+        if (kernels.spin == nullptr) continue;
+        bench::add(
+            std::string(to_string(precision)) + "/ceiling/" + to_string(isa) + "/threads:" + std::to_string(threads),
+            [=, &kernels](benchmark::State& state) {
+              constexpr index_t kSteps = 20000;
+              Context context({.threads = threads});
+              bench::time_flops(state, static_cast<double>(kSteps * kernels.spin_operations * threads), [&] {
+                context.parallel_for(threads, [&](index_t, int) { benchmark::DoNotOptimize(kernels.spin(kSteps)); });
+              });
+            });
+      }
+  }
 }
 
 void add_products(const std::string& name, GemmShape shape) {
@@ -77,7 +92,7 @@ void add_products(const std::string& name, GemmShape shape) {
                      };
                      run();
                      p.check(b);
-                     bench::time_flops(state, p.operations(), peak_of(context, precision), run);
+                     bench::time_flops(state, p.operations(), run);
                    });
   }
 }
@@ -111,7 +126,7 @@ void add_attention(const std::string& name, index_t tokens) {
         for (std::size_t i = 0; i < out.size(); ++i)
           if (!(std::fabs(out[i] - expected[i]) <= 0.066f)) std::exit(1);  // tests/kernels/test_narrow.cpp derives it
         const double operations = 4.0 * static_cast<double>(tokens) * static_cast<double>(tokens * row);
-        bench::time_flops(state, operations, peak_of(context, precision), [&] { attention<float>(context, args); });
+        bench::time_flops(state, operations, [&] { attention<float>(context, args); });
       });
   }
 }
@@ -119,6 +134,7 @@ void add_attention(const std::string& name, index_t tokens) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  add_dot_ceilings();
   add_products("fc1_518px", {1370, 4096, 1024});
   add_products("fc2_518px", {1370, 1024, 4096});
   add_products("qkv_518px", {1370, 3072, 1024});

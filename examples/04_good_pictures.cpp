@@ -4,7 +4,7 @@
 //
 // Output:
 // a good plate: good
-// with a spot: DEFECT, most of all at (62,65)
+// with a spot: DEFECT, most of all at (70,69)
 
 #include <moeclip/moeclip.hpp>
 

@@ -166,7 +166,9 @@
 
 #include "memory/coreset.hpp"
 #include "memory/descriptor.hpp"
+#include "memory/evidence.hpp"
 #include "memory/memory_file.hpp"
 #include "memory/nearest.hpp"
 #include "memory/patch_memory.hpp"
 #include "memory/texture.hpp"
+#include "memory/twins.hpp"

@@ -304,8 +304,9 @@ TEST_CASE("a broken state is refused, whatever is broken") {
     std::string bytes = text;
     const auto place = static_cast<std::size_t>(rng.integer(2 * i, 0, std::ssize(text)));
     bytes[place] = static_cast<char>(bytes[place] ^ static_cast<char>(1 << rng.integer(2 * i + 1, 0, 8)));
-    attempt(bytes);  // a flipped bit of a score may pass; nothing may crash
+    attempt(bytes);
   }
+  CHECK(refused == tried);  // the file has a checksum of all its bytes
   expect_error(ErrorCode::format, {"no state of an evaluation"}, [&] {
     SafetensorsWriter writer(broken);
     writer.announce("a", DType::u8, {0});

@@ -6,9 +6,12 @@
 #include <moeclip/io/deflate/compress.hpp>
 #include <moeclip/io/deflate/inflate.hpp>
 
+#include "heap_limit.hpp"
+
 using namespace moeclip;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   if (size == 0) return 0;
   const Bytes once = std::as_bytes(std::span(data + 1, size - 1));
   std::vector<std::byte> in;

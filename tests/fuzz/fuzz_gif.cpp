@@ -2,7 +2,10 @@
 // Any bytes as a GIF file: a picture or an Error, never anything else.
 #include <moeclip/image/gif.hpp>
 
+#include "heap_limit.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   using namespace moeclip;
   constexpr index_t kMostPixels = 1 << 16;  // a few codes make a huge picture: only time goes there
   const auto kind = size % 2 == 0 ? PixelKind::rgb : PixelKind::gray;

@@ -5,6 +5,8 @@
 #include <moeclip/image/image_stream.hpp>
 #include <vector>
 
+#include "heap_limit.hpp"
+
 namespace {
 
 /// Sizes of the pictures found, -1 for an error.
@@ -29,6 +31,7 @@ std::vector<std::ptrdiff_t> cut(std::span<const std::byte> bytes, std::size_t st
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const auto bytes = std::as_bytes(std::span(data, size));
   if (cut(bytes, 1) != cut(bytes, size + 1)) std::abort();
   return 0;

@@ -5,6 +5,8 @@
 #include <moeclip/io/deflate.hpp>
 #include <moeclip/io/deflate/inflate.hpp>
 
+#include "heap_limit.hpp"
+
 using namespace moeclip;
 
 namespace {
@@ -34,6 +36,7 @@ void inflate(Bytes in) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   if (size == 0) return 0;
   const Bytes in = std::as_bytes(std::span(data + 1, size - 1));
   try {

@@ -7,7 +7,10 @@
 #include <moeclip/image/jpeg.hpp>
 #include <moeclip/image/jpeg/decode.hpp>
 
+#include "heap_limit.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const moeclip::Bytes bytes(reinterpret_cast<const std::byte*>(data), size);
   try {
     moeclip::read_jpeg_info(bytes, "fuzz");

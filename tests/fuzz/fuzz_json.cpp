@@ -4,6 +4,8 @@
 
 #include <moeclip/io/json_writer.hpp>
 
+#include "heap_limit.hpp"
+
 using namespace moeclip;
 
 namespace {
@@ -22,6 +24,7 @@ void look_up(const Json& value) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   Json value;
   try {
     value = parse_json(as_text(std::as_bytes(std::span(data, size))), "fuzz");

@@ -5,7 +5,10 @@
 
 #include <moeclip/io/pickle/machine.hpp>
 
+#include "heap_limit.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   for (const bool is_script : {false, true}) {
     try {
       const auto pickle = moeclip::read_pickle(std::as_bytes(std::span(data, size)), "fuzz", is_script);

@@ -5,6 +5,8 @@
 #include <moeclip/image/png/decode.hpp>
 #include <moeclip/image/png/encode.hpp>
 
+#include "heap_limit.hpp"
+
 namespace {
 
 using namespace moeclip;
@@ -31,6 +33,7 @@ std::vector<std::byte> wrap(Bytes bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const Bytes bytes = std::as_bytes(std::span(data, size));
   const auto kind = size % 2 == 0 ? PixelKind::rgb : PixelKind::gray;
   decode(bytes, kind);

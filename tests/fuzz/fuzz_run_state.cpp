@@ -9,7 +9,10 @@
 #include <moeclip/eval/curves.hpp>
 #include <moeclip/eval/run_results.hpp>
 
+#include "heap_limit.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const auto bytes = std::as_bytes(std::span(data, size));
   try {
     auto run = moeclip::read_run(moeclip::WeightFile::from_bytes({bytes.begin(), bytes.end()}, "fuzz.safetensors"));

@@ -6,7 +6,10 @@
 
 #include <moeclip/io/weights.hpp>
 
+#include "heap_limit.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const auto bytes = std::as_bytes(std::span(data, size));
   try {
     const auto file = moeclip::WeightFile::from_bytes({bytes.begin(), bytes.end()}, "fuzz.safetensors");

@@ -6,6 +6,8 @@
 
 #include <moeclip/clip/tokenizer.hpp>
 
+#include "heap_limit.hpp"
+
 namespace {
 
 // Merges that overlap with themselves and with each other, that chain, and that come in an order training never gives.
@@ -32,6 +34,7 @@ void check(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const std::string text(reinterpret_cast<const char*>(data), size);
   try {
     check(text);

@@ -6,6 +6,8 @@
 
 #include <moeclip/clip/tokenizer.hpp>
 
+#include "heap_limit.hpp"
+
 namespace {
 
 moeclip::Vocabulary read_any(std::string_view input) {
@@ -27,6 +29,7 @@ moeclip::Vocabulary read_any(std::string_view input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   if (size == 0) return 0;
   try {
     const moeclip::Tokenizer tokenizer(read_any({reinterpret_cast<const char*>(data), size}));

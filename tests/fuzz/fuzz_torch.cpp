@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "../io/weight_samples.hpp"
+#include "heap_limit.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   if (size == 0) return 0;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(1);
   const std::string_view text = moeclip::as_text(bytes);

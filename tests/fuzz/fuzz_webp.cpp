@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "heap_limit.hpp"
+
 namespace {
 
 using namespace moeclip;
@@ -21,6 +23,7 @@ void decode(Bytes bytes, PixelKind kind) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   const Bytes bytes = std::as_bytes(std::span(data, size));
   const auto kind = size % 2 == 0 ? PixelKind::rgb : PixelKind::gray;
   decode(bytes, kind);

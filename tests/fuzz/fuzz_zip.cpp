@@ -6,7 +6,10 @@
 
 #include <moeclip/io/zip.hpp>
 
+#include "heap_limit.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const HeapLimit limit(size);
   try {
     const auto zip = moeclip::ZipArchive::open(std::as_bytes(std::span(data, size)), "fuzz");
     std::vector<std::byte> buffer;

@@ -151,7 +151,7 @@ TEST_CASE("text and memory are mixed by their weights") {
                [&] { detect_by_memory<float>(context, shared_detector(), memory, nullptr, picture.view(), found); });
 }
 
-TEST_CASE("a single picture gives no threshold, pictures that are all the same give the smallest unit") {
+TEST_CASE("a single picture gives no threshold, and neither do copies of it") {
   const PatchMemory<float> single = learn_plates(1);
   CHECK(single.record.held_out.empty());
   CHECK(single.record.threshold == kNoThreshold);
@@ -162,11 +162,24 @@ TEST_CASE("a single picture gives no threshold, pictures that are all the same g
   Context context;
   const auto same = [](index_t) { return plate(0); };
   const auto memory = learn<float>(context, shared_detector(), {3, same});
-  CHECK(memory.record.unit == kSmallestUnit);
-  CHECK(memory.record.spread == kSmallestUnit);
-  CHECK_FALSE(judge(memory, plate(0)).is_anomalous);
-  CHECK(judge(memory, plate(1)).is_anomalous);
+  CHECK(memory.record.pictures == 3);
+  CHECK(memory.record.held_out.empty());
+  CHECK(memory.record.threshold == kNoThreshold);
+  CHECK(memory.record.unit == single.record.unit);
+  CHECK(memory.record.spread == single.record.spread);
+  CHECK(promised_rate(memory.record).high == 1);
+}
+
+TEST_CASE("twins are held out together, and count once") {
+  Context context;
+  const auto burst = [](index_t i) { return plate(i % 3); };  // three things, each shown three times
+  const PatchMemory<float> memory = learn<float>(context, shared_detector(), {9, burst}), three = learn_plates(3);
+  CHECK(memory.record.pictures == 9);
+  REQUIRE(memory.record.held_out.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i)  // by memories that hold the same patches, more than once
+    CHECK(memory.record.held_out[i] == doctest::Approx(three.record.held_out[i]).epsilon(0.05));
   CHECK(promised_rate(memory.record).estimate == doctest::Approx(0.25));
+  CHECK_FALSE(judge(memory, plate(0)).is_anomalous);
 }
 
 TEST_CASE("options and pictures that make no sense are refused") {

@@ -2,6 +2,7 @@
 """What the tests of the command line tool share. The tool is the first argument, or $MOECLIP_TOOL."""
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -95,6 +96,11 @@ def safetensors(tensors, metadata=None):
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + data
+
+
+def without_checksum(data):
+    """A safetensors file of ours whose checksum says that there is none, so that a test may change something else."""
+    return re.sub(rb'"moeclip\.crc32":"[0-9a-f]{8}"', b'"moeclip.crc32":"00000000"', bytes(data))
 
 
 def read_safetensors(path):

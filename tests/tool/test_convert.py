@@ -28,7 +28,7 @@ class ConvertTest(ToolTest):
             self.assertIn(f"{name}.pth says neither how many experts a token gets nor alpha; 2 and 8 are assumed "
                           "(--top-k, --lora-alpha)\n", message)
             text, _ = self.run_tool("convert", self.folder / f"{name}.safetensors", self.folder / f"{name}.pth")
-            self.assertIn("1 epochs, the optimiser's state of ", text)
+            self.assertIn("1 epoch, the optimiser's state of ", text)
             before, after = self.content(official), self.content(self.folder / f"{name}.pth")
             self.assertEqual(before[0], after[0])
             # "fused" is None before torch 2, and what other values are is the same

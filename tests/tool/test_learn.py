@@ -3,10 +3,11 @@
 import json
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
-from support import TOOL, ToolTest
+from support import TOOL, ToolTest, without_checksum
 
 SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
 MODEL = ("--clip", SHARE / "tiny.safetensors", "--adapter", SHARE / "tiny_adapter.safetensors")
@@ -99,12 +100,12 @@ class LearnTest(ToolTest):
         for cut in (0, 7, 100, 3000):
             no.write_bytes(self.memory.read_bytes()[:cut])
             self.assertIn("no.moeclip", self.message(3, *detect, no))
-        data = bytearray(self.memory.read_bytes())
+        data = bytearray(without_checksum(self.memory.read_bytes()))
         data[-4:] = b"\x00\x00\xc0\x7f"  # NaN
         no.write_bytes(data)
         self.assertIn("the file is damaged", self.message(3, *detect, no))
         for name, wrong in (("unit", "0"), ("pictures", "0"), ("text_weight", "7")):
-            text = self.memory.read_bytes()
+            text = without_checksum(self.memory.read_bytes())
             start = text.index(f'\\"{name}\\":'.encode()) + len(name) + 5
             end = min(text.index(b",", start), text.index(b"}", start))
             wrong = wrong.encode().rjust(end - start)
@@ -138,6 +139,51 @@ class LearnTest(ToolTest):
         auroc = sum((b > g) + (b == g) / 2 for g in good for b in bad) / len(good) / len(bad)
         self.assertAlmostEqual(result["mean"]["default"]["image"]["auroc"]["value"], auroc, 12)
         self.assertEqual(result["verdicts"]["found"], sum(p["is_anomalous"] for p in pictures if "/good/" not in p["image"]))
+
+    def test_report_shows_what_was_compared(self):
+        page = self.folder / "tile.html"
+        only = self.folder / "tile"
+        only.symlink_to(self.data / "tile")
+        self.run_tool("eval", only, "--good", self.good, "--report", page)
+        text = page.read_text()
+        for part in ("the threshold of its good pictures", "What it was compared with", "nearest to it in the good pictures: in ",
+                     "Where the picture looks abnormal", " of 6 good pictures: good.", "at most % (95 %)"):
+            self.assertTrue(part in text, part)  # the page is too long to be shown
+        self.run_tool("eval", only, "--good", self.memory, "--report", page, "--force")  # which keeps no pixels
+        self.assertTrue("from all that is remembered." in page.read_text())
+        self.assertFalse("nearest to it in the good pictures" in page.read_text())
+        self.run_tool("eval", self.data, "--shots", 3, "--features", "encoder", "--report", page, "--force")
+        self.assertTrue("the threshold of their class" in page.read_text())  # two classes, two thresholds
+        self.assertIn("--beside compares experts", self.message(2, "eval", only, "--good", self.good, "--report", page,
+                                                                "--force", "--beside", "a=b"))
+
+    def test_twins_count_once(self):
+        (self.folder / "twice").mkdir()
+        for path in self.good.glob("*.png"):
+            for copy in "ab":
+                (self.folder / "twice" / f"{path.stem}{copy}.png").write_bytes(path.read_bytes())
+        out, _ = self.run_tool("learn", self.folder / "twice", "-o", self.folder / "t.moeclip")
+        self.assertIn("the 12 pictures show only 6 things", out)
+        self.assertIn("14.3 % expected, up to 45.9 %", out)
+        self.assertIn("5.0 % cannot be promised by 6 pictures: 19 are needed", out)
+        one = self.output("learn", *sorted((self.folder / "twice").glob("000?.png")), "-o", self.folder / "o.moeclip")
+        self.assertIn("no threshold: 2 pictures of one thing say nothing", one)
+
+    def test_what_cannot_be_written_is_told_before_the_work(self):
+        started = time.monotonic()
+        nowhere, file = self.folder / "no" / "part.moeclip", self.write("file", b"")
+        for out in (nowhere, file / "part.moeclip"):
+            message = self.message(3, "learn", self.good, "-o", out)
+            self.assertIn("part.moeclip: cannot be written", message)
+            self.assertNotIn("/tile/", message)  # no progress
+        for words in (["detect", self.test, "--out", file / "x"], ["eval", self.data, "--out", file / "x"],
+                      ["explain", self.test, "--out", file / "x"], ["train", self.data, "--out", file / "x"],
+                      ["demo", "--out", file / "x"], ["synthesize", "--out", file / "x"],
+                      ["calibrate", self.data, "--out", nowhere], ["ablate", "--out", nowhere],
+                      ["pretrain", "--out", nowhere.with_suffix(".safetensors")],
+                      ["eval", self.data, "--report", nowhere], ["dataset", "scan", self.data, "--out", nowhere]):
+            self.assertRegex(self.message(3, *words), "cannot be|no such|not a directory", words[0])
+        self.assertLess(time.monotonic() - started, 60)
 
     def test_shots(self):
         first, = self.objects("eval", self.data, "--shots", "1,4", "--draws", 2)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`moeclip train --good`, the built-in model, judging while training, and budgets."""
+import hashlib
 import json
 import random
 import time
@@ -55,6 +56,21 @@ class TrainGoodTest(ToolTest):
         message = self.message(3, "eval", refused, "--clip", self.clip, "--vocab", VOCABULARY, "--adapter",
                                self.folder / "run" / "moe_last.safetensors")
         self.assertIn("the adapter was trained on this picture and 7 more", message)
+        held = [line for i, line in enumerate(refused.read_text().splitlines(True)) if self.is_held_out(i)]
+        self.assertEqual(len(held), 2)
+        refused.write_text("".join(held))
+        self.assertIn("by 2 of these pictures training chose the weights", self.run_tool(
+            "eval", refused, "--clip", self.clip, "--vocab", VOCABULARY, "--adapter",
+            self.folder / "run" / "moe_best.safetensors")[0])
+
+    def is_held_out(self, i):
+        """Whether the run names picture i among those that it was judged by, and not among those that it learned."""
+        data = (self.folder / "run" / "moe_best.safetensors").read_bytes()
+        header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+        record = json.loads(header["__metadata__"]["moeclip"])
+        name = hashlib.sha256((self.good / f"{i:02}.png").read_bytes()).hexdigest()[:16]
+        self.assertEqual(name in record["judged_by"]["pictures"], name not in record["trained_on"]["pictures"])
+        return name in record["judged_by"]["pictures"]
 
     def test_resume_gives_the_bits_of_the_whole_run(self):
         more = ("--draws", 2, "--batch", 3, "--lr", "1e-2")

@@ -32,6 +32,7 @@ Checkpoint<T> make_checkpoint() {
   record.isa = "abacus";
   record.version = "9";
   record.trained_on = {{1, ~std::uint64_t{0}}, {"gear"}};
+  record.judged_by = {{2, 3}, {"gear", "tile"}};
   record.adapter.mixture_blocks = record.adapter.level_blocks = {2, 4};
   record.adapter.windows = {1};
   record.adapter.chosen = 3;
@@ -71,6 +72,8 @@ TEST_CASE_TEMPLATE("a checkpoint gives back everything to the last bit", T, floa
   CHECK(read.record.version == "9");
   CHECK(read.record.trained_on.hashes == written.record.trained_on.hashes);
   CHECK(read.record.trained_on.classes == written.record.trained_on.classes);
+  CHECK(read.record.judged_by.hashes == written.record.judged_by.hashes);
+  CHECK(read.record.judged_by.classes == written.record.judged_by.classes);
   CHECK(read.adapter.config.mixture_blocks == std::vector<index_t>{2, 4});
   CHECK(read.adapter.config.windows == std::vector<index_t>{1});
   CHECK(read.adapter.config.chosen == 3);

@@ -4,8 +4,10 @@
 #define MOECLIP_SOURCE_PART MOECLIP_MEMORY
 #include <moeclip/memory/coreset.hpp>
 #include <moeclip/memory/descriptor.hpp>
+#include <moeclip/memory/evidence.hpp>
 #include <moeclip/memory/learn.hpp>
 #include <moeclip/memory/memory_file.hpp>
 #include <moeclip/memory/nearest.hpp>
 #include <moeclip/memory/patch_memory.hpp>
 #include <moeclip/memory/texture.hpp>
+#include <moeclip/memory/twins.hpp>

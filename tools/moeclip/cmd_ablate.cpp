@@ -83,6 +83,7 @@ class RunStore {
  public:
   explicit RunStore(std::string path) : path_(std::move(path)) {
     constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;
+    if (!path_.empty()) moeclip::expect_file_writable(path_);
     if (path_.empty() || !moeclip::file_exists(path_)) return;
     const auto bytes = moeclip::read_file(path_, kLargest);
     std::string_view text = moeclip::as_text(bytes);

@@ -56,8 +56,8 @@ bool parse(Words words, CalibrateSettings& s) {
   const EvalSettings& e = s.eval;
   if (!s.from.empty() &&
       (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" ||
-       e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() || e.pictures.is_given() ||
-       e.layout.is_given() || e.tiles.is_given()))
+       e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
+       e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");

@@ -315,8 +315,8 @@ int run_demo(Words words) {
   if (!parse(words, s)) return kOk;
   const auto start = Clock::now();
   for (const char* name : {"all.png", kReportFile, "clip.safetensors", "adapter.safetensors"})
-    expect_writable(s.file(name), s.is_forced);
-  moeclip::create_directories(s.out);
+    expect_free_name(s.file(name), s.is_forced);
+  prepare_folder(s.out);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   moeclip::Detector loaded = make_detector(context, s);
   DemoResult result;

@@ -124,8 +124,8 @@ class DetectRun {
 };
 
 /// Looks at every picture that there is or will be. Returns the exit code, for which `failures` count as well.
-int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs& inputs, const DetectSettings& s) {
-  StopSignal stop;
+int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs& inputs, const DetectSettings& s,
+               StopSignal& stop) {
   const bool is_watching = !s.watch.folder.empty();
   std::optional<FolderWatch> folder;
   if (is_watching) folder.emplace(s.watch, stop);
@@ -171,9 +171,12 @@ int run_detect(Words words) {
   } else if (s.model.clip.empty() && s.model.good.empty()) {
     say(kTinyKnows);
   }
+  if (!s.out.empty()) prepare_folder(s.out);
+  StopSignal stop;  // now: loading and learning may take their time
+  stop.set_exit_code(s.is_endless() ? kOk : kFailed);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, s.is_json);
-  return detect_all(judge, context, inputs, s);
+  return detect_all(judge, context, inputs, s, stop);
 }
 
 }  // namespace cli

@@ -62,10 +62,12 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
   }
   if (s.protocol == "released" || s.threshold)
     throw UsageError("good pictures bring a threshold and a protocol of their own, the default one");
-  if (!report.path.empty()) throw UsageError("--report explains verdicts by words; it knows no --good and --shots");
+  if (!report.adapters.empty()) throw UsageError("--beside compares experts of adapters; good pictures have none");
+  if (!report.path.empty() && s.tiles.tiles().is_on())
+    throw UsageError("--report shows what whole pictures were compared with; leave --tiles out");
   s.protocol = "default";
-  if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty()))
-    throw UsageError("--out and --shard take one draw of one number of shots");
+  if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty() || !report.path.empty()))
+    throw UsageError("--out, --shard and --report take one draw of one number of shots");
 }
 
 bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
@@ -129,7 +131,7 @@ void expect_free(const EvalSettings& s, const moeclip::Shard& shard) {
     moeclip::fail(moeclip::ErrorCode::io,
                   concat(state, ": an evaluation is there already; --resume goes on with it, --force begins anew"));
   if (shard.count > 1) return;
-  for (const char* name : {kPicturesFile, kResultsFile}) expect_writable(s.file(name), s.is_forced);
+  for (const char* name : {kPicturesFile, kResultsFile}) expect_free_name(s.file(name), s.is_forced);
 }
 
 /// The state of an earlier process, or a new one.
@@ -202,6 +204,7 @@ int run_eval(Words words) {
   const auto begin = Clock::now();
   const moeclip::Shard shard = shard_of(s);
   expect_free(s, shard);
+  if (!s.out.empty()) prepare_folder(s.out);
   const EvalData data = collect_pictures(s);
   EvalModel model = load_model(s, data);
   std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
@@ -212,7 +215,6 @@ int run_eval(Words words) {
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);
   if (s.clip.empty() && !s.has_memory()) notes.emplace_back(kTinyKnows);
   moeclip::EvaluationRun run = start(s, model, data, shard);
-  if (!s.out.empty()) moeclip::create_directories(s.out);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {
     say_stopped(state);

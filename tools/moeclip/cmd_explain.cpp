@@ -145,7 +145,7 @@ std::vector<std::string> write_figures(const ExplainSettings& s, const DetectInp
   for (const moeclip::Figure& figure : figures) {
     paths.push_back(
         concat(moeclip::join_path(s.out, input.stem), ".", paths.size() + 1, "-", slug(figure.title), ".png"));
-    expect_writable(paths.back(), s.is_forced);
+    expect_free_name(paths.back(), s.is_forced);
   }
   write_outputs([&] {
     moeclip::create_directories(moeclip::parent_directory(paths.front()));
@@ -330,6 +330,7 @@ Json explanation_json(const moeclip::Explanation& e) {
 int run_explain(Words words) {
   ExplainSettings s;
   if (!parse(words, s)) return kOk;
+  if (!s.out.empty()) prepare_folder(s.out);
   const moeclip::DefectVocabulary vocabulary =
       s.vocabulary.empty() ? moeclip::default_vocabulary() : moeclip::read_vocabulary(s.vocabulary);
   const moeclip::Detector detector = explained_detector(s);

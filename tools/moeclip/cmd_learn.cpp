@@ -74,6 +74,7 @@ void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, d
   json.member("file", s.out);
   json.member("features", to_string(record.features));
   json.member("pictures", record.pictures);
+  json.member("things", std::max<std::size_t>(1, record.held_out.size()));
   json.member("patches", memory.patches.size());
   json.member("width", memory.patches.rows().extent(1));
   json.member("text_weight", record.text_weight);

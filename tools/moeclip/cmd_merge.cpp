@@ -54,7 +54,8 @@ int run_merge(Words words) {
   report.finish(is_forced);
   if (!out.empty())
     for (const std::string& name : {state_name({}), std::string(kPicturesFile), std::string(kResultsFile)})
-      expect_writable(moeclip::join_path(out, name), is_forced);
+      expect_free_name(moeclip::join_path(out, name), is_forced);
+  if (!out.empty()) prepare_folder(out);
   const auto begin = std::chrono::steady_clock::now();
   moeclip::EvaluationRun run = moeclip::merge_shards(states_of(arguments));
   if (run.isa.find('+') != std::string::npos)

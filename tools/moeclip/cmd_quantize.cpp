@@ -80,7 +80,8 @@ EvalData checked_pictures(const QuantizeSettings& s, bool& has_labels) {
   } catch (const moeclip::Error& error) {
     say(concat(error.what(), "; maps and scores are compared without labels"));
     has_labels = false;
-    for (const DetectInput& input : collect_inputs(s.eval.data).pictures) {
+    const DetectInputs inputs = collect_inputs(s.eval.data);
+    for (const DetectInput& input : inputs.pictures) {
       EvalPicture picture;
       picture.record.path = input.path;
       picture.record.class_name = picture.entry.class_name = "object";

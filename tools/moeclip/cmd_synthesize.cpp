@@ -77,10 +77,11 @@ int run_synthesize(Words words) {
   expect_known(files.categories, moeclip::synthetic_categories(), "category");
   expect_known(files.defects, moeclip::synthetic_defects(), "defect");
   files.size = size, files.count = count, files.seed = static_cast<std::uint64_t>(seed);
-  for (const char* list : {"train.jsonl", "test.jsonl"}) expect_writable(moeclip::join_path(out, list), force);
+  for (const char* list : {"train.jsonl", "test.jsonl"}) expect_free_name(moeclip::join_path(out, list), force);
   for (const moeclip::SyntheticFolder& folder : moeclip::synthetic_folders(files))
     for (moeclip::index_t i = 0; i < count; ++i)
-      expect_writable(moeclip::join_path(out, moeclip::detail::picture_path(folder, i)), force);
+      expect_free_name(moeclip::join_path(out, moeclip::detail::picture_path(folder, i)), force);
+  prepare_folder(out);
 
   moeclip::Context context({.threads = static_cast<int>(threads)});
   Progress progress(moeclip::synthetic_folders(files).size());

@@ -235,8 +235,8 @@ int run_train(Words words) {
         moeclip::ErrorCode::io,
         concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
   TrainRun run{s, clock, make_train_plan(s), {}, {}};
+  prepare_folder(s.out);
   const TrainPictures pictures(s.data);
-  moeclip::create_directories(s.out);
   run.clip = load_clip(s, run.plan.recipe);
   plan_time(run, pictures);
   if (!s.data.good.empty()) say(pictures.describe(run.sources));
@@ -249,6 +249,8 @@ int run_train(Words words) {
     say_start(start, s.adapter_flags, run.plan.recipe);
     trainer.start_from(start);
   }
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  trainer.add_judged_by(moeclip::training_pictures(context, run.sources.valid));
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
     say(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));

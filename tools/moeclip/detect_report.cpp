@@ -153,7 +153,7 @@ void find_free_stem(DetectInput& input, const DetectReport& report) {
 
 void expect_free(const DetectInput& input, const DetectReport& report) {
   const OutputFiles files = files_of(input, report);
-  for (const std::string& path : {files.overlay, files.map, files.values}) expect_writable(path, report.is_forced);
+  for (const std::string& path : {files.overlay, files.map, files.values}) expect_free_name(path, report.is_forced);
 }
 
 void report_detection(const DetectInput& input, const moeclip::Detection& detection, double milliseconds,

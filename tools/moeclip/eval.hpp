@@ -10,6 +10,7 @@
 #include <moeclip/eval/run_results.hpp>
 #include <moeclip/memory/patch_memory.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,7 +75,9 @@ struct EvalModel {
   moeclip::ClassWords words;
   moeclip::RunSettings settings;
   std::optional<moeclip::TrainingPictures> trained_on;               ///< nothing: the adapter does not say
+  moeclip::TrainingPictures judged_by = {};                          ///< chose the adapter's weights
   std::map<std::string, moeclip::PatchMemory<float>> memories = {};  ///< by class; empty: words judge
+  std::map<std::string, std::vector<DetectInput>> good = {};         ///< by class: what they were learned from, if here
 
   /// The threshold of scores of a class: its memory's, else the one of all.
   [[nodiscard]] float threshold_of(const std::string& class_name, float of_all) const {
@@ -131,6 +134,20 @@ struct Verdicts {
   moeclip::index_t good = 0, defective = 0, false_positives = 0, found = 0;
 };
 Verdicts verdicts_of(const FinishedEval& finished);
+
+/// A column of a table of metrics: its key in JSON, its title, how to get it, and what makes percent of it.
+struct MetricColumn {
+  const char *key, *title;
+  const moeclip::Metric& (*get)(const moeclip::ClassResult& result);
+  double factor = 100;
+};
+
+/// Those of the default protocol.
+std::span<const MetricColumn> default_columns();
+
+/// Columns of equal width, the first to the left, the others to the right.
+using TableRows = std::vector<std::vector<std::string>>;
+std::string in_columns(const TableRows& rows);
 
 /// Tables for people.
 std::string results_text(const FinishedEval& finished);

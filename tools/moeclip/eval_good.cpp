@@ -61,25 +61,13 @@ std::string memory_hash(const std::map<std::string, moeclip::PatchMemory<float>>
   return moeclip::to_hex(sha.finish());
 }
 
-struct ShotColumn {
-  const char *name, *title;
-  const Metric& (*get)(const moeclip::ClassResult& result);
-};
-
-constexpr ShotColumn kShotColumns[] = {
-    {"image_auroc", "AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.auroc; }},
-    {"image_ap", "AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.average_precision; }},
-    {"pixel_auroc", "px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.auroc; }},
-    {"pixel_ap", "px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.average_precision; }},
-    {"aupro", "px AUPRO", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.aupro; }}};
-
 struct ShotSpread {
   double mean = 0, deviation = 0;
   bool is_defined = true;
 };
 
 /// Over the draws of one number of shots.
-ShotSpread shot_spread(const std::vector<const ShotResult*>& draws, const ShotColumn& column) {
+ShotSpread shot_spread(const std::vector<const ShotResult*>& draws, const MetricColumn& column) {
   ShotSpread spread;
   for (const ShotResult* result : draws) {
     const Metric& metric = column.get(result->mean);
@@ -94,19 +82,15 @@ ShotSpread shot_spread(const std::vector<const ShotResult*>& draws, const ShotCo
 
 Json shot_json(const ShotResult& result) {
   Json json = Json::object().set("shots", result.shots.count).set("draw", result.shots.draw);
-  for (const ShotColumn& column : kShotColumns) {
+  for (const MetricColumn& column : default_columns()) {
     const Metric& metric = column.get(result.mean);
-    json.set(column.name, metric.is_defined() ? Json(metric.value) : Json());
+    json.set(column.key, metric.is_defined() ? Json(metric.value) : Json());
   }
   return json.set("good", result.verdicts.good)
       .set("false_positives", result.verdicts.false_positives)
       .set("defective", result.verdicts.defective)
       .set("found", result.verdicts.found)
       .set("seconds", result.seconds);
-}
-
-std::string shot_cell(const std::string& text, std::size_t width) {
-  return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
 }
 
 }  // namespace
@@ -137,6 +121,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
   if (shots) training = good_training_pictures(s);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   model.memories.clear();
+  model.good.clear();
   for (const std::string& name : classes) {
     const bool is_file = !shots && s.good.size() == 1 && is_memory_name(s.good.front());
     if (is_file) {
@@ -156,6 +141,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
                                             {takes_textures ? nullptr : &model.detector, anchors ? &*anchors : nullptr,
                                              name, weight, model.settings.tiles},
                                             good, s.learning, model.settings.images));
+    model.good.emplace(name, good.pictures);
   }
   model.settings.memory = memory_hash(model.memories);
 }
@@ -167,19 +153,18 @@ void print_shots(const std::vector<ShotResult>& results, bool is_json) {
     print(moeclip::dump_json(Json::object().set("runs", std::move(list))) + "\n");
     return;
   }
-  constexpr std::size_t kWidth = 13;
-  std::string text = "Mean of the classes, percent; +- is the standard deviation over the draws\nshots  draws";
-  for (const ShotColumn& column : kShotColumns) text += shot_cell(column.title, kWidth);
-  text += shot_cell("false alarms", kWidth) + shot_cell("found", kWidth) + "\n";
+  TableRows rows{{"shots", "draws"}};
+  for (const MetricColumn& column : default_columns()) rows.front().emplace_back(column.title);
+  rows.front().insert(rows.front().end(), {"false alarms", "found"});
   std::map<index_t, std::vector<const ShotResult*>> by_count;
   for (const ShotResult& result : results) by_count[result.shots.count].push_back(&result);
   for (const auto& [count, draws] : by_count) {
-    text += shot_cell(concat(count), 5) + shot_cell(concat(draws.size()), 7);
-    for (const ShotColumn& column : kShotColumns) {
+    std::vector<std::string>& row = rows.emplace_back();
+    row = {concat(count), concat(draws.size())};
+    for (const MetricColumn& column : default_columns()) {
       const ShotSpread spread = shot_spread(draws, column);
-      text += shot_cell(
-          spread.is_defined ? concat(fixed(100 * spread.mean, 1), " +- ", fixed(100 * spread.deviation, 1)) : "-",
-          kWidth);
+      row.push_back(spread.is_defined ? concat(fixed(100 * spread.mean, 1), " +- ", fixed(100 * spread.deviation, 1))
+                                      : "-");
     }
     Verdicts all;
     for (const ShotResult* result : draws) {
@@ -191,10 +176,10 @@ void print_shots(const std::vector<ShotResult>& results, bool is_json) {
     const auto share = [](index_t part, index_t of) {
       return of == 0 ? std::string("-") : fixed(100 * static_cast<double>(part) / static_cast<double>(of), 1) + " %";
     };
-    text += shot_cell(share(all.false_positives, all.good), kWidth) +
-            shot_cell(share(all.found, all.defective), kWidth) + "\n";
+    row.push_back(share(all.false_positives, all.good));
+    row.push_back(share(all.found, all.defective));
   }
-  print(text);
+  print("Mean of the classes, percent; +- is the standard deviation over the draws\n" + in_columns(rows));
 }
 
 }  // namespace cli

@@ -37,6 +37,15 @@ moeclip::ClassResult both_protocols(const moeclip::RunRow& row, std::string name
   return result;
 }
 
+/// The threshold of a row whose class has a memory of its own.
+std::optional<double> own_threshold(const FinishedEval& finished, const std::string& set, const std::string& row) {
+  if (finished.model == nullptr || finished.model->memories.empty()) return std::nullopt;
+  for (const auto& [key, record] : finished.run.pictures)
+    if (record.set == set && record.row == row)
+      return static_cast<double>(finished.model->threshold_of(record.class_name, finished.threshold));
+  return std::nullopt;
+}
+
 /// Rows with their curves, of the default protocol.
 void add_classes(moeclip::Report& report, FinishedEval& finished) {
   moeclip::Evaluation& scores = *finished.run.standard;
@@ -46,6 +55,7 @@ void add_classes(moeclip::Report& report, FinishedEval& finished) {
       if (!row.standard) continue;
       rows.push_back(both_protocols(row, row_name(row, finished.results)));
       report.classes.push_back(report_class(rows.back(), scores.image_table(row.key), scores.pixel_table(row.key)));
+      report.classes.back().threshold = own_threshold(finished, set.name, row.name);
     }
   report.mean = moeclip::mean_of(rows);
 }
@@ -59,7 +69,9 @@ void add_pictures(moeclip::Report& report, const FinishedEval& finished) {
     picture.class_name = are_many ? concat(record.set, "/", record.row) : record.row;
     picture.is_defective = record.label != 0;
     picture.score = static_cast<double>(record.score);
-    picture.is_flagged = record.score >= finished.threshold;
+    picture.is_flagged = record.score >= (finished.model == nullptr
+                                              ? finished.threshold
+                                              : finished.model->threshold_of(record.class_name, finished.threshold));
     picture.seconds = record.seconds;
   }
 }
@@ -81,13 +93,6 @@ std::optional<float> pixel_threshold(const moeclip::Report& report, const std::s
       return static_cast<float>(row.result.pixel.f1_threshold);
   return std::nullopt;
 }
-
-/// The pictures of a report's galleries, read once.
-struct ShownPictures {
-  std::vector<std::size_t> places;  // in the report
-  std::vector<std::string> classes;
-  std::vector<moeclip::Sample> samples;
-};
 
 ShownPictures read_shown(const FinishedEval& finished, const moeclip::Report& report) {
   const std::vector<const EvalPicture*> pictures = judged_pictures(finished);
@@ -181,8 +186,10 @@ void add_ablation(const std::string& path, moeclip::Report& report) {
 
 std::string summary_of(const moeclip::Report& report, const FinishedEval& finished) {
   const Verdicts verdicts = verdicts_of(finished);
-  return concat("At the threshold ", finished.threshold, ", ", verdicts.found, " of ", verdicts.defective,
-                " defective pictures are found and ", verdicts.false_positives, " of ", verdicts.good,
+  const bool has_memory = finished.model != nullptr && !finished.model->memories.empty();
+  return concat(has_memory ? "At the threshold of its good pictures" : concat("At the threshold ", finished.threshold),
+                ", ", verdicts.found, " of ", verdicts.defective, " defective pictures are found and ",
+                verdicts.false_positives, " of ", verdicts.good,
                 " good ones are called defective. AUROC, mean over classes: pictures ",
                 metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".",
                 finished.run.failures() > 0
@@ -233,7 +240,10 @@ void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Word
   if (finished.model != nullptr) {
     moeclip::Context context({.threads = static_cast<int>(finished.settings->threads)});
     const ShownPictures shown = read_shown(finished, report);
-    look_at_pictures(context, *finished.model, shown, report);
+    if (finished.model->memories.empty())
+      look_at_pictures(context, *finished.model, shown, report);
+    else
+      compare_with_good(context, *finished.model, shown, report);
     for (const std::string& other : s.adapters) add_other_adapter(context, finished, shown, other, report);
   }
   if (!s.ablation.empty()) add_ablation(s.ablation, report);

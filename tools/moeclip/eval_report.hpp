@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <moeclip/report/report.hpp>
+
 #include "eval.hpp"
 
 namespace cli {
@@ -18,6 +20,18 @@ struct EvalReportSettings {
   /// Throws UsageError for what makes no sense, and io if the report must not be written.
   void finish(bool is_forced) const;
 };
+
+/// The pictures of a report's galleries, read once.
+struct ShownPictures {
+  std::vector<std::size_t> places;  ///< in the report
+  std::vector<std::string> classes;
+  std::vector<moeclip::Sample> samples;
+};
+
+/// Figures and sentences for pictures that were judged by good ones: the map, and what the most abnormal patch was
+/// compared with; and the section about the good pictures.
+void compare_with_good(moeclip::Context& context, const EvalModel& model, const ShownPictures& shown,
+                       moeclip::Report& report);
 
 /// Writes the report. Throws what reading pictures, looking at them and writing throw.
 void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Words words);

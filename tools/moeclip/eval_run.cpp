@@ -109,8 +109,6 @@ void look(moeclip::Context& context, const EvalModel& model, Anchors& anchors, c
           moeclip::ImageView picture, moeclip::Detection& found) {
   const auto memory = model.memories.find(class_name);
   if (memory == model.memories.end()) return model.detector.detect(context, picture, anchors.of(class_name), found);
-  if (memory->second.record.features == moeclip::PatchFeatures::texture)
-    return moeclip::detect_by_texture<float>(context, memory->second, picture, found);
   const bool has_text = memory->second.record.text_weight > 0;
   moeclip::detect_by_memory<float>(context, model.detector, memory->second,
                                    has_text ? &anchors.of(class_name) : nullptr, picture, found);
@@ -151,7 +149,11 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);
   EvalModel model{load_detector(s.clip, s.adapter, options), moeclip::load_class_words(s.words), {}, {}};
-  if (!adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(adapter));
+  if (!adapter.empty()) {
+    const auto file = moeclip::WeightFile::open(adapter);
+    model.trained_on = moeclip::trained_on(file);
+    model.judged_by = moeclip::judged_by(file);
+  }
   const ModelHashes hashes = model_hashes(model.detector);
   moeclip::RunSettings& settings = model.settings;
   settings.clip = hashes.clip;
@@ -180,13 +182,15 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
   }
   const moeclip::TrainingPictures& seen = *model.trained_on;
   std::string first;
-  std::size_t count = 0;
+  std::size_t count = 0, choosing = 0;
   std::set<std::string> classes;
   for (const EvalPicture& picture : data.pictures) {
     if (seen.has_class(picture.record.class_name)) classes.insert(picture.record.class_name);
     if (!shard.holds(picture.record.path)) continue;
     try {
-      if (!seen.has_picture(moeclip::picture_hash(picture.entry.image_path))) continue;
+      const std::uint64_t hash = moeclip::picture_hash(picture.entry.image_path);
+      choosing += model.judged_by.has_picture(hash) ? 1 : 0;
+      if (!seen.has_picture(hash)) continue;
     } catch (const moeclip::Error&) {
       continue;  // it is told when it is to be judged
     }
@@ -200,6 +204,10 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
                          "--allow-training-pictures"));
   std::vector<std::string> notes;
   if (count > 0) notes.push_back(concat("the adapter was trained on ", count, " of these pictures"));
+  if (choosing > 0)
+    notes.push_back(concat("by ", choosing,
+                           " of these pictures training chose the weights that it kept (they were held "
+                           "out), so the figures flatter it a little"));
   if (!classes.empty()) {
     std::string names;
     for (const std::string& name : classes) names += concat(names.empty() ? "" : ", ", name);

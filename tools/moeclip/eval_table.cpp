@@ -16,67 +16,42 @@ using moeclip::index_t;
 using moeclip::Json;
 using moeclip::Metric;
 
-using Rows = std::vector<std::vector<std::string>>;
-
 std::size_t letters_of(const std::string& text) {  // characters of UTF-8, not bytes
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-/// Columns of equal width, the first to the left, the others to the right.
-std::string columns(const Rows& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], letters_of(row[i]));
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string blanks(widths[i] - letters_of(row[i]), ' ');
-      text += i == 0 ? row[i] + blanks : concat("  ", blanks, row[i]);
-    }
-    while (text.ends_with(' ')) text.pop_back();
-    text += "\n";
-  }
-  return text;
-}
+constexpr MetricColumn kDefaultColumns[] = {
+    {"image_auroc", "AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.auroc; }},
+    {"image_ap", "AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.average_precision; }},
+    {"image_f1_max", "F1-max", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.f1_max; }},
+    {"pixel_auroc", "px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.auroc; }},
+    {"pixel_ap", "px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.average_precision; }},
+    {"pixel_f1_max", "px F1-max", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.f1_max; }},
+    {"aupro", "px AUPRO", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.aupro; }}};
 
-/// A column of a table: its name, how to get it, and whether it is percent already.
-struct Column {
-  const char* name;
-  const Metric& (*get)(const moeclip::ClassResult& result);
-  double factor = 100;
-};
-
-constexpr Column kDefaultColumns[] = {
-    {"AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.auroc; }},
-    {"AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.average_precision; }},
-    {"F1-max", [](const moeclip::ClassResult& r) -> const Metric& { return r.image.f1_max; }},
-    {"px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.auroc; }},
-    {"px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.average_precision; }},
-    {"px F1-max", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.f1_max; }},
-    {"px AUPRO", [](const moeclip::ClassResult& r) -> const Metric& { return r.pixel.aupro; }}};
-
-constexpr Column kReleasedColumns[] = {
-    {"AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->image_auroc; }, 1},
-    {"AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->image_average_precision; }, 1},
-    {"px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->pixel_auroc; }, 1},
-    {"px AP", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->pixel_average_precision; }, 1}};
+constexpr MetricColumn kReleasedColumns[] = {
+    {"image_auroc", "AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->image_auroc; }, 1},
+    {"image_ap", "AP",
+     [](const moeclip::ClassResult& r) -> const Metric& { return r.released->image_average_precision; }, 1},
+    {"pixel_auroc", "px AUROC", [](const moeclip::ClassResult& r) -> const Metric& { return r.released->pixel_auroc; },
+     1},
+    {"pixel_ap", "px AP",
+     [](const moeclip::ClassResult& r) -> const Metric& { return r.released->pixel_average_precision; }, 1}};
 
 /// A table under one protocol, with what must be said about its figures.
 class TableWriter {
  public:
-  TableWriter(std::span<const Column> columns, std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol)
+  TableWriter(std::span<const MetricColumn> columns, std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol)
       : columns_(columns), protocol_(protocol) {
     std::vector<std::string> head{"", "pictures"};
-    for (const Column& column : columns) head.emplace_back(column.name);
+    for (const MetricColumn& column : columns) head.emplace_back(column.title);
     rows_.push_back(std::move(head));
   }
 
   void add(const moeclip::RunRow& row, const std::string& name) {
     const auto& result = row.*protocol_;
     std::vector<std::string> cells{printable(name), concat(result ? result->pictures : 0)};
-    for (const Column& column : columns_) {
+    for (const MetricColumn& column : columns_) {
       if (!result) {
         cells.emplace_back("-");
         continue;
@@ -94,7 +69,7 @@ class TableWriter {
   }
 
   [[nodiscard]] std::string text() const {
-    std::string text = columns(rows_);
+    std::string text = in_columns(rows_);
     for (const auto& [reason, names] : undefined_) text += concat("- ", reason, ": ", names, "\n");
     if (largest_error_ > 0)
       text += concat("Pixel scores are counted in bins: no figure is off by more than ", fixed(largest_error_, 4),
@@ -114,15 +89,15 @@ class TableWriter {
     last_noted_ = name;
   }
 
-  std::span<const Column> columns_;
+  std::span<const MetricColumn> columns_;
   std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol_;
-  Rows rows_;
+  TableRows rows_;
   double largest_error_ = 0;
   std::vector<std::pair<std::string, std::string>> undefined_;  // reason, rows
   std::string last_noted_;
 };
 
-std::string table_text(const moeclip::RunResults& results, std::span<const Column> columns,
+std::string table_text(const moeclip::RunResults& results, std::span<const MetricColumn> columns,
                        std::optional<moeclip::ClassResult> moeclip::RunRow::*protocol) {
   TableWriter table(columns, protocol);
   const bool are_many = results.sets.size() > 1;
@@ -144,6 +119,26 @@ bool has_one_label(const moeclip::RunResults& results) {
 }
 
 }  // namespace
+
+std::span<const MetricColumn> default_columns() { return kDefaultColumns; }
+
+std::string in_columns(const TableRows& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], letters_of(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string blanks(widths[i] - letters_of(row[i]), ' ');
+      text += i == 0 ? row[i] + blanks : concat("  ", blanks, row[i]);
+    }
+    while (text.ends_with(' ')) text.pop_back();
+    text += "\n";
+  }
+  return text;
+}
 
 Verdicts verdicts_of(const FinishedEval& finished) {
   Verdicts verdicts;

@@ -175,8 +175,6 @@ void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::D
   const auto judge = [&](moeclip::ImageView part, moeclip::Detection& found) {
     if (!memory)
       detector.detect(context, part, *anchors, found);
-    else if (is_textural())
-      moeclip::detect_by_texture<float>(context, *memory, part, found);
     else
       moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, part, found);
   };

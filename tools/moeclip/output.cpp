@@ -40,9 +40,21 @@ void write_outputs(moeclip::function_ref<void()> work) {
   }
 }
 
-void expect_writable(const std::string& path, bool force) {
+void expect_free_name(const std::string& path, bool force) {
   if (moeclip::is_directory(path)) throw OutputError(concat(path, ": is a directory, a file was to be written"));
   if (!force && moeclip::file_exists(path)) throw OutputError(concat(path, ": exists already; --force overwrites it"));
+}
+
+void expect_writable(const std::string& path, bool force) {
+  expect_free_name(path, force);
+  write_outputs([&] { moeclip::expect_file_writable(path); });
+}
+
+void prepare_folder(const std::string& folder) {
+  write_outputs([&] {
+    moeclip::create_directories(folder);
+    moeclip::expect_file_writable(moeclip::join_path(folder, "file"));
+  });
 }
 
 JsonLine::JsonLine(bool is_on) : is_on_(is_on), open_("}") {

@@ -34,8 +34,17 @@ void print(std::string_view text);
 /// Makes sure that all that was printed has arrived. Throws OutputError.
 void finish_output();
 
-/// Throws OutputError unless `path` is free, or may be overwritten. Called before the work is done, not after.
+// Called before the work is done, not after:
+
+/// Throws OutputError unless `path` is free, or may be overwritten, as `force` says.
+void expect_free_name(const std::string& path, bool force);
+
+/// The same, and throws OutputError unless the folder of `path` is there and files can be made in it.
 void expect_writable(const std::string& path, bool force);
+
+/// Makes `folder` where it is missing. Throws OutputError if that, or making files in it, is
+/// impossible.
+void prepare_folder(const std::string& folder);
 
 /// One JSON object on one line of stdout, printed member by member, so that long lists need no memory. Without
 /// `is_on` nothing is printed: a command describes its result once, and prints its text only if the JSON is off.

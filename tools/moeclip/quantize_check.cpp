@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <moeclip/anomaly/tiles.hpp>
 #include <moeclip/data/sample.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/eval/evaluation.hpp>
@@ -44,7 +45,11 @@ void look_at(const EvalModel& model, const moeclip::Detector& detector, const st
     const EvalPicture& picture = *views[i].picture;
     const moeclip::Sample sample = moeclip::load_sample(picture.entry, model.settings.images);
     const std::string& name = picture.record.class_name;
-    detector.detect(context, sample.picture.view(), detector.anchors(name, model.words.prompts(name)), found);
+    const moeclip::TextAnchors<float> anchors = detector.anchors(name, model.words.prompts(name));
+    const auto judge = [&](moeclip::ImageView part, moeclip::Detection& seen) {
+      detector.detect(context, part, anchors, seen);
+    };
+    moeclip::judge_in_tiles(context, sample.picture.view(), model.settings.tiles, judge, found);
     visit(context, i, sample, found);
   }
 }

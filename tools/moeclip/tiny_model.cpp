@@ -44,7 +44,7 @@ moeclip::Detector load_detector(const std::string& clip, const std::string& adap
                                 const moeclip::DetectorOptions& options) {
   const std::string clip_path = clip.empty() ? find_tiny(kTinyClip) : clip, adapter_file = adapter_path(clip, adapter);
   moeclip::Detector detector = moeclip::Detector::load(clip_path, adapter_file, options);
-  say_unused(clip_path, moeclip::open_clip(clip_path).unused);
+  say_unused(clip_path, detector.clip().unused_tensors());
   if (!adapter_file.empty())
     say_unused(adapter_file, moeclip::recognise_adapter_file(moeclip::WeightFile::open(adapter_file)).unused());
   return detector;

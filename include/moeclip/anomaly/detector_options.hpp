@@ -26,10 +26,10 @@ struct DetectorOptions {
   std::optional<float> pixel_threshold;           ///< of the probability map; unset: `threshold`
   index_t smallest_region = 1;                    ///< pixels of the map
   std::string vocabulary;                         ///< tokenizer file; "": see ClipOptions
-  bool truncate_prompts = false;           ///< cut sentences that are too long for the text tower instead of throwing
-  int threads = 0;                         ///< for loading; 0: one per core
-  std::optional<PrecisionPlan> precision;  ///< of the CLIP: see ClipOptions
-  AdapterOptions adapter;                  ///< what the adapter's file may leave open
+  bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
+  int threads = 0;                ///< for loading; 0: one per core
+  std::optional<PrecisionPlan> precision = {};  ///< of the CLIP: see ClipOptions
+  AdapterOptions adapter;                       ///< what the adapter's file may leave open
 };
 
 }}  // namespace moeclip::abi_v0_1

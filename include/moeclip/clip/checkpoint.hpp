@@ -253,6 +253,8 @@ inline std::vector<std::string> clip_tensor_names(const ClipFile& clip) {
   add("logit_scale", 0);
   const std::string projection = clip_tensor_source(clip.naming, "text_projection").names[0];
   if (clip.file.find(projection) == nullptr) names.push_back(projection + ".weight");  // as a linear layer
+  if (find_metadata(clip.file.metadata(), kPrecisionKey) != nullptr)
+    for (std::size_t i = names.size(); i-- > 0;) names.push_back(concat(names[i], kScaleEnd));
   lists::sort(names);
   return names;
 }
@@ -281,7 +283,8 @@ namespace detail {
 template <class T>
 Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Shape& wanted, ReadMode mode) {
   const WeightEntry& entry = file.entry(name);
-  expect_weights(file, entry);
+  const bool is_quantized = find_metadata(file.metadata(), kPrecisionKey) != nullptr;
+  if (!is_quantized || entry.dtype != DType::i8) expect_weights(file, entry);
   const bool is_same = entry.shape.size() == wanted.size() &&
                        (wanted.rank() == 0 || (entry.shape.rank() > 0 && entry.shape[0] == wanted[0]));
   if (!is_same)

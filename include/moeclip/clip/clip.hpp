@@ -21,7 +21,7 @@ struct ClipOptions {
   std::optional<kernels::Activation> activation;  ///< instead of the model's own
   std::string vocabulary;  ///< tokenizer file; "": the one in the weights or their folder, else the standard one
   int threads = 0;         ///< for loading; 0: one per core
-  std::optional<PrecisionPlan> precision;  ///< of the blocks; unset: f32, or as the file was quantized
+  std::optional<PrecisionPlan> precision = {};  ///< of the blocks; unset: f32, or as the file was quantized
 };
 
 /// Immutable after loading: any number of threads may use one, each with its own Context.
@@ -40,6 +40,8 @@ class Clip {
   [[nodiscard]] const VisionTower<T>& vision() const { return vision_; }  ///< the image tower
   [[nodiscard]] const TextTower<T>& text() const { return text_; }        ///< the text tower
   [[nodiscard]] double logit_scale() const { return logit_scale_; }  ///< factor of the cosines; 100 in OpenAI's models
+  /// Tensors of its file that nothing uses, but for an optimiser's state.
+  [[nodiscard]] const std::vector<std::string>& unused_tensors() const { return unused_; }
 
   /// Opened when it is first asked for. Throws missing, with the places where it was looked for, if there is none.
   [[nodiscard]] const Tokenizer& tokenizer() const;
@@ -68,6 +70,7 @@ class Clip {
   double logit_scale_ = 100;
   std::string vocabulary_;
   bool has_own_merges_ = false;  // vocabulary_ is the weight file itself
+  std::vector<std::string> unused_;
   std::unique_ptr<LazyTokenizer> lazy_ = std::make_unique<LazyTokenizer>();
 };
 

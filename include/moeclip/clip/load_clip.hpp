@@ -38,6 +38,7 @@ Clip<T> Clip<T>::load(const std::string& path, const ClipOptions& options) {
   Clip clip(config, std::move(vision), std::move(text),
             options.vocabulary.empty() ? detail::own_vocabulary(file, path) : options.vocabulary);
   clip.logit_scale_ = read_logit_scale(file);
+  clip.unused_ = file.unused;
   clip.has_own_merges_ = options.vocabulary.empty() && find_metadata(file.file.metadata(), kMergesKey) != nullptr;
   return clip;
 }

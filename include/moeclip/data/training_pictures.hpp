@@ -60,10 +60,15 @@ Json to_json(const TrainingPictures& pictures);
 TrainingPictures training_pictures_from_json(const Json& json, std::string_view source);
 
 inline constexpr std::string_view kTrainedOnKey = "trained_on";  ///< in the record of an adapter file
+inline constexpr std::string_view kJudgedByKey = "judged_by";    ///< likewise
 
 /// What the record of an adapter file says of the pictures that the adapter has seen; nothing if it does not say, as
 /// those of the official code and those trained on drawn pictures do.
 std::optional<TrainingPictures> trained_on(const WeightFile& file);
+
+/// The pictures by which training chose the weights that it kept, without learning them: those held out, or of a data
+/// set of their own. Empty if the file names none.
+TrainingPictures judged_by(const WeightFile& file);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -141,10 +146,22 @@ MOECLIP_FUNC TrainingPictures training_pictures_from_json(const Json& json, std:
   return pictures;
 }
 
-MOECLIP_FUNC std::optional<TrainingPictures> trained_on(const WeightFile& file) {
-  const Json record = detail::recorded(file), *found = record.is_object() ? record.find(kTrainedOnKey) : nullptr;
+namespace detail {
+
+inline std::optional<TrainingPictures> recorded_pictures(const WeightFile& file, std::string_view key) {
+  const Json record = recorded(file), *found = record.is_object() ? record.find(key) : nullptr;
   if (found == nullptr) return std::nullopt;
   return training_pictures_from_json(*found, file.path());
+}
+
+}  // namespace detail
+
+MOECLIP_FUNC std::optional<TrainingPictures> trained_on(const WeightFile& file) {
+  return detail::recorded_pictures(file, kTrainedOnKey);
+}
+
+MOECLIP_FUNC TrainingPictures judged_by(const WeightFile& file) {
+  return detail::recorded_pictures(file, kJudgedByKey).value_or(TrainingPictures());
 }
 
 }}  // namespace moeclip::abi_v0_1

@@ -71,7 +71,7 @@ MOECLIP_FUNC MapAgreement compare_maps(std::span<const float> a, std::span<const
   MapAgreement agreement;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double difference = std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    agreement.largest_difference = std::max(agreement.largest_difference, difference);
+    agreement.largest_difference = (std::max)(agreement.largest_difference, difference);
     agreement.mean_difference += difference / static_cast<double>(a.size());
   }
   agreement.rank_correlation = detail::correlation_of_ranks(detail::ranks_of(a), detail::ranks_of(b));

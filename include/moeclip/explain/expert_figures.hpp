@@ -111,7 +111,7 @@ MOECLIP_FUNC Figure cosine_figure(std::span<const MixtureStatistics> blocks) {
     panels.push_back({concat("block ", block.block, ": mean ", mean), detail::cosine_panel(block)});
     words += concat(words.empty() ? "" : ", ", mean, " after block ", block.block);
   }
-  const Image grid = detail::arrange(panels, std::min<index_t>(2, std::ssize(panels)));
+  const Image grid = arrange(panels, std::min<index_t>(2, std::ssize(panels)));
   const index_t width = (std::max)(grid.width(), detail::kPanelSide + 2 * detail::kPanelGap);
   return {
       "How alike the experts' answers are",
@@ -235,7 +235,7 @@ Figure fofs_figure(const Adapter<T>& adapter) {
           concat("A row per expert, a column per input channel, bright where the expert looks; one picture per block. ",
                  is_apart ? "No expert sees what another sees" : "The experts' views overlap",
                  ": the largest entry of |A A^T - I| is ", detail::small_number(worst), "."),
-          detail::arrange(panels, 1)};
+          arrange(panels, 1)};
 }
 
 MOECLIP_INSTANTIATE(fofs_error)

@@ -19,6 +19,9 @@ struct InspectionFigureOptions {
   std::optional<float> pixel_threshold;
 };
 
+/// The picture, and the map over it with the outline of the truth.
+Figure map_figure(const Detection& detection, const InspectionFigureOptions& options = {});
+
 /// The figures of one picture: the map; each adapted block; the similarity of the experts' answers.
 template <class T>
 std::vector<Figure> inspection_figures(const Inspection<T>& seen, const InspectionFigureOptions& options = {});
@@ -128,17 +131,18 @@ inline Image map_panel(const Detection& detection, float top) {
   return panel;
 }
 
-/// The picture, and the map over it with the true outline.
-inline Figure map_figure(const Detection& detection, const InspectionFigureOptions& options) {
-  const auto [width, height] = panel_size(detection);
+}  // namespace detail
+
+MOECLIP_FUNC Figure map_figure(const Detection& detection, const InspectionFigureOptions& options) {
+  const auto [width, height] = detail::panel_size(detection);
   const ImageView truth = options.truth;
   Image picture = resize_bicubic(detection.picture.view(), width, height);
-  Image covered = map_panel(detection, options.pixel_threshold ? (std::min)(1.0f, 2 * *options.pixel_threshold)
-                                                               : 2 * detection.pixel_threshold);
+  Image covered = detail::map_panel(detection, options.pixel_threshold ? (std::min)(1.0f, 2 * *options.pixel_threshold)
+                                                                       : 2 * detection.pixel_threshold);
   const bool has_truth = truth.data != nullptr;
   if (has_truth) {
     const Image mask = resize_nearest(truth, width, height);
-    outline_cells(
+    detail::outline_cells(
         covered, width, height, [&](index_t x, index_t y) { return mask.row(y)[x * mask.channels()] != 0; },
         {64, 224, 255}, 2);
   }
@@ -152,12 +156,10 @@ inline Figure map_figure(const Detection& detection, const InspectionFigureOptio
           arrange(panels, 2)};
 }
 
-}  // namespace detail
-
 template <class T>
 std::vector<Figure> inspection_figures(const Inspection<T>& seen, const InspectionFigureOptions& options) {
   std::vector<Figure> figures;
-  figures.push_back(detail::map_figure(seen.detection, options));
+  figures.push_back(map_figure(seen.detection, options));
   if (options.has_blocks)
     for (const BlockInspection<T>& block : seen.blocks)
       figures.push_back(detail::block_figure(seen.detection, block, seen.grid));

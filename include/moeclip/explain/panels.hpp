@@ -4,6 +4,7 @@
 // columns of the usual panels, shown 320 pixels wide on a phone, still have letters 8 pixels high.
 
 #include <string>
+#include <vector>
 
 #include "../image/resize.hpp"
 
@@ -14,6 +15,9 @@ struct Panel {
   std::string label;  ///< the line of text
   Image picture;      ///< RGB
 };
+
+/// Panels in `columns`, row by row, each with its label below.
+Image arrange(const std::vector<Panel>& panels, index_t columns);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -27,7 +31,8 @@ struct Panel {
 #include "../image/draw.hpp"
 #include "../image/upsample.hpp"
 
-namespace moeclip { inline namespace abi_v0_1 { namespace detail {
+namespace moeclip { inline namespace abi_v0_1 {
+namespace detail {
 
 inline constexpr index_t kPanelSide = 256;  // pixels
 inline constexpr index_t kPanelText = 2;    // scale of the font: 21 letters on a panel
@@ -47,25 +52,6 @@ inline Image ground(index_t width, index_t height) {
 inline std::string fitting_text(const std::string& text, index_t width) {
   const auto letters = static_cast<std::size_t>(std::max<index_t>(0, (width + kPanelText) / (6 * kPanelText)));
   return text.size() <= letters ? text : text.substr(0, letters);
-}
-
-/// Panels in `columns`, row by row, each with its label below.
-inline Image arrange(const std::vector<Panel>& panels, index_t columns) {
-  index_t width = 0, height = 0;
-  for (const Panel& panel : panels) {
-    width = (std::max)(width, panel.picture.width());
-    height = (std::max)(height, panel.picture.height());
-  }
-  const index_t rows = (std::ssize(panels) + columns - 1) / columns, step = height + kPanelLine + kPanelGap;
-  Image page = ground(kPanelGap + columns * (width + kPanelGap), kPanelGap + rows * step);
-  for (index_t i = 0; i < std::ssize(panels); ++i) {
-    const Panel& panel = panels[static_cast<std::size_t>(i)];
-    const index_t x = kPanelGap + i % columns * (width + kPanelGap), y = kPanelGap + i / columns * step;
-    paste(page, panel.picture.view(), x, y);
-    draw_text(page, x, y + panel.picture.height() + kPanelText + 2, fitting_text(panel.label, width), kPanelInk,
-              kPanelText);
-  }
-  return page;
 }
 
 /// Several pictures below each other.
@@ -149,6 +135,27 @@ void outline_cells(Image& picture, index_t columns, index_t rows, const Inside& 
 }
 
 }  // namespace detail
+
+MOECLIP_FUNC Image arrange(const std::vector<Panel>& panels, index_t columns) {
+  index_t width = 0, height = 0;
+  for (const Panel& panel : panels) {
+    width = (std::max)(width, panel.picture.width());
+    height = (std::max)(height, panel.picture.height());
+  }
+  const index_t rows = (std::ssize(panels) + columns - 1) / columns,
+                step = height + detail::kPanelLine + detail::kPanelGap;
+  Image page =
+      detail::ground(detail::kPanelGap + columns * (width + detail::kPanelGap), detail::kPanelGap + rows * step);
+  for (index_t i = 0; i < std::ssize(panels); ++i) {
+    const Panel& panel = panels[static_cast<std::size_t>(i)];
+    const index_t x = detail::kPanelGap + i % columns * (width + detail::kPanelGap),
+                  y = detail::kPanelGap + i / columns * step;
+    paste(page, panel.picture.view(), x, y);
+    draw_text(page, x, y + panel.picture.height() + detail::kPanelText + 2, detail::fitting_text(panel.label, width),
+              detail::kPanelInk, detail::kPanelText);
+  }
+  return page;
+}
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -96,7 +96,7 @@ std::string describe_tiles(const TileOptions& tiles);
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC TileAxis::TileAxis(index_t length, const TileOptions& options)
-    : length_(length), size_(std::min(length, options.size)), count_(1) {
+    : length_(length), size_((std::min)(length, options.size)), count_(1) {
   MOECLIP_EXPECT(length > 0 && options.size > 0 && options.overlap >= 0 && options.overlap <= options.size / 2,
                  "tiles of ", options.size, " pixels that share ", options.overlap, " on ", length,
                  "; a size above 0 and an overlap of at most half of it was wanted");
@@ -111,7 +111,7 @@ MOECLIP_FUNC TileAxis::TileAxis(index_t length, const TileOptions& options)
     const index_t before = i > 0 ? start(i - 1) + size_ - start(i) : 0;
     const index_t after = i + 1 < count_ ? start(i) + size_ - start(i + 1) : 0;
     for (index_t x = 0; x < size_; ++x) {
-      const float weight = std::min(ramp(x, before), ramp(size_ - 1 - x, after));
+      const float weight = (std::min)(ramp(x, before), ramp(size_ - 1 - x, after));
       weights_[static_cast<std::size_t>(i * size_ + x)] = weight;
       sums[static_cast<std::size_t>(start(i) + x)] += weight;
     }

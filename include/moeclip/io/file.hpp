@@ -79,6 +79,10 @@ std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_byte
 /// Writes `bytes` to `path` as FileWriter does: whole or not at all. Throws io.
 void write_file(const std::string& path, Bytes bytes);
 
+/// Throws io if FileWriter(path) would, and changes nothing: for asking before long work whose result goes there. A
+/// device or a pipe is not opened.
+void expect_file_writable(const std::string& path);
+
 /// True if `path` is there and is not a directory. False if it cannot be looked at.
 bool file_exists(const std::string& path);
 
@@ -229,6 +233,10 @@ MOECLIP_FUNC void write_file(const std::string& path, Bytes bytes) {
   FileWriter writer(path);
   writer.write(bytes);
   writer.commit();
+}
+
+MOECLIP_FUNC void expect_file_writable(const std::string& path) {
+  if (!detail::is_device(detail::native_path(path))) static_cast<void>(FileWriter(path));
 }
 
 MOECLIP_FUNC bool file_exists(const std::string& path) {

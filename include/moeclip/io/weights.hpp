@@ -61,7 +61,7 @@ inline constexpr ForeignFormat kForeignFormats[] = {
 inline void expect_no_archive_behind(const WeightBytes& file) {
   const std::string_view text = as_text(file.bytes());
   constexpr std::size_t kFurthestEnd = 22 + 65535;  // of an end record with the longest comment
-  const std::string_view tail = text.substr(text.size() - std::min(text.size(), kFurthestEnd));
+  const std::string_view tail = text.substr(text.size() - (std::min)(text.size(), kFurthestEnd));
   const std::size_t start = tail.find("PK\5\6") == tail.npos ? text.npos : text.find("PK\3\4");
   if (start == text.npos) return;
   fail(ErrorCode::format,

@@ -32,7 +32,7 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
   constexpr index_t kTokensAtOnce = 256;  // packed keys and values stay in L2 until they are used
   const index_t group = std::clamp<index_t>(kTokensAtOnce / args.tokens, 1, args.batch);
   const NarrowTable& narrow = narrow_table_of(kernels::active_isa());
-  const bool is_narrow = args.precision != Precision::f32 && narrow.attention != nullptr;
+  const bool is_narrow = args.precision != Precision::f32 && narrow.attention != nullptr;  // words take as much room
   const index_t keys_size = round_up(args.tokens, table.tile_rows) * args.head_width;
   const index_t values_size = round_up(args.head_width, table.tile_rows) * args.tokens;
   const index_t panels = (args.tokens + table.tile_columns - 1) / table.tile_columns;
@@ -45,12 +45,12 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
     const index_t heads = (std::min)(group, args.batch - first) * args.heads;  // of all these images
     const double elements = static_cast<double>(args.tokens) * static_cast<double>(heads * args.head_width);
     share(context, heads, 16.0 * elements, [&](index_t head, int worker) {
-      const index_t image = first + head / args.heads, own = head % args.heads;
+      const index_t image = first + head / args.heads, of_image = head % args.heads;
       float *const head_keys = keys + head * keys_size, *const head_values = values + head * values_size;
       if (is_narrow)
-        narrow.pack_head({&args, image, own, 0, head_keys, head_values, scratch + worker * scratch_size});
+        narrow.pack_head({&args, image, of_image, 0, head_keys, head_values, scratch + worker * scratch_size});
       else
-        pack_head(table, args, image, own, head_keys, head_values);
+        pack_head(table, args, image, of_image, head_keys, head_values);
     });
     share(context, heads * panels, 2.0 * elements * static_cast<double>(args.tokens), [&](index_t task, int worker) {
       const index_t head = task / panels;

@@ -33,7 +33,8 @@ inline void multiply_narrow(Context& context, const NarrowPanels& b, const Narro
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
   const index_t row_words = kernels.words_per_step * b.steps(), panel_words = row_words * table.tile_rows;
-  const index_t tiles_size = most_rows * most_columns;
+  const index_t tiles_size =
+      b.steps() <= table.k_block ? table.tile_rows * table.tile_columns : most_rows * most_columns;
   Arena::Scope scope(context.arena());
   auto* const panels = scope.take<std::uint32_t>(cut.row_tiles * panel_words);
   auto* const scratch = scope.take<std::uint32_t>(context.threads() * panel_words);

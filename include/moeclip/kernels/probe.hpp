@@ -44,17 +44,6 @@ inline double peak_flops(Context& context, double seconds = 0.2) {
   return static_cast<double>(kSteps) * static_cast<double>(table.spin_flops) * context.threads() / time;
 }
 
-/// Operations per second of the dot products behind `kernels` (kernels/table.hpp), of all threads of `context`
-/// together.
-inline double peak_operations(Context& context, const NarrowKernels& kernels, double seconds = 0.2) {
-  constexpr index_t kSteps = 20000;
-  std::atomic<float> sink{0.0f};
-  const double time = detail::shortest_run(seconds, [&] {
-    context.parallel_for(context.threads(), [&](index_t, int) { sink.store(kernels.spin(kSteps)); });
-  });
-  return static_cast<double>(kSteps) * static_cast<double>(kernels.spin_operations) * context.threads() / time;
-}
-
 /// Bytes per second that all threads of `context` together read from memory.
 inline double read_bandwidth(Context& context, double seconds = 0.2) {
   const KernelTable& table = active();

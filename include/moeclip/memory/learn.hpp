@@ -4,7 +4,8 @@
 //
 //   (1)  descriptors of each picture, and of its turned copies: a coreset of as many as there is room for
 //   (2)  u and v, how far good patches usually are from a memory without their picture
-//   (3)  in folds: every picture is judged by a memory of the pictures of the other folds
+//   (3)  in folds: the first picture of every thing is judged by a memory of the pictures of the other folds; those of
+//        the same thing (twins.hpp) are in one fold
 //   (4)  thresholds from these scores, and from the highest places of these maps (CAL-1 in eval/README.md)
 //   (5)  the memory of all pictures
 //
@@ -19,7 +20,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// How a memory is made.
 struct LearnOptions {
   index_t patches = 2000;         ///< that are kept at most, M
-  index_t folds = 10;             ///< for (3); with no more pictures than that, each is held out alone
+  index_t folds = 10;             ///< for (3); with no more things than that, each is held out alone
   double false_positives = 0.05;  ///< rate of false alarms to ask for
   double text_weight = 0;         ///< share of the text's map and score, in [0, 1]
   bool is_turned = false;         ///< learn each picture in all eight positions, turned and mirrored
@@ -42,8 +43,8 @@ struct GoodPictures {
 inline constexpr auto kNoListener = [](index_t) {};
 
 /// The memory of `good`, as `detector` sees them. `anchors` are needed where options.text_weight is not 0.
-/// `on_step(done)` is called 2 `good.count` times, before each look at a picture. The same bits for any number of
-/// threads. Throws contract for no pictures or options out of range, and what loading and looking throw.
+/// `on_step(done)` is called at most 2 `good.count` times, before each look at a picture. The same bits for any number
+/// of threads. Throws contract for no pictures or options out of range, and what loading and looking throw.
 template <class T>
 PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
                      const LearnOptions& options = {}, const TextAnchors<T>* anchors = nullptr,
@@ -55,7 +56,7 @@ PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const 
                               function_ref<void(index_t)> on_step = kNoListener);
 
 /// What the good pictures of a memory can promise: the rate of false alarms of its threshold on new good pictures, with
-/// the interval that the held-out ones leave (CAL-2). A single picture promises nothing: from 0 to 1.
+/// the interval that the held-out ones leave (CAL-2). A single thing promises nothing: from 0 to 1.
 RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95);
 
 }}  // namespace moeclip::abi_v0_1
@@ -71,6 +72,7 @@ RateInterval promised_rate(const MemoryRecord& record, double confidence = 0.95)
 #include "../base/rng.hpp"
 #include "../image/exif.hpp"
 #include "coreset.hpp"
+#include "twins.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -176,24 +178,32 @@ class Learner {
             copy_image(TileGrid(picture.width(), picture.height(), options_.tiles).view(picture.view(), tile)), own);
     }
     first_row_.push_back(found_);
+    twins_.add(context_, picture.view());
   }
 
-  [[nodiscard]] index_t folds() const { return (std::min)(options_.folds, good_.count); }
-
-  /// Pictures of fold `fold`, [first, last): neighbours in a folder are often pictures of the same thing.
-  [[nodiscard]] std::pair<index_t, index_t> pictures_of(index_t fold) const {
-    return {fold * good_.count / folds(), (fold + 1) * good_.count / folds()};
+  /// After all pictures: how many things they show, and in which fold each is. Neighbours are in the same fold.
+  void share_out() {
+    thing_ = twins_.things(context_);
+    things_ = *std::max_element(thing_.begin(), thing_.end()) + 1;
+    folds_ = (std::min)(options_.folds, things_);
   }
+  [[nodiscard]] index_t things() const { return things_; }
+  [[nodiscard]] index_t thing_of(index_t picture) const { return thing_[static_cast<std::size_t>(picture)]; }
+  [[nodiscard]] bool is_first(index_t picture) const {
+    return std::find(thing_.begin(), thing_.end(), thing_of(picture)) - thing_.begin() == picture;
+  }
+  [[nodiscard]] index_t folds() const { return folds_; }
+  [[nodiscard]] index_t fold_of(index_t picture) const { return ((thing_of(picture) + 1) * folds_ - 1) / things_; }
 
-  /// A memory of all pictures but [first, last), of a size in proportion.
-  NearestRows<T> remember(index_t first, index_t last) {
+  static constexpr index_t kNone = -1;  // no fold
+
+  /// A memory of all pictures but those of fold `left_out`, of a size in proportion.
+  NearestRows<T> remember(index_t left_out) {
     if (coordinates_.empty())
       coordinates_ = coreset_coordinates<T>(context_, std::as_const(candidates_).template view<2>().rows(0, found_),
                                             options_.seed);
-    std::vector<index_t> rows;
-    for (index_t row = 0; row < found_; ++row)
-      if (row < row_of(first) || row >= row_of(last)) rows.push_back(row);
-    const index_t size = std::max<index_t>(1, options_.patches * (good_.count - (last - first)) / good_.count);
+    const std::vector<index_t> rows = rows_of([&](index_t picture) { return fold_of(picture) != left_out; });
+    const index_t size = std::max<index_t>(1, options_.patches * std::ssize(rows) / found_);
     const Tensor<T> points = gather_rows(coordinates_, rows);
     std::vector<index_t> chosen = choose_coreset<T>(context_, points.template view<2>(), size, options_.seed);
     for (index_t& row : chosen) row = rows[static_cast<std::size_t>(row)];
@@ -202,13 +212,13 @@ class Learner {
 
   /// (2), from the pictures of the first fold and the memory without them.
   void find_usual_distance(const NearestRows<T>& without_first, MemoryRecord& record) {
-    const auto [first, last] = pictures_of(0);
-    const View<const T, 2> candidates = std::as_const(candidates_).template view<2>();
-    const LookedUp<T> found(context_, without_first, candidates.rows(row_of(first), row_of(last)));
+    const Tensor<T> held_out =
+        gather_rows(candidates_, rows_of([&](index_t picture) { return fold_of(picture) == 0; }));
+    const LookedUp<T> found(context_, without_first, held_out.template view<2>());
     set_usual_distance(record, found.mean(), found.variance());
   }
 
-  /// (2) of a single picture.
+  /// (2) of a single thing.
   void measure_single(MemoryRecord& record) { measure_quarters<T>(context_, upright_, record); }
 
  private:
@@ -228,9 +238,19 @@ class Learner {
     const Tensor<T> rows = gather_rows(seen, chosen);
     std::copy(rows.begin(), rows.end(), candidates_.data() + found_ * width);
     found_ += rows.extent(0);
-    if (good_.count > 1 || !upright_.empty()) return;
+    if (!upright_.empty()) return;
     upright_ = Tensor<T>::uninitialised({patches, width});
     std::copy_n(seen.data(), upright_.size(), upright_.data());
+  }
+
+  /// Rows of the candidates of the pictures that `takes`.
+  template <class Takes>
+  [[nodiscard]] std::vector<index_t> rows_of(const Takes& takes) const {
+    std::vector<index_t> rows;
+    for (index_t picture = 0; picture < good_.count; ++picture)
+      for (index_t row = row_of(picture); row < row_of(picture + 1); ++row)
+        if (takes(picture)) rows.push_back(row);
+    return rows;
   }
 
   Context& context_;
@@ -242,7 +262,10 @@ class Learner {
   index_t found_ = 0;                     // of them
   std::vector<index_t> first_row_ = {0};  // of each picture, and their end
   Tensor<T> coordinates_;                 // of the candidates, for the choice among them
-  Tensor<T> upright_;                     // (L, F) of a single picture, or of a tile of it
+  Tensor<T> upright_;                     // (L, F) of the first picture, or of a tile of it
+  TwinFinder twins_;
+  std::vector<index_t> thing_;      // that each picture shows
+  index_t things_ = 0, folds_ = 0;  // how many
 };
 
 /// (1) to (5) for the memory of `record`, which says what it is valid for.
@@ -261,27 +284,30 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
     on_step(i);
     learner.describe_picture(i);  // (1)
   }
-  if (good.count == 1) learner.measure_single(record);
+  learner.share_out();
+  if (learner.things() == 1) learner.measure_single(record);
   PatchMemory<T> memory{std::move(record), {}};
-  std::vector<float> peaks;
+  std::vector<float> peaks(static_cast<std::size_t>(learner.things())), scores = peaks;
   Detection found;
-  for (index_t fold = 0; good.count > 1 && fold < learner.folds(); ++fold) {
-    const auto [first, last] = learner.pictures_of(fold);
-    memory.patches = learner.remember(first, last);
+  for (index_t fold = 0; learner.things() > 1 && fold < learner.folds(); ++fold) {
+    memory.patches = learner.remember(fold);
     if (fold == 0) learner.find_usual_distance(memory.patches, memory.record);  // (2)
-    for (index_t i = first; i < last; ++i) {                                    // (3)
+    for (index_t i = 0; i < good.count; ++i) {                                  // (3)
+      if (learner.fold_of(i) != fold || !learner.is_first(i)) continue;
       on_step(good.count + i);
       const auto judge = [&](ImageView picture, Detection& seen) { source.judge(memory, picture, seen); };
       judge_in_tiles(context, good.load(i).view(), options.tiles, judge, found);
-      memory.record.held_out.push_back(found.score);
-      peaks.push_back(*std::max_element(found.map.begin(), found.map.end()));
+      const auto thing = static_cast<std::size_t>(learner.thing_of(i));
+      scores[thing] = found.score;
+      peaks[thing] = *std::max_element(found.map.begin(), found.map.end());
     }
   }
-  if (good.count > 1) {  // (4)
-    memory.record.threshold = calibrate_on_good(memory.record.held_out, options.false_positives).threshold;
+  if (learner.things() > 1) {  // (4)
+    memory.record.held_out = scores;
+    memory.record.threshold = calibrate_on_good(scores, options.false_positives).threshold;
     memory.record.pixel_threshold = calibrate_on_good(peaks, options.false_positives).threshold;
   }
-  memory.patches = learner.remember(0, 0);  // (5)
+  memory.patches = learner.remember(learner.kNone);  // (5)
   return memory;
 }
 
@@ -290,18 +316,9 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
 template <class T>
 PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
                      const LearnOptions& options, const TextAnchors<T>* anchors, function_ref<void(index_t)> on_step) {
-  const AdaptedModel<T> model = detector.model();
-  Detection seen;
+  const DescriptorShape shape = descriptor_shape(detector, PatchFeatures::encoder);
   const auto describe = [&](ImageView image, View<T, 2> descriptors) {
-    Arena::Scope scratch(context.arena());
-    const index_t embed = detector.clip().config().embed;
-    const auto on_block = [&](index_t block, View<const T, 3> x) {
-      describe_block<T>(context, model, block, x, descriptors);
-    };
-    FeatureSink<T> sink;
-    sink.embedding = View<T, 2>(scratch.take<T>(embed), {1, embed});
-    sink.on_block = on_block;
-    detector.look(context, image, seen, sink);
+    describe_patches<T>(context, detector, PatchFeatures::encoder, image, descriptors);
   };
   const auto judge = [&](const PatchMemory<T>& memory, ImageView image, Detection& found) {
     detect_by_memory<T>(context, detector, memory, anchors, image, found);
@@ -311,8 +328,8 @@ PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const G
   record.adapter = adapter_fingerprint(detector.adapter());
   record.image_size = detector.options().image_size;
   record.text_weight = options.text_weight;
-  return detail::learn_from<T>(context, {descriptor_count(model), descriptor_width(model), describe, judge},
-                               std::move(record), good, options, on_step);
+  return detail::learn_from<T>(context, {shape.patches, shape.width, describe, judge}, std::move(record), good, options,
+                               on_step);
 }
 
 template <class T>

@@ -32,7 +32,7 @@ inline constexpr index_t kMemoryNeighbours = 9;
 /// Deviations beyond the usual distance at which a patch is as likely to be abnormal as not (MEM-2).
 inline constexpr double kUsualDeviations = 3;
 
-/// Above every score: that of a single good picture, which says nothing about how much good ones differ. Its memory
+/// Above every score: that of a single good thing, which says nothing about how much good ones differ. Its memory
 /// gives scores and maps, and no verdict.
 inline constexpr float kNoThreshold = 2;
 
@@ -61,7 +61,7 @@ struct MemoryRecord {
   double false_positives = 0;            ///< rate of false alarms that was asked for
   float threshold = kNoThreshold;        ///< of scores
   float pixel_threshold = kNoThreshold;  ///< of the map
-  std::vector<float> held_out;           ///< score of each good picture by a memory without it; empty: a single picture
+  std::vector<float> held_out;           ///< score of each thing by a memory without it; empty: a single thing
 };
 
 /// Patches of good pictures, and how to judge by them. Immutable: any number of threads may use one.
@@ -85,8 +85,21 @@ template <class T>
 T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
                    std::span<const index_t> nearest, std::span<const T> distances);
 
-/// Looks at one picture with `detector`, whose weights the memory was made with, into `result`. `anchors` may be null
-/// where record.text_weight is 0. Throws as BasicDetector::detect; contract without the anchors that are needed.
+/// How many descriptors a picture has, and how long they are: (L, F).
+struct DescriptorShape {
+  index_t patches = 0, width = 0;
+};
+template <class T>
+DescriptorShape descriptor_shape(const BasicDetector<T>& detector, PatchFeatures features);
+
+/// The descriptors of a picture; `detector` is not asked for textures. Throws as BasicDetector::look.
+template <class T>
+void describe_patches(Context& context, const BasicDetector<T>& detector, PatchFeatures features, ImageView image,
+                      View<T, 2> descriptors);
+
+/// Looks at one picture with `detector`, whose weights the memory was made with, into `result`; a memory of textures
+/// asks no detector. `anchors` may be null where record.text_weight is 0. Throws as BasicDetector::detect; contract
+/// without the anchors that are needed.
 template <class T>
 void detect_by_memory(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                       const TextAnchors<T>* anchors, ImageView image, Detection& result);
@@ -205,10 +218,32 @@ void conclude_by_memory(Context& context, const MemoryRecord& record, View<const
 }  // namespace detail
 
 template <class T>
+DescriptorShape descriptor_shape(const BasicDetector<T>& detector, PatchFeatures features) {
+  if (features == PatchFeatures::texture) return {kTextureGrid * kTextureGrid, kTextureWidth};
+  return {descriptor_count(detector.model()), descriptor_width(detector.model())};
+}
+
+template <class T>
+void describe_patches(Context& context, const BasicDetector<T>& detector, PatchFeatures features, ImageView image,
+                      View<T, 2> descriptors) {
+  Detection seen;
+  if (features == PatchFeatures::texture) return look_at_textures<T>(context, image, seen, descriptors);
+  Arena::Scope scratch(context.arena());
+  const index_t embed = detector.clip().config().embed;
+  const auto on_block = [&](index_t block, View<const T, 3> x) {
+    describe_block<T>(context, detector.model(), block, x, descriptors);
+  };
+  FeatureSink<T> sink;
+  sink.embedding = View<T, 2>(scratch.take<T>(embed), {1, embed});
+  sink.on_block = on_block;
+  detector.look(context, image, seen, sink);
+}
+
+template <class T>
 void detect_by_memory(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                       const TextAnchors<T>* anchors, ImageView image, Detection& result) {
   const MemoryRecord& record = memory.record;
-  MOECLIP_EXPECT(record.features == PatchFeatures::encoder, "a memory of textures was given to an encoder");
+  if (record.features == PatchFeatures::texture) return detect_by_texture<T>(context, memory, image, result);
   const bool has_text = record.text_weight > 0;
   MOECLIP_EXPECT(!has_text || anchors != nullptr, "this memory gives the text a weight of ", record.text_weight,
                  " and needs anchors");
@@ -255,6 +290,8 @@ void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView
 }
 
 MOECLIP_INSTANTIATE(picture_distance)
+MOECLIP_INSTANTIATE(descriptor_shape)
+MOECLIP_INSTANTIATE(describe_patches)
 MOECLIP_INSTANTIATE(detect_by_memory)
 MOECLIP_INSTANTIATE(detect_by_texture)
 

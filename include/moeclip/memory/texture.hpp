@@ -116,17 +116,17 @@ void halve(TexturePlanes<T>& planes) {
   planes.side = side;
 }
 
-/// `planes` at two thirds of their size into `small`: a pixel is the mean over the 1.5 x 1.5 pixels that it covers.
+/// `planes` at two thirds of their size into `smaller`: a pixel is the mean over the 1.5 x 1.5 pixels that it covers.
 template <class T>
-void shrink(const TexturePlanes<T>& planes, const TexturePlanes<T>& small) {
+void shrink(const TexturePlanes<T>& planes, const TexturePlanes<T>& smaller) {
   const auto covered = [](index_t i) { return 3 * (i / 2) + i % 2; };  // the first of two pixels of which it has parts
   const auto share = [](index_t i, int part) { return i % 2 == part ? T(2) / 3 : T(1) / 3; };
   for (int channel = 0; channel < 3; ++channel)
-    for (index_t y = 0; y < small.side; ++y)
-      for (index_t x = 0; x < small.side; ++x) {
+    for (index_t y = 0; y < smaller.side; ++y)
+      for (index_t x = 0; x < smaller.side; ++x) {
         const T* const from = planes.channels[channel] + covered(y) * planes.side + covered(x);
         const auto across = [&](const T* row) { return share(x, 0) * row[0] + share(x, 1) * row[1]; };
-        small.channels[channel][y * small.side + x] =
+        smaller.channels[channel][y * smaller.side + x] =
             share(y, 0) * across(from) + share(y, 1) * across(from + planes.side);
       }
 }
@@ -233,15 +233,15 @@ void describe_textures(Context& context, ImageView picture, View<T, 2> descripto
                  index_t{kTextureSize}, " x ", index_t{kTextureSize}, " x 3 was wanted");
   constexpr index_t kSmall = kTextureSize * 2 / 3, kSmallGrid = kSmall / kTexturePatch;
   Arena::Scope scratch(context.arena());
-  detail::TexturePlanes<T> planes{kTextureSize}, small{kSmall};
+  detail::TexturePlanes<T> planes{kTextureSize}, smaller{kSmall};
   for (T*& channel : planes.channels) channel = scratch.take<T>(kTextureSize * kTextureSize);
-  for (T*& channel : small.channels) channel = scratch.take<T>(kSmall * kSmall);
+  for (T*& channel : smaller.channels) channel = scratch.take<T>(kSmall * kSmall);
   const View<T, 2> rows(scratch.take<T>(kSmallGrid * kSmallGrid * kTextureWidth / 2),
                         {kSmallGrid * kSmallGrid, kTextureWidth / 2});
   detail::split_channels(picture, planes);
-  detail::shrink(planes, small);
+  detail::shrink(planes, smaller);
   detail::describe_size<T>(context, planes, descriptors);
-  detail::describe_size<T>(context, small, rows);
+  detail::describe_size<T>(context, smaller, rows);
   detail::join_sizes<T>(context, rows, descriptors);
 }
 

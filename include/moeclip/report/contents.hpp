@@ -35,9 +35,10 @@ struct ReportPicture {
 
 /// One class: its metrics, curves and scores.
 struct ReportClass {
-  ClassResult result;        ///< metrics, of pictures and of pixels
-  ClassCurves image, pixel;  ///< of the pictures' scores and of the pixels'
-  ScoreHistogram scores;     ///< of the pictures
+  ClassResult result;                    ///< metrics, of pictures and of pixels
+  ClassCurves image, pixel;              ///< of the pictures' scores and of the pixels'
+  ScoreHistogram scores;                 ///< of the pictures
+  std::optional<double> threshold = {};  ///< its own; without, the report's
 };
 
 /// More to see: expert load, similarity of experts, FOFS, ablations.
@@ -49,9 +50,9 @@ struct ReportSection {
 
 /// The whole content of a report.
 struct Report {
-  std::string title;                                            ///< of the page
-  std::string summary;                                          ///< the verdict in one sentence
-  double threshold = 0;                                         ///< scores from here on are called defective
+  std::string title;     ///< of the page
+  std::string summary;   ///< the verdict in one sentence
+  double threshold = 0;  ///< scores from here on are called defective, but where a class has its own threshold
   std::vector<ReportClass> classes;                             ///< in the order of the page
   ClassResult mean;                                             ///< over the classes
   std::vector<ReportPicture> pictures;                          ///< of all classes

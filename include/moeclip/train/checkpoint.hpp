@@ -46,6 +46,7 @@ struct CheckpointRecord {
   kernels::Activation activation = kernels::Activation::gelu;  ///< of the CLIP's blocks
   std::string isa, version;                                    ///< of the program that wrote it
   TrainingPictures trained_on = {};  ///< files that this adapter has seen; drawn ones are none
+  TrainingPictures judged_by = {};   ///< files by which the weights to keep were chosen
 };
 
 /// A checkpoint in memory.
@@ -119,6 +120,7 @@ inline Json to_json(const CheckpointRecord& record) {
       .set("epoch_batch", at.batch)
       .set("schedule_start", at.schedule_start);
   if (!record.trained_on.empty()) json.set(std::string(kTrainedOnKey), moeclip::to_json(record.trained_on));
+  if (!record.judged_by.empty()) json.set(std::string(kJudgedByKey), moeclip::to_json(record.judged_by));
   return json;
 }
 
@@ -142,6 +144,7 @@ inline CheckpointRecord record_from_json(const Json& json, const WeightFile& fil
   at.batch = count("epoch_batch");
   at.schedule_start = count("schedule_start");
   record.trained_on = trained_on(file).value_or(TrainingPictures());
+  record.judged_by = judged_by(file);
   return record;
 }
 

@@ -123,6 +123,9 @@ class Trainer {
     return fit(SampleSource(std::move(entries)), options, std::forward<OnStep>(on_step));
   }
 
+  /// Checkpoints shall say that these pictures decide which weights are kept.
+  void add_judged_by(const TrainingPictures& pictures) { judged_by_.add(pictures); }
+
   /// What tells training data apart: the fingerprint of `source` and, where its classes have words of their own, the
   /// sentences.
   [[nodiscard]] std::string fingerprint(const SampleSource& source) const;
@@ -178,7 +181,7 @@ class Trainer {
   TrainingBatch<T> batch_;
   RunPosition at_;
   std::string clip_hash_;
-  TrainingPictures trained_on_;  // also before this run, by the weights that it started from
+  TrainingPictures trained_on_, judged_by_;  // also before this run, by the weights that it started from
 };
 
 }}  // namespace moeclip::abi_v0_1
@@ -268,7 +271,8 @@ CheckpointRecord Trainer<T>::record(const std::string& data) {
           clip_.vision().activation,
           kernels::to_string(kernels::active_isa()),
           MOECLIP_VERSION_STRING,
-          trained_on_};
+          trained_on_,
+          judged_by_};
 }
 
 template <class T>
@@ -350,6 +354,7 @@ void Trainer<T>::start_from(const std::string& path) {
   const WeightFile file = WeightFile::open(path);
   const Adapter<T> found = read_adapter<T>(file, clip_.config());
   trained_on_.add(trained_on(file).value_or(TrainingPictures()));
+  judged_by_.add(judged_by(file));
   copy_weights(found, path);
   for (auto& [name, state] : read_moments<T>(file, found)) adam_.set_state(name, std::move(state));
 }
@@ -363,6 +368,7 @@ CheckpointRecord Trainer<T>::resume(const std::string& path, const std::string& 
   for (auto& [name, state] : checkpoint.moments) adam_.set_state(name, std::move(state));
   at_ = checkpoint.record.position;
   trained_on_ = checkpoint.record.trained_on;
+  judged_by_ = checkpoint.record.judged_by;
   if (!recipe_.keeps_schedule) at_.schedule_start = at_.step;
   return checkpoint.record;
 }

@@ -47,9 +47,8 @@ class TiffDecoder {
 
   MOECLIP_COLD Image decode(PixelKind kind) {
     expect_held();
-    Image image(header_.width, header_.height, channels_of(kind));
-    // Planes come one after the other, so their samples are put together first.
-    AlignedBuffer<std::uint8_t> together(header_.is_planar ? header_.width * header_.height * used_ : 0);
+    Image image;                           // whose memory is taken when the first segment is there
+    AlignedBuffer<std::uint8_t> together;  // the samples of planes, which come one after the other
     std::vector<std::uint8_t> row(static_cast<std::size_t>(header_.segment_width * used_));
     const int planes = header_.is_planar ? header_.samples : 1;
     std::size_t segment = 0;
@@ -60,6 +59,10 @@ class TiffDecoder {
           const index_t width = (std::min)(header_.segment_width, header_.width - left);
           const index_t height = (std::min)(header_.segment_height, header_.height - top);
           const std::byte* bytes = unpack(segment, header_.is_tiled ? header_.segment_height : height);
+          if (image.empty()) {
+            image = Image(header_.width, header_.height, channels_of(kind));
+            if (header_.is_planar) together = AlignedBuffer<std::uint8_t>(header_.width * header_.height * used_);
+          }
           for (index_t y = top; y < top + height; ++y, bytes += row_bytes()) {
             if (header_.is_planar) {
               read_samples(bytes, width, together.data() + (y * header_.width + left) * used_ + plane, 1);

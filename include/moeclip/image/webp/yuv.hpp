@@ -22,10 +22,10 @@ inline Rgb vp8_color(int y, int u, int v) {
 
 /// Row y of a plane of halved chroma at full width.
 inline void upsample_vp8_row(const Vp8Plane& plane, index_t y, index_t width, index_t height, std::uint8_t* out) {
-  // The row lies between the chroma row `near`, a quarter away, and `far`; at the borders they are the same.
-  const index_t near = y / 2, last = (height + 1) / 2 - 1;
-  const index_t far = std::clamp<index_t>(y % 2 == 0 ? near - 1 : near + 1, 0, last);
-  const std::uint8_t *const a = plane.at(0, near), *const b = plane.at(0, far);
+  // The row lies between the chroma row `nearer`, a quarter away, and `farther`; at the borders they are the same.
+  const index_t nearer = y / 2, last = (height + 1) / 2 - 1;
+  const index_t farther = std::clamp<index_t>(y % 2 == 0 ? nearer - 1 : nearer + 1, 0, last);
+  const std::uint8_t *const a = plane.at(0, nearer), *const b = plane.at(0, farther);
   out[0] = static_cast<std::uint8_t>((3 * a[0] + b[0] + 2) >> 2);
   const index_t pairs = (width - 1) / 2;
   for (index_t x = 1; x <= pairs; ++x) {

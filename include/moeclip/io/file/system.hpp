@@ -69,6 +69,14 @@ inline std::filesystem::file_type expect_file(const std::string& path) {
   return type;
 }
 
+/// True for what is no file that could be replaced, and no directory: a device, a pipe, a socket.
+inline bool is_device(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+         !std::filesystem::is_directory(status);
+}
+
 struct StreamCloser {
   void operator()(std::FILE* stream) const { std::fclose(stream); }
 };
@@ -107,10 +115,9 @@ class PendingFile {
  public:
   explicit PendingFile(const std::string& path) : path_(path), target_(detail::native_path(path)) {
     std::error_code error;
-    const auto status = std::filesystem::status(target_, error);
-    if (std::filesystem::is_directory(status))
+    if (std::filesystem::is_directory(target_, error))
       fail(ErrorCode::io, concat(path, ": is a directory, a file was to be written"));
-    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    if (is_device(target_)) {
       stream_ = detail::open_stream(target_, "wb");
     } else {
       if (std::filesystem::is_symlink(target_, error)) target_ = std::filesystem::weakly_canonical(target_, error);

@@ -65,8 +65,7 @@ inline void multiply_words(index_t steps, const std::uint32_t* a, const std::uin
 /// Integers of a finished tile become numbers:
 ///   c(i,j) = sum_k a(i,k) b(k,j) = scale_i scale_j (S - offset_j) + centre_i scale_j sum_k w(k,j).
 template <class Dot>
-inline void dequantize_tile(const NarrowJob& job, index_t i, index_t j, float* tile) {
-  const index_t rows = job.c.rows - i < kTileRows ? job.c.rows - i : kTileRows;
+inline void dequantize_tile(const NarrowJob& job, index_t rows, index_t i, index_t j, float* tile) {
   for (index_t v = 0; v < kTileColumns && j + v < job.c.columns; v += kLanes) {
     const Vec scale = load(job.column_scales + j + v), sum = load(job.column_sums + j + v);
     const typename Dot::Sum offset = Dot::load_offsets(job.column_offsets + j + v);
@@ -96,9 +95,9 @@ inline void multiply_narrow(const NarrowJob& job) noexcept {
         const std::uint32_t* const a = job.a + (i * job.steps + step) * Dot::kHalves * kTileRows;
         multiply_words<Dot>(steps, a, b, step > 0, tile, next_b + i % kTilesPerSlice * 4 * steps);
         if (next_step == job.steps) {
-          if constexpr (Dot::kIsInteger) dequantize_tile<Dot>(job, i * kTileRows, j, tile);
-          const index_t rows = job.c.rows - i * kTileRows;
-          finish_tile(job.c, rows < kTileRows ? rows : kTileRows, i * kTileRows, j, tile);
+          const index_t left = job.c.rows - i * kTileRows, rows = left < kTileRows ? left : kTileRows;
+          if constexpr (Dot::kIsInteger) dequantize_tile<Dot>(job, rows, i * kTileRows, j, tile);
+          finish_tile(job.c, rows, i * kTileRows, j, tile);
         }
         if (!is_single) tile += kTileSize;
       }

@@ -100,7 +100,7 @@ inline void write_class_charts(HtmlWriter& page, const Report& report, const Rep
   const bool has_point = point.is_of(row);
   page.write("<h3>Image level</h3><div class=\"charts\">\n");
   write_level(page, shown.image, row.image, concat("pictures of ", row.name), has_point ? &point : nullptr);
-  write_histogram(page, shown.scores, report.threshold, describe_histogram(shown.scores, row.name));
+  write_histogram(page, shown.scores, threshold_of(report, row.name), describe_histogram(shown.scores, row.name));
   page.write("</div>\n");
   if (shown.pixel.roc.points.empty() && shown.pixel.overlap.points.empty()) return;
   page.write("<h3>Pixel level</h3><div class=\"charts\">\n");

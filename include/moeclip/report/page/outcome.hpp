@@ -51,6 +51,24 @@ struct Gallery {
 
 namespace detail {
 
+/// Scores of a class from here on are called defective.
+inline double threshold_of(const Report& report, std::string_view class_name) {
+  for (const ReportClass& row : report.classes)
+    if (row.result.name == class_name) return row.threshold.value_or(report.threshold);
+  return report.threshold;
+}
+
+/// Whether one threshold is that of all classes.
+inline bool has_one_threshold(const Report& report) {
+  const auto of = [&](const ReportClass& row) { return row.threshold.value_or(report.threshold); };
+  return !lists::any_of(report.classes, [&](const ReportClass& row) { return of(row) != of(report.classes.front()); });
+}
+
+/// That threshold.
+inline double one_threshold(const Report& report) {
+  return report.classes.empty() ? report.threshold : report.classes.front().threshold.value_or(report.threshold);
+}
+
 /// The numbers of at most `most` pictures that `is_wanted`, highest score first or lowest first.
 template <class Wanted>
 std::vector<std::size_t> pick_pictures(const std::vector<ReportPicture>& pictures, bool is_highest_first,

@@ -112,8 +112,10 @@ inline void write_picture_table(HtmlWriter& page, const ReportContext& context) 
   write_filters(page, pictures);
   page.write(
       "<div class=\"scroll pictures\" role=\"region\" tabindex=\"0\" aria-label=\"All pictures\">"
-      "<table role=\"table\"><caption><b>All pictures</b> flagged at a score of ",
-      fixed(context.report.threshold, 3), " or more</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">");
+      "<table role=\"table\"><caption><b>All pictures</b> flagged at ",
+      has_one_threshold(context.report) ? concat("a score of ", fixed(one_threshold(context.report), 3), " or more")
+                                        : "the threshold of their class",
+      "</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">");
   for (const std::string_view name : {"Picture", "Class", "Truth", "Outcome"})
     page.write("<th role=\"columnheader\" scope=\"col\">", name, "</th>");
   for (const std::string_view name : {"Score", "Seconds"})
@@ -128,8 +130,8 @@ inline void write_view(HtmlWriter& page, const ReportContext& context, std::size
   page.write("<article class=\"view\" id=\"", view_id(index), "\" data-cover=\"", picture.cover, "\"><h3 id=\"h-",
              view_id(index), "\">", escape_path(picture.path), "</h3>\n<ul class=\"facts\"><li>",
              outcome_mark(outcome_of(picture)), "</li><li>score <b>", fixed(picture.score, 3), "</b>, threshold ",
-             fixed(context.report.threshold, 3), "</li><li>truth <b>", truth_name(picture), "</b></li><li>class <b>",
-             escape_html(picture.class_name), "</b></li>");
+             fixed(threshold_of(context.report, picture.class_name), 3), "</li><li>truth <b>", truth_name(picture),
+             "</b></li><li>class <b>", escape_html(picture.class_name), "</b></li>");
   if (picture.seconds > 0) page.write("<li><b>", fixed(picture.seconds, 2), "</b> seconds</li>");
   page.write("</ul>\n");
   if (!picture.sentences.empty()) {

@@ -41,7 +41,8 @@ inline void write_tiles(HtmlWriter& page, const Report& report) {
   if (good > 0) write_tile(page, outcome_link(report.pictures, Outcome::false_alarm, good), "good pictures flagged");
   if (unknown > 0)
     write_tile(page, outcome_link(report.pictures, Outcome::flagged, unknown), "pictures of unknown truth flagged");
-  if (!report.pictures.empty()) write_tile(page, fixed(report.threshold, 3), "threshold of the score");
+  if (!report.pictures.empty() && has_one_threshold(report))
+    write_tile(page, fixed(one_threshold(report), 3), "threshold of the score");
   if (report.mean.image.auroc.is_defined())
     write_tile(page, percent(report.mean.image.auroc.value), "image AUROC, mean over classes");
   if (report.mean.pixel.auroc.is_defined())
