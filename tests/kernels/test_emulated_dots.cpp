@@ -14,6 +14,7 @@
 
 #define MOECLIP_UNROLL
 #define MOECLIP_INLINE_LAMBDA
+#define MOECLIP_ALWAYS_INLINE
 #define MOECLIP_NARROW_TABLE inline constexpr NarrowTable kNarrowTable
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {

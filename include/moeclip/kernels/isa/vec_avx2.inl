@@ -9,11 +9,13 @@ inline constexpr index_t kLanes = 8;
 // against 4x24 and 5x16 with k blocks of 128 to 1024: at 97 to 99 % of the peak from L2 on g++ 12 and clang 14; the
 // others are 1 to 5 % below with one compiler or both.
 inline constexpr index_t kTileRows = 6, kTileVectors = 2;
-// As on AVX-512: K = 768 and 1024 in one go. A slice of b, 64 KiB, comes from L2 at 64 bytes per 6 cycles.
-inline constexpr index_t kKBlock = 1024;
-// a 288 KiB, b 64 KiB: the 512 KiB L2 of Zen; on older Intel (256 KiB) a streams from L3, 24 bytes in 6 cycles.
-// Measured on Zen 5: k blocks of 256 are up to 4 % slower where b comes from L3.
-inline constexpr index_t kBlockRows = 72, kBlockColumns = 4224;
+// A slice of b is 16 KiB: half of the smallest L1, 32 KiB. Blocks of 1024 are up to 4 % faster where b comes from L3,
+// but a sum of so many terms in one go took a gradient of the tiny model (released_separate_relu) beyond
+// its bound.
+inline constexpr index_t kKBlock = 256;
+// Sums 288 KiB, a 96 KiB, b 16 KiB: the 512 KiB L2 of Zen; on older Intel (256 KiB) sums stream from L3, each once in
+// 1536 cycles.
+inline constexpr index_t kBlockRows = 96, kBlockColumns = 768;
 inline constexpr index_t kKeyBlock = 128;  // 128 x 16 weights are 8 KiB: exp leaves them in L1 for the product
 
 inline __m256i first_lanes(index_t n) {
