@@ -50,6 +50,15 @@ inline bool is_in_tower(const ClipNaming& naming, std::string_view name) {
          begins("positional_embedding") || begins("ln_final") || begins("text_projection");
 }
 
+/// Whether a tensor holds the scales of an i8 weight, which whoever reads the weight reads too
+/// (clip/quantized_file.hpp).
+inline bool is_scale_of_weight(const WeightFile& file, std::string_view name) {
+  constexpr std::string_view kEnd = "_scale";
+  if (!name.ends_with(kEnd)) return false;
+  const WeightEntry* const weight = file.find(name.substr(0, name.size() - kEnd.size()));
+  return weight != nullptr && weight->dtype == DType::i8;
+}
+
 /// The tensors of a CLIP's file beside those named `used`, which are sorted; but for an optimiser's state. Throws
 /// unsupported if one lies in a tower and holds floating-point numbers: it would change what the tower computes. Masks
 /// and numbers of positions are known to the code.
@@ -58,7 +67,7 @@ inline std::vector<std::string> unused_clip_tensors(const WeightFile& file, cons
   std::vector<std::string> unused, changing;
   for (const WeightEntry& entry : file.entries()) {
     const std::string_view name = entry.name;
-    if (is_optimizer_state(name) || lists::binary_search(used, name)) continue;
+    if (is_optimizer_state(name) || lists::binary_search(used, name) || is_scale_of_weight(file, name)) continue;
     const bool is_buffer = name.ends_with("attn_mask") || name.ends_with("position_ids") || !is_floating(entry.dtype);
     const bool is_inside = name.starts_with(naming.prefix) && is_in_tower(naming, name.substr(naming.prefix.size()));
     (is_inside && !is_buffer ? changing : unused).push_back(entry.name);
