@@ -276,7 +276,7 @@ TEST_CASE("integers are no weights") {
   file[0] = static_cast<char>(header.size());
   file += header + std::string(12, '\1');
   const auto bytes = as_bytes(file);
-  const ClipFile clip{WeightFile::from_bytes({bytes.begin(), bytes.end()}, "a.safetensors"), {}, {}, {}, {}};
+  const ClipFile clip{WeightFile::from_bytes({bytes.begin(), bytes.end()}, "a.safetensors"), {}, {}, {}, {}, {}};
   expect_error(ErrorCode::mismatch, {"a.safetensors", "visual.conv1.weight", "holds integers (i8)", "quantised"}, [&] {
     read_clip_tensor<float>(clip, "visual.conv1.weight", {1, 12});
   });

@@ -124,9 +124,9 @@ TEST_CASE("what cannot be quantized or read says so") {
   const std::string path = write_quantized(folder, full, {Precision::int8, {}});
   const ClipFile source = open_clip(full);
   const Clip<float> clip = load_as(full, std::nullopt);
-  expect_error(ErrorCode::contract, {"not quantized"}, [&] {
-    save_quantized(join_path(folder.path(), "x.safetensors"), {source, clip.vision(), clip.text(), {}, "{}", ""});
-  });
+  const QuantizedClip unquantized{source, clip.vision(), clip.text(), {}, "{}", ""};
+  expect_error(ErrorCode::contract, {"not quantized"},
+               [&] { save_quantized(join_path(folder.path(), "x.safetensors"), unquantized); });
   Context context({.threads = 1});
   expect_error(ErrorCode::contract, {"double", "bf16"}, [&] {
     load_vision<double>(context, source, kernels::Activation::gelu, {Precision::bf16, {}});

@@ -4,6 +4,8 @@
 #include "decoder_test.hpp"
 
 using namespace moeclip;
+
+namespace test_gif {
 using image_test::File;
 using image_test::with_bytes;
 
@@ -84,3 +86,5 @@ TEST_CASE("LZW tables fill up, and codes that do not exist are errors") {
     CHECK(says(image_test::error_of([&] { detail::expand_lzw(codes, 2, detail::LzwKind::gif, out, "x"); }),
                "format: x: ", "a code that does not exist"));
 }
+
+}  // namespace test_gif

@@ -26,6 +26,8 @@
 #endif
 
 using namespace moeclip;
+
+namespace test_reader_memory {
 using image_test::File;
 
 namespace {
@@ -164,3 +166,5 @@ TEST_CASE("what a picture promises and does not hold is refused in the memory of
     }
   }
 }
+
+}  // namespace test_reader_memory

@@ -4,6 +4,8 @@
 #include "decoder_test.hpp"
 
 using namespace moeclip;
+
+namespace test_tiff {
 using image_test::File;
 using image_test::with_bytes;
 
@@ -145,3 +147,5 @@ TEST_CASE("PackBits: runs, literals, what means nothing, and what ends early") {
   CHECK(expand("\x05" + std::string("ab"), 6) == "");
   CHECK(expand("\xFE", 3) == "");
 }
+
+}  // namespace test_tiff

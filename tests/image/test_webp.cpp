@@ -4,6 +4,8 @@
 #include "decoder_test.hpp"
 
 using namespace moeclip;
+
+namespace test_webp {
 using image_test::File;
 using image_test::with_bytes;
 
@@ -88,3 +90,5 @@ TEST_CASE("prefix codes must be complete, and one symbol needs no bits") {
     CHECK(nothing.is_overrun());
   }
 }
+
+}  // namespace test_webp
