@@ -17,7 +17,7 @@ class Outputs(ToolTest):
         file = self.write("file", b"x")
         for command in (["detect", *self.pictures], ["explain", *self.pictures]):
             _, error = self.run_tool(*command, "--out", file / "below", code=3)
-            self.assertEqual(error.count("moeclip: "), 1, error)
+            self.assertEqual(error.count("cannot be created"), 1, error)
             self.assertIn("file", error)
             self.assertNotIn("0.png: ", error)
 
@@ -26,7 +26,7 @@ class Outputs(ToolTest):
         folder = self.folder / "closed"
         folder.mkdir(mode=0o500)
         _, error = self.run_tool("detect", *self.pictures, "--out", folder, code=3)
-        self.assertEqual(error.count("moeclip: "), 1, error)
+        self.assertEqual(error.count("closed"), 1, error)
 
     def test_nothing_is_done_if_one_output_is_there(self):
         out = self.folder / "out"
@@ -47,7 +47,8 @@ class Outputs(ToolTest):
     def test_head(self):
         command = f"'{TOOL}' detect {' '.join(map(str, self.pictures * 40))} | head -n 1"
         done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=100, check=False)
-        self.assertEqual(done.stderr, b"")
+        said = [line for line in done.stderr.splitlines() if b"the built-in model is a toy" not in line]
+        self.assertEqual(said, [])
         self.assertEqual(done.stdout.count(b"\n"), 1)
 
 

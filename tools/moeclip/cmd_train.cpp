@@ -235,9 +235,9 @@ int run_train(Words words) {
         moeclip::ErrorCode::io,
         concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
   TrainRun run{s, clock, make_train_plan(s), {}, {}};
-  prepare_folder(s.out);
   const TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
+  prepare_folder(s.out);  // what is missing was told, and the work begins
   plan_time(run, pictures);
   if (!s.data.good.empty()) say(pictures.describe(run.sources));
   moeclip::Trainer trainer(*run.clip, run.plan.recipe, run.plan.trainer);
