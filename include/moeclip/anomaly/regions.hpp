@@ -27,7 +27,8 @@ void find_regions(Context& context, View<const T, 2> map, T threshold, index_t s
 
 /// Pixels of a map or of a picture.
 struct Extent {
-  index_t width = 0, height = 0;
+  index_t width = 0;   ///< along x
+  index_t height = 0;  ///< along y
 };
 
 /// A region of a map of size `from`, in pixels of a picture of size `to`: the smallest box that covers it.

@@ -15,7 +15,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 inline constexpr std::string_view kPrecisionKey = "moeclip.precision";                 // "bf16" or "int8"
 inline constexpr std::string_view kQuantizedVersionKey = "moeclip.quantized.version";  // kQuantizedVersion
 inline constexpr std::string_view kQuantizedFromKey = "moeclip.quantized.from";        // provenance, as JSON
-inline constexpr std::string_view kQuantizedVersion = "1";
+inline constexpr std::string_view kQuantizedVersion = "1";  ///< of the format; a newer one is refused by name
 
 /// How the matrices of `file` are stored, by its metadata: f32 unless it was quantized. Throws unsupported for a newer
 /// version, format for metadata that make no sense.

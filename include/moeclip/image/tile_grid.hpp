@@ -57,6 +57,7 @@ struct TileGrid {
   TileAxis columns;  ///< along x
   TileAxis rows;     ///< along y
 
+  /// Of a picture of width x height pixels. Throws as TileAxis does.
   TileGrid(index_t width, index_t height, const TileOptions& options)
       : columns(width, options), rows(height, options) {}
 

@@ -24,7 +24,7 @@ inline constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;  // as the
 /// Entry of the __metadata__ in which this library writes the CRC-32 of the whole file, in eight hexadecimal digits
 /// that count as zeros in it; eight zeros: it could not be written.
 inline constexpr std::string_view kChecksumKey = "moeclip.crc32";
-inline constexpr std::string_view kNoChecksum = "00000000";
+inline constexpr std::string_view kNoChecksum = "00000000";  ///< what stands there while it is not known
 
 namespace detail {
 

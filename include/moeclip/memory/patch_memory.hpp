@@ -87,8 +87,10 @@ T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T,
 
 /// How many descriptors a picture has, and how long they are: (L, F).
 struct DescriptorShape {
-  index_t patches = 0, width = 0;
+  index_t patches = 0;  ///< L
+  index_t width = 0;    ///< F
 };
+/// The shape of the descriptors of each picture; `detector` is not asked for textures.
 template <class T>
 DescriptorShape descriptor_shape(const BasicDetector<T>& detector, PatchFeatures features);
 
