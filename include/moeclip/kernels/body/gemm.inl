@@ -140,16 +140,21 @@ inline void gemm_whole_tile(const GemmJob& job, const TileStep& at) {
     gemm_tile<kTileRows, kTileVectors, kIsPacked>(job, at);
 }
 
+/// kRows rows, `done` rows below the first of the tile; returns how many are done then.
+template <index_t kRows>
+inline index_t gemm_some_rows(const GemmJob& job, index_t done, TileStep at) {
+  at.i += done;
+  at.tile += done * kTileColumns;
+  gemm_tile<kRows, kTileVectors, false>(job, at);
+  return done + kRows;
+}
+
 /// The `rows` < kTileRows rows below the last whole tile, four, two and one at a time.
-inline void gemm_last_rows(const GemmJob& job, index_t rows, TileStep at) {
-  const auto go_on = [&](index_t done) MOECLIP_INLINE_LAMBDA {
-    rows -= done;
-    at.i += done;
-    at.tile += done * kTileColumns;
-  };
-  for (; rows >= 4; go_on(4)) gemm_tile<4, kTileVectors, false>(job, at);
-  for (; rows >= 2; go_on(2)) gemm_tile<2, kTileVectors, false>(job, at);
-  if (rows > 0) gemm_tile<1, kTileVectors, false>(job, at);
+inline void gemm_last_rows(const GemmJob& job, index_t rows, const TileStep& at) {
+  index_t done = 0;
+  while (rows - done >= 4) done = gemm_some_rows<4>(job, done, at);
+  while (rows - done >= 2) done = gemm_some_rows<2>(job, done, at);
+  if (done < rows) gemm_some_rows<1>(job, done, at);
 }
 
 /// For each block of k: pack the slice of a (it stays in L2); then for each panel of b and each panel of a: one tile.
