@@ -269,7 +269,8 @@ TEST_CASE("an adapter is found behind whatever training has put into its names")
         {"", ".", "_orig_mod.", "_orig_mod."},
         {"model/module.", ".", "", ""},
         {"state_dict/model.", ".", "module._orig_mod.", "module._orig_mod."}}) {
-    CAPTURE(concat(outer, separator, text, image));
+    const std::string wrapping = concat(outer, separator, text, image);
+    CAPTURE(wrapping);
     const auto rename = [&, o = outer, s = separator, t = text, i = image](const std::string& name) {
       const std::size_t dot = name.find('.');
       return concat(o, name.substr(0, dot), s, name.starts_with("text") ? t : i, name.substr(dot + 1));

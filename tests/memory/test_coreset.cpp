@@ -48,7 +48,7 @@ TEST_CASE_TEMPLATE("a coreset is what the definition chooses, step by step", T, 
   const auto points = random_tensor<T>({700, 24}, "points");  // more than one task
   const auto wide = random_tensor<double>({700, 24}, "points");
   Context context;
-  for (const std::uint64_t seed : {1, 2}) {
+  for (const std::uint64_t seed : {1U, 2U}) {
     const std::vector<index_t> chosen = choose_coreset<T>(context, points.template view<2>(), 60, seed);
     CHECK(chosen == brute_force(wide, 60, chosen.front()));
   }
@@ -58,7 +58,7 @@ TEST_CASE("of points that are equally far, the first is chosen") {
   Tensor<double> points({1200, 1});
   for (index_t i = 0; i < points.size(); ++i) points[i] = i % 3 == 0 ? 0.0 : (i % 3 == 1 ? 1.0 : -1.0);
   Context context({.threads = 3});
-  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
     const std::vector<index_t> chosen = choose_coreset<double>(context, points.view<2>(), 4, seed);
     CHECK(chosen == brute_force(points, 4, chosen.front()));
     CHECK(chosen.back() == 0);  // all are at 0 by then
