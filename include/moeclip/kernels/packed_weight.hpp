@@ -66,9 +66,11 @@ inline void multiply_narrow(Context& context, const NarrowPanels& b, const Narro
     job.b = b.words.data() + j * b.steps();
     job.row_scales = scales + i;
     job.row_centres = scales + m + i;
-    job.column_scales = b.scales.data() + j;
-    job.column_sums = b.sums.data() + j;
-    job.column_offsets = b.offsets.data() + j;
+    if (b.precision == Precision::int8) {
+      job.column_scales = b.scales.data() + j;
+      job.column_sums = b.sums.data() + j;
+      job.column_offsets = b.offsets.data() + j;
+    }
     kernels.multiply(job);
   });
 }
