@@ -116,10 +116,10 @@ inline void quantize_column(NarrowPanels& b, index_t j, float scale, const float
 
 /// Column j of b, rounded to bfloat16.
 inline void round_column(NarrowPanels& b, index_t j, const float* column, index_t stride) {
-  std::uint32_t* word = b.words.data() + b.word_at(0, j);
-  for (index_t i = 0; i < b.k; i += 2, word += b.panel()) {
-    *word = float_to_bfloat16(column[i * stride]);
-    if (i + 1 < b.k) *word |= static_cast<std::uint32_t>(float_to_bfloat16(column[(i + 1) * stride])) << 16;
+  for (index_t i = 0; i < b.k; i += 2) {
+    std::uint32_t& word = b.words.data()[b.word_at(i, j)];
+    word = float_to_bfloat16(column[i * stride]);
+    if (i + 1 < b.k) word |= static_cast<std::uint32_t>(float_to_bfloat16(column[(i + 1) * stride])) << 16;
   }
 }
 
