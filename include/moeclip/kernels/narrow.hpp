@@ -82,13 +82,11 @@ inline NarrowPanels make_narrow(Precision precision, index_t k, index_t n) {
 template <class Integer>
 void set_column(NarrowPanels& b, index_t j, float scale, const Integer& integer) {
   std::int32_t sum = 0;
-  std::uint32_t* word = b.words.data() + b.word_at(0, j);
-  for (index_t i = 0; i < b.k; i += 4, word += b.panel())
-    for (index_t p = i; p < (std::min)(i + 4, b.k); ++p) {
-      const int value = integer(p);
-      sum += value;
-      *word |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(value)) << (p - i) * 8;
-    }
+  for (index_t i = 0; i < b.k; ++i) {
+    const int value = integer(i);
+    sum += value;
+    b.words.data()[b.word_at(i, j)] |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(value)) << i % 4 * 8;
+  }
   b.scales.data()[j] = scale;
   b.sums.data()[j] = scale * static_cast<float>(sum);
   b.offsets.data()[j] = b.table->has_offset ? 128 * sum : 0;
