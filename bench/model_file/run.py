@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """run.py TOOL FOLDER: what a model file costs a small machine. Writes random weights of the sizes of ViT-B/16 and ViT-L/14
-and random adapters (numpy), exports them in each precision, and prints seconds from the start of `detect --model` to its
-end after one picture and what each of more pictures takes, and the most memory that was resident (VmHWM)."""
+and random adapters (numpy), exports them in each precision, and prints how long `detect --model` takes with one picture, from
+the start of the process to its end, in wall-clock and processor time (of two threads, on a machine that others use), what
+a second picture takes, and the most memory that was resident (VmHWM)."""
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ import random_clip  # noqa: E402
 from random_clip import normal, numpy  # noqa: E402
 
 TOOL, FOLDER = sys.argv[1], Path(sys.argv[2])
-RUNS, PICTURES = 5, 5
+RUNS, PICTURES = 3, 3
 
 
 def adapter(width, text):
@@ -42,13 +43,13 @@ def picture(side):
 
 
 def run(*words):
-    """Seconds, most resident memory in MB, and the lines that were printed."""
+    """Seconds, processor seconds, most resident memory in MB, and the lines that were printed."""
     start = time.perf_counter()
     process = subprocess.Popen([TOOL, *map(str, words)], stdout=subprocess.PIPE)
     out = process.stdout.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, words
-    return time.perf_counter() - start, usage.ru_maxrss / 1024, out.splitlines()
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.splitlines()
 
 
 def main():
@@ -59,11 +60,12 @@ def main():
         random_clip.save(parts, adapter(sizes[0], sizes[3]))
         for precision in ("f32", "bf16", "int8"):
             model = FOLDER / f"{name}.{precision}.moeclip"
-            run("export", "--clip", clip, "--adapter", parts, "--image-size", side, "--dtype", precision, "--force", "-o", model)
-            first = min(run("detect", "--model", model, photo)[0] for _ in range(RUNS))
-            _, memory, lines = run("detect", "--model", model, "--json", *[photo] * PICTURES)
+            run("export", "--clip", clip, "--adapter", parts, "--image-size", side, "--dtype", precision, "--force", "-o",
+                model)
+            first, work = map(min, zip(*(run("detect", "--model", model, photo)[:2] for _ in range(RUNS))))
+            _, _, memory, lines = run("detect", "--model", model, "--json", *[photo] * PICTURES)
             later = min(json.loads(line)["milliseconds"] for line in lines[1:])
-            print(f"{name} {side} px {precision}: {model.stat().st_size / 1e6:.0f} MB, first verdict after {first:.2f} s, "
+            print(f"{name} {side} px {precision}: {model.stat().st_size / 1e6:.0f} MB, first verdict after {first:.2f} s ({work:.2f} CPU s), "
                   f"then {later:.0f} ms a picture, {memory:.0f} MB resident", flush=True)
 
 

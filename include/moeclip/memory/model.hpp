@@ -27,11 +27,11 @@ inline constexpr const char* kAnchorsName = "anchors";  // of the tensor
 
 /// Immutable when it is used: any number of threads may call `detect`, each with its own Context.
 struct PartModel {
-  std::optional<Detector> detector;         ///< none: textures judge, which take no weights
-  std::vector<TextAnchors<float>> anchors;  ///< of each class; none: words have no say
-  std::optional<PatchMemory<float>> memory;
-  ImageOptions images;  ///< how pictures are to be read
-  TileOptions tiles;    ///< and how `detect` cuts them
+  std::optional<Detector> detector;          ///< none: textures judge, which take no weights
+  std::vector<TextAnchors<float>> anchors;   ///< of each class; none: words have no say
+  std::optional<PatchMemory<float>> memory;  ///< of good pictures; none: words alone judge
+  ImageOptions images;                       ///< how pictures are to be read
+  TileOptions tiles;                         ///< and how `detect` cuts them
   std::string threshold_source =
       "default";  ///< where thresholds come from: "default", "--threshold", "calibration" or "good pictures"
 
