@@ -46,10 +46,14 @@ def run(*words):
     """Seconds, processor seconds, most resident memory in MB, and the lines that were printed."""
     start = time.perf_counter()
     process = subprocess.Popen([TOOL, *map(str, words)], stdout=subprocess.PIPE)
-    out = process.stdout.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, words
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.splitlines()
+    lines, resident = [], 0
+    for line in process.stdout:
+        lines.append(line.decode())
+        status = Path(f"/proc/{process.pid}/status").read_text()  # what wait4 tells counts the memory of this script too
+        resident = max([resident, *(int(line.split()[1]) / 1000 for line in status.splitlines() if "VmHWM" in line)])
+    _, code, usage = os.wait4(process.pid, 0)
+    assert code == 0, words
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, resident, lines
 
 
 def main():
