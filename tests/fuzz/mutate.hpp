@@ -28,7 +28,7 @@ inline void append(Part& to, Input from) { to.insert(to.end(), from.begin(), fro
 
 /// `value` in `bytes` bytes, the lowest first or last.
 inline void append_le(Part& to, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+  for (int i = 0; i < bytes; ++i, value >>= 8) to.push_back(static_cast<std::uint8_t>(value));
 }
 inline void append_be(Part& to, std::uint64_t value, int bytes) {
   for (int i = bytes; i-- > 0;) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
