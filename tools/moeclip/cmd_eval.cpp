@@ -151,8 +151,8 @@ moeclip::EvaluationRun start(const EvalSettings& s, const EvalModel& model, cons
   if (found.isa != run.isa)
     say(concat("it ran with ", found.isa, " instructions, this machine uses ", run.isa, ": last bits may differ"));
   run = moeclip::read_run(file);
-  say(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ", assigned,
-             " pictures"));
+  say(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ",
+             moeclip::counted(assigned, "picture")));
   return run;
 }
 
@@ -167,7 +167,8 @@ void report_shard(const EvalSettings& s, const moeclip::EvaluationRun& run) {
   json.finish();
   if (!s.is_json)
     print(concat(printable(path), ": shard ", run.shard.number, " of ", run.shard.count, ", ", run.pictures.size(),
-                 " of ", run.settings.pictures, " pictures; `moeclip merge` puts the shards together\n"));
+                 " of ", moeclip::counted(run.settings.pictures, "picture"),
+                 "; `moeclip merge` puts the shards together\n"));
 }
 
 }  // namespace

@@ -84,9 +84,11 @@ struct TrainRun {
 /// Chooses what fits into the budget and says what it costs.
 void say_budget(TrainRun& run, const TrainSize& wanted, const TrainSize& planned, double seconds) {
   const std::string loss = describe_loss(wanted, planned, run.work());
-  std::string text = concat("budget ", run.s.budget, ": ", planned.steps, " steps of ", planned.batch, " pictures of ",
-                            planned.image_size, " pixels, about ", describe_duration(seconds), " on ",
-                            moeclip::Context({.threads = run.plan.trainer.threads}).threads(), " threads; ");
+  std::string text =
+      concat("budget ", run.s.budget, ": ", moeclip::counted(planned.steps, "step"), " of ",
+             moeclip::counted(planned.batch, "picture"), " of ", planned.image_size, " pixels, about ",
+             describe_duration(seconds), " on ",
+             moeclip::counted(moeclip::Context({.threads = run.plan.trainer.threads}).threads(), "thread"), "; ");
   text += loss.empty() ? "nothing is given up" : concat("given up: ", loss);
   say(text);
   if (!loss.empty())
@@ -115,8 +117,9 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   if (wanted.steps < (run.clock.is_on() ? 1 : kFewest)) return;
   if (!run.clock.is_on()) {
     measure(wanted.image_size, wanted.batch);
-    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ", wanted.steps,
-               " steps on ", moeclip::Context({.threads = trainer.threads}).threads(), " threads"));
+    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ",
+               moeclip::counted(wanted.steps, "step"), " on ",
+               moeclip::counted(moeclip::Context({.threads = trainer.threads}).threads(), "thread")));
   } else {
     const bool is_fixed = run.plan.first_step > 0;
     const BudgetWish wish{wanted, vision.patch_size, std::min(vision.image_size, wanted.image_size),
@@ -218,8 +221,8 @@ void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, 
                                : end == TrainEnd::budget   ? ", the budget is used up; --resume goes on"
                                : end == TrainEnd::patience ? ", ended because it got no better"
                                                            : "";
-  print(concat(printable(s.last_checkpoint()), ": ", trainer.position().step, " steps, ", trainer.position().epoch,
-               " of ", run.plan.epochs, " epochs", why, "\n"));
+  print(concat(printable(s.last_checkpoint()), ": ", moeclip::counted(trainer.position().step, "step"), ", ",
+               trainer.position().epoch, " of ", moeclip::counted(run.plan.epochs, "epoch"), why, "\n"));
   if (best != nullptr)
     print(concat(printable(validator.best_checkpoint()), ": the best, of step ", best->step, ": ", best->text(), "\n"));
 }

@@ -117,8 +117,9 @@ void look_at_pictures(moeclip::Context& context, const EvalModel& model, const S
     looks.look({shown.samples[i], model.words.words(name), anchors, pixel_threshold(report, picture.class_name)},
                picture);
   }
-  looks.add_section(report, "Experts",
-                    concat("What the experts did on the ", shown.places.size(), " pictures that are shown."));
+  looks.add_section(
+      report, "Experts",
+      concat("What the experts did on the ", moeclip::counted(shown.places.size(), "picture"), " that are shown."));
 }
 
 /// A section about the experts of another adapter ("NAME=FILE") on the same pictures.
@@ -192,9 +193,9 @@ std::string summary_of(const moeclip::Report& report, const FinishedEval& finish
                 verdicts.false_positives, " of ", verdicts.good,
                 " good ones are called defective. AUROC, mean over classes: pictures ",
                 metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".",
-                finished.run.failures() > 0
-                    ? concat(" ", finished.run.failures(), " pictures could not be read; they are listed at the end.")
-                    : "");
+                finished.run.failures() > 0 ? concat(" ", moeclip::counted(finished.run.failures(), "picture"),
+                                                     " could not be read; they are listed at the end.")
+                                            : "");
 }
 
 void add_sources(const FinishedEval& finished, moeclip::Report& report) {

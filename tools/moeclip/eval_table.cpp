@@ -195,8 +195,7 @@ std::string results_text(const FinishedEval& finished) {
         verdicts.good, " good ones are called defective.\n");
   }
   if (const index_t failures = run.failures(); failures > 0)
-    text +=
-        concat(failures, failures == 1 ? " picture" : " pictures", " could not be read; no figure knows of them.\n");
+    text += concat(moeclip::counted(failures, "picture"), " could not be read; no figure knows of them.\n");
   for (const std::string& note : finished.notes) text += concat("Note: ", printable(note), ".\n");
   return text;
 }

@@ -140,8 +140,8 @@ inline ClipConfig sizes_from_tensors(const WeightFile& file, const ClipNaming& n
   const index_t positions = extent("visual.positional_embedding", 2, 0);
   const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
   if (grid < 1 || grid * grid + 1 != positions)
-    fail(ErrorCode::mismatch,
-         concat(file.path(), ": the position embedding has ", positions, " rows; one more than a square was wanted"));
+    fail(ErrorCode::mismatch, concat(file.path(), ": the position embedding has ", counted(positions, "row"),
+                                     "; one more than a square was wanted"));
   vision.image_size = grid * vision.patch_size;
   vision.layers = count_blocks(file, naming, "visual.");
   vision.hidden = extent("visual.transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
@@ -237,7 +237,7 @@ inline void complete_config(ClipFile& clip) {
   if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
     fail(ErrorCode::mismatch,
          concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width, " do not divide into ",
-                config.vision.heads, " and ", config.text.heads, " heads"));
+                config.vision.heads, " and ", counted(config.text.heads, "head")));
 }
 
 /// Everything that read_clip_tensor is asked for, sorted; towers of width 1 have the names of all.

@@ -60,7 +60,7 @@ Tensor<T> scales_of_weight(const WeightFile& file, const std::string& name, inde
   const WeightEntry& entry = file.entry(concat(name, kScaleEnd));
   if (entry.shape.rank() != 1 || entry.shape[0] != rows)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
-                                     ", a scale for each of ", rows, " rows was wanted"));
+                                     ", a scale for each of ", counted(rows, "row"), " was wanted"));
   Tensor<T> scales({rows});
   file.read_into<T>(entry.name, std::span<T>(scales.data(), static_cast<std::size_t>(rows)));
   for (const T scale : scales)

@@ -170,8 +170,9 @@ inline void check_mask(const DatasetEntry& entry, const StoredPicture& picture, 
                    concat(levels.marked, " of ", levels.width * levels.height, " pixels are marked")});
   if (levels.is_soft())
     out.push_back({"soft_mask", entry.mask_path,
-                   concat(levels.levels, " levels, ", levels.gray, " gray pixels; ", levels.marked, " pixels count, ",
-                          levels.strong, " are at least half as bright as the brightest")});
+                   concat(counted(levels.levels, "level"), ", ", counted(levels.gray, "gray pixel"), "; ",
+                          counted(levels.marked, "pixel"), " count, ", levels.strong,
+                          " are at least half as bright as the brightest")});
 }
 
 inline void check_entry(const DatasetEntry& entry, bool decodes, const ImageOptions& images,
@@ -207,7 +208,8 @@ inline void check_list(const std::vector<DatasetEntry>& entries, std::vector<Dat
     masks.masks += entry.mask_path.empty() ? 0 : 1;
   }
   for (const auto& [name, masks] : classes)
-    if (masks.masks == 0) out.push_back({"class_without_masks", name, concat(masks.defective, " defective pictures")});
+    if (masks.masks == 0)
+      out.push_back({"class_without_masks", name, concat(counted(masks.defective, "defective picture"))});
   for (const DatasetEntry& entry : entries)
     if (entry.label == 1 && entry.mask_path.empty() && classes[entry.class_name].masks > 0)
       out.push_back({"no_mask", entry.image_path, ""});

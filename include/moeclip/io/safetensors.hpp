@@ -61,8 +61,8 @@ class SafetensorsReader {
     ByteReader reader(bytes, index_.path);
     const std::uint64_t header_size = reader.u64le();
     if (header_size > kSafetensorsHeaderLimit)
-      fail(ErrorCode::limit, concat(index_.path, ": a safetensors header of ", header_size, " bytes; at most ",
-                                    kSafetensorsHeaderLimit, " are allowed"));
+      fail(ErrorCode::limit, concat(index_.path, ": a safetensors header of ", counted(header_size, "byte"),
+                                    "; at most ", kSafetensorsHeaderLimit, " are allowed"));
     const std::string_view text = as_text(reader.take(header_size));
     data_begin_ = reader.offset();
     data_size_ = reader.left();
@@ -108,7 +108,7 @@ class SafetensorsReader {
     const auto [begin, end] = read_offsets(member("data_offsets"), what);
     if (end - begin != entry.byte_size())
       fail_format(concat(what, " is ", to_string(entry.dtype), " ", to_string(entry.shape), ", which takes ",
-                         entry.byte_size(), " bytes, but its data_offsets hold ", end - begin));
+                         counted(entry.byte_size(), "byte"), ", but its data_offsets hold ", end - begin));
     index_.storages.push_back({0, data_begin_ + begin, end - begin, end - begin, 0, false, false});
     index_.entries.push_back(std::move(entry));
   }
@@ -202,7 +202,7 @@ class SafetensorsReader {
       end += storage.size;
     }
     const std::uint64_t wanted = data_begin_ + data_size_;
-    if (end != wanted) fail_format(concat("the file has ", wanted - end, " bytes that belong to no tensor"));
+    if (end != wanted) fail_format(concat("the file has ", counted(wanted - end, "byte"), " of no tensor"));
   }
 
   WeightIndex index_;

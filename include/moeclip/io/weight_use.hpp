@@ -47,7 +47,7 @@ MOECLIP_FUNC bool is_optimizer_state(std::string_view name) {
 
 MOECLIP_FUNC std::string count_and_names(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 5;
-  std::string text = concat(names.size(), names.size() == 1 ? " tensor (" : " tensors (");
+  std::string text = counted(names.size(), "tensor") + " (";
   for (std::size_t i = 0; i < (std::min)(kShown, names.size()); ++i) text += concat(i == 0 ? "" : ", ", names[i]);
   return text + (names.size() > kShown ? ", ...)" : ")");
 }
@@ -74,7 +74,7 @@ MOECLIP_FUNC void expect_one_model(const WeightFile& file, const std::vector<std
   std::string places;
   for (const std::string& prefix : prefixes)
     places += concat(places.empty() ? "" : ", ", prefix.empty() ? "at the top" : in_quotes(prefix));
-  fail(ErrorCode::mismatch, concat(file.path(), ": holds ", prefixes.size(), " models (", places,
+  fail(ErrorCode::mismatch, concat(file.path(), ": holds ", counted(prefixes.size(), "model"), " (", places,
                                    "), such as the trained weights and their average (EMA); which one is meant is not "
                                    "guessed: save the one to be used in a file of its own"));
 }

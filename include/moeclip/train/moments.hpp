@@ -76,8 +76,8 @@ typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& 
         name, AdamState<T>{moment(kFirstMoment), moment(kSecondMoment), checked_count(file, name, step->as_number())});
   });
   if (moments.size() != steps->size())
-    fail(ErrorCode::mismatch, concat(file.path(), ": has the optimiser's states of ", steps->size(),
-                                     " tensors, of which its adapter has ", moments.size()));
+    fail(ErrorCode::mismatch, concat(file.path(), ": has the optimiser's states of ", counted(steps->size(), "tensor"),
+                                     ", of which its adapter has ", moments.size()));
   return moments;
 }
 
