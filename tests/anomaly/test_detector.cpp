@@ -12,6 +12,7 @@
 
 using namespace detector_test;  // NOLINT
 
+#include "float_modes.hpp"
 namespace {
 
 constexpr index_t kSizes[][2] = {{1, 1}, {70, 70}, {3, 2000}, {2000, 3}, {1, 500}, {401, 1}, {97, 61}};
@@ -239,6 +240,51 @@ TEST_CASE("a detector is loaded from files") {
     CHECK((result.score >= 0 && result.score <= 1));
     CHECK(same_detection(result, detector->detect(context, picture.view(), anchors)));
   }
+
+TEST_CASE("the caller's rounding and flushing change no verdict and come back as they were") {
+  const Image picture = random_picture(90, 60, 3);
+  Context early({.threads = 2});  // its threads begin in another mode than they work in
+  const Detection expected = shared_detector().detect(early, picture.view(), shared_detector().anchors("gizmo"));
+  for (const FloatMode mode : float_modes()) {
+    CAPTURE(mode);
+    const Detector detector = small_detector();
+    const FloatScope caller(mode);
+    const Detection found = detector.detect(early, picture.view(), detector.anchors("gizmo"));
+    CHECK(float_mode() == mode);
+    CHECK(same_detection(found, expected));
+  }
+}
+
+// For longer: MOECLIP_SOAK_SECONDS=3600 moeclip_test_anomaly -tc='eight threads*'
+TEST_CASE("eight threads share one detector, and each gets what it would have got alone") {
+  const char* const wanted = std::getenv("MOECLIP_SOAK_SECONDS");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(wanted != nullptr ? std::atoi(wanted) : 0);
+  const Detector detector = small_detector();
+  constexpr std::size_t kThreads = 8;
+  std::vector<Image> pictures;
+  std::vector<Detection> expected;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    const auto side = static_cast<index_t>(40 + 7 * i);
+    pictures.push_back(random_picture(side, 70, i % 2 == 0 ? 3 : 1, concat("picture ", i)));
+    expected.push_back(detector.detect(pictures[i], detector.anchors(i % 3 == 0 ? "gizmo" : "cable")));
+  }
+  const Detector fresh = small_detector();  // whose anchors nobody has asked for yet
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < kThreads; ++thread)
+    threads.emplace_back([&, thread] {
+      Context context({.threads = 2});
+      std::size_t i = thread;
+      do {
+        for (std::size_t turn = 0; turn < 3; ++turn, i = (i + 1) % kThreads) {
+          const auto anchors = fresh.anchors(i % 3 == 0 ? "gizmo" : "cable");
+          if (!same_detection(fresh.detect(context, pictures[i].view(), anchors), expected[i])) ++wrong;
+        }
+      } while (std::chrono::steady_clock::now() < end);
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
   CHECK(load_recorded("").options().image_size == 28);
   CHECK(load_recorded("nopaa.pth").options().image_size == 518);
   options.image_size = 36;

@@ -8,6 +8,7 @@
 
 #include "exif_picture.hpp"
 #include "expect_error.hpp"
+#include "float_modes.hpp"
 #include "temporary_folder.hpp"
 #include "tiny_model.hpp"
 
@@ -278,3 +279,20 @@ TEST_CASE("options that make no sense") {
 }
 
 }  // namespace
+
+TEST_CASE("the caller's rounding and flushing change no training and come back as they were") {
+  std::vector<float> expected;
+  for (const FloatMode mode : float_modes()) {
+    CAPTURE(mode);
+    const SampleSource source = tiny_model::make_source();
+    Trainer trainer(shared_clip(), Recipe::moeclip(), small(2));
+    trainer.set_classes(tiny_model::make_classes<float>(source.classes()));
+    {
+      const FloatScope caller(mode);
+      trainer.fit(source, {.epochs = 1});
+      CHECK(float_mode() == mode);
+    }
+    if (expected.empty()) expected = weights_of(trainer);
+    CHECK(weights_of(trainer) == expected);
+  }
+}

@@ -316,6 +316,7 @@ template <class T>
 Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConfig& clip,
                         const AdapterOptions& options) {
   Adapter<T> adapter = read_adapter<T>(file, clip, options);
+  const FloatScope floats;
   pack(context, adapter);
   return adapter;
 }
@@ -323,6 +324,7 @@ Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConf
 template <class T>
 Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const TextTower<T>& text) {
   Adapter<T> adapter;
+  const FloatScope floats;
   adapter.config.level_blocks = {vision.config.layers};
   adapter.text_activation = kernels::Activation::none;
   adapter.text.weight = detail::transpose(text.projection);

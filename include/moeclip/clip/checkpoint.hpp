@@ -365,6 +365,7 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
+  const FloatScope floats;
   detail::read_parameters<T>(clip, "visual", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
   pack(context, tower.patch_embed);
@@ -377,6 +378,7 @@ TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activati
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});
+  const FloatScope floats;
   detail::read_parameters<T>(clip, "", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
   return tower;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/float_scope.hpp"
 #include "../base/lists.hpp"
 #include "../image/image_record.hpp"
 #include "../image/tile_grid.hpp"
@@ -154,10 +155,13 @@ MOECLIP_FUNC Calibration calibrate_on_good(std::vector<float> scores, double tar
   Calibration calibration;
   calibration.how = "false positives";
   calibration.target = target;
+  const FloatScope floats;
   calibration.confidence = confidence;
   calibration.is_reached = allowed >= 0;
   const float bound = scores[static_cast<std::size_t>(std::max<index_t>(0, allowed))];
-  calibration.threshold = std::nextafter(bound, std::numeric_limits<float>::infinity());
+  // next to 0 there are subnormal numbers, which count as 0 where verdicts are given (base/float_scope.hpp)
+  calibration.threshold =
+      std::max(std::nextafter(bound, std::numeric_limits<float>::infinity()), std::numeric_limits<float>::min());
   detail::count_verdicts(calibration, scores, std::vector<std::uint8_t>(scores.size(), 0));
   return calibration;
 }
@@ -174,6 +178,7 @@ MOECLIP_FUNC Calibration calibrate_on_labelled(std::span<const float> scores, st
   detail::count_verdicts(calibration, scores, labels);
   return calibration;
 }
+  const FloatScope floats;
 
 MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
   const Calibration& c = file.calibration;

@@ -158,6 +158,7 @@ template <class T>
 PatchMemory<T> load_memory(Context& context, const WeightFile& file, const BasicDetector<T>& detector) {
   PatchMemory<T> memory{read_memory_record(file), {}};
   const MemoryRecord& record = memory.record;
+  const FloatScope floats;
   const auto expect = [&](bool is_same, const auto&... what) {
     if (!is_same)
       fail(ErrorCode::mismatch,
@@ -176,6 +177,7 @@ template <class T>
 PatchMemory<T> load_texture_memory(Context& context, const WeightFile& file) {
   PatchMemory<T> memory{read_memory_record(file), {}};
   if (memory.record.features != PatchFeatures::texture)
+  const FloatScope floats;
     fail(ErrorCode::mismatch, concat(file.path(), ": was learned with a CLIP; give the same one"));
   memory.patches = NearestRows<T>(context, detail::read_patches<T>(file, kTextureWidth));
   return memory;

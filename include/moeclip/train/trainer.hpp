@@ -220,6 +220,7 @@ Trainer<T>::Trainer(const Clip<T>& clip, const Recipe& recipe, const TrainerOpti
   MOECLIP_EXPECT(recipe.keeps_activation || clip.vision().activation == kernels::Activation::gelu,
                  "the recipe trains with gelu, but this CLIP's blocks have ", to_string(clip.vision().activation),
                  "; load it with ClipOptions::activation, or set keeps_activation");
+  const FloatScope floats;
   positions_ = resize_positions(clip.vision().positional_embedding, options_.image_size / config.vision.patch_size);
   adapter_ =
       Adapter<T>(adapter_config(recipe, config.vision.layers), config.vision.width, config.embed, config.text.width);
@@ -244,6 +245,17 @@ StepReport Trainer<T>::step(const TrainingBatch<T>& batch) {
   options.memory_budget_bytes = options_.memory_bytes;
   zero_parameters(gradient_.values);
   const AdaptedModel<T> model{clip_.vision(), positions_, adapter_};
+  const FloatScope floats;
+  const StepReport report = look(batch);
+  if (!report.is_finite) return report;
+  const std::lock_guard lock(changing_);
+  update(report);
+  return report;
+}
+
+/// Loss and gradient; nothing changes.
+template <class T>
+StepReport Trainer<T>::look(const TrainingBatch<T>& batch) {
   const LossReport& loss = adapter_forward_backward<T>(context_, model, {batch, texts_, options}, work_, &gradient_);
   mark_experts(parameters_, adapter_, gradient_.expert_has_gradient);
   StepReport report{loss};
@@ -431,6 +443,7 @@ bool Trainer<T>::fit_all(const SampleSource& source, const FitOptions& options,
   Loader<T> loader(source, loader_options(options.ahead), {at_.epoch, at_.batch});
   run.batches = loader.batches();
   run.total = run.batches * (options.epochs - at_.epoch) - at_.batch;
+  const FloatScope floats;
   for (bool goes_on = true; goes_on && at_.epoch < options.epochs;) {
     const LoadedBatch<T>& loaded = loader.next();
     take(loaded);
