@@ -306,6 +306,7 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
     const Shape wanted = tensor.shape();
     expect_shape(entry, wanted);
     tensor = file.file.read<T>(entry.name);
+    expect_numbers<T>(file.file, entry.name, tensor.values());
     tensor.reshape(wanted);
   });
   detail::expect_all_used(file, std::move(used));
@@ -315,16 +316,16 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
 template <class T>
 Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConfig& clip,
                         const AdapterOptions& options) {
-  Adapter<T> adapter = read_adapter<T>(file, clip, options);
   const FloatScope floats;
+  Adapter<T> adapter = read_adapter<T>(file, clip, options);
   pack(context, adapter);
   return adapter;
 }
 
 template <class T>
 Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const TextTower<T>& text) {
-  Adapter<T> adapter;
   const FloatScope floats;
+  Adapter<T> adapter;
   adapter.config.level_blocks = {vision.config.layers};
   adapter.text_activation = kernels::Activation::none;
   adapter.text.weight = detail::transpose(text.projection);

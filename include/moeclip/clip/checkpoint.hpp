@@ -9,6 +9,7 @@
 
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
+#include "../io/weight_use.hpp"
 #include "clip_metadata.hpp"
 #include "quantized_file.hpp"
 #include "text.hpp"
@@ -177,7 +178,7 @@ inline void expect_plausible(const WeightFile& file, const ClipConfig& config) {
   if (blocks(config.vision) + blocks(config.text) + projections > element_count(file))
     fail(ErrorCode::mismatch, concat(file.path(), ": the tensors contradict each other: widths ", config.vision.width,
                                      " and ", config.text.width, " with ", config.vision.layers, " and ",
-                                     config.text.layers, " blocks need more elements than the whole file has"));
+                                     config.text.layers, " blocks", " need more elements than the whole file has"));
 }
 
 /// Throws mismatch if a size that the configuration says is not the one of the tensors.
@@ -293,10 +294,12 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
   if (mode == ReadMode::copy || entry.dtype == DType::i8) {
     auto tensor = Tensor<T>::uninitialised(wanted);
     file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    expect_numbers<T>(file, name, tensor.values());
     if (entry.dtype == DType::i8) scale_rows<T>(file, name, tensor);
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
+  expect_numbers<T>(file, name, tensor.values());
   tensor.reshape(wanted);
   return tensor;
 }
@@ -362,10 +365,10 @@ void read_blocks(Context& context, const ClipFile& clip, const std::string& pref
 template <class T>
 VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
                            const PrecisionPlan& plan) {
+  const FloatScope floats;
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
-  const FloatScope floats;
   detail::read_parameters<T>(clip, "visual", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
   pack(context, tower.patch_embed);
@@ -375,10 +378,10 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
 template <class T>
 TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
                        const PrecisionPlan& plan) {
+  const FloatScope floats;
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});
-  const FloatScope floats;
   detail::read_parameters<T>(clip, "", tower, detail::ReadMode::borrow);
   tower.transformer = std::move(blocks);
   return tower;
