@@ -209,7 +209,7 @@ int run_calibrate(Words words) {
   expect_writable(s.out, s.is_forced);
   const moeclip::CalibrationFile file = calibrate(s, collect(s));
   const moeclip::Json json = to_json(file);
-  moeclip::write_file(s.out, moeclip::as_bytes(moeclip::dump_json(json, 1) + "\n"));
+  moeclip::write_file(s.out, moeclip::as_bytes(calibration_text(file)));
   print(s.is_json ? moeclip::dump_json(json) + "\n" : text_of(s, file));
   return kOk;
 }

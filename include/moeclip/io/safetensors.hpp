@@ -24,7 +24,6 @@ inline constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;  // as the
 /// Entry of the __metadata__ in which this library writes the CRC-32 of the whole file, in eight hexadecimal digits
 /// that count as zeros in it; eight zeros: it could not be written.
 inline constexpr std::string_view kChecksumKey = "moeclip.crc32";
-inline constexpr std::string_view kNoChecksum = "00000000";  ///< what stands there while it is not known
 
 namespace detail {
 
@@ -38,15 +37,6 @@ inline constexpr SafetensorsName kSafetensorsNames[] = {
 // In the format, but not for weights of a CLIP.
 inline constexpr std::string_view kSafetensorsOthers[] = {"U16",     "U32",     "U64",     "C64",     "F8_E4M3",
                                                           "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"};
-
-/// Eight hexadecimal digits. A checksum of 0 is written as 1, since zeros say that there is none.
-inline std::string checksum_text(std::uint32_t crc) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  if (crc == 0) crc = 1;
-  for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[crc >> shift & 15u];
-  return text;
-}
 
 class SafetensorsReader {
  public:
