@@ -105,8 +105,6 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   if (s.out.empty() && (s.is_resumed || !s.shard.empty())) throw UsageError("--shard and --resume need --out DIR");
   if (!s.shard.empty() && !report.path.empty())
     throw UsageError("a shard has no report; `moeclip merge --report` writes that of all shards");
-  if (s.protocol == "released" && !report.path.empty())
-    throw UsageError("--report shows scores of the default protocol; leave --protocol out");
   if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
     throw UsageError("--checkpoint-seconds needs --out DIR to write to");
   finish_memory(s, report);
