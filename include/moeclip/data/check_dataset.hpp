@@ -23,10 +23,11 @@ struct FindingKind {
 };
 
 /// All kinds of findings, in the order in which check_dataset reports them.
-inline constexpr std::array<FindingKind, 14> kDatasetFindings{{
+inline constexpr std::array<FindingKind, 15> kDatasetFindings{{
     {"published", "counts that differ from what is published", true},
     {"missing_image", "pictures that are not there", true},
     {"unreadable_image", "pictures that cannot be read", true},
+    {"damaged_image", "pictures that are not whole", true},
     {"missing_mask", "masks that are not there", true},
     {"unreadable_mask", "masks that cannot be read", true},
     {"no_mask", "defective pictures without a mask, in a class that has masks", true},
@@ -183,7 +184,9 @@ inline void check_entry(const DatasetEntry& entry, bool decodes, const ImageOpti
   } else {
     find_trouble("unreadable_image", entry.image_path, out, [&] {
       const auto file = MappedFile::open(entry.image_path);
-      if (decodes) decode_image(file->bytes(), entry.image_path);
+      std::string remark;
+      if (decodes) decode_image(file->bytes(), entry.image_path, {}, &remark);
+      if (!remark.empty()) out.push_back({"damaged_image", entry.image_path, remark});
       const ImageInfo info = describe_image(file->bytes(), entry.image_path);
       picture = {info.width, info.height, images.apply_exif_orientation && info.orientation >= 5};
     });

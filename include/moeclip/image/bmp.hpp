@@ -266,7 +266,6 @@ inline AlignedBuffer<std::uint8_t> read_bmp_runs(const BmpHeader& header, ByteRe
   if (!expand_bmp_rle(header, reader, indices.data(), count))
     fail(ErrorCode::format,
          concat(reader.source(), ": truncated: the run-length codes end before the picture does", kCutAdvice));
-  const auto all = [](index_t n) { return concat(n, n == 1 ? " pixel" : " pixels"); };
   if (remark == nullptr) return indices;
   if (count.inside < pixels)
     *remark = concat("its run-length codes leave out ", counted(pixels - count.inside, "pixel"), " of ", pixels,
