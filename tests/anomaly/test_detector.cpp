@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -9,10 +12,10 @@
 
 #include "detector_fixtures.hpp"
 #include "expect_error.hpp"
+#include "float_modes.hpp"
 
 using namespace detector_test;  // NOLINT
 
-#include "float_modes.hpp"
 namespace {
 
 constexpr index_t kSizes[][2] = {{1, 1}, {70, 70}, {3, 2000}, {2000, 3}, {1, 500}, {401, 1}, {97, 61}};
@@ -56,22 +59,6 @@ TEST_CASE("any number of threads, in any context, gives the same bits") {
     CHECK(same_detection(shared_detector().detect(one, picture.view(), anchors), wanted));
     CHECK(same_detection(shared_detector().detect(picture, anchors), wanted));
   }
-}
-
-TEST_CASE("several threads may use one detector") {
-  const Image picture = random_picture(64, 80, 3);
-  const TextAnchors<float> anchors = random_anchors();
-  Context context({.threads = 1});
-  const Detection wanted = shared_detector().detect(context, picture.view(), anchors);
-  Detection results[2];
-  std::vector<std::thread> threads;
-  for (Detection& result : results)
-    threads.emplace_back([&] {
-      Context own({.threads = 2});
-      for (int i = 0; i < 3; ++i) shared_detector().detect(own, picture.view(), anchors, result);
-    });
-  for (auto& thread : threads) thread.join();
-  for (const Detection& result : results) CHECK(same_detection(result, wanted));
 }
 
 TEST_CASE("scores and probabilities are in [0, 1], regions inside the picture and where the map is high") {
@@ -240,6 +227,19 @@ TEST_CASE("a detector is loaded from files") {
     CHECK((result.score >= 0 && result.score <= 1));
     CHECK(same_detection(result, detector->detect(context, picture.view(), anchors)));
   }
+  CHECK(load_recorded("").options().image_size == 28);
+  CHECK(load_recorded("nopaa.pth").options().image_size == 518);
+  options.image_size = 36;
+  expect_error(ErrorCode::contract, {"36", "patch size 7"}, [&] { load_recorded("default.pth", options); });
+}
+
+TEST_CASE("files in the wrong place are told") {
+  const std::string clip = golden_path("formats/sharded"), adapter = golden_path("formats/moeclip/default.pth");
+  expect_error(ErrorCode::mismatch, {"default.pth", "give it as the adapter"}, [&] { Detector::load(adapter, clip); });
+  expect_error(ErrorCode::mismatch, {"sharded", "give it as the CLIP"}, [&] { Detector::load(clip, clip); });
+  expect_error(ErrorCode::mismatch, {"default.pth", "4 blocks"},
+               [&] { Detector::load(golden_path("formats/hf"), adapter); });
+}
 
 TEST_CASE("the caller's rounding and flushing change no verdict and come back as they were") {
   const Image picture = random_picture(90, 60, 3);
@@ -284,17 +284,4 @@ TEST_CASE("eight threads share one detector, and each gets what it would have go
     });
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
-}
-  CHECK(load_recorded("").options().image_size == 28);
-  CHECK(load_recorded("nopaa.pth").options().image_size == 518);
-  options.image_size = 36;
-  expect_error(ErrorCode::contract, {"36", "patch size 7"}, [&] { load_recorded("default.pth", options); });
-}
-
-TEST_CASE("files in the wrong place are told") {
-  const std::string clip = golden_path("formats/sharded"), adapter = golden_path("formats/moeclip/default.pth");
-  expect_error(ErrorCode::mismatch, {"default.pth", "give it as the adapter"}, [&] { Detector::load(adapter, clip); });
-  expect_error(ErrorCode::mismatch, {"sharded", "give it as the CLIP"}, [&] { Detector::load(clip, clip); });
-  expect_error(ErrorCode::mismatch, {"default.pth", "4 blocks"},
-               [&] { Detector::load(golden_path("formats/hf"), adapter); });
 }
