@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`moeclip learn`, and `--good` and `--shots` of `detect` and `eval`, with the built-in model on a drawn data set."""
 import json
+import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -58,6 +60,17 @@ class LearnTest(ToolTest):
         self.assertTrue(all(line["score"] < 0.05 and not line["is_anomalous"] for line in known))
         forced = self.objects("detect", self.test, "--good", self.memory, "--threshold", 0.001)
         self.assertTrue(all(line["is_anomalous"] for line in forced))
+
+    def test_textures_take_no_weights(self):
+        alone = shutil.copy(TOOL, self.folder / "moeclip")  # no model lies beside it
+        done = subprocess.run([alone, "detect", self.test, "--good", self.memory, "--json"], capture_output=True,
+                              timeout=100, check=False)
+        if os.path.exists("/usr/share/moeclip") or os.path.exists("/usr/local/share/moeclip"):
+            self.skipTest("a model is installed")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        here = self.run_tool("detect", self.test, "--good", self.memory, "--json")[0]
+        scores = [[json.loads(line)["score"] for line in text.splitlines()] for text in (done.stdout.decode(), here)]
+        self.assertEqual(*scores)
 
     def test_text_has_a_say_with_an_adapter(self):
         found, = self.objects("learn", self.good, "--out", self.folder / "t.moeclip", "--class", "tile", *MODEL)
@@ -121,6 +134,7 @@ class LearnTest(ToolTest):
                                ("know no words", ["learn", self.good, "-o", "x.moeclip", "--text-weight", 0.5]),
                                ("know no words", ["detect", picture, "--good", self.good, "--features", "texture",
                                                   "--text-weight", 0.5]),
+                               ("know no words", ["detect", picture, "--good", self.good, "--text-weight", 0.5]),
                                ("end in .moeclip", ["learn", self.good, "-o", "x.bin"]),
                                ("is missing", ["learn", "-o", "x.moeclip"]), ("is needed", ["learn", self.good]),
                                ("standard input", ["learn", "-", "-o", "x.moeclip"]),

@@ -77,6 +77,10 @@ class Quantize(ToolTest):
                       self.message(2, "quantize", "--check", data, "--pictures", "1", "--keep", "visual.proj"))
 
     def test_nonsense(self):
+        (self.folder / "empty").mkdir()
+        said = self.message(3, "quantize", "--check", self.folder / "empty")
+        self.assertIn("no pictures are in this folder", said)
+        self.assertEqual(said.count("moeclip: "), 1)
         self.assertIn("--check", self.message(2, "quantize"))
         self.assertIn("int8", self.message(2, "quantize", "--dtype", "int4", "--check", "x"))
         self.assertIn("correlation", self.message(2, "quantize", "--check", "x", "--min-correlation", "2"))

@@ -294,8 +294,9 @@ class Watch(StreamTest):
                             ("belong to --watch", ["a.png", "--move-to", "x"]),
                             ("--poll is between", ["--watch", self.inbox, "--poll", "0"])):
             self.assertIn(said, self.message(2, "detect", *words))
-        self.assertIn("no such folder", self.message(3, "detect", "--watch", self.folder / "none", "--good", self.memory,
-                                                     "--move-to", self.folder / "x"))
+        for more in ((), ("--move-to", self.folder / "x")):
+            said = self.message(3, "detect", "--watch", self.folder / "none", "--good", self.memory, *more)
+            self.assertIn("none: there is no such folder", said)
 
     def test_a_folder_that_goes_away_ends_it(self):
         process = self.watch("--move-to", self.folder / "x")

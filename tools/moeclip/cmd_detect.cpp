@@ -173,6 +173,8 @@ int run_detect(Words words) {
   } else if (s.model.clip.empty() && s.model.good.empty()) {
     say(kTinyKnows);
   }
+  if (!s.watch.folder.empty() && !moeclip::is_directory(s.watch.folder))
+    moeclip::fail(moeclip::ErrorCode::io, moeclip::concat(s.watch.folder, ": there is no such folder to watch"));
   if (!s.out.empty()) prepare_folder(s.out);
   StopSignal stop;  // now: loading and learning may take their time
   stop.set_exit_code(s.is_endless() ? kOk : kFailed);

@@ -52,7 +52,7 @@ using Clock = std::chrono::steady_clock;
 
 /// Checks what goes together with --good and --shots.
 void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
-  s.learning.check();
+  s.learning.check(!s.clip.empty() || !s.adapter.empty());
   if (s.draws < 1 || s.draws > 1000) throw UsageError("--draws is a count from 1 to 1000");
   if (!s.good.empty() && !s.shots.empty()) throw UsageError("--good and --shots say the same; choose one");
   if (s.shots.empty() && s.draws != 1) throw UsageError("--draws belongs to --shots");

@@ -54,13 +54,13 @@ bool parse(Words words, LearnSettings& s) {
   if (s.image_size < 0 || s.image_size > 8192 || s.threads < 0 || s.threads > 4096)
     throw UsageError("--image-size and --threads are counts");
   s.adapter_flags.check(!s.adapter.empty());
-  s.good.check();
+  const bool has_clip = !s.clip.empty() || !s.adapter.empty();
+  s.good.check(has_clip);
   s.tiles.check();
-  if (s.good.takes_textures(!s.clip.empty() || !s.adapter.empty()) &&
-      (s.good.text_weight.value_or(0) > 0 || s.image_size != 0))
+  if (s.good.takes_textures(has_clip) && s.image_size != 0)
     throw UsageError(
-        "without --clip, patches are known by their textures, which have one size and know no words; "
-        "--features encoder takes the built-in model");
+        "without --clip, patches are known by their textures, which have one size; --features encoder takes the "
+        "built-in model");
   return true;
 }
 

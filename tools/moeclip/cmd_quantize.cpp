@@ -78,9 +78,11 @@ EvalData checked_pictures(const QuantizeSettings& s, bool& has_labels) {
     data = collect_pictures(s.eval);
     has_labels = true;
   } catch (const moeclip::Error& error) {
+    const DetectInputs inputs = collect_inputs(s.eval.data);
+    const auto is_empty = [](const DetectInput& input) { return moeclip::is_directory(input.path); };
+    if (std::ranges::any_of(inputs.pictures, is_empty)) throw;  // a folder without any picture
     say(concat(error.what(), "; maps and scores are compared without labels"));
     has_labels = false;
-    const DetectInputs inputs = collect_inputs(s.eval.data);
     for (const DetectInput& input : inputs.pictures) {
       EvalPicture picture;
       picture.record.path = input.path;

@@ -24,6 +24,7 @@ namespace {
 
 std::shared_ptr<const moeclip::Clip<float>> load_clip(const TrainSettings& s, const moeclip::Recipe& recipe) {
   moeclip::ClipOptions options{std::nullopt, s.vocabulary, static_cast<int>(s.threads)};
+  options.precision = plan_of_dtype(s.dtype);
   if (!recipe.keeps_activation) options.activation = moeclip::kernels::Activation::gelu;
   const std::string path = s.clip.empty() ? find_tiny(kTinyClip) : s.clip;
   return std::make_shared<const moeclip::Clip<float>>(moeclip::Clip<float>::load(path, options));

@@ -127,7 +127,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     if (is_file) {
       const auto file = moeclip::WeightFile::open(s.good.front());
       const auto& memory =
-          model.memories.emplace(name, load_good(context, file, model.detector, !s.clip.empty())).first->second;
+          model.memories.emplace(name, load_good(context, file, &model.detector, !s.clip.empty())).first->second;
       model.settings.tiles = s.tiles.tiles_like(memory.record.tiles, file.path());
       continue;
     }

@@ -22,9 +22,9 @@ void GoodOptions::declare(Options& options) {
   options.value("seed", seed, "N", "of the choice of patches; default 111");
 }
 
-void GoodOptions::check() const {
+void GoodOptions::check(bool has_clip) const {
   if (text_weight && !(*text_weight >= 0 && *text_weight <= 1)) throw UsageError("--text-weight lies between 0 and 1");
-  if (features == "texture" && text_weight && *text_weight > 0)
+  if (takes_textures(has_clip) && text_weight && *text_weight > 0)
     throw UsageError("textures know no words: leave --text-weight out, or take --features encoder");
   if (!(false_positives > 0 && false_positives < 1)) throw UsageError("--false-positives lies between 0 and 1");
   if (patches < 1 || patches > 10'000'000 || folds < 2 || folds > 1'000'000 || seed < 0)
@@ -54,9 +54,9 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
 }
 
 moeclip::PatchMemory<float> load_good(moeclip::Context& context, const moeclip::WeightFile& file,
-                                      const moeclip::Detector& detector, bool has_clip) {
+                                      const moeclip::Detector* detector, bool has_clip) {
   if (moeclip::read_memory_record(file).features == moeclip::PatchFeatures::encoder)
-    return moeclip::load_memory<float>(context, file, detector);
+    return moeclip::load_memory<float>(context, file, *detector);
   if (has_clip)
     moeclip::fail(
         moeclip::ErrorCode::mismatch,

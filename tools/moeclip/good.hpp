@@ -31,8 +31,8 @@ struct GoodOptions {
       "--features, --text-weight, --false-positives, --patches, --folds, --turned and --seed";
 
   void declare(Options& options);
-  /// Throws UsageError for values that are none.
-  void check() const;
+  /// Throws UsageError for values that are none, and for a say of words where textures judge. `has_clip` as below.
+  void check(bool has_clip) const;
   [[nodiscard]] bool is_default() const;
 
   /// Without --features: textures where no CLIP was given, which see more of photographs than the built-in one does.
@@ -64,10 +64,10 @@ struct LearningModel {
   moeclip::TileOptions tiles = {};  ///< how pictures are cut
 };
 
-/// Reads what `moeclip learn` wrote: a memory of textures, or one of the weights of `detector`. Textures are refused
-/// where a CLIP was given, which would have no say.
+/// Reads what `moeclip learn` wrote: a memory of textures, or one of the weights of `detector`, which is looked at for
+/// that alone. Textures are refused where a CLIP was given, which would have no say.
 moeclip::PatchMemory<float> load_good(moeclip::Context& context, const moeclip::WeightFile& file,
-                                      const moeclip::Detector& detector, bool has_clip);
+                                      const moeclip::Detector* detector, bool has_clip);
 
 /// Learns `good`, showing progress.
 moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const LearningModel& model, const GoodInputs& good,

@@ -44,7 +44,7 @@ void JudgeSettings::declare(Options& options) {
 
 void JudgeSettings::check() const {
   tiles.check();
-  learning.check();
+  learning.check(!clip.empty() || !adapter.empty());
   if (good.empty() && !learning.is_default())
     throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
   if (!good.empty() && (!calibration.empty() || map != "probability"))
@@ -141,9 +141,13 @@ bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 
 void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, Judge& judge) {
   std::optional<moeclip::WeightFile> file;
   if (is_learned(s.good)) file = moeclip::WeightFile::open(s.good.front());
+  if (file && !s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
+  const bool has_weights = !s.clip.empty() || !s.adapter.empty();
+  const bool takes_textures = file ? moeclip::read_memory_record(*file).features == moeclip::PatchFeatures::texture
+                                   : s.learning.takes_textures(has_weights);
+  if (!takes_textures || has_weights) judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
   if (file) {
-    if (!s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
-    judge.memory = load_good(context, *file, judge.detector, !s.clip.empty());
+    judge.memory = load_good(context, *file, judge.detector ? &*judge.detector : nullptr, !s.clip.empty());
     const moeclip::ImageOptions recorded = judge.memory->record.images;
     judge.images = s.pictures.image_options(recorded);
     judge.tiles = s.tiles.tiles_like(judge.memory->record.tiles, s.good.front());
@@ -151,14 +155,15 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
       moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.good.front(), ": was learned from pictures read ",
                                                                   moeclip::describe_reading(recorded)));
   }
-  const double weight = file ? judge.memory->record.text_weight : s.learning.weight(!s.adapter.empty());
-  if (weight > 0) judge.anchors = anchors_of(judge.detector, s);
+  const double weight = takes_textures ? 0
+                        : file         ? judge.memory->record.text_weight
+                                       : s.learning.weight(!s.adapter.empty());
+  if (weight > 0) judge.anchors = anchors_of(*judge.detector, s);
   if (!file) {
     const GoodInputs good = collect_good(s.good, judge.images);
     judge.failures = good.failures;
-    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     judge.memory = learn_good(context,
-                              {takes_textures ? nullptr : &judge.detector, judge.anchors ? &*judge.anchors : nullptr,
+                              {takes_textures ? nullptr : &*judge.detector, judge.anchors ? &*judge.anchors : nullptr,
                                s.class_name, weight, judge.tiles},
                               good, s.learning, judge.images);
     if (!is_quiet) print(promise_text(judge.memory->record));
@@ -174,9 +179,11 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
 void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
   const auto judge = [&](moeclip::ImageView part, moeclip::Detection& found) {
     if (!memory)
-      detector.detect(context, part, *anchors, found);
+      detector->detect(context, part, *anchors, found);
+    else if (is_textural())
+      moeclip::detect_by_texture<float>(context, *memory, part, found);
     else
-      moeclip::detect_by_memory<float>(context, detector, *memory, anchors ? &*anchors : nullptr, part, found);
+      moeclip::detect_by_memory<float>(context, *detector, *memory, anchors ? &*anchors : nullptr, part, found);
   };
   moeclip::judge_in_tiles(context, image, tiles, judge, detection);
 }
@@ -188,14 +195,15 @@ const char* threshold_source(const JudgeSettings& s, const Judge& judge) {
 Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
   s.adapter_flags.say_assumed(s.adapter);
-  Judge judge{
-      load_detector(s.clip, s.adapter, detector_options(s)), {}, {}, s.pictures.image_options(), s.tiles.tiles()};
-  if (s.calibrated) judge.tiles = s.tiles.tiles_like(s.calibrated->tiles, s.calibration);
-  expect_calibrated(s, judge.detector);
-  if (s.good.empty())
-    judge.anchors = anchors_of(judge.detector, s);
-  else
+  Judge judge{{}, {}, {}, s.pictures.image_options(), s.tiles.tiles()};
+  if (!s.good.empty()) {
     remember(context, s, is_quiet, judge);
+    return judge;
+  }
+  if (s.calibrated) judge.tiles = s.tiles.tiles_like(s.calibrated->tiles, s.calibration);
+  judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
+  expect_calibrated(s, *judge.detector);
+  judge.anchors = anchors_of(*judge.detector, s);
   return judge;
 }
 

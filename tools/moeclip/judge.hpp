@@ -39,7 +39,7 @@ struct JudgeSettings {
 
 /// The model, the words, or with --good a memory.
 struct Judge {
-  moeclip::Detector detector;
+  std::optional<moeclip::Detector> detector;           ///< none: textures judge, which take no weights
   std::optional<moeclip::TextAnchors<float>> anchors;  ///< none: the words have no say
   std::optional<moeclip::PatchMemory<float>> memory;
   moeclip::ImageOptions images;
@@ -52,7 +52,7 @@ struct Judge {
 
   /// Of the square that it looks at; 0: it cuts pictures itself.
   [[nodiscard]] moeclip::index_t side() const {
-    return tiles.is_on() ? 0 : is_textural() ? moeclip::kTextureSize : detector.options().image_size;
+    return tiles.is_on() ? 0 : is_textural() ? moeclip::kTextureSize : detector->options().image_size;
   }
 
   /// Whether there is a threshold; otherwise there are scores alone.

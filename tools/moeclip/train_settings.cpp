@@ -100,6 +100,10 @@ bool parse_train(Words words, TrainSettings& s) {
                   "mask_path; paths are relative to the file.");
   options.value("clip", s.clip, "FILE",
                 "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in model");
+  options.choice(
+      "dtype", s.dtype, {"auto", "f32", "bf16"},
+      "precision of the CLIP's matrices and of products with them; what is trained stays f32. bf16 is faster "
+      "where the processor has dot products of it (`moeclip doctor`); auto: f32, or as the file was quantized");
   s.data.declare(options);
   options.value("words", s.words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("recipe", s.recipe, {"moeclip", "paper", "released"}, "how to train; default moeclip");

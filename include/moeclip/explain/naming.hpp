@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../anomaly/heads.hpp"
 #include "../base/lists.hpp"
 #include "../clip/clip.hpp"
 #include "../image/draw.hpp"
