@@ -54,7 +54,7 @@ class Piece {
 
 std::string join(std::initializer_list<Piece> pieces);
 
-std::string counted(std::int64_t count, std::string_view noun);
+std::string join_noun(std::int64_t count, std::string_view noun);
 
 }  // namespace detail
 
@@ -67,7 +67,7 @@ std::string concat(const Pieces&... pieces) {
 /// "1 picture", "2 pictures", "0 good patches": a number and what it counts, given as of one.
 template <class Count>
 std::string counted(Count count, std::string_view noun) {
-  return detail::counted(static_cast<std::int64_t>(count), noun);
+  return detail::join_noun(static_cast<std::int64_t>(count), noun);
 }
 
 /// `value` with `decimals` digits after the point, as printf("%.*f") writes it in the C locale.
@@ -102,7 +102,7 @@ MOECLIP_COLD MOECLIP_FUNC std::string join(std::initializer_list<Piece> pieces) 
   return out;
 }
 
-MOECLIP_COLD MOECLIP_FUNC std::string counted(std::int64_t count, std::string_view noun) {
+MOECLIP_COLD MOECLIP_FUNC std::string join_noun(std::int64_t count, std::string_view noun) {
   std::string text = join({count, ' ', noun});
   if (count == 1) return text;
   if (noun.ends_with('y')) return text.replace(text.size() - 1, 1, "ies");
