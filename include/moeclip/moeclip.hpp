@@ -7,6 +7,7 @@
 #include "base/checked.hpp"
 #include "base/context.hpp"
 #include "base/error.hpp"
+#include "base/float_scope.hpp"
 #include "base/function_ref.hpp"
 #include "base/half.hpp"
 #include "base/lists.hpp"

@@ -26,7 +26,9 @@ void add_notes(Options& options) {
   options.note(
       "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
       "are there for data that want them.");
-  options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
+  options.note(
+      "Ctrl-C and SIGTERM stop it within a second, a long step in its middle, with exit code 3; a checkpoint is "
+      "written, --resume goes on.");
 }
 
 /// The options about how long is trained and what is kept.

@@ -4,6 +4,7 @@
 // context serves one computation at a time, and a program may have as many as it likes.
 
 #include "arena.hpp"
+#include "float_scope.hpp"
 #include "thread_pool.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
