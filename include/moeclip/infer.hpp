@@ -34,7 +34,6 @@
 #include "kernels/matrix.hpp"
 #include "kernels/narrow.hpp"
 #include "kernels/packed_weight.hpp"
-#include "kernels/pieces.hpp"
 #include "kernels/precision.hpp"
 #include "kernels/probe.hpp"
 #include "kernels/reference.hpp"

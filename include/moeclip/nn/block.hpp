@@ -71,9 +71,8 @@ View<T, 2> room(Tensor<T>& tensor, index_t rows, index_t columns) {
 template <class T>
 void keep(Context& context, View<const T, 2> x, Tensor<T>& tensor) {
   T* const to = room(tensor, x.extent(0), x.extent(1)).data();
-  kernels::detail::for_pieces(context, x.size(), 1, [&](index_t begin, index_t end) {
-    std::copy(x.data() + begin, x.data() + end, to + begin);
-  });
+  context.for_pieces(x.size(), 1,
+                     [&](index_t begin, index_t end) { std::copy(x.data() + begin, x.data() + end, to + begin); });
 }
 
 }  // namespace detail
