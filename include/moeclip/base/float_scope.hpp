@@ -25,6 +25,7 @@ void set_float_mode(FloatMode mode) noexcept;
 /// to the flags of past exceptions. All that computes for a caller begins with one; they may be nested.
 class FloatScope {
  public:
+  /// Sets the mode of the calling thread.
   explicit FloatScope(FloatMode mode = library_float_mode()) noexcept : before_(float_mode()) {
     if (before_ != mode) set_float_mode(mode);
   }
