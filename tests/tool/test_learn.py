@@ -9,7 +9,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import TOOL, ToolTest, without_checksum
+from support import TOOL, ToolTest, png, without_checksum
 
 SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
 MODEL = ("--clip", SHARE / "tiny.safetensors", "--adapter", SHARE / "tiny_adapter.safetensors")
@@ -98,6 +98,16 @@ class LearnTest(ToolTest):
         self.assertTrue(all(": no verdict  score " in line for line in out.splitlines()), out)
         for line in self.objects("detect", self.test / "good", "--good", self.folder / "one.moeclip"):
             self.assertEqual((line["is_anomalous"], line["threshold"]), (None, None))
+
+    def test_pictures_that_differ_in_kind_are_told(self):
+        gray, colour = bytes([90] * 3 * 64 * 64), bytes([90, 80, 70] * 64 * 64)
+        a, b = self.write("a.png", png(64, 64, gray)), self.write("b.png", png(64, 64, colour))
+        c = self.write("c.png", png(128, 32, colour))
+        _, text = self.run_tool("learn", a, b, "--out", self.folder / "ab.moeclip")
+        self.assertIn("1 of 2 good pictures are gray, the others in colour; learn only such", text)
+        _, text = self.run_tool("detect", b, "--good", b, "--good", c)
+        self.assertIn("good pictures are 64 to 128 pixels long, and seen at one size; learn only such", text)
+        self.assertNotIn("learn only", self.run_tool("learn", self.good, "--out", self.folder / "d.moeclip")[1])
 
     def test_files_that_do_not_fit(self):
         detect = ("detect", self.test / "good", "--good")

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "good.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "commands.hpp"
 
 namespace cli {
@@ -37,19 +40,65 @@ bool GoodOptions::is_default() const {
          patches == none.patches && folds == none.folds && seed == none.seed && !is_turned;
 }
 
+namespace {
+
+/// Sees whether good pictures were taken in one way: a memory of gray and coloured ones, or of near and far ones, finds
+/// that good ones differ much, and its threshold becomes so high that nothing is found.
+class PictureKinds {
+ public:
+  void add(const moeclip::Image& picture) {
+    ++count_;
+    if (is_gray(picture)) ++gray_;
+    const moeclip::index_t longest = std::max(picture.width(), picture.height());
+    if (longest < smallest_) smallest_ = longest;
+    if (longest > largest_) largest_ = longest;
+  }
+
+  [[nodiscard]] std::string remark() const {
+    constexpr moeclip::index_t kMuch = 2;
+    std::string text;
+    if (gray_ > 0 && gray_ < count_)
+      text = concat(gray_, " of ", count_, " good pictures are gray, the others in colour");
+    if (largest_ >= kMuch * smallest_)
+      text += concat(text.empty() ? "good pictures are " : ", and they are ", smallest_, " to ", largest_,
+                     " pixels long, and seen at one size");
+    return text.empty() ? text : text + "; learn only such as those to be judged, else little is found";
+  }
+
+ private:
+  static bool is_gray(const moeclip::Image& picture) {
+    if (picture.channels() == 1) return true;
+    const std::uint8_t* const rgb = picture.data();
+    for (moeclip::index_t i = 0; i < picture.width() * picture.height(); ++i)
+      if (rgb[3 * i] != rgb[3 * i + 1] || rgb[3 * i + 1] != rgb[3 * i + 2]) return false;
+    return true;
+  }
+
+  moeclip::index_t count_ = 0, gray_ = 0, smallest_ = std::numeric_limits<moeclip::index_t>::max(), largest_ = 0;
+};
+
+}  // namespace
+
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
   GoodInputs good;
+  PictureKinds kinds;
   const DetectInputs inputs = collect_inputs(arguments);
   good.failures = inputs.unread;
   for (const DetectInput& input : inputs.pictures) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
-    if (attempt([&] { say_remark(input.path, read_input(input, images).remark); }))
+    const auto read = [&] {
+      const auto found = read_input(input, images);
+      say_remark(input.path, found.remark);
+      kinds.add(found.image);
+    };
+    if (attempt(read))
       good.pictures.push_back(input);
     else
       ++good.failures;
   }
   if (good.pictures.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(arguments.front(), ": there is no good picture to learn from"));
+  good.remark = kinds.remark();
   return good;
 }
 

@@ -50,6 +50,7 @@ struct GoodOptions {
 struct GoodInputs {
   std::vector<DetectInput> pictures;
   std::size_t failures = 0;  ///< so many could not; each was told
+  std::string remark;        ///< what they differ in although they should not; "": in nothing
 };
 
 /// The pictures named by `arguments`, each read once to see that it can be. Throws missing if none can.
