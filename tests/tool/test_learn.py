@@ -192,6 +192,10 @@ class LearnTest(ToolTest):
         self.assertIn("5.0 % cannot be promised by 6 pictures: 19 are needed", out)
         one = self.output("learn", *sorted((self.folder / "twice").glob("000?.png")), "-o", self.folder / "o.moeclip")
         self.assertIn("no threshold: 2 pictures of one thing say nothing", one)
+        self.assertIn("if each is of another part, --all-different", one)
+        apart, _ = self.run_tool("learn", self.folder / "twice", "--all-different", "-o", self.folder / "a.moeclip")
+        self.assertNotIn("things", apart)
+        self.assertIn("7.7 % expected", apart)
 
     def test_what_cannot_be_written_is_told_before_the_work(self):
         started = time.monotonic()

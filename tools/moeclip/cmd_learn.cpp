@@ -43,7 +43,8 @@ bool parse(Words words, LearnSettings& s) {
   s.pictures.declare(options);
   s.tiles.declare(options);
   options.value("image-size", s.image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else the CLIP's own");
+                "side of the square that the model sees; default: that of the adapter's training, 518 if it "
+                "does not say; of a CLIP alone its own");
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE if it exists");

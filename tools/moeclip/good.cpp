@@ -22,6 +22,9 @@ void GoodOptions::declare(Options& options) {
   options.value("patches", patches, "N", "patches that are remembered at most; default 2000");
   options.value("folds", folds, "K", "parts that are held out in turn to find the threshold; default 10");
   options.flag("turned", is_turned, "learn each picture in all eight positions, turned and mirrored");
+  options.flag("all-different", is_each_another,
+               "every picture is of another part; default: pictures that are alike up to light and place count once, "
+               "as shots of one part");
   options.value("seed", seed, "N", "of the choice of patches; default 111");
 }
 
@@ -37,7 +40,7 @@ void GoodOptions::check(bool has_clip) const {
 bool GoodOptions::is_default() const {
   const GoodOptions none;
   return features == none.features && !text_weight && false_positives == none.false_positives &&
-         patches == none.patches && folds == none.folds && seed == none.seed && !is_turned;
+         patches == none.patches && folds == none.folds && seed == none.seed && !is_turned && !is_each_another;
 }
 
 namespace {
@@ -128,6 +131,7 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   wanted.false_positives = options.false_positives;
   wanted.text_weight = model.text_weight;
   wanted.is_turned = options.is_turned;
+  wanted.is_each_another = options.is_each_another;
   wanted.class_name = model.class_name;
   wanted.images = images;
   wanted.tiles = model.tiles;
@@ -144,7 +148,8 @@ std::string promise_text(const moeclip::MemoryRecord& record) {
         "no threshold: ",
         record.pictures == 1 ? "one good picture says" : concat(record.pictures, " pictures of one thing say"),
         " nothing about how much good ones differ; scores and maps are all that can be had. Give more, or "
-        "--threshold\n");
+        "--threshold",
+        record.pictures == 1 ? "" : ", or if each is of another part, --all-different", "\n");
   const moeclip::RateInterval rate = moeclip::promised_rate(record);
   const auto wanted = moeclip::pictures_for(record.false_positives), things = std::ssize(record.held_out);
   std::string text =
@@ -152,8 +157,10 @@ std::string promise_text(const moeclip::MemoryRecord& record) {
              " good pictures, each judged without itself\nfalse alarms on new good pictures: ", percent(rate.estimate),
              " expected, up to ", percent(rate.high), " with 95 % confidence\n");
   if (things < record.pictures)
-    text += concat("the ", record.pictures, " pictures show only ", things,
-                   " things: those that are alike up to light and place were held out together and count once\n");
+    text +=
+        concat("the ", record.pictures, " pictures show only ", things,
+               " things: those that are alike up to light and place were held out together and count once; if each is "
+               "of another part, --all-different\n");
   if (things < wanted)
     text += concat(percent(record.false_positives), " cannot be promised by ", things, " pictures: ", wanted,
                    " are needed; the threshold lies above all of them\n");

@@ -25,10 +25,10 @@ struct GoodOptions {
   std::optional<double> text_weight;
   double false_positives = 0.05;
   std::int64_t patches = 2000, folds = 10, seed = 111;
-  bool is_turned = false;
+  bool is_turned = false, is_each_another = false;
 
   static constexpr const char* kNames =
-      "--features, --text-weight, --false-positives, --patches, --folds, --turned and --seed";
+      "--features, --text-weight, --false-positives, --patches, --folds, --turned, --all-different and --seed";
 
   void declare(Options& options);
   /// Throws UsageError for values that are none, and for a say of words where textures judge. `has_clip` as below.
