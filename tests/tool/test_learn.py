@@ -126,7 +126,7 @@ class LearnTest(ToolTest):
         data = bytearray(without_checksum(self.memory.read_bytes()))
         data[-4:] = b"\x00\x00\xc0\x7f"  # NaN
         no.write_bytes(data)
-        self.assertIn("the file is damaged", self.message(3, *detect, no))
+        self.assertIn("which is no finite number", self.message(3, *detect, no))
         for name, wrong in (("unit", "0"), ("pictures", "0"), ("text_weight", "7")):
             text = without_checksum(self.memory.read_bytes())
             start = text.index(f'\\"{name}\\":'.encode()) + len(name) + 5
