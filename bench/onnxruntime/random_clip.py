@@ -68,4 +68,5 @@ def main():
     save(picture_path, {"inputs/image": ((1, 3, size, size), normal(1.0))})
 
 
-main()
+if __name__ == "__main__":
+    main()

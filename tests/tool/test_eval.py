@@ -82,8 +82,13 @@ class EvalTest(DataTest):
                     self.assertEqual(metric["error"], 0)
                     other = binned["default"][level][name]
                     self.assertLessEqual(abs(metric["value"] - other["value"]), other["error"] + 1e-12)
-        released, = self.objects("eval", self.data, "--protocol", "released")
+        released, = self.objects("eval", self.data, "--protocol", "released", "--report", self.folder / "r.html")
         self.assertEqual(released["rows"][0]["released"], both["rows"][0]["released"])
+        for value in released["rows"][0]["released"]["percent_as_released"].values():
+            self.assertEqual(value["value"], round(value["value"], 2))
+        page = (self.folder / "r.html").read_text()
+        self.assertIn("stretched over all pictures of a class", page)
+        self.assertIn('class="chart', page)
         self.assertNotIn("verdicts", released)
 
     def test_undefined_figures_have_a_reason(self):

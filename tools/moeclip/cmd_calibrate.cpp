@@ -191,12 +191,13 @@ std::string text_of(const CalibrateSettings& s, const moeclip::CalibrationFile& 
   std::string text = concat("threshold ", c.threshold, " (", s.is_best_f1 ? "best F1" : "false alarms at most ",
                             s.is_best_f1 ? "" : percent(c.target), ")\n");
   if (file.pixel_threshold) text += concat("pixel threshold ", *file.pixel_threshold, "\n");
-  text += concat(c.false_positives, " of ", c.good, " good pictures are called defective");
+  text += concat(c.false_positives, " of ", moeclip::counted(c.good, "good picture"), c.good == 1 ? " is" : " are",
+                 " called defective");
   if (c.defective > 0) text += concat(", ", c.found, " of ", c.defective, " defective ones are found");
   text += concat("\nrate of false alarms: between ", percent(c.false_positive_rate.low), " and ",
                  percent(c.false_positive_rate.high), " with ", percent(c.confidence), " confidence\n");
   if (!c.is_reached)
-    text += concat(c.good, " good pictures cannot show a rate of ", percent(c.target), ": ",
+    text += concat(moeclip::counted(c.good, "good picture"), " cannot show a rate of ", percent(c.target), ": ",
                    moeclip::pictures_for(c.target), " are needed; the threshold lies above all of them\n");
   std::string classes;
   for (const std::string& name : file.classes) classes += concat(classes.empty() ? "" : ", ", printable(name));
@@ -211,7 +212,7 @@ int run_calibrate(Words words) {
   expect_writable(s.out, s.is_forced);
   const moeclip::CalibrationFile file = calibrate(s, collect(s));
   const moeclip::Json json = to_json(file);
-  moeclip::write_file(s.out, moeclip::as_bytes(moeclip::dump_json(json, 1) + "\n"));
+  moeclip::write_file(s.out, moeclip::as_bytes(calibration_text(file)));
   print(s.is_json ? moeclip::dump_json(json) + "\n" : text_of(s, file));
   return kOk;
 }

@@ -92,9 +92,9 @@ void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, d
   json.member("seconds", seconds);
   json.finish();
   if (s.is_json) return;
-  print(concat(printable(s.out), ": ", memory.patches.size(), " patches of ", record.pictures,
-               record.pictures == 1 ? " good picture, " : " good pictures, ", fixed(megabytes, 1), " MB, ",
-               fixed(seconds, 1), " s\n", promise_text(record)));
+  print(concat(printable(s.out), ": ", moeclip::counted(memory.patches.size(), "patch"), " of ",
+               moeclip::counted(record.pictures, "good picture"), ", ", fixed(megabytes, 1), " MB, ", fixed(seconds, 1),
+               " s\n", promise_text(record)));
 }
 
 }  // namespace

@@ -144,26 +144,26 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
 std::string promise_text(const moeclip::MemoryRecord& record) {
   const auto percent = [](double rate) { return fixed(100 * rate, 1) + " %"; };
   if (record.held_out.empty())
-    return concat(
-        "no threshold: ",
-        record.pictures == 1 ? "one good picture says" : concat(record.pictures, " pictures of one thing say"),
-        " nothing about how much good ones differ; scores and maps are all that can be had. Give more, or "
-        "--threshold",
-        record.pictures == 1 ? "" : ", or if each is of another part, --all-different", "\n");
+    return concat("no threshold: ",
+                  record.pictures == 1 ? "one good picture says"
+                                       : concat(moeclip::counted(record.pictures, "picture"), " of one thing say"),
+                  " nothing about how much good ones differ; scores and maps are all that can be had. Give more, or "
+                  "--threshold",
+                  record.pictures == 1 ? "" : ", or if each is of another part, --all-different", "\n");
   const moeclip::RateInterval rate = moeclip::promised_rate(record);
   const auto wanted = moeclip::pictures_for(record.false_positives), things = std::ssize(record.held_out);
-  std::string text =
-      concat("threshold ", fixed(static_cast<double>(record.threshold), 3), ", from ", record.pictures,
-             " good pictures, each judged without itself\nfalse alarms on new good pictures: ", percent(rate.estimate),
-             " expected, up to ", percent(rate.high), " with 95 % confidence\n");
+  std::string text = concat("threshold ", fixed(static_cast<double>(record.threshold), 3), ", from ",
+                            moeclip::counted(record.pictures, "good picture"),
+                            ", each judged without itself\nfalse alarms on new good pictures: ", percent(rate.estimate),
+                            " expected, up to ", percent(rate.high), " with 95 % confidence\n");
   if (things < record.pictures)
     text +=
-        concat("the ", record.pictures, " pictures show only ", things,
+        concat("the ", moeclip::counted(record.pictures, "picture"), " show only ", things,
                " things: those that are alike up to light and place were held out together and count once; if each is "
                "of another part, --all-different\n");
   if (things < wanted)
-    text += concat(percent(record.false_positives), " cannot be promised by ", things, " pictures: ", wanted,
-                   " are needed; the threshold lies above all of them\n");
+    text += concat(percent(record.false_positives), " cannot be promised by ", moeclip::counted(things, "picture"),
+                   ": ", wanted, " are needed; the threshold lies above all of them\n");
   return text;
 }
 

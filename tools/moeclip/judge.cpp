@@ -101,7 +101,7 @@ moeclip::Prompts read_prompts(const std::string& path) {
 
 moeclip::CalibrationFile read_calibration(const std::string& path) {
   const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
-  return moeclip::calibration_from_json(moeclip::parse_json(moeclip::as_text(bytes), path), path);
+  return moeclip::parse_calibration(moeclip::as_text(bytes), path);
 }
 
 /// Throws mismatch if scores of `detector` are not those that the calibration was made from.

@@ -9,6 +9,7 @@
 
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
+#include "../io/weight_use.hpp"
 #include "clip_metadata.hpp"
 #include "quantized_file.hpp"
 #include "text.hpp"
@@ -140,8 +141,8 @@ inline ClipConfig sizes_from_tensors(const WeightFile& file, const ClipNaming& n
   const index_t positions = extent("visual.positional_embedding", 2, 0);
   const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
   if (grid < 1 || grid * grid + 1 != positions)
-    fail(ErrorCode::mismatch,
-         concat(file.path(), ": the position embedding has ", positions, " rows; one more than a square was wanted"));
+    fail(ErrorCode::mismatch, concat(file.path(), ": the position embedding has ", counted(positions, "row"),
+                                     "; one more than a square was wanted"));
   vision.image_size = grid * vision.patch_size;
   vision.layers = count_blocks(file, naming, "visual.");
   vision.hidden = extent("visual.transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
@@ -177,7 +178,7 @@ inline void expect_plausible(const WeightFile& file, const ClipConfig& config) {
   if (blocks(config.vision) + blocks(config.text) + projections > element_count(file))
     fail(ErrorCode::mismatch, concat(file.path(), ": the tensors contradict each other: widths ", config.vision.width,
                                      " and ", config.text.width, " with ", config.vision.layers, " and ",
-                                     config.text.layers, " blocks need more elements than the whole file has"));
+                                     config.text.layers, " blocks", " need more elements than the whole file has"));
 }
 
 /// Throws mismatch if a size that the configuration says is not the one of the tensors.
@@ -237,7 +238,7 @@ inline void complete_config(ClipFile& clip) {
   if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
     fail(ErrorCode::mismatch,
          concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width, " do not divide into ",
-                config.vision.heads, " and ", config.text.heads, " heads"));
+                config.vision.heads, " and ", counted(config.text.heads, "head")));
 }
 
 /// Everything that read_clip_tensor is asked for, sorted; towers of width 1 have the names of all.
@@ -293,10 +294,12 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
   if (mode == ReadMode::copy || entry.dtype == DType::i8) {
     auto tensor = Tensor<T>::uninitialised(wanted);
     file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    expect_numbers<T>(file, name, tensor.values());
     if (entry.dtype == DType::i8) scale_rows<T>(file, name, tensor);
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
+  expect_numbers<T>(file, name, tensor.values());
   tensor.reshape(wanted);
   return tensor;
 }
@@ -362,6 +365,7 @@ void read_blocks(Context& context, const ClipFile& clip, const std::string& pref
 template <class T>
 VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
                            const PrecisionPlan& plan) {
+  const FloatScope floats;
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
@@ -374,6 +378,7 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
 template <class T>
 TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
                        const PrecisionPlan& plan) {
+  const FloatScope floats;
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});

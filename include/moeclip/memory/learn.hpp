@@ -319,6 +319,7 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
 template <class T>
 PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
                      const LearnOptions& options, const TextAnchors<T>* anchors, function_ref<void(index_t)> on_step) {
+  const FloatScope floats;
   const DescriptorShape shape = descriptor_shape(detector, PatchFeatures::encoder);
   const auto describe = [&](ImageView image, View<T, 2> descriptors) {
     describe_patches<T>(context, detector, PatchFeatures::encoder, image, descriptors);
@@ -338,6 +339,7 @@ PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const G
 template <class T>
 PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const LearnOptions& options,
                               function_ref<void(index_t)> on_step) {
+  const FloatScope floats;
   MOECLIP_EXPECT(options.text_weight == 0, "a text weight of ", options.text_weight,
                  " for textures, which know no words");
   Detection seen;
