@@ -34,6 +34,7 @@ struct EvalSettings {
   PictureOptions pictures;
   LayoutChoice layout;
   TileFlags tiles;
+  std::optional<std::string> good_class;  ///< of the pictures of folders in no layout, all good; nothing: of none
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
