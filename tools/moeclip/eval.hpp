@@ -42,6 +42,8 @@ struct EvalSettings {
   std::int64_t draws = 1;  ///< of each number of shots
   std::optional<double> threshold;
   bool is_resumed = false, is_json = false, is_forced = false;
+  // of export alone
+  std::optional<moeclip::kernels::Activation> activation;
 
   /// Declares those of the first group.
   void declare(Options& options);

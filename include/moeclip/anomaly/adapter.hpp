@@ -117,7 +117,7 @@ struct Adapter {
 /// Packs the projections of a frozen adapter (nn/linear.hpp). The experts stay as they are: they are thin.
 template <class T>
 void pack(Context& context, Adapter<T>& adapter) {
-  pack(context, adapter.text);
+  if (!adapter.text.weight.empty()) pack(context, adapter.text);
   for (Linear<T>& projection : adapter.projections) pack(context, projection);
   if (adapter.detection) pack(context, adapter.detection->pointwise);
 }
