@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -9,6 +12,7 @@
 
 #include "detector_fixtures.hpp"
 #include "expect_error.hpp"
+#include "float_modes.hpp"
 
 using namespace detector_test;  // NOLINT
 
@@ -55,22 +59,6 @@ TEST_CASE("any number of threads, in any context, gives the same bits") {
     CHECK(same_detection(shared_detector().detect(one, picture.view(), anchors), wanted));
     CHECK(same_detection(shared_detector().detect(picture, anchors), wanted));
   }
-}
-
-TEST_CASE("several threads may use one detector") {
-  const Image picture = random_picture(64, 80, 3);
-  const TextAnchors<float> anchors = random_anchors();
-  Context context({.threads = 1});
-  const Detection wanted = shared_detector().detect(context, picture.view(), anchors);
-  Detection results[2];
-  std::vector<std::thread> threads;
-  for (Detection& result : results)
-    threads.emplace_back([&] {
-      Context own({.threads = 2});
-      for (int i = 0; i < 3; ++i) shared_detector().detect(own, picture.view(), anchors, result);
-    });
-  for (auto& thread : threads) thread.join();
-  for (const Detection& result : results) CHECK(same_detection(result, wanted));
 }
 
 TEST_CASE("scores and probabilities are in [0, 1], regions inside the picture and where the map is high") {
@@ -251,4 +239,49 @@ TEST_CASE("files in the wrong place are told") {
   expect_error(ErrorCode::mismatch, {"sharded", "give it as the CLIP"}, [&] { Detector::load(clip, clip); });
   expect_error(ErrorCode::mismatch, {"default.pth", "4 blocks"},
                [&] { Detector::load(golden_path("formats/hf"), adapter); });
+}
+
+TEST_CASE("the caller's rounding and flushing change no verdict and come back as they were") {
+  const Image picture = random_picture(90, 60, 3);
+  Context early({.threads = 2});  // its threads begin in another mode than they work in
+  const Detection expected = shared_detector().detect(early, picture.view(), shared_detector().anchors("gizmo"));
+  for (const FloatMode mode : float_modes()) {
+    CAPTURE(mode);
+    const Detector detector = small_detector();
+    const FloatScope caller(mode);
+    const Detection found = detector.detect(early, picture.view(), detector.anchors("gizmo"));
+    CHECK(float_mode() == mode);
+    CHECK(same_detection(found, expected));
+  }
+}
+
+// For longer: MOECLIP_SOAK_SECONDS=3600 moeclip_test_anomaly -tc='eight threads*'
+TEST_CASE("eight threads share one detector, and each gets what it would have got alone") {
+  const char* const wanted = std::getenv("MOECLIP_SOAK_SECONDS");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(wanted != nullptr ? std::atoi(wanted) : 0);
+  const Detector detector = small_detector();
+  constexpr std::size_t kThreads = 8;
+  std::vector<Image> pictures;
+  std::vector<Detection> expected;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    const auto side = static_cast<index_t>(40 + 7 * i);
+    pictures.push_back(random_picture(side, 70, i % 2 == 0 ? 3 : 1, concat("picture ", i)));
+    expected.push_back(detector.detect(pictures[i], detector.anchors(i % 3 == 0 ? "gizmo" : "cable")));
+  }
+  const Detector fresh = small_detector();  // whose anchors nobody has asked for yet
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < kThreads; ++thread)
+    threads.emplace_back([&, thread] {
+      Context context({.threads = 2});
+      std::size_t i = thread;
+      do {
+        for (std::size_t turn = 0; turn < 3; ++turn, i = (i + 1) % kThreads) {
+          const auto anchors = fresh.anchors(i % 3 == 0 ? "gizmo" : "cable");
+          if (!same_detection(fresh.detect(context, pictures[i].view(), anchors), expected[i])) ++wrong;
+        }
+      } while (std::chrono::steady_clock::now() < end);
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
 }

@@ -42,3 +42,12 @@ TEST_CASE("fixed writes what printf would") {
   CHECK(fixed(999.999, 2) == "1000.00");
   CHECK(fixed(std::numeric_limits<double>::max(), 2).size() == 312);  // 309 digits, the point, two more
 }
+
+TEST_CASE("a count and its noun") {
+  CHECK(counted(1, "picture") == "1 picture");
+  CHECK(counted(2, "picture") == "2 pictures");
+  CHECK(counted(std::size_t{0}, "good patch") == "0 good patches");
+  CHECK(counted(1, "class") == "1 class");
+  CHECK(counted(3, "class") == "3 classes");
+  CHECK(counted(-1, "entry") == "-1 entries");
+}

@@ -337,7 +337,7 @@ TEST_CASE("sizes that contradict each other are told before anything is read") {
   });
   expect_error(ErrorCode::mismatch, {"token_embedding.weight", "(6)"},
                [&] { recognise_clip(spoiled("token_embedding.weight", {6})); });
-  expect_error(ErrorCode::mismatch, {"position embedding", "1 rows"}, [&] {
+  expect_error(ErrorCode::mismatch, {"position embedding", "1 row"}, [&] {
     recognise_clip(spoiled("visual.positional_embedding", {1, 4}));
   });
 }

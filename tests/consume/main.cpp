@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What a user of the library writes, as small as it gets. Prints the version, where the library's code is and the
-// instruction set in use, and the tokens of a sentence, for which the vocabulary must be found.
-#include <moeclip/moeclip.hpp>
+// A user of the library, as small as it gets: three headers instead of the umbrella, which consume.readme compiles.
+// Prints the version, where the library's code is and the instruction set in use, and the tokens of a sentence, for
+// which the vocabulary must be found.
+#include <moeclip/clip/tokenizer.hpp>
+#include <moeclip/data/class_words.hpp>
+#include <moeclip/kernels/isa.hpp>
 
 #include <cstdio>
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <moeclip/base/rng.hpp>
 #include <moeclip/eval/calibrate.hpp>
+#include <moeclip/io/json_writer.hpp>
 
 #include "expect_error.hpp"
 
@@ -114,4 +115,32 @@ TEST_CASE("a calibration comes back from JSON") {
   expect_error(ErrorCode::missing, {"f: ", "\"how\""},
                [] { (void)calibration_from_json(Json::object().set("format", "moeclip calibration 1"), "f"); });
   expect_error(ErrorCode::format, {"f: is no calibration"}, [] { (void)calibration_from_json(Json(), "f"); });
+}
+
+TEST_CASE("a calibration file that is not as it was written is refused") {
+  CalibrationFile file;
+  file.calibration.how = "f1";
+  file.calibration.threshold = 0.625f;
+  file.clip = file.adapter = "ab";
+  file.domain = "industrial";
+  const std::string text = calibration_text(file);
+  CHECK(parse_calibration(text, "f").calibration.threshold == 0.625f);
+  CHECK(parse_calibration(dump_json(to_json(file)), "f").calibration.threshold == 0.625f);  // written by hand
+  const auto is_refused = [](const std::string& damaged) {
+    try {
+      static_cast<void>(parse_calibration(damaged, "f"));
+      return false;
+    } catch (const Error& error) {
+      return std::string_view(error.what()).starts_with("f:");
+    }
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    CAPTURE(i);
+    CHECK(is_refused(text.substr(0, i)));
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = text;
+      damaged[i] = static_cast<char>(damaged[i] ^ 1 << bit);
+      CHECK_MESSAGE(is_refused(damaged), bit);
+    }
+  }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as a TIFF structure and as a picture of any kind: orientation, description.
+#include <moeclip/image/exif.hpp>
 #include <moeclip/image/read_image.hpp>
 
 #include "heap_limit.hpp"

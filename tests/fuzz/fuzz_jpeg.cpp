@@ -8,6 +8,7 @@
 #include <moeclip/image/jpeg/decode.hpp>
 
 #include "heap_limit.hpp"
+#include "mutate_jpeg.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const HeapLimit limit(size);

@@ -6,6 +6,7 @@
 #include <moeclip/io/pickle/machine.hpp>
 
 #include "heap_limit.hpp"
+#include "mutate_pickle.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const HeapLimit limit(size);

@@ -6,6 +6,7 @@
 #include <moeclip/image/png/encode.hpp>
 
 #include "heap_limit.hpp"
+#include "mutate_png.hpp"
 
 namespace {
 

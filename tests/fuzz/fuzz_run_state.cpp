@@ -2,6 +2,7 @@
 // The state of an evaluation: what is read can be measured, drawn and written again.
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,7 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const moeclip::RunResults results = moeclip::results_of(run);
     static_cast<void>(moeclip::dump_json(to_json(results, run)));
     static_cast<void>(moeclip::picture_lines(run));
-    for (const std::string& row : moeclip::detail::row_keys(run))
+    std::set<std::string> rows;
+    for (const auto& [key, record] : run.pictures)
+      if (record.is_judged()) rows.insert(record.row_key());
+    for (const std::string& row : rows)
       for (auto* const evaluation : {&run.standard, &run.released}) {
         if (!*evaluation) continue;
         moeclip::ScoreTable images = (*evaluation)->image_table(row);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include <moeclip/clip/tokenizer.hpp>
+#include <moeclip/clip/tokenizer/vocabulary_readers.hpp>
 
 #include "heap_limit.hpp"
 

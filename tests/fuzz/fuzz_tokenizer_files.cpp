@@ -5,6 +5,9 @@
 #include <cstdlib>
 
 #include <moeclip/clip/tokenizer.hpp>
+#include <moeclip/clip/tokenizer/vocabulary_readers.hpp>
+#include <moeclip/io/deflate.hpp>
+#include <moeclip/io/json.hpp>
 
 #include "heap_limit.hpp"
 

@@ -9,6 +9,7 @@
 
 #include "../io/weight_samples.hpp"
 #include "heap_limit.hpp"
+#include "mutate_zip.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const HeapLimit limit(size);

@@ -82,8 +82,13 @@ class EvalTest(DataTest):
                     self.assertEqual(metric["error"], 0)
                     other = binned["default"][level][name]
                     self.assertLessEqual(abs(metric["value"] - other["value"]), other["error"] + 1e-12)
-        released, = self.objects("eval", self.data, "--protocol", "released")
+        released, = self.objects("eval", self.data, "--protocol", "released", "--report", self.folder / "r.html")
         self.assertEqual(released["rows"][0]["released"], both["rows"][0]["released"])
+        for value in released["rows"][0]["released"]["percent_as_released"].values():
+            self.assertEqual(value["value"], round(value["value"], 2))
+        page = (self.folder / "r.html").read_text()
+        self.assertIn("stretched over all pictures of a class", page)
+        self.assertIn('class="chart', page)
         self.assertNotIn("verdicts", released)
 
     def test_undefined_figures_have_a_reason(self):
@@ -320,6 +325,16 @@ class CalibrateTest(DataTest):
         self.calibrate(self.data, "--false-positives", "0.25")
         self.assertEqual({k: v for k, v in self.read().items() if k != "words"},
                          {k: v for k, v in from_run.items() if k != "words"})
+
+    def test_a_plain_folder_is_one_of_good_pictures(self):
+        good = next(self.data.glob("*/test/good"))
+        self.calibrate(good, "--class", good.parts[-3], "--false-positives", "0.25")
+        plain = self.read()
+        self.calibrate(self.data, "--class", good.parts[-3], "--false-positives", "0.25")
+        self.assertEqual(plain, self.read())
+        self.calibrate(good)
+        self.assertEqual(self.read()["classes"], ["object"])
+        self.assertIn("no layout", self.calibrate(good, "--best-f1", code=3)[1])
 
     def test_too_few_pictures_are_told(self):
         out, _ = self.calibrate("--from", self.whole)

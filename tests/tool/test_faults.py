@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import TOOL, ToolTest
+from support import TOOL, ToolTest, png
 from training import VOCABULARY, micro_clip
 
 SOAK = Path(__file__).resolve().parents[2] / "tools" / "dev" / "soak"
@@ -29,6 +29,9 @@ class Faults(ToolTest):
     def test_kills(self):
         self.soak("kills.py", "--count", "4", "--verbs", "learn,synthesize")
 
+    def test_damaged_files(self):
+        self.soak("damage.py", "--count", "6")
+
     def test_signals_are_said(self):
         for end in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen([TOOL, "pretrain", "--out", self.folder / "x.safetensors"],
@@ -40,6 +43,26 @@ class Faults(ToolTest):
             self.assertLess(time.monotonic() - start, 1)
             self.assertEqual(process.returncode, 3, message)
             self.assertIn("stopped by a signal", message)
+
+    def test_training_stops_in_the_middle_of_a_long_step(self):
+        for name in ("set/test/good", "set/test/bad"):
+            (self.folder / name).mkdir(parents=True)
+            for i in range(4):
+                self.write(f"{name}/{i}.png", png(48, 48, bytes((40 * i + x) % 256 for x in range(3 * 48 * 48))))
+        out = self.folder / "run"
+        process = subprocess.Popen([TOOL, "train", self.folder / "set", "--out", out, "--image-size", "512", "--batch",
+                                    "4", "--steps", "4", "--threads", "1"], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
+        log = out / "log.jsonl"
+        while process.poll() is None and not (log.exists() and log.read_bytes()):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        start = time.monotonic()
+        message = process.communicate(timeout=60)[1].decode()
+        self.assertLess(time.monotonic() - start, 1.5)
+        self.assertEqual(process.returncode, 3, message)
+        self.assertIn("--resume goes on", message)
+        self.assertEqual(self.objects("inspect", out / "moe_last.safetensors")[0]["format"], "safetensors")
 
     def test_weights_that_shrink_are_an_error(self):
         clip = self.write("clip.safetensors", micro_clip())

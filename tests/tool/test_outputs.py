@@ -64,6 +64,18 @@ class NotWhole(ToolTest):
             _, error = self.run_tool(*command)
             self.assertIn("half.bmp: the picture is not whole: its run-length codes leave out 8 pixels of 16", error)
             self.assertIn("put 2 pixels beyond the end of a row", error)
+        data = self.folder / "set"
+        (data / "test/good").mkdir(parents=True)
+        (data / "test/bad").mkdir()
+        (data / "test/good/half.bmp").write_bytes(file)
+        (data / "test/bad/half2.bmp").write_bytes(file)
+        for command in (["eval", data, "--image-size", 32], ["dataset", "check", data],
+                        ["train", data, "--out", self.folder / "run", "--steps", 3, "--image-size", 32]):
+            done = subprocess.run([TOOL, *map(str, command)], capture_output=True, timeout=100, check=False)
+            said = (done.stdout + done.stderr).decode()
+            for name in ("good/half.bmp", "bad/half2.bmp"):
+                self.assertEqual(said.count(name + ": "), 1, said)
+            self.assertIn("not whole", said)
 
 
 if __name__ == "__main__":

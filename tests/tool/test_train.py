@@ -55,6 +55,14 @@ class TrainTest(ToolTest):
             if recipe == "released":
                 self.assertEqual(lines[0]["etf"], [0, 0, 0, 0])
 
+    def test_a_small_clip_has_a_mixture_behind_each_block(self):
+        self.clip = self.write("small.safetensors", micro_clip(blocks=2))
+        _, message = self.train("small", "--steps", 1)
+        self.assertIn("has 2 blocks, so there are 2 mixtures, not 4", message)
+        self.train("small", "--steps", 2, "--resume")
+        self.assertIn("2 mixtures of 4 experts of rank 8, 2 levels", self.output("inspect", self.folder / "small" / "moe_last.safetensors"))
+        self.assertIn("3 mixtures for an image tower of 2 blocks", self.train("other", "--mixtures", 3, code=3)[1])
+
     def test_threads_and_memory_change_no_bit(self):
         self.train("one", "--epochs", 1, "--threads", 1, "--ahead", 0)
         self.train("two", "--epochs", 1, "--threads", 2, "--memory", 1, "--ahead", 3)
@@ -103,6 +111,20 @@ class TrainTest(ToolTest):
         self.train("words", "--epochs", 2, "--words", words, "--resume")
         self.assertIn("other data", self.train("plain", "--epochs", 2, "--words", words, "--resume", code=3)[1])
 
+    def test_a_tower_in_bf16(self):
+        """Its products are rounded, what is trained is not; a run stays in the precision that it began in."""
+        for out, dtype in (("full", "f32"), ("narrow", "bf16"), ("parts", "bf16")):
+            self.train(out, "--epochs", 1 if out == "parts" else 2, "--dtype", dtype)
+        refused = self.message(3, *train_words(self.clip, self.data, self.folder / "parts", "--epochs", 2, "--resume"))
+        self.assertIn("another CLIP, or in another precision", refused)
+        self.train("parts", "--epochs", 2, "--dtype", "bf16", "--resume")
+        self.assertEqual(self.weights("parts"), self.weights("narrow"))
+        full, narrow = ([json.loads(line)["loss"] for line in (self.folder / out / "log.jsonl").read_text().splitlines()]
+                        for out in ("full", "narrow"))
+        self.assertNotEqual(full, narrow)
+        for one, other in zip(full, narrow):
+            self.assertLess(abs(one - other), 12 * 2 ** -8 * one)  # blocks' products, each of two rounded operands
+
     def test_another_run_is_not_resumed(self):
         self.train("run", "--epochs", 1)
         other = self.write("other.safetensors", micro_clip(seed=2))
@@ -144,8 +166,8 @@ class TrainTest(ToolTest):
         write_data(self.folder, without_mask=(3,))
         (self.folder / "5_mask.png").unlink()
         _, message = self.train("masks", "--epochs", 1)
-        self.assertEqual(message.count("1 mask files are not there"), 1)
-        self.assertEqual(message.count("2 of 3 defective pictures have no mask"), 1)
+        self.assertEqual(message.count("1 mask file is not there"), 1)
+        self.assertEqual(message.count("of 3 defective pictures 2 have no mask"), 1)
         (self.folder / "2.png").unlink()
         self.assertIn("2.png", self.train("pictures", code=3)[1])
         self.assertFalse((self.folder / "pictures").exists())

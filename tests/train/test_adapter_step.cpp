@@ -125,6 +125,31 @@ TEST_CASE("a packed tower gives the same bits as a plain one") {
   CHECK(bits_of(plain.gradient) == bits_of(packed.gradient));
 }
 
+TEST_CASE("a tower in bf16 gives gradients as near as its roundings allow") {
+  Context context({.threads = 1});
+  TinyTraining<float> full, narrow;
+  for (auto& block : narrow.tower.transformer.blocks) pack(context, block, kernels::Precision::bf16);
+  const LossReport &expected = full.step(context), &found = narrow.step(context);
+  // three blocks of four matrices, there and back; each product rounds both of its operands
+  const double bound = 2 * 3 * 4 * 2 * std::ldexp(1.0, -9);
+  CHECK(found.total != expected.total);
+  CHECK(std::fabs(found.total - expected.total) <= bound * expected.total);
+  const auto values_of = [](const TinyTraining<float>& training) {
+    std::vector<double> values;
+    visit_parameters(training.gradient.values, "", [&](const std::string&, const Tensor<float>& tensor) {
+      values.insert(values.end(), tensor.begin(), tensor.end());
+    });
+    return values;
+  };
+  const auto wanted = values_of(full), rounded = values_of(narrow);
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    difference += std::pow(wanted[i] - rounded[i], 2);
+    size += std::pow(wanted[i], 2);
+  }
+  CHECK(std::sqrt(difference) <= bound * std::sqrt(size));
+}
+
 TEST_CASE("the report counts tokens of experts; those without any have no gradient unless all are evaluated") {
   Context context({.threads = 1});
   TinyTraining<float> training;

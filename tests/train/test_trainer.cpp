@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <moeclip/image/write_image.hpp>
 #include <moeclip/train/trainer.hpp>
+#include <thread>
 
 #include "exif_picture.hpp"
 #include "expect_error.hpp"
+#include "float_modes.hpp"
 #include "temporary_folder.hpp"
 #include "tiny_model.hpp"
 
@@ -278,3 +281,45 @@ TEST_CASE("options that make no sense") {
 }
 
 }  // namespace
+
+TEST_CASE("the caller's rounding and flushing change no training and come back as they were") {
+  std::vector<float> expected;
+  for (const FloatMode mode : float_modes()) {
+    CAPTURE(mode);
+    const SampleSource source = tiny_model::make_source();
+    Trainer trainer(shared_clip(), Recipe::moeclip(), small(2));
+    trainer.set_classes(tiny_model::make_classes<float>(source.classes()));
+    {
+      const FloatScope caller(mode);
+      trainer.fit(source, {.epochs = 1});
+      CHECK(float_mode() == mode);
+    }
+    if (expected.empty()) expected = weights_of(trainer);
+    CHECK(weights_of(trainer) == expected);
+  }
+}
+
+TEST_CASE("another thread may save a run at any time, and what it saves goes on to the same bits") {
+  const TemporaryFolder folder("trainer_saved_aside");
+  const std::string path = join_path(folder.path(), "aside.safetensors");
+  const SampleSource source = tiny_model::make_source();
+  const auto classes = tiny_model::make_classes<float>(source.classes());
+  Trainer trainer(shared_clip(), Recipe::moeclip(), small(16));
+  trainer.set_classes(classes);
+  const std::string data = trainer.fingerprint(source);
+  static_cast<void>(trainer.record(data));
+  std::atomic<bool> is_over{false};
+  std::thread other([&] {
+    while (!is_over) trainer.save(path, data);
+  });
+  trainer.fit(source, {.epochs = 2}, [&](const StepReport& report) {
+    if (report.step == 5) is_over = true;
+  });
+  is_over = true;
+  other.join();
+  Trainer resumed(shared_clip(), Recipe::moeclip(), small(2));
+  resumed.set_classes(classes);
+  resumed.resume(path, data);
+  resumed.fit(source, {.epochs = 2});
+  CHECK(weights_of(resumed) == weights_of(trainer));
+}

@@ -3,6 +3,7 @@
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_BASE
 #include <moeclip/base/error.hpp>
+#include <moeclip/base/float_scope.hpp>
 #include <moeclip/base/lists.hpp>
 #include <moeclip/base/text.hpp>
 #include <moeclip/base/thread_pool.hpp>

@@ -208,7 +208,7 @@ std::string table_line(const std::string& name, const std::vector<std::string>& 
 void print_table(const AblateSettings& s, const std::vector<AblationVariant>& variants, const Values& values) {
   const std::vector<std::string> heads{"image AUROC", "image AP", "pixel AUROC", "pixel AP", "AUPRO"};
   const std::string& first = variants.front().name;
-  print(table_line(concat("percent, ", s.seeds, s.seeds == 1 ? " seed" : " seeds"), heads));
+  print(table_line(concat("percent, ", moeclip::counted(s.seeds, "seed")), heads));
   for (const AblationVariant& variant : variants) {
     std::vector<std::string> cells;
     for (const auto& metric : values.at(variant.name)) cells.push_back(percent(Spread(metric), false));

@@ -33,10 +33,12 @@ struct CalibrateSettings {
 };
 
 bool parse(Words words, CalibrateSettings& s) {
-  Options options("calibrate",
-                  "Find the score from which a picture is to be called defective: from good pictures alone, so that at "
-                  "most a given share of new good ones is called so, or from labelled ones, for the best F1. "
-                  "`moeclip detect --calibration FILE` uses it.");
+  Options options(
+      "calibrate",
+      "Find the score from which a picture is to be called defective: from good pictures alone, so that at "
+      "most a given share of new good ones is called so, or from labelled ones, for the best F1. A folder of "
+      "pictures in no layout is one of good pictures, of --class NAME or else of an object. "
+      "`moeclip detect --calibration FILE` uses it.");
   s.eval.declare(options);
   options.choice("dtype", s.eval.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("from", s.from, "RUN", "instead of DATA: a folder, state or pictures.jsonl of `moeclip eval`");
@@ -59,6 +61,7 @@ bool parse(Words words, CalibrateSettings& s) {
        e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
        e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
+  if (!s.is_best_f1) s.eval.good_class = s.classes.empty() ? "object" : s.classes.front();
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
   if (!(s.target() > 0 && s.target() < 1)) throw UsageError("--false-positives and --quantile lie between 0 and 1");
@@ -188,12 +191,13 @@ std::string text_of(const CalibrateSettings& s, const moeclip::CalibrationFile& 
   std::string text = concat("threshold ", c.threshold, " (", s.is_best_f1 ? "best F1" : "false alarms at most ",
                             s.is_best_f1 ? "" : percent(c.target), ")\n");
   if (file.pixel_threshold) text += concat("pixel threshold ", *file.pixel_threshold, "\n");
-  text += concat(c.false_positives, " of ", c.good, " good pictures are called defective");
+  text += concat(c.false_positives, " of ", moeclip::counted(c.good, "good picture"), c.good == 1 ? " is" : " are",
+                 " called defective");
   if (c.defective > 0) text += concat(", ", c.found, " of ", c.defective, " defective ones are found");
   text += concat("\nrate of false alarms: between ", percent(c.false_positive_rate.low), " and ",
                  percent(c.false_positive_rate.high), " with ", percent(c.confidence), " confidence\n");
   if (!c.is_reached)
-    text += concat(c.good, " good pictures cannot show a rate of ", percent(c.target), ": ",
+    text += concat(moeclip::counted(c.good, "good picture"), " cannot show a rate of ", percent(c.target), ": ",
                    moeclip::pictures_for(c.target), " are needed; the threshold lies above all of them\n");
   std::string classes;
   for (const std::string& name : file.classes) classes += concat(classes.empty() ? "" : ", ", printable(name));
@@ -208,7 +212,7 @@ int run_calibrate(Words words) {
   expect_writable(s.out, s.is_forced);
   const moeclip::CalibrationFile file = calibrate(s, collect(s));
   const moeclip::Json json = to_json(file);
-  moeclip::write_file(s.out, moeclip::as_bytes(moeclip::dump_json(json, 1) + "\n"));
+  moeclip::write_file(s.out, moeclip::as_bytes(calibration_text(file)));
   print(s.is_json ? moeclip::dump_json(json) + "\n" : text_of(s, file));
   return kOk;
 }

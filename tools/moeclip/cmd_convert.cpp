@@ -150,8 +150,8 @@ int run_convert(Words words) {
     write_pth(s, c);
   else
     moeclip::write_adapter<float>(s.out, c.record, c.adapter, c.moments);
-  print(concat(printable(s.out), ": ", c.position.epoch, c.position.epoch == 1 ? " epoch" : " epochs",
-               ", the optimiser's state of ", c.moments.size(), " parameters\n"));
+  print(concat(printable(s.out), ": ", moeclip::counted(c.position.epoch, "epoch"), ", the optimiser's state of ",
+               moeclip::counted(c.moments.size(), "parameter"), "\n"));
   return kOk;
 }
 

@@ -62,8 +62,8 @@ std::string title(const std::string& path, const moeclip::DatasetListing& listin
   for (const std::string& set : sets_of(listing)) sets += concat(sets.empty() ? "" : ", ", set);
   const std::string how = listing.layout == "list" ? "a list" : concat("layout ", listing.layout);
   const std::size_t classes = listing.classes.size();
-  return concat(printable(path), ": ", sets.empty() ? "" : sets + ", ", how, ", ", listing.entries.size(),
-                " pictures, ", classes, classes == 1 ? " class\n" : " classes\n");
+  return concat(printable(path), ": ", sets.empty() ? "" : sets + ", ", how, ", ",
+                moeclip::counted(listing.entries.size(), "picture"), ", ", moeclip::counted(classes, "class"), "\n");
 }
 
 std::string padded(std::string text, std::size_t width, bool is_right) {
@@ -181,7 +181,9 @@ int run_scan(Words words) {
   json.finish();
   if (!s.is_json) {
     print(title(s.path, listing) + count_table(listing) + notes_text(listing));
-    if (!listing.spare_masks.empty()) print(concat("note: ", listing.spare_masks.size(), " masks have no picture\n"));
+    if (!listing.spare_masks.empty())
+      print(concat("note: ", moeclip::counted(listing.spare_masks.size(), "mask"),
+                   listing.spare_masks.size() == 1 ? " has" : " have", " no picture\n"));
     if (!s.out.empty()) print(printable(s.out) + "\n");
   }
   return dropped == 0 ? kOk : kInputFailed;

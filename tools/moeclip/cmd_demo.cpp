@@ -101,8 +101,8 @@ void train_adapters(const DemoSettings& s, const moeclip::Clip<float>& clip, con
   recipe.lr = kTinyRate;
   moeclip::Trainer<float> trainer(clip, recipe, options);
   const moeclip::SampleSource source = adapter_pictures(s.train_pictures, options.image_size, kTinySeed);
-  say(concat("training adapters on ", source.size(), " pictures of ", moeclip::adapter_categories().size(),
-             " categories, ", s.epochs, " times"));
+  say(concat("training adapters on ", moeclip::counted(source.size(), "picture"), " of ",
+             moeclip::adapter_categories().size(), " categories, ", s.epochs, " times"));
   moeclip::FitOptions fit;
   fit.epochs = s.epochs;
   const auto batches = (source.size() + options.batch - 1) / options.batch;

@@ -154,8 +154,10 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
     }
     dropped = reader.dropped();
   }
-  if (s.stream.is_latest) say(moeclip::concat(run.count(), " pictures were judged, ", dropped, " dropped"));
-  if (stop.is_signalled()) say(moeclip::concat("stopped by a signal after ", run.count(), " pictures"));
+  if (s.stream.is_latest)
+    say(moeclip::concat(moeclip::counted(run.count(), "picture"), run.count() == 1 ? " was judged, " : " were judged, ",
+                        dropped, " dropped"));
+  if (stop.is_signalled()) say(moeclip::concat("stopped by a signal after ", moeclip::counted(run.count(), "picture")));
   return exit_code();
 }
 

@@ -29,7 +29,8 @@ void EvalSettings::declare(Options& options) {
   pictures.declare(options);
   tiles.declare(options);
   options.value("image-size", image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else 518");
+                "side of the square that the model sees; default: that of the adapter's training, 518 if it "
+                "does not say; of a CLIP alone its own");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.flag("allow-training-pictures", allows_training_pictures,
                "judge pictures too that the adapter was trained on; the figures say nothing about new ones then");
@@ -105,8 +106,6 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   if (s.out.empty() && (s.is_resumed || !s.shard.empty())) throw UsageError("--shard and --resume need --out DIR");
   if (!s.shard.empty() && !report.path.empty())
     throw UsageError("a shard has no report; `moeclip merge --report` writes that of all shards");
-  if (s.protocol == "released" && !report.path.empty())
-    throw UsageError("--report shows scores of the default protocol; leave --protocol out");
   if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
     throw UsageError("--checkpoint-seconds needs --out DIR to write to");
   finish_memory(s, report);
@@ -151,8 +150,8 @@ moeclip::EvaluationRun start(const EvalSettings& s, const EvalModel& model, cons
   if (found.isa != run.isa)
     say(concat("it ran with ", found.isa, " instructions, this machine uses ", run.isa, ": last bits may differ"));
   run = moeclip::read_run(file);
-  say(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ", assigned,
-             " pictures"));
+  say(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ",
+             moeclip::counted(assigned, "picture")));
   return run;
 }
 
@@ -167,7 +166,8 @@ void report_shard(const EvalSettings& s, const moeclip::EvaluationRun& run) {
   json.finish();
   if (!s.is_json)
     print(concat(printable(path), ": shard ", run.shard.number, " of ", run.shard.count, ", ", run.pictures.size(),
-                 " of ", run.settings.pictures, " pictures; `moeclip merge` puts the shards together\n"));
+                 " of ", moeclip::counted(run.settings.pictures, "picture"),
+                 "; `moeclip merge` puts the shards together\n"));
 }
 
 }  // namespace

@@ -119,8 +119,8 @@ ExplainInput read_explained(const ExplainSettings& s, const DetectInput& input) 
     read.mask = moeclip::read_mask(s.mask, picture.turned, read.picture.view());
     if (read.mask.width() != read.picture.width() || read.mask.height() != read.picture.height())
       moeclip::fail(moeclip::ErrorCode::mismatch,
-                    concat(s.mask, ": the mask has ", read.mask.width(), "x", read.mask.height(),
-                           " pixels, the picture ", read.picture.width(), "x", read.picture.height()));
+                    concat(s.mask, ": the mask has ", read.mask.width(), "x", read.mask.height(), " pixels",
+                           ", the picture ", read.picture.width(), "x", read.picture.height()));
   }
   return read;
 }

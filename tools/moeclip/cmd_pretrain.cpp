@@ -82,9 +82,10 @@ void report(const PretrainSettings& settings, const PretrainOutcome& outcome, co
   json.end();
   json.finish();
   if (settings.is_json) return;
-  print(concat(printable(settings.out), ": ", parameters, " parameters, ", clip.config.text.vocabulary, " tokens; ",
-               settings.steps(), " steps in ", fixed(outcome.seconds, 0), " s (", fixed(pictures / outcome.seconds, 0),
-               " pictures/s), loss ", fixed(outcome.loss.total(), 3), "\n\n",
+  print(concat(printable(settings.out), ": ", moeclip::counted(parameters, "parameter"), ", ",
+               clip.config.text.vocabulary, " tokens; ", moeclip::counted(settings.steps(), "step"), " in ",
+               fixed(outcome.seconds, 0), " s (", fixed(pictures / outcome.seconds, 0), " pictures/s), loss ",
+               fixed(outcome.loss.total(), 3), "\n\n",
                "zero-shot, on pictures that were not trained on    answers  chance  accuracy   AUROC\n"));
   for (const ZeroShotRow& row : rows) {
     const auto percent = [](double share) { return concat(fixed(100 * share, 1), " %"); };

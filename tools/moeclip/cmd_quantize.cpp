@@ -129,9 +129,9 @@ moeclip::Json report_json(const QuantizeSettings& s, const QuantizeCheck& check,
 
 std::string report_text(const QuantizeCheck& check, const Attempt& attempt, const std::vector<LayerHarm>& layers) {
   const QuantizeFigures& f = attempt.figures;
-  std::string text = concat(check.pictures(), " pictures, ", to_string(attempt.plan.precision), " against f32\n",
-                            "rank correlation of maps  mean ", fixed(f.rank_correlation, 4), ", lowest ",
-                            fixed(f.worst_correlation, 4), "\ndifference of maps        mean ",
+  std::string text = concat(moeclip::counted(check.pictures(), "picture"), ", ", to_string(attempt.plan.precision),
+                            " against f32\n", "rank correlation of maps  mean ", fixed(f.rank_correlation, 4),
+                            ", lowest ", fixed(f.worst_correlation, 4), "\ndifference of maps        mean ",
                             fixed(f.mean_difference, 5), ", largest ", fixed(f.largest_difference, 4),
                             "\ndifference of scores      largest ", fixed(f.score_difference, 4), "\n");
   const auto add = [&](const char* name, std::optional<double> full, std::optional<double> rounded) {

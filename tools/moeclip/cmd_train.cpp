@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <optional>
+#include <set>
 
 #include <moeclip/clip/load_clip.hpp>
 
 #include "commands.hpp"
+#include "detect.hpp"
+#include "stop.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
 #include "train_settings.hpp"
@@ -20,16 +22,9 @@ using moeclip::index_t;
 
 namespace {
 
-volatile std::sig_atomic_t stop_is_wanted = 0;
-
-/// The first Ctrl-C lets the step end and writes a checkpoint, the second ends the program.
-void request_stop(int signal) {
-  stop_is_wanted = 1;
-  std::signal(signal, SIG_DFL);
-}
-
 std::shared_ptr<const moeclip::Clip<float>> load_clip(const TrainSettings& s, const moeclip::Recipe& recipe) {
   moeclip::ClipOptions options{std::nullopt, s.vocabulary, static_cast<int>(s.threads)};
+  options.precision = plan_of_dtype(s.dtype);
   if (!recipe.keeps_activation) options.activation = moeclip::kernels::Activation::gelu;
   const std::string path = s.clip.empty() ? find_tiny(kTinyClip) : s.clip;
   return std::make_shared<const moeclip::Clip<float>>(moeclip::Clip<float>::load(path, options));
@@ -45,6 +40,14 @@ ValidOptions valid_options(const TrainSettings& s, const moeclip::TrainerOptions
   options.words = trainer.words;
   options.images = trainer.images;
   return options;
+}
+
+/// A small CLIP has one mixture after each block, if nobody says how many.
+void fit_mixtures(const TrainSettings& s, index_t layers, moeclip::Recipe& recipe) {
+  if (s.options.has("mixtures") || recipe.mixtures <= layers) return;
+  say(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
+             recipe.mixtures));
+  recipe.mixtures = layers;
 }
 
 /// Why a training is over.
@@ -84,9 +87,11 @@ struct TrainRun {
 /// Chooses what fits into the budget and says what it costs.
 void say_budget(TrainRun& run, const TrainSize& wanted, const TrainSize& planned, double seconds) {
   const std::string loss = describe_loss(wanted, planned, run.work());
-  std::string text = concat("budget ", run.s.budget, ": ", planned.steps, " steps of ", planned.batch, " pictures of ",
-                            planned.image_size, " pixels, about ", describe_duration(seconds), " on ",
-                            moeclip::Context({.threads = run.plan.trainer.threads}).threads(), " threads; ");
+  std::string text =
+      concat("budget ", run.s.budget, ": ", moeclip::counted(planned.steps, "step"), " of ",
+             moeclip::counted(planned.batch, "picture"), " of ", planned.image_size, " pixels, about ",
+             describe_duration(seconds), " on ",
+             moeclip::counted(moeclip::Context({.threads = run.plan.trainer.threads}).threads(), "thread"), "; ");
   text += loss.empty() ? "nothing is given up" : concat("given up: ", loss);
   say(text);
   if (!loss.empty())
@@ -115,8 +120,9 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   if (wanted.steps < (run.clock.is_on() ? 1 : kFewest)) return;
   if (!run.clock.is_on()) {
     measure(wanted.image_size, wanted.batch);
-    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ", wanted.steps,
-               " steps on ", moeclip::Context({.threads = trainer.threads}).threads(), " threads"));
+    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ",
+               moeclip::counted(wanted.steps, "step"), " on ",
+               moeclip::counted(moeclip::Context({.threads = trainer.threads}).threads(), "thread")));
   } else {
     const bool is_fixed = run.plan.first_step > 0;
     const BudgetWish wish{wanted, vision.patch_size, std::min(vision.image_size, wanted.image_size),
@@ -143,7 +149,17 @@ void judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer
              &judgement == validator.best() ? ", the best so far" : ""));
 }
 
-/// Trains until something ends it.
+/// Says of each picture that is not whole, once.
+void say_remarks(const moeclip::StepReport& report, Progress& progress, std::set<std::string>& said) {
+  for (std::size_t i = 0; i < report.pictures.size(); ++i) {
+    if (report.remarks[i].empty() || !said.insert(report.pictures[i]).second) continue;
+    progress.clear();
+    say_remark(report.pictures[i], report.remarks[i]);
+  }
+}
+
+/// Trains until something ends it. A signal lets the step end, or, where that takes too long, ends the process in the
+/// middle of it, with what was trained before.
 TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& validator) {
   const TrainSettings& s = run.s;
   if (validator.is_exhausted()) return TrainEnd::patience;
@@ -152,8 +168,14 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
   TrainLog log(moeclip::join_path(s.out, "log.jsonl"), run.plan.first_step);
   const index_t left = std::max<index_t>(0, run.all_steps() - trainer.position().step);
   Progress progress(static_cast<std::size_t>(left));
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
+  std::set<std::string> said;
+  static_cast<void>(trainer.record(data));  // hashes the CLIP, which takes too long when the end is near
+  StopSignal stop;
+  stop.set_exit_code(kFailed);
+  stop.set_last_act([&] {
+    trainer.save(s.last_checkpoint(), data);
+    say(concat("stopped in the middle of a step; ", s.last_checkpoint(), " is written, --resume goes on before it"));
+  });
   const moeclip::FitOptions fit{
       run.plan.epochs,          s.out, s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false,
       static_cast<int>(s.ahead)};
@@ -162,13 +184,14 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
   trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) {
     run.loss = report.loss.total;
     log.write(report);
+    say_remarks(report, progress, said);
     progress.step(describe_step(report));
     const bool is_last = report.epoch == report.epochs && report.batch == report.batches;
     const bool is_due = validator.is_due(report), is_full = run.plan.steps > 0 && report.step >= run.plan.steps;
     const double judgements = validator.is_on() ? (is_due ? 2 : 1) : 0;  // now, and when it ends
     const bool has_time = run.clock.has_time(judgements * run.judgement_seconds);
     bool goes_on = false;
-    if (stop_is_wanted != 0) {
+    if (stop.is_wanted()) {
       end = TrainEnd::signal;
     } else {
       if (is_due || (validator.is_on() && (is_last || is_full || !has_time))) {
@@ -218,8 +241,8 @@ void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, 
                                : end == TrainEnd::budget   ? ", the budget is used up; --resume goes on"
                                : end == TrainEnd::patience ? ", ended because it got no better"
                                                            : "";
-  print(concat(printable(s.last_checkpoint()), ": ", trainer.position().step, " steps, ", trainer.position().epoch,
-               " of ", run.plan.epochs, " epochs", why, "\n"));
+  print(concat(printable(s.last_checkpoint()), ": ", moeclip::counted(trainer.position().step, "step"), ", ",
+               trainer.position().epoch, " of ", moeclip::counted(run.plan.epochs, "epoch"), why, "\n"));
   if (best != nullptr)
     print(concat(printable(validator.best_checkpoint()), ": the best, of step ", best->step, ": ", best->text(), "\n"));
 }
@@ -237,6 +260,7 @@ int run_train(Words words) {
   TrainRun run{s, clock, make_train_plan(s), {}, {}};
   const TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
+  fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
   prepare_folder(s.out);  // what is missing was told, and the work begins
   plan_time(run, pictures);
   if (!s.data.good.empty()) say(pictures.describe(run.sources));

@@ -36,12 +36,12 @@ ModelDescription describe_clip(const moeclip::WeightFile& file) {
   const char* family = clip.naming.family == moeclip::ClipFamily::openai ? "OpenAI names" : "Hugging Face names";
   const char* activation = to_string(config.activation);
   ModelDescription description;
-  description.text =
-      concat("CLIP ", name, ": ", config.vision.image_size, " px, patch ", config.vision.patch_size, ", image tower ",
-             config.vision.layers, " x ", config.vision.width, " (", config.vision.heads, " heads), text tower ",
-             config.text.layers, " x ", config.text.width, " (", config.text.heads, " heads), ", config.text.vocabulary,
-             " tokens, context ", config.text.context_length, ", joint ", config.embed, "; activation ", activation,
-             " (", clip.activation_source, "); ", family, in_words(clip.unused));
+  description.text = concat(
+      "CLIP ", name, ": ", config.vision.image_size, " px, patch ", config.vision.patch_size, ", image tower ",
+      config.vision.layers, " x ", config.vision.width, " (", moeclip::counted(config.vision.heads, "head"),
+      "), text tower ", config.text.layers, " x ", config.text.width, " (", moeclip::counted(config.text.heads, "head"),
+      "), ", config.text.vocabulary, " tokens, context ", config.text.context_length, ", joint ", config.embed,
+      "; activation ", activation, " (", clip.activation_source, "); ", family, in_words(clip.unused));
   const auto tower = [](const auto& sizes) {
     return Json::object()
         .set("width", sizes.width)
@@ -77,12 +77,13 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
   const index_t width = adapter.shape("image_adapter.det_proj.ln.weight")[0];
   const char* sharing = config.use_separate_projections ? "separate" : "shared";
   ModelDescription description;
-  description.text =
-      concat("MoECLIP adapter: ", mixtures, " mixtures of ", config.experts, " experts of rank ", config.rank, ", ",
-             config.levels(), " levels, ", sharing, " projections", config.use_relu ? " with LeakyReLU" : "",
-             is_recorded ? concat(", top-k ", config.chosen, ", alpha ", alpha)
-                         : std::string(", top-k and alpha not recorded"),
-             "; for image width ", width, ", text width ", text[1], ", joint ", text[0], in_words(adapter.unused()));
+  description.text = concat(
+      "MoECLIP adapter: ", moeclip::counted(mixtures, "mixture"), " of ", moeclip::counted(config.experts, "expert"),
+      " of rank ", config.rank, ", ", moeclip::counted(config.levels(), "level"), ", ", sharing, " projections",
+      config.use_relu ? " with LeakyReLU" : "",
+      is_recorded ? concat(", top-k ", config.chosen, ", alpha ", alpha)
+                  : std::string(", top-k and alpha not recorded"),
+      "; for image width ", width, ", text width ", text[1], ", joint ", text[0], in_words(adapter.unused()));
   description.facts = Json::object()
                           .set("kind", "moeclip_adapter")
                           .set("mixtures", mixtures)

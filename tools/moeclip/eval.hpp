@@ -34,6 +34,7 @@ struct EvalSettings {
   PictureOptions pictures;
   LayoutChoice layout;
   TileFlags tiles;
+  std::optional<std::string> good_class;  ///< of the pictures of folders in no layout, all good; nothing: of none
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
@@ -131,7 +132,12 @@ struct FinishedEval {
 /// Writes state, pictures and results into a folder. Throws io.
 void write_evaluation(const std::string& folder, FinishedEval& finished);
 
-/// How many verdicts on pictures are right at a threshold of the default protocol's scores.
+/// The score of each judged picture by its key: the default protocol's, or, if only the released one was run, the
+/// released one's.
+using PictureScoreMap = std::map<std::pair<std::string, std::string>, float>;
+PictureScoreMap picture_scores(const moeclip::EvaluationRun& run);
+
+/// How many verdicts on pictures are right at a threshold of these scores.
 struct Verdicts {
   moeclip::index_t good = 0, defective = 0, false_positives = 0, found = 0;
 };

@@ -36,8 +36,8 @@ std::vector<std::string> draw_shots(const std::vector<std::string>& paths, const
                                     const std::string& class_name) {
   if (std::ssize(paths) < shots.count)
     moeclip::fail(moeclip::ErrorCode::missing,
-                  concat("class ", class_name, " has ", paths.size(), " good pictures in its training part; ",
-                         shots.count, " were wanted"));
+                  concat("class ", class_name, " has ", moeclip::counted(paths.size(), "good picture"),
+                         " in its training part; ", shots.count, " were wanted"));
   const moeclip::Rng order(shots.draw, concat("shots/", class_name));
   std::vector<std::pair<std::uint64_t, std::string>> drawn;
   for (index_t i = 0; i < std::ssize(paths); ++i) drawn.emplace_back(order.bits(i), paths[static_cast<std::size_t>(i)]);
@@ -115,8 +115,8 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
   std::set<std::string> classes;
   for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
   if (!shots && classes.size() > 1)
-    throw UsageError(concat("--good knows one part, but the data have ", classes.size(),
-                            " classes; --shots K learns each from its own training pictures"));
+    throw UsageError(concat("--good knows one part, but the data have ", moeclip::counted(classes.size(), "class"),
+                            "; --shots K learns each from its own training pictures"));
   std::map<std::string, std::vector<std::string>> training;
   if (shots) training = good_training_pictures(s);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});

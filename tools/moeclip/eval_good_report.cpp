@@ -21,8 +21,8 @@ std::string verdict_sentence(const moeclip::Detection& found, const moeclip::Mem
   const std::string score = concat("Score ", three_digits(found.score));
   if (record.threshold == moeclip::kNoThreshold) return concat(score, "; a single good picture gives no threshold.");
   return concat(score, found.is_anomalous ? " reaches" : " stays below", " the threshold ",
-                three_digits(record.threshold), " of ", record.pictures,
-                " good pictures: ", found.is_anomalous ? "defective." : "good.");
+                three_digits(record.threshold), " of ", moeclip::counted(record.pictures, "good picture"), ": ",
+                found.is_anomalous ? "defective." : "good.");
 }
 
 moeclip::ReportTable good_table(const EvalModel& model) {

@@ -29,9 +29,10 @@ std::string row_name(const moeclip::RunRow& row, const moeclip::RunResults& resu
   return results.sets.size() > 1 ? concat(row.set, "/", row.name) : row.name;
 }
 
-/// The result of a row under both protocols in one, as far as they were run.
+/// The result of a row under both protocols in one, as far as they were run; curves and scores are of the default one
+/// if it was.
 moeclip::ClassResult both_protocols(const moeclip::RunRow& row, std::string name) {
-  moeclip::ClassResult result = *row.standard;
+  moeclip::ClassResult result = row.standard ? *row.standard : *row.released;
   result.name = std::move(name);
   if (row.released) result.released = row.released->released;
   return result;
@@ -46,13 +47,13 @@ std::optional<double> own_threshold(const FinishedEval& finished, const std::str
   return std::nullopt;
 }
 
-/// Rows with their curves, of the default protocol.
+/// Rows with their curves.
 void add_classes(moeclip::Report& report, FinishedEval& finished) {
-  moeclip::Evaluation& scores = *finished.run.standard;
+  moeclip::Evaluation& scores = finished.run.standard ? *finished.run.standard : *finished.run.released;
   std::vector<moeclip::ClassResult> rows;
   for (const moeclip::RunResults::Set& set : finished.results.sets)
     for (const moeclip::RunRow& row : set.rows) {
-      if (!row.standard) continue;
+      if (!row.standard && !row.released) continue;
       rows.push_back(both_protocols(row, row_name(row, finished.results)));
       report.classes.push_back(report_class(rows.back(), scores.image_table(row.key), scores.pixel_table(row.key)));
       report.classes.back().threshold = own_threshold(finished, set.name, row.name);
@@ -62,16 +63,18 @@ void add_classes(moeclip::Report& report, FinishedEval& finished) {
 
 void add_pictures(moeclip::Report& report, const FinishedEval& finished) {
   const bool are_many = finished.results.sets.size() > 1;
+  const PictureScoreMap scores = picture_scores(finished.run);
   for (const auto& [key, record] : finished.run.pictures) {
     if (!record.is_judged()) continue;
     moeclip::ReportPicture& picture = report.pictures.emplace_back();
     picture.path = are_many ? concat(record.set, "/", record.path) : record.path;
     picture.class_name = are_many ? concat(record.set, "/", record.row) : record.row;
     picture.is_defective = record.label != 0;
-    picture.score = static_cast<double>(record.score);
-    picture.is_flagged = record.score >= (finished.model == nullptr
-                                              ? finished.threshold
-                                              : finished.model->threshold_of(record.class_name, finished.threshold));
+    const float score = scores.at(key);
+    picture.score = static_cast<double>(score);
+    picture.is_flagged =
+        score >= (finished.model == nullptr ? finished.threshold
+                                            : finished.model->threshold_of(record.class_name, finished.threshold));
     picture.seconds = record.seconds;
   }
 }
@@ -117,8 +120,9 @@ void look_at_pictures(moeclip::Context& context, const EvalModel& model, const S
     looks.look({shown.samples[i], model.words.words(name), anchors, pixel_threshold(report, picture.class_name)},
                picture);
   }
-  looks.add_section(report, "Experts",
-                    concat("What the experts did on the ", shown.places.size(), " pictures that are shown."));
+  looks.add_section(
+      report, "Experts",
+      concat("What the experts did on the ", moeclip::counted(shown.places.size(), "picture"), " that are shown."));
 }
 
 /// A section about the experts of another adapter ("NAME=FILE") on the same pictures.
@@ -192,9 +196,9 @@ std::string summary_of(const moeclip::Report& report, const FinishedEval& finish
                 verdicts.false_positives, " of ", verdicts.good,
                 " good ones are called defective. AUROC, mean over classes: pictures ",
                 metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".",
-                finished.run.failures() > 0
-                    ? concat(" ", finished.run.failures(), " pictures could not be read; they are listed at the end.")
-                    : "");
+                finished.run.failures() > 0 ? concat(" ", moeclip::counted(finished.run.failures(), "picture"),
+                                                     " could not be read; they are listed at the end.")
+                                            : "");
 }
 
 void add_sources(const FinishedEval& finished, moeclip::Report& report) {
@@ -205,7 +209,9 @@ void add_sources(const FinishedEval& finished, moeclip::Report& report) {
   add("list of pictures", settings.data);
   add("sentences", settings.words);
   add("image size", concat(settings.image_size));
-  add("protocol", finished.run.released ? "both" : "default");
+  add("protocol", !finished.run.released   ? "default"
+                  : !finished.run.standard ? "released: scores are stretched over all pictures of a class"
+                                           : "both");
   for (const std::string& note : finished.notes) add("note", note);
   for (const auto& [key, record] : finished.run.pictures)
     if (!record.is_judged()) add("could not be read", concat(record.set, "/", record.path, " (", record.error, ")"));

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "commands.hpp"
+#include "detect.hpp"
 #include "eval.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
@@ -243,6 +244,8 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
     const Clock::time_point start = Clock::now();
     try {
       const PictureReader::Read read = reader.next();
+      if (!read.sample.remark.empty()) progress.clear();
+      say_remark(picture->entry.image_path, read.sample.remark);
       record.hash = read.hash;
       record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
       const auto judge = [&](moeclip::ImageView part, moeclip::Detection& seen) {

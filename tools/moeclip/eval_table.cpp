@@ -140,8 +140,30 @@ std::string in_columns(const TableRows& rows) {
   return text;
 }
 
+PictureScoreMap picture_scores(const moeclip::EvaluationRun& run) {
+  PictureScoreMap scores;
+  std::map<std::string, std::pair<moeclip::ReleasedScores, std::vector<PictureScoreMap::key_type>>>
+      rows;  // and keys, in order
+  for (const auto& [key, record] : run.pictures) {
+    if (!record.is_judged()) continue;
+    scores[key] = record.score;
+    if (run.settings.has_default) continue;
+    auto& [released, keys] = rows.try_emplace(record.row_key(), moeclip::ReleasedScores(run.settings.domain),
+                                              std::vector<PictureScoreMap::key_type>())
+                                 .first->second;
+    released.add_picture(record.reference, record.class_score, record.label != 0);
+    keys.push_back(key);
+  }
+  for (const auto& [row, scored] : rows) {
+    const std::vector<float> stretched = scored.first.image_scores();
+    for (std::size_t i = 0; i < stretched.size(); ++i) scores[scored.second[i]] = stretched[i];
+  }
+  return scores;
+}
+
 Verdicts verdicts_of(const FinishedEval& finished) {
   Verdicts verdicts;
+  const PictureScoreMap scores = picture_scores(finished.run);
   for (const auto& [key, record] : finished.run.pictures) {
     if (!record.is_judged()) continue;
     const float threshold = finished.model == nullptr
@@ -149,7 +171,7 @@ Verdicts verdicts_of(const FinishedEval& finished) {
                                 : finished.model->threshold_of(record.class_name, finished.threshold);
     if (threshold == moeclip::kNoThreshold) continue;  // a single good picture gives no verdicts
     (record.label != 0 ? verdicts.defective : verdicts.good) += 1;
-    if (record.score >= threshold) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
+    if (scores.at(key) >= threshold) (record.label != 0 ? verdicts.found : verdicts.false_positives) += 1;
   }
   return verdicts;
 }
@@ -195,8 +217,7 @@ std::string results_text(const FinishedEval& finished) {
         verdicts.good, " good ones are called defective.\n");
   }
   if (const index_t failures = run.failures(); failures > 0)
-    text +=
-        concat(failures, failures == 1 ? " picture" : " pictures", " could not be read; no figure knows of them.\n");
+    text += concat(moeclip::counted(failures, "picture"), " could not be read; no figure knows of them.\n");
   for (const std::string& note : finished.notes) text += concat("Note: ", printable(note), ".\n");
   return text;
 }

@@ -44,8 +44,9 @@ void StreamOptions::check(const std::vector<std::string>& arguments) {
 moeclip::Image FrameDecoder::raw_picture(const Frame& frame) const {
   const index_t pixels = stream_.raw_width * stream_.raw_height, channels = stream_.raw_channels;
   if (std::ssize(frame.bytes) != pixels * channels)
-    moeclip::fail(moeclip::ErrorCode::format, concat(frame.name, ": truncated: a raw frame has ", pixels * channels,
-                                                     " bytes, ", frame.bytes.size(), " are there"));
+    moeclip::fail(moeclip::ErrorCode::format,
+                  concat(frame.name, ": truncated: a raw frame has ", moeclip::counted(pixels * channels, "byte"), ", ",
+                         frame.bytes.size(), " are there"));
   const index_t kept = std::min<index_t>(channels, 3);
   moeclip::Image image(stream_.raw_width, stream_.raw_height, static_cast<int>(kept));
   const auto* from = reinterpret_cast<const std::uint8_t*>(frame.bytes.data());

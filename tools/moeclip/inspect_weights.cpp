@@ -162,8 +162,8 @@ void inspect_weights(const std::string& path, const InspectOptions& options, Jso
   json.member("model", model.facts);
   if (options.has_hash) json.member("hash_of", options.is_hash_of_f32 ? "f32" : "stored");
   if (!options.is_json) {
-    print(concat(printable(path), ": ", to_string(file.kind()), ", ", file.entries().size(), " tensors, ",
-                 grouped(totals.parameters), " parameters, ", grouped(totals.bytes), " bytes\n"));
+    print(concat(printable(path), ": ", to_string(file.kind()), ", ", moeclip::counted(file.entries().size(), "tensor"),
+                 ", ", grouped(totals.parameters), " parameters, ", grouped(totals.bytes), " bytes\n"));
     if (!model.text.empty()) print(concat(printable(model.text), "\n"));
     if (!file.entries().empty())
       print(concat("tensors", options.has_hash ? " (SHA-256 of the elements " : "",

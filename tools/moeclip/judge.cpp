@@ -41,7 +41,8 @@ void JudgeSettings::declare(Options& options, bool takes_model) {
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
   options.choice("dtype", dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("image-size", image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else 518");
+                "side of the square that the model sees; default: that of the adapter's training, 518 if it "
+                "does not say; of a CLIP alone its own");
   adapter_flags.add_to(options);
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   learning.declare(options);
@@ -122,7 +123,7 @@ moeclip::Prompts read_prompts(const std::string& path) {
 
 moeclip::CalibrationFile read_calibration(const std::string& path) {
   const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
-  return moeclip::calibration_from_json(moeclip::parse_json(moeclip::as_text(bytes), path), path);
+  return moeclip::parse_calibration(moeclip::as_text(bytes), path);
 }
 
 /// Throws mismatch if scores of `detector` are not those that the calibration was made from.
@@ -186,6 +187,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
   if (weight > 0) judge.anchors = anchors_of(*judge.detector, s);
   if (!file) {
     const GoodInputs good = collect_good(s.good, judge.images);
+    if (!good.remark.empty()) say(good.remark);
     judge.failures = good.failures;
     judge.memory = learn_good(
         context, {takes_textures ? nullptr : &*judge.detector, judge.anchors_of(""), s.class_name, weight, judge.tiles},

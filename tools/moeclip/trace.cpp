@@ -186,7 +186,8 @@ void trace(const TraceTask& task) {
   trace_text(context, model, input, record);
   const index_t available = model.images.extent(0), images = task.images == 0 ? available : task.images;
   if (images > available)
-    fail(ErrorCode::mismatch, concat(input.path(), ": holds ", available, " images, ", images, " were asked for"));
+    fail(ErrorCode::mismatch,
+         concat(input.path(), ": holds ", moeclip::counted(available, "image"), ", ", images, " were asked for"));
   trace_images(context, model, images, task.is_dense, record);
   for (const TraceTest& test : task.tests) trace_test(context, model, test, record);
   if (!task.train.empty()) trace_training(context, task, input, model, record);

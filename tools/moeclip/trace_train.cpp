@@ -29,8 +29,8 @@ template <class T>
 Tensor<T> read_first(const WeightFile& input, const std::string& name, index_t count) {
   const Tensor<T> all = input.read<T>(name);
   if (all.rank() == 0 || all.extent(0) < count)
-    fail(ErrorCode::mismatch,
-         concat(input.path(), ": ", name, " is ", to_string(all.shape()), "; --train names ", count, " images"));
+    fail(ErrorCode::mismatch, concat(input.path(), ": ", name, " is ", to_string(all.shape()), "; --train names ",
+                                     moeclip::counted(count, "image")));
   std::vector<index_t> extents(all.shape().extents().begin(), all.shape().extents().end());
   extents[0] = count;
   Tensor<T> first{Shape(extents)};

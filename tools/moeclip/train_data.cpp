@@ -99,13 +99,15 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
     source.add(std::move(entries));
   }
   if (lost_pictures > 0)
-    moeclip::fail(moeclip::ErrorCode::io, concat(lost_pictures, " of ", source.size(),
-                                                 " pictures are not there; the first is ", first_picture));
-  if (lost_masks > 0) say(concat(lost_masks, " mask files are not there; the first is ", first_mask));
+    moeclip::fail(moeclip::ErrorCode::io,
+                  concat("of ", moeclip::counted(source.size(), "picture"), " ", lost_pictures,
+                         lost_pictures == 1 ? " is" : " are", " not there; the first is ", first_picture));
+  if (lost_masks > 0)
+    say(concat(moeclip::counted(lost_masks, "mask file"), lost_masks == 1 ? " is" : " are", " not there; the first is ",
+               first_mask));
   if (unmarked > 0)
-    say(concat(unmarked, " of ", defective,
-               " defective pictures have no mask: only the loss of whole pictures learns "
-               "from them"));
+    say(concat("of ", moeclip::counted(defective, "defective picture"), " ", unmarked, unmarked == 1 ? " has" : " have",
+               " no mask: there only the loss of whole pictures learns"));
   return source;
 }
 
@@ -177,8 +179,9 @@ TrainSources TrainPictures::good_sources(const moeclip::TrainerOptions& trainer)
   constexpr index_t kSamples = 200;
   const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), trainer.seed);
   if (!options_.valid.empty() && share_.value_or(0) > 0 && parts.held.size() == 0)
-    moeclip::fail(moeclip::ErrorCode::missing, concat("--valid ", options_.valid, ": of ", good_.size(),
-                                                      " good pictures none can be held out; that takes five"));
+    moeclip::fail(moeclip::ErrorCode::missing,
+                  concat("--valid ", options_.valid, ": of ", moeclip::counted(good_.size(), "good picture"),
+                         " none can be held out; that takes five"));
   moeclip::FlawedPictures plan;
   plan.pictures = entries_of(parts.rest);
   plan.seed = trainer.seed;
@@ -194,12 +197,12 @@ TrainSources TrainPictures::good_sources(const moeclip::TrainerOptions& trainer)
 
 std::string TrainPictures::describe(const TrainSources& sources) const {
   if (good_.empty())
-    return concat(sources.train.size(), " pictures to train on",
+    return concat(moeclip::counted(sources.train.size(), "picture"), " to train on",
                   sources.valid.size() > 0 ? concat(", ", sources.valid.size(), " to judge by") : "");
   const auto trained = static_cast<index_t>(good_.size()) - held_pictures(sources);
   return concat(
-      good_.size(), " good pictures: ", sources.train.size() / trained, " samples of each of ", trained,
-      " in an epoch, ",
+      moeclip::counted(good_.size(), "good picture"), ": ", sources.train.size() / trained, " samples of each of ",
+      trained, " in an epoch, ",
       sources.valid.size() == 0
           ? "nothing to judge by"
           : concat(sources.valid.size(), " to judge by",

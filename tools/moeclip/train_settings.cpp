@@ -26,7 +26,9 @@ void add_notes(Options& options) {
   options.note(
       "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
       "are there for data that want them.");
-  options.note("Ctrl-C ends the step, writes a checkpoint and stops with exit code 3; --resume goes on.");
+  options.note(
+      "Ctrl-C and SIGTERM stop it within a second, a long step in its middle, with exit code 3; a checkpoint is "
+      "written, --resume goes on.");
 }
 
 /// The options about how long is trained and what is kept.
@@ -41,7 +43,8 @@ void declare_run(Options& options, TrainSettings& s) {
                 "end when N judgements in a row were no better than one before; 0: not; default 5");
   options.value("batch", s.batch, "N", "pictures per step; default 2");
   options.value("image-size", s.image_size, "S",
-                "side of the square that the model sees; default 518 where the patch size divides it");
+                "side of the square that the model sees; default: 518 where the patch size divides it, else the CLIP's "
+                "own; 448 for patches of 32");
   options.value("seed", s.seed, "N", "of first values, order, augmentations, flaws and dropout; default 111");
   options.value("out", s.out, "DIR", "checkpoints, log.jsonl and valid.jsonl go there");
   options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");
@@ -98,6 +101,10 @@ bool parse_train(Words words, TrainSettings& s) {
                   "mask_path; paths are relative to the file.");
   options.value("clip", s.clip, "FILE",
                 "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in model");
+  options.choice(
+      "dtype", s.dtype, {"auto", "f32", "bf16"},
+      "precision of the CLIP's matrices and of products with them; what is trained stays f32. bf16 is faster "
+      "where the processor has dot products of it (`moeclip doctor`); auto: f32, or as the file was quantized");
   s.data.declare(options);
   options.value("words", s.words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
   options.choice("recipe", s.recipe, {"moeclip", "paper", "released"}, "how to train; default moeclip");

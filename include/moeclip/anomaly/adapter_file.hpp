@@ -124,7 +124,7 @@ namespace detail {
               is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"
                       : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
                         "image_adapter.seg_proj.0.fc.weight and so on",
-              " (", file.entries().size(), " tensors found)"));
+              " (", counted(file.entries().size(), "tensor"), " found)"));
 }
 
 }  // namespace detail
@@ -150,10 +150,12 @@ namespace detail {
 inline void expect_blocks(const std::string& path, const std::vector<index_t>& blocks, index_t count, index_t layers,
                           std::string_view what) {
   if (std::ssize(blocks) != count)
-    fail(ErrorCode::mismatch, concat(path, ": has ", count, " ", what, ", but ", blocks.size(), " blocks are named"));
+    fail(ErrorCode::mismatch,
+         concat(path, ": has ", count, " ", what, ", but ", counted(blocks.size(), "block"), " are named"));
   for (const index_t block : blocks)
     if (block < 1 || block > layers)
-      fail(ErrorCode::mismatch, concat("block ", block, " does not exist in an image tower of ", layers, " blocks"));
+      fail(ErrorCode::mismatch,
+           concat("block ", block, " does not exist in an image tower of ", counted(layers, "block")));
 }
 
 /// Levels and aggregation from the number of projections: one per level, or one per map with `separate` projections.
@@ -168,11 +170,12 @@ inline void recognise_levels(const AdapterFile& adapter, const AdapterOptions& o
   const auto windows = std::ssize(config.windows);
   config.use_separate_projections = projections == levels * windows && projections != levels;
   if (!config.use_separate_projections && projections != levels)
-    fail(ErrorCode::mismatch, concat(adapter.file.path(), ": has ", projections, " projections seg_proj for ", levels,
-                                     " levels; ", levels, " or ", levels * windows, " were wanted"));
+    fail(ErrorCode::mismatch,
+         concat(adapter.file.path(), ": has ", counted(projections, "projection"), " seg_proj for ",
+                counted(levels, "level"), "; ", levels, " or ", levels * windows, " were wanted"));
   if (config.use_separate_projections && options.use_aggregation == false)
-    fail(ErrorCode::mismatch, concat(adapter.file.path(), ": its ", projections,
-                                     " projections were trained with aggregation; it cannot be switched off"));
+    fail(ErrorCode::mismatch, concat(adapter.file.path(), ": its ", counted(projections, "projection"),
+                                     " were trained with aggregation; it cannot be switched off"));
   if (options.use_aggregation == false) config.windows = {1};
   config.level_blocks.resize(static_cast<std::size_t>(levels));
   config.mixture_blocks.resize(static_cast<std::size_t>(mixtures));
@@ -254,15 +257,15 @@ MOECLIP_FUNC AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t
   config.chosen = options.chosen.value_or(std::min<index_t>(2, config.experts));
   if (config.chosen < 1 || config.chosen > config.experts)
     fail(ErrorCode::mismatch,
-         concat(path, ": ", config.chosen, " experts per token were asked for; it has ", config.experts));
+         concat(path, ": ", counted(config.chosen, "expert"), " per token were asked for; it has ", config.experts));
   config.scale =
       options.alpha ? *options.alpha / static_cast<double>(config.rank) : options.scale.value_or(config.scale);
   config.mix_weight = options.mix_weight.value_or(config.mix_weight);
   config.similarity_scale = options.similarity_scale.value_or(config.similarity_scale);
   const auto or_spread = [&](const std::vector<index_t>& given, index_t count) {
     if (given.empty() && count > layers)
-      fail(ErrorCode::mismatch, concat(path, ": was trained for an image tower of at least ", count,
-                                       " blocks, this CLIP's has ", layers, "; use the CLIP that it was trained on"));
+      fail(ErrorCode::mismatch, concat(path, ": was trained for an image tower of at least ", counted(count, "block"),
+                                       ", this CLIP's has ", layers, "; use the CLIP that it was trained on"));
     return given.empty() ? detail::evenly_spread(layers, count) : given;
   };
   config.mixture_blocks = or_spread(options.mixture_blocks, mixtures);
@@ -307,6 +310,7 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
     const Shape wanted = tensor.shape();
     expect_shape(entry, wanted);
     tensor = file.file.read<T>(entry.name);
+    expect_numbers<T>(file.file, entry.name, tensor.values());
     tensor.reshape(wanted);
   });
   detail::expect_all_used(file, std::move(used));
@@ -316,6 +320,7 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
 template <class T>
 Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConfig& clip,
                         const AdapterOptions& options) {
+  const FloatScope floats;
   Adapter<T> adapter = read_adapter<T>(file, clip, options);
   pack(context, adapter);
   return adapter;
@@ -323,6 +328,7 @@ Adapter<T> load_adapter(Context& context, const WeightFile& file, const ClipConf
 
 template <class T>
 Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const TextTower<T>& text) {
+  const FloatScope floats;
   Adapter<T> adapter;
   adapter.config.level_blocks = {vision.config.layers};
   adapter.text_activation = kernels::Activation::none;

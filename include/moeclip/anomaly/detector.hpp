@@ -133,11 +133,9 @@ MOECLIP_FUNC void detail::fail_no_numbers() {
 template <class T>
 BasicDetector<T>::BasicDetector(std::shared_ptr<const Clip<T>> clip, Adapter<T> adapter, const DetectorOptions& options)
     : clip_(std::move(clip)), adapter_(std::move(adapter)), options_(options) {
+  const FloatScope floats;
   const VisionConfig& vision = clip_->config().vision;
-  constexpr index_t kReleasedSize = 518;
-  if (options_.image_size == 0)
-    options_.image_size =
-        adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
+  if (options_.image_size == 0) options_.image_size = default_image_size(vision, adapter_.detection.has_value());
   MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
                  options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
   positions_ = resize_positions(clip_->vision().positional_embedding, options_.image_size / vision.patch_size);
@@ -160,6 +158,7 @@ TextAnchors<T> BasicDetector<T>::anchors(const std::string& name) const {
 
 template <class T>
 TextAnchors<T> BasicDetector<T>::anchors(const std::string& name, const Prompts& prompts) const {
+  const FloatScope floats;
   std::vector<std::string> sentences = prompts.normal;
   sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
   const Tensor<std::int32_t> tokens = clip_->tokenize(sentences, options_.truncate_prompts);
@@ -183,6 +182,7 @@ Detection BasicDetector<T>::detect(Context& context, ImageView image, const Text
 template <class T>
 void BasicDetector<T>::detect(Context& context, ImageView image, const TextAnchors<T>& anchors, Detection& result,
                               DetectionTrace<T>* trace) const {
+  const FloatScope floats;
   const index_t patches = positions_.extent(0) - 1, maps = adapter_.config.maps();
   Arena::Scope scratch(context.arena());
   const View<T, 3> similarities(scratch.take<T>(maps * 2 * patches), {maps, 2, patches});
@@ -203,6 +203,7 @@ void BasicDetector<T>::detect(Context& context, ImageView image, const TextAncho
 template <class T>
 void BasicDetector<T>::look(Context& context, ImageView image, Detection& result, const FeatureSink<T>& sink,
                             Tensor<T>* pixels) const {
+  const FloatScope floats;
   MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
   const index_t size = options_.image_size;
   prepare(image, result);

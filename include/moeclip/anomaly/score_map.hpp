@@ -9,6 +9,7 @@
 #include "../image/blur.hpp"
 #include "../image/upsample.hpp"
 #include "../kernels/elementwise.hpp"
+#include "../kernels/gemm.hpp"
 #include "domain.hpp"
 #include "text_anchors.hpp"
 

@@ -90,6 +90,7 @@ inline void copy_as_rgb(ImageView image, Image& copy) {
 
 MOECLIP_FUNC void judge_in_tiles(Context& context, ImageView image, const TileOptions& tiles, PictureJudge judge,
                                  Detection& result) {
+  const FloatScope floats;
   if (!tiles.is_on()) return judge(image, result);
   MOECLIP_EXPECT(image.data != nullptr && image.width > 0 && image.height > 0, "an empty picture cannot be examined");
   const TileGrid grid(image.width, image.height, tiles);

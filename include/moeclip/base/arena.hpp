@@ -54,7 +54,7 @@ class AlignedBuffer {
     if (size == 0) return nullptr;
     const auto bytes = static_cast<std::size_t>(size) * sizeof(T);
     void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
-    if (memory == nullptr) fail(ErrorCode::limit, concat("out of memory: ", bytes, " bytes were wanted"));
+    if (memory == nullptr) fail(ErrorCode::limit, concat("out of memory: ", counted(bytes, "byte"), " were wanted"));
     return static_cast<T*>(memory);
   }
 

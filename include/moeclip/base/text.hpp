@@ -54,12 +54,20 @@ class Piece {
 
 std::string join(std::initializer_list<Piece> pieces);
 
+std::string join_noun(std::int64_t count, std::string_view noun);
+
 }  // namespace detail
 
 /// Joins strings, characters, booleans and numbers into one string.
 template <class... Pieces>
 std::string concat(const Pieces&... pieces) {
   return detail::join({detail::Piece(pieces)...});
+}
+
+/// "1 picture", "2 pictures", "0 good patches": a number and what it counts, given as of one.
+template <class Count>
+std::string counted(Count count, std::string_view noun) {
+  return detail::join_noun(static_cast<std::int64_t>(count), noun);
 }
 
 /// `value` with `decimals` digits after the point, as printf("%.*f") writes it in the C locale.
@@ -92,6 +100,15 @@ MOECLIP_COLD MOECLIP_FUNC std::string join(std::initializer_list<Piece> pieces) 
   std::string out;
   for (const Piece& piece : pieces) piece.append_to(out);
   return out;
+}
+
+MOECLIP_COLD MOECLIP_FUNC std::string join_noun(std::int64_t count, std::string_view noun) {
+  std::string text = join({count, ' ', noun});
+  if (count == 1) return text;
+  if (noun.ends_with('y')) return text.replace(text.size() - 1, 1, "ies");
+  for (const std::string_view end : {"s", "x", "ch", "sh"})
+    if (noun.ends_with(end)) return text + "es";
+  return text + "s";
 }
 
 }  // namespace detail

@@ -2,7 +2,8 @@
 #pragma once
 // A fixed set of threads that run one loop at a time. The caller works too, so a pool of one has no threads at all.
 // Tasks are handed out by a counter. Which thread runs which task is not determined, so a task must not depend on its
-// worker except for scratch memory; then results have the same bits for any number of threads.
+// worker except for scratch memory, and all compute in the mode of their caller (float_scope.hpp); then results have
+// the same bits for any number of threads.
 //
 // There is also a single background thread, for work that goes on while the caller does something else, such as reading
 // the next pictures.
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "float_scope.hpp"
 #include "function_ref.hpp"
 #include "types.hpp"
 
@@ -51,6 +53,7 @@ class ThreadPool {
   std::vector<std::thread> threads_;
   const Task* task_ = nullptr;
   index_t tasks_ = 0;
+  FloatMode mode_ = 0;  // the caller's
   alignas(64) std::atomic<index_t> next_{0};
   alignas(64) std::atomic<int> busy_{0};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
@@ -91,6 +94,7 @@ class BackgroundWorker {
   void run();
 
   std::optional<Task> task_;
+  FloatMode mode_ = 0;  // of whoever began the task
   std::atomic<State> state_{State::idle};
 #if MOECLIP_HAS_EXCEPTIONS
   std::exception_ptr error_;
@@ -130,6 +134,7 @@ MOECLIP_FUNC void ThreadPool::run(index_t tasks, Task task) {
   }
   task_ = &task;
   tasks_ = tasks;
+  mode_ = float_mode();
   next_.store(0, std::memory_order_relaxed);
   busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
@@ -148,6 +153,7 @@ MOECLIP_FUNC void ThreadPool::serve(int worker) {
     generation_.wait(seen, std::memory_order_acquire);
     seen = generation_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_relaxed)) return;
+    set_float_mode(mode_);
     work(worker);
     if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
   }
@@ -185,6 +191,7 @@ MOECLIP_FUNC void BackgroundWorker::start(Task task) {
   MOECLIP_EXPECT(state_.load(std::memory_order_acquire) == State::idle && !task_,
                  "a background worker was given a task before the last one was waited for");
   task_.emplace(task);
+  mode_ = float_mode();
   state_.store(State::busy, std::memory_order_release);
   state_.notify_all();
 }
@@ -208,6 +215,7 @@ MOECLIP_FUNC void BackgroundWorker::serve() {
 }
 
 MOECLIP_FUNC void BackgroundWorker::run() {
+  set_float_mode(mode_);
 #if MOECLIP_HAS_EXCEPTIONS
   try {
     (*task_)();

@@ -9,6 +9,7 @@
 
 #include "../base/lists.hpp"
 #include "../io/weight_file.hpp"
+#include "../io/weight_use.hpp"
 #include "clip_metadata.hpp"
 #include "quantized_file.hpp"
 #include "text.hpp"
@@ -150,7 +151,7 @@ inline void complete_config(ClipFile& clip) {
   if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
     fail(ErrorCode::mismatch,
          concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width, " do not divide into ",
-                config.vision.heads, " and ", config.text.heads, " heads"));
+                config.vision.heads, " and ", counted(config.text.heads, "head")));
 }
 
 /// Everything that read_clip_tensor is asked for, sorted; towers of width 1 have the names of all.
@@ -214,6 +215,7 @@ inline const WeightEntry& entry_of_shape(const WeightFile& file, const std::stri
 template <class T>
 void read_copy(const WeightFile& file, const std::string& name, Tensor<T>& tensor) {
   file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+  expect_numbers<T>(file, name, tensor.values());
   if (file.entry(name).dtype == DType::i8) scale_rows<T>(file, name, tensor);
 }
 
@@ -227,6 +229,7 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
+  expect_numbers<T>(file, name, tensor.values());
   tensor.reshape(wanted);
   return tensor;
 }
@@ -285,7 +288,7 @@ inline kernels::PackedWeight<float> pack_integers(Context& context, const Weight
   });
   if (std::find(integers, end, std::int8_t{-128}) != end) fail_out_of_range(file, name);
   kernels::detail::NarrowPanels panels = kernels::detail::make_narrow(kernels::Precision::int8, columns, rows);
-  kernels::detail::share(context, rows, 8.0 * static_cast<double>(wanted.size()), [&](index_t row, int) {
+  context.share(rows, 8.0 * static_cast<double>(wanted.size()), [&](index_t row, int) {
     const std::int8_t* const values = integers + row * columns;
     kernels::detail::set_column(panels, row, scales[row], [values](index_t i) { return static_cast<int>(values[i]); });
   });
@@ -338,6 +341,7 @@ void read_blocks(Context& context, const ClipFile& clip, const std::string& pref
 template <class T>
 VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Activation activation,
                            const PrecisionPlan& plan) {
+  const FloatScope floats;
   VisionTower<T> tower(clip.config.vision, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "visual.transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});  // read: the rest of the list follows
@@ -350,6 +354,7 @@ VisionTower<T> load_vision(Context& context, const ClipFile& clip, kernels::Acti
 template <class T>
 TextTower<T> load_text(Context& context, const ClipFile& clip, kernels::Activation activation,
                        const PrecisionPlan& plan) {
+  const FloatScope floats;
   TextTower<T> tower(clip.config.text, clip.config.embed, activation);
   detail::read_blocks<T>(context, clip, "transformer", plan, tower.transformer);
   Transformer<T> blocks = std::exchange(tower.transformer, {});

@@ -106,6 +106,7 @@ Tensor<T> Clip<T>::encode_image(const Image& image) const {
 
 template <class T>
 Tensor<T> Clip<T>::encode_image(Context& context, ImageView image) const {
+  const FloatScope floats;
   const index_t size = config_.vision.image_size;
   Tensor<T> pixels({1, 3, size, size}), vector({config_.embed});
   preprocess_clip<T>(context, image, size, pixels.data());
@@ -124,6 +125,7 @@ Tensor<T> Clip<T>::encode_text(const std::vector<std::string>& sentences) const 
 
 template <class T>
 Tensor<T> Clip<T>::encode_text(Context& context, const std::vector<std::string>& sentences) const {
+  const FloatScope floats;
   const Tensor<std::int32_t> tokens = tokenize(sentences);
   Tensor<T> vectors({std::ssize(sentences), config_.embed});
   encode_text_forward<T>(context, text_, tokens.view<2>(), vectors.template view<2>());

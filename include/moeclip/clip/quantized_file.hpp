@@ -18,7 +18,7 @@ inline constexpr std::string_view kQuantizedFromKey = "moeclip.quantized.from"; 
 inline constexpr std::string_view kQuantizedVersion = "1";  ///< of the format; a newer one is refused by name
 
 /// How the matrices of `file` are stored, by its metadata: f32 unless it was quantized. Throws unsupported for a newer
-/// version, format for metadata that make no sense.
+/// version, format for metadata that make no sense, missing for integers without their scales.
 PrecisionPlan stored_precision(const WeightFile& file);
 
 /// The tensor of the weight of the matrix called `matrix`: "....mlp.c_fc.weight", "....attn.in_proj_weight".
@@ -60,7 +60,7 @@ Tensor<T> scales_of_weight(const WeightFile& file, const std::string& name, inde
   const WeightEntry& entry = file.entry(concat(name, kScaleEnd));
   if (entry.shape.rank() != 1 || entry.shape[0] != rows)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
-                                     ", a scale for each of ", rows, " rows was wanted"));
+                                     ", a scale for each of ", counted(rows, "row"), " was wanted"));
   Tensor<T> scales({rows});
   file.read_into<T>(entry.name, std::span<T>(scales.data(), static_cast<std::size_t>(rows)));
   for (const T scale : scales)
@@ -88,7 +88,11 @@ MOECLIP_FUNC PrecisionPlan stored_precision(const WeightFile& file) {
   for (const WeightEntry& entry : file.entries())  // those that were spared
     for (const std::string_view end : {"attn.in_proj", "attn.out_proj", "mlp.c_fc", "mlp.c_proj"}) {
       const std::size_t at = entry.name.find(end);
-      if (at == std::string::npos || entry.dtype == DType::i8) continue;
+      if (at == std::string::npos) continue;
+      if (entry.dtype == DType::i8) {
+        static_cast<void>(file.entry(concat(entry.name, detail::kScaleEnd)));
+        continue;
+      }
       const std::string matrix = entry.name.substr(0, at + end.size());
       if (entry.name == weight_name(matrix) && matrix.starts_with("visual."))
         plan.exceptions[matrix] = kernels::Precision::bf16;

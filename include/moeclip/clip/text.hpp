@@ -106,6 +106,7 @@ struct TextSaved {
 template <class T>
 void text_forward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens, View<T, 2> out,
                   const Probe<T>* probe = nullptr, TextSaved<T>* saved = nullptr) {
+  const FloatScope floats;
   const index_t sentences = tokens.extent(0), width = tower.config.width;
   MOECLIP_EXPECT(tokens.extent(1) > 0 && tokens.extent(1) <= tower.config.context_length, "sentences of ",
                  tokens.extent(1), " tokens; this text tower takes up to ", tower.config.context_length);
@@ -133,6 +134,7 @@ void text_forward(Context& context, const TextTower<T>& tower, View<const std::i
 template <class T>
 void text_backward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens, TextSaved<T>& saved,
                    View<const T, 2> d_out, TextTower<T>& gradient) {
+  const FloatScope floats;
   const index_t sentences = tokens.extent(0), width = tower.config.width, length = saved.length;
   MOECLIP_EXPECT(d_out.extent(0) == sentences && saved.ends.extent(0) == sentences && length <= tokens.extent(1),
                  "gradients of ", d_out.extent(0), " sentences for ", sentences, ", of which ", saved.ends.extent(0),
@@ -156,6 +158,7 @@ void text_backward(Context& context, const TextTower<T>& tower, View<const std::
 template <class T>
 void encode_text_forward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens,
                          View<T, 2> out, TextSaved<T>* saved = nullptr) {
+  const FloatScope floats;
   Arena::Scope scratch(context.arena());
   const index_t rows = tokens.extent(0), width = tower.config.width;
   const View<T, 2> sentences(scratch.take<T>(rows * width), {rows, width});
@@ -167,6 +170,7 @@ void encode_text_forward(Context& context, const TextTower<T>& tower, View<const
 template <class T>
 void encode_text_backward(Context& context, const TextTower<T>& tower, View<const std::int32_t, 2> tokens,
                           TextSaved<T>& saved, View<const T, 2> d_out, TextTower<T>& gradient) {
+  const FloatScope floats;
   Arena::Scope scratch(context.arena());
   const index_t rows = tokens.extent(0), width = tower.config.width;
   const View<T, 2> sentences(scratch.take<T>(rows * width), {rows, width});

@@ -88,7 +88,8 @@ MOECLIP_FUNC Tokenizer::Tokenizer(Vocabulary vocabulary)
       encoder_(std::exchange(vocabulary_.merges, {}), std::ssize(vocabulary_.tokens), vocabulary_.source) {}
 
 MOECLIP_FUNC std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
-  if (text.size() > kMaxText) fail(ErrorCode::limit, concat("a text of ", text.size(), " bytes is too long"));
+  if (text.size() > kMaxText)
+    fail(ErrorCode::limit, concat("a text of ", counted(text.size(), "byte"), " is too long"));
   const std::u32string cleaned = clean_text(text);
   std::vector<std::int32_t> ids;
   BytePairEncoder::Scratch scratch;
@@ -113,8 +114,8 @@ MOECLIP_FUNC std::vector<std::int32_t> Tokenizer::encode_padded(std::string_view
   MOECLIP_EXPECT(context_length >= 2, "a context of ", context_length, " tokens has no room for start and end");
   std::vector<std::int32_t> ids = encode(text);
   if (std::ssize(ids) > context_length - 2 && !truncate)
-    fail(ErrorCode::limit, concat("\"", excerpt(text), "\" has ", ids.size() + 2, " tokens with start and end, ",
-                                  context_length, " fit; shorten it, or ask for truncation"));
+    fail(ErrorCode::limit, concat("\"", excerpt(text), "\" has ", counted(ids.size() + 2, "token"),
+                                  " with start and end, ", context_length, " fit; shorten it, or ask for truncation"));
   ids.insert(ids.begin(), start_token());
   ids.resize(static_cast<std::size_t>((std::min)(std::ssize(ids), context_length - 1)));
   ids.push_back(end_token());

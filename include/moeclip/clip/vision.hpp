@@ -83,6 +83,7 @@ void add_class_and_positions(const VisionTower<T>& tower, const Tensor<T>& posit
 template <class T>
 void vision_forward(Context& context, const VisionTower<T>& tower, View<const T, 4> images, const Tensor<T>& positions,
                     View<T, 3> tokens, const VisionOptions<T>& options) {
+  const FloatScope floats;
   const index_t batch = images.extent(0), count = tokens.extent(1), width = tower.config.width;
   MOECLIP_EXPECT(positions.extent(0) == count && tokens.extent(2) == width, "image tower of width ", width,
                  " was given tokens (", tokens.extent(1), ",", tokens.extent(2), ") and positions ",
@@ -153,6 +154,7 @@ void vision_embedding_backward(Context& context, const VisionTower<T>& tower, co
 template <class T>
 void vision_backward(Context& context, const VisionTower<T>& tower, const VisionInput<T>& input, View<T, 3> d_tokens,
                      const VisionBackward<T>& options) {
+  const FloatScope floats;
   const index_t batch = d_tokens.extent(0), count = d_tokens.extent(1);
   MOECLIP_EXPECT(
       batch > 0 && d_tokens.is_contiguous() && batch == input.images.extent(0) && count == input.positions.extent(0),
@@ -178,6 +180,7 @@ struct VisionSaved {
 template <class T>
 void encode_image_forward(Context& context, const VisionTower<T>& tower, View<const T, 4> images,
                           const Tensor<T>& positions, View<T, 2> out, VisionSaved<T>* saved = nullptr) {
+  const FloatScope floats;
   const index_t batch = images.extent(0), count = positions.extent(0), width = tower.config.width;
   Arena::Scope scratch(context.arena());
   const View<T, 3> tokens(scratch.take<T>(batch * count * width), {batch, count, width});
@@ -194,6 +197,7 @@ void encode_image_forward(Context& context, const VisionTower<T>& tower, View<co
 template <class T>
 void encode_image_backward(Context& context, const VisionTower<T>& tower, const VisionInput<T>& input,
                            VisionSaved<T>& saved, View<const T, 2> d_out, VisionTower<T>& gradient) {
+  const FloatScope floats;
   const index_t batch = d_out.extent(0), count = input.positions.extent(0), width = tower.config.width;
   Arena::Scope scratch(context.arena());
   const View<T, 3> d_tokens(scratch.take<T>(batch * count * width), {batch, count, width});

@@ -23,10 +23,11 @@ struct FindingKind {
 };
 
 /// All kinds of findings, in the order in which check_dataset reports them.
-inline constexpr std::array<FindingKind, 14> kDatasetFindings{{
+inline constexpr std::array<FindingKind, 15> kDatasetFindings{{
     {"published", "counts that differ from what is published", true},
     {"missing_image", "pictures that are not there", true},
     {"unreadable_image", "pictures that cannot be read", true},
+    {"damaged_image", "pictures that are not whole", true},
     {"missing_mask", "masks that are not there", true},
     {"unreadable_mask", "masks that cannot be read", true},
     {"no_mask", "defective pictures without a mask, in a class that has masks", true},
@@ -170,8 +171,9 @@ inline void check_mask(const DatasetEntry& entry, const StoredPicture& picture, 
                    concat(levels.marked, " of ", levels.width * levels.height, " pixels are marked")});
   if (levels.is_soft())
     out.push_back({"soft_mask", entry.mask_path,
-                   concat(levels.levels, " levels, ", levels.gray, " gray pixels; ", levels.marked, " pixels count, ",
-                          levels.strong, " are at least half as bright as the brightest")});
+                   concat(counted(levels.levels, "level"), ", ", counted(levels.gray, "gray pixel"), "; ",
+                          counted(levels.marked, "pixel"), " count, ", levels.strong,
+                          " are at least half as bright as the brightest")});
 }
 
 inline void check_entry(const DatasetEntry& entry, bool decodes, const ImageOptions& images,
@@ -182,7 +184,9 @@ inline void check_entry(const DatasetEntry& entry, bool decodes, const ImageOpti
   } else {
     find_trouble("unreadable_image", entry.image_path, out, [&] {
       const auto file = MappedFile::open(entry.image_path);
-      if (decodes) decode_image(file->bytes(), entry.image_path);
+      std::string remark;
+      if (decodes) decode_image(file->bytes(), entry.image_path, {}, &remark);
+      if (!remark.empty()) out.push_back({"damaged_image", entry.image_path, remark});
       const ImageInfo info = describe_image(file->bytes(), entry.image_path);
       picture = {info.width, info.height, images.apply_exif_orientation && info.orientation >= 5};
     });
@@ -207,7 +211,8 @@ inline void check_list(const std::vector<DatasetEntry>& entries, std::vector<Dat
     masks.masks += entry.mask_path.empty() ? 0 : 1;
   }
   for (const auto& [name, masks] : classes)
-    if (masks.masks == 0) out.push_back({"class_without_masks", name, concat(masks.defective, " defective pictures")});
+    if (masks.masks == 0)
+      out.push_back({"class_without_masks", name, concat(counted(masks.defective, "defective picture"))});
   for (const DatasetEntry& entry : entries)
     if (entry.label == 1 && entry.mask_path.empty() && classes[entry.class_name].masks > 0)
       out.push_back({"no_mask", entry.image_path, ""});

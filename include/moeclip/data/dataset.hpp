@@ -173,7 +173,7 @@ MOECLIP_FUNC Sample load_sample(const DatasetEntry& entry, ImageOptions images) 
   sample.path = entry.image_path;
   sample.class_name = entry.class_name;
   sample.label = entry.label;
-  sample.picture = read_image(entry.image_path, images);
+  sample.picture = read_image(entry.image_path, images, &sample.remark);
   if (entry.label == 0 || entry.mask_path.empty()) return sample;
   sample.mask = read_mask(entry.mask_path, applied_orientation(entry.image_path, images), sample.picture.view(),
                           entry.marked_from);

@@ -35,14 +35,15 @@ struct LoaderPosition {
 /// B samples, ready for a training step. All lists have B entries.
 template <class T>
 struct LoadedBatch {
-  Tensor<T> images;                ///< (B, 3, S, S), normalised
-  Tensor<T> masks;                 ///< (B, S, S), 0 or 1
-  std::vector<int> labels;         ///< 1: defective
-  std::vector<index_t> classes;    ///< index into SampleSource::classes()
-  std::vector<bool> has_mask;      ///< false: defective, but nobody marked where
-  std::vector<std::string> paths;  ///< where each came from, for messages
-  LoaderPosition position;         ///< of this batch in the training run
-  bool is_last = false;            ///< of its epoch
+  Tensor<T> images;                  ///< (B, 3, S, S), normalised
+  Tensor<T> masks;                   ///< (B, S, S), 0 or 1
+  std::vector<int> labels;           ///< 1: defective
+  std::vector<index_t> classes;      ///< index into SampleSource::classes()
+  std::vector<bool> has_mask;        ///< false: defective, but nobody marked where
+  std::vector<std::string> paths;    ///< where each came from, for messages
+  std::vector<std::string> remarks;  ///< why its picture is not whole; mostly empty
+  LoaderPosition position;           ///< of this batch in the training run
+  bool is_last = false;              ///< of its epoch
 };
 
 /// The order of `count` samples in an epoch: Fisher and Yates' shuffle, from the seed.
@@ -120,7 +121,7 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
     out.images = Tensor<T>::uninitialised({count, 3, size, size});
     out.masks = Tensor<T>::uninitialised({count, size, size});
   }
-  out.labels.clear(), out.classes.clear(), out.has_mask.clear(), out.paths.clear();
+  out.labels.clear(), out.classes.clear(), out.has_mask.clear(), out.paths.clear(), out.remarks.clear();
   const Rng rng = augmentation_rng(options.seed, epoch);
   Context context({.threads = 1});
   for (index_t b = 0; b < count; ++b) {
@@ -140,6 +141,7 @@ void load_batch(const SampleSource& source, const LoaderOptions& options, index_
     out.classes.push_back(source.class_index(sample.class_name));
     out.has_mask.push_back(sample.has_mask());
     out.paths.push_back(sample.path);
+    out.remarks.push_back(sample.remark);
   }
 }
 

@@ -17,6 +17,7 @@ struct Sample {
   std::string caption;     ///< a sentence about the picture; empty for files
   std::string defect;      ///< kind of defect; empty if good or unknown
   std::string path;        ///< where it came from, for messages
+  std::string remark;      ///< why the picture is not whole, although it could be read; mostly empty
 
   /// Whether pixels can be compared: a good picture needs no mask, a defective one without is judged as a whole only.
   [[nodiscard]] bool has_mask() const { return label == 0 || !mask.empty(); }

@@ -4,6 +4,7 @@
 
 #include "../base/lists.hpp"
 #include "layout/recognise.hpp"
+#include "picture_files.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../base/float_scope.hpp"
 #include "../base/lists.hpp"
 #include "../image/image_record.hpp"
 #include "../image/tile_grid.hpp"
@@ -64,11 +65,18 @@ struct CalibrationFile {
   TileOptions tiles;                     ///< and cut
 };
 
-/// The content of a calibration file, which `moeclip calibrate` writes.
+/// The content of a calibration file.
 Json to_json(const CalibrationFile& file);
 
 /// What of a calibration detection needs. Throws format or missing, naming `source`.
 CalibrationFile calibration_from_json(const Json& json, std::string_view source);
+
+/// A calibration file as `moeclip calibrate` writes it: the same with a checksum of all its bytes.
+std::string calibration_text(const CalibrationFile& file);
+
+/// Reads one. Throws as calibration_from_json does, and format if the checksum is another; in a file of format 1, which
+/// people may write by hand, there need be none.
+CalibrationFile parse_calibration(std::string_view text, std::string_view source);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -77,6 +85,9 @@ CalibrationFile calibration_from_json(const Json& json, std::string_view source)
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "../io/checksum.hpp"
+#include "../io/json_writer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -144,6 +155,7 @@ inline void count_verdicts(Calibration& calibration, std::span<const float> scor
 }  // namespace detail
 
 MOECLIP_FUNC Calibration calibrate_on_good(std::vector<float> scores, double target, double confidence) {
+  const FloatScope floats;
   MOECLIP_EXPECT(!scores.empty(), "a threshold cannot be taken from no pictures");
   MOECLIP_EXPECT(target > 0 && target < 1, "a rate of false alarms of ", target, " is not between 0 and 1");
   expect_ordered(scores);
@@ -157,13 +169,16 @@ MOECLIP_FUNC Calibration calibrate_on_good(std::vector<float> scores, double tar
   calibration.confidence = confidence;
   calibration.is_reached = allowed >= 0;
   const float bound = scores[static_cast<std::size_t>(std::max<index_t>(0, allowed))];
-  calibration.threshold = std::nextafter(bound, std::numeric_limits<float>::infinity());
+  // next to 0 there are subnormal numbers, which count as 0 where verdicts are given (base/float_scope.hpp)
+  calibration.threshold =
+      std::max(std::nextafter(bound, std::numeric_limits<float>::infinity()), std::numeric_limits<float>::min());
   detail::count_verdicts(calibration, scores, std::vector<std::uint8_t>(scores.size(), 0));
   return calibration;
 }
 
 MOECLIP_FUNC Calibration calibrate_on_labelled(std::span<const float> scores, std::span<const std::uint8_t> labels,
                                                double confidence) {
+  const FloatScope floats;
   const Metrics metrics = measure(scores, labels);
   MOECLIP_EXPECT(metrics.auroc.is_defined(),
                  "the best F1 needs good and defective pictures: ", metrics.auroc.undefined);
@@ -175,10 +190,41 @@ MOECLIP_FUNC Calibration calibrate_on_labelled(std::span<const float> scores, st
   return calibration;
 }
 
+namespace detail {
+
+inline constexpr const char* kPlainCalibration = "moeclip calibration 1";
+inline constexpr const char* kCheckedCalibration = "moeclip calibration 2";  // has a checksum
+inline constexpr const char* kCalibrationSum = "crc32";
+
+}  // namespace detail
+
+MOECLIP_FUNC std::string calibration_text(const CalibrationFile& file) {
+  Json json = to_json(file);
+  json.set("format", detail::kCheckedCalibration).set(detail::kCalibrationSum, std::string(kNoChecksum));
+  std::string text = dump_json(json, 1) + "\n";
+  return text.replace(text.rfind(kNoChecksum), kNoChecksum.size(), checksum_text(crc32(as_bytes(text))));
+}
+
+MOECLIP_FUNC CalibrationFile parse_calibration(std::string_view text, std::string_view source) {
+  const Json json = parse_json(text, source);
+  const CalibrationFile file = calibration_from_json(json, source);
+  if (json.at("format") == Json(detail::kPlainCalibration)) return file;
+  const auto sum = member<std::string>(json, detail::kCalibrationSum, source);
+  std::string unsummed(text);
+  const std::size_t at = sum.size() == kNoChecksum.size() ? unsummed.rfind(sum) : std::string::npos;
+  if (at != std::string::npos) unsummed.replace(at, sum.size(), kNoChecksum);
+  if (at == std::string::npos || checksum_text(crc32(as_bytes(unsummed))) != sum)
+    fail(ErrorCode::format, concat(source,
+                                   ": its checksum (CRC-32) is another, so the file is damaged or was changed; "
+                                   "calibrate anew, or, if it was changed on purpose, call its format \"",
+                                   detail::kPlainCalibration, "\""));
+  return file;
+}
+
 MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
   const Calibration& c = file.calibration;
   Json json = Json::object();
-  json.set("format", "moeclip calibration 1").set("threshold", c.threshold);
+  json.set("format", detail::kPlainCalibration).set("threshold", c.threshold);
   json.set("pixel_threshold", file.pixel_threshold ? Json(*file.pixel_threshold) : Json());
   json.set("how", c.how);
   if (c.target > 0) json.set("target_false_positive_rate", c.target).set("is_target_reached", c.is_reached);
@@ -201,7 +247,7 @@ MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
 
 MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
   const Json* const format = json.is_object() ? json.find("format") : nullptr;
-  if (format == nullptr || *format != Json("moeclip calibration 1"))
+  if (format == nullptr || (*format != Json(detail::kPlainCalibration) && *format != Json(detail::kCheckedCalibration)))
     fail(ErrorCode::format, concat(source, ": is no calibration; `moeclip calibrate` writes one"));
   CalibrationFile file;
   file.calibration.how = member<std::string>(json, "how", source);

@@ -25,6 +25,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 void evaluate(Context& context, const BasicDetector<T>& detector, const SampleSource& source, Evaluation& evaluation,
               function_ref<void(index_t)> on_picture) {
+  const FloatScope floats;
   const MapKind wanted = evaluation.options().is_released ? MapKind::reference : MapKind::probability;
   MOECLIP_EXPECT(detector.options().map == wanted, "the ", evaluation.options().is_released ? "released" : "default",
                  " protocol needs the other kind of anomaly map");

@@ -236,6 +236,7 @@ MOECLIP_FUNC PictureScores Evaluation::add(Context& context, const Sample& truth
 
 MOECLIP_FUNC PictureScores Evaluation::add(Context& context, const std::string& row, const Sample& truth,
                                            const Finding& found) {
+  const FloatScope floats;
   return of(row).add(context, truth, found);
 }
 
@@ -244,6 +245,7 @@ MOECLIP_FUNC void Evaluation::merge(const Evaluation& other) {
 }
 
 MOECLIP_FUNC std::vector<ClassResult> Evaluation::classes() {
+  const FloatScope floats;
   std::vector<ClassResult> rows;
   for (auto& [name, scores] : scores_) rows.push_back(scores.result(name));
   return rows;

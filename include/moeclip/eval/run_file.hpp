@@ -152,8 +152,8 @@ inline std::vector<std::byte> byte_tensor(const WeightFile& file, const std::str
 inline void expect_pixels(const ScoreTable& table, std::uint64_t wanted, const std::string& place) {
   const ScoreTotals& totals = table.totals();
   if (totals.positives > wanted || totals.negatives != wanted - totals.positives)
-    fail(ErrorCode::format, concat(place, ": the table has ", totals.positives, " + ", totals.negatives,
-                                   " pixels, its pictures have ", wanted));
+    fail(ErrorCode::format, concat(place, ": the table has ", totals.positives, " + ",
+                                   counted(totals.negatives, "pixel"), ", its pictures have ", wanted));
 }
 
 /// Reads the tables of a run whose pictures are there, and gives the pictures to the evaluations.
@@ -243,7 +243,7 @@ MOECLIP_FUNC EvaluationRun read_run(const WeightFile& file) {
   }
   if (std::ssize(run.pictures) != manifest.done)
     fail(ErrorCode::format,
-         concat(file.path(), ": holds ", run.pictures.size(), " pictures, but says ", manifest.done));
+         concat(file.path(), ": holds ", counted(run.pictures.size(), "picture"), ", but says ", manifest.done));
   detail::read_tables(file, run);
   return run;
 }

@@ -181,12 +181,12 @@ inline void expect_all_shards(std::span<const std::string> paths, std::span<cons
     if (const std::string differences = settings_differences(manifest.settings, first.settings); !differences.empty())
       refuse("is of another evaluation than ", paths[0], ": ", differences);
     if (manifest.shard.count != first.shard.count)
-      refuse("is one of ", manifest.shard.count, " shards, ", paths[0], " one of ", first.shard.count);
+      refuse("is one of ", counted(manifest.shard.count, "shard"), ", ", paths[0], " one of ", first.shard.count);
     const auto [place, is_new] = by_number.emplace(manifest.shard.number, paths[i]);
     if (!is_new) refuse("is shard ", manifest.shard.number, ", as ", place->second, " is");
     if (manifest.done != manifest.assigned)
-      refuse("shard ", manifest.shard.number, " is not finished: ", manifest.done, " of ", manifest.assigned,
-             " pictures; go on with it by --resume");
+      refuse("shard ", manifest.shard.number, " is not finished: ", manifest.done, " of ",
+             counted(manifest.assigned, "picture"), "; go on with it by --resume");
   }
   constexpr int kNamed = 20;
   std::string missing;
@@ -195,8 +195,8 @@ inline void expect_all_shards(std::span<const std::string> paths, std::span<cons
     if (!by_number.contains(number) && count++ < kNamed) missing += concat(missing.empty() ? "" : ", ", number);
   if (count > 0)
     fail(ErrorCode::missing,
-         concat("of ", first.shard.count, " shards ", count == 1 ? "one is" : "some are", " missing: ", missing,
-                count > kNamed ? concat(" and ", count - kNamed, " more") : ""));
+         concat("of ", counted(first.shard.count, "shard"), " ", count == 1 ? "one is" : "some are",
+                " missing: ", missing, count > kNamed ? concat(" and ", count - kNamed, " more") : ""));
 }
 
 }  // namespace detail
@@ -217,7 +217,7 @@ MOECLIP_FUNC EvaluationRun merge_shards(std::span<const std::string> paths) {
   for (const std::string& isa : isas) whole.isa += concat(whole.isa.empty() ? "" : "+", isa);
   if (!whole.is_complete())
     fail(ErrorCode::mismatch,
-         concat("the shards hold ", whole.pictures.size(), " pictures, the data set has ", whole.assigned));
+         concat("the shards hold ", counted(whole.pictures.size(), "picture"), ", the data set has ", whole.assigned));
   return whole;
 }
 

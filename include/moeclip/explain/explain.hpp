@@ -95,6 +95,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 Explanation explain(Context& context, const BasicDetector<T>& detector, const Inspection<T>& seen,
                     const DefectWords<T>& words) {
+  const FloatScope floats;
   const Detection& detection = seen.detection;
   MOECLIP_EXPECT(words.words.size() >= 2, "an explanation needs at least two words to choose between");
   const index_t size = detection.map.extent(0);

@@ -130,6 +130,7 @@ SavePlan trace_plan(const BasicDetector<T>& detector, index_t budget) {
 template <class T>
 Inspection<T> inspect(Context& context, const BasicDetector<T>& detector, ImageView image,
                       const TextAnchors<T>& anchors, const InspectOptions& options, DetectionTrace<T>& trace) {
+  const FloatScope floats;
   const Adapter<T>& adapter = detector.adapter();
   const VisionConfig& vision = detector.clip().config().vision;
   const bool has_backward = options.has_grad_cam && !adapter.mixtures.empty();

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../anomaly/heads.hpp"
 #include "../base/lists.hpp"
 #include "../clip/clip.hpp"
 #include "../image/draw.hpp"
@@ -123,6 +124,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 void name_place(Context& context, const Clip<T>& clip, const Image& picture, Place place, const DefectWords<T>& words,
                 Explanation& e) {
+  const FloatScope floats;
   MOECLIP_EXPECT(words.words.size() >= 2, "a place is named by at least two words to choose between, not by ",
                  words.words.size());
   const NamingOptions options;

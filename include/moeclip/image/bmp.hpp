@@ -114,7 +114,7 @@ MOECLIP_FUNC BmpHeader read_bmp_header(Bytes bytes, std::string_view source) {
   const bool is_core = header_size == 12;
   if (!is_core && header_size != 16 && header_size != 40 && header_size != 52 && header_size != 56 &&
       header_size != 64 && header_size != 108 && header_size != 124)
-    detail::refuse_bmp(concat("a header of ", header_size, " bytes"), source);
+    detail::refuse_bmp(concat("a header of ", counted(header_size, "byte")), source);
   ByteReader fields(reader.take(header_size - 4), source);
   std::int64_t height = 0;
   if (is_core) {
@@ -266,13 +266,12 @@ inline AlignedBuffer<std::uint8_t> read_bmp_runs(const BmpHeader& header, ByteRe
   if (!expand_bmp_rle(header, reader, indices.data(), count))
     fail(ErrorCode::format,
          concat(reader.source(), ": truncated: the run-length codes end before the picture does", kCutAdvice));
-  const auto all = [](index_t n) { return concat(n, n == 1 ? " pixel" : " pixels"); };
   if (remark == nullptr) return indices;
   if (count.inside < pixels)
-    *remark = concat("its run-length codes leave out ", all(pixels - count.inside), " of ", pixels,
+    *remark = concat("its run-length codes leave out ", counted(pixels - count.inside, "pixel"), " of ", pixels,
                      ", which have the first colour of the palette now");
   if (count.beyond > 0)
-    *remark += concat(remark->empty() ? "its run-length codes" : ", and", " put ", all(count.beyond),
+    *remark += concat(remark->empty() ? "its run-length codes" : ", and", " put ", counted(count.beyond, "pixel"),
                       " beyond the end of a row, which are left out");
   return indices;
 }

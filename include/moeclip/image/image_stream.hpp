@@ -274,8 +274,8 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_bmp() {
   std::uint64_t end = claimed;
   if (header.is_rle()) {
     if (claimed <= header.pixel_offset)
-      fail(ErrorCode::format, concat(picture_name(), ": a bitmap of run lengths that says it has ", claimed,
-                                     " bytes; in a stream nothing else tells where it ends"));
+      fail(ErrorCode::format, concat(picture_name(), ": a bitmap of run lengths that says it has ",
+                                     counted(claimed, "byte"), "; in a stream nothing else tells where it ends"));
   } else {
     end = header.pixel_offset + static_cast<std::uint64_t>(header.row_bytes() * header.height);
     constexpr std::uint64_t kMostBehind = std::uint64_t{1} << 22;  // a colour profile; more is no size but a mistake

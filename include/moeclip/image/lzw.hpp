@@ -111,7 +111,7 @@ MOECLIP_COLD inline std::size_t expand_lzw(Bytes in, int literal_bits, LzwKind k
       fail(ErrorCode::format, concat(source,
                                      ": damaged picture: its compressed data (LZW) hold a code that does not "
                                      "exist, after ",
-                                     filled, " bytes; get the file again"));
+                                     counted(filled, "byte"), "; get the file again"));
     if (before >= 0) table.add(before, code);
     filled += table.write(code, out.subspan(filled));
     before = code;

@@ -23,8 +23,8 @@ inline void expect_image_size(std::uint64_t width, std::uint64_t height, std::st
 /// Checks that `available` bytes can hold what a claimed size needs at the least.
 inline void expect_pixel_bytes(std::uint64_t needed, std::uint64_t available, std::string_view source) {
   if (needed > available)
-    fail(ErrorCode::format,
-         concat(source, ": truncated: the pixels need ", needed, " bytes, ", available, " are there", kCutAdvice));
+    fail(ErrorCode::format, concat(source, ": truncated: the pixels need ", counted(needed, "byte"), ", ", available,
+                                   " are there", kCutAdvice));
 }
 
 /// Writes read(x), an Rgb, for x in [0, width), to every `step`-th pixel from `out` on.

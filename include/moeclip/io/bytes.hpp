@@ -96,8 +96,8 @@ class ByteReader {
 
  private:
   [[noreturn]] MOECLIP_COLD void fail_truncated(std::uint64_t count) const {
-    fail(ErrorCode::format, concat(source_, ": truncated: ", count, count == 1 ? " byte" : " bytes",
-                                   " wanted at offset ", offset_, ", ", left(), " left", kCutAdvice));
+    fail(ErrorCode::format, concat(source_, ": truncated: ", counted(count, "byte"), " wanted at offset ", offset_,
+                                   ", ", left(), " left", kCutAdvice));
   }
   [[noreturn]] MOECLIP_COLD void fail_beyond(std::uint64_t offset) const {
     fail(ErrorCode::format,

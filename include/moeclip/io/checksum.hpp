@@ -14,6 +14,12 @@ std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0);
 /// side.
 std::uint32_t crc32_combine(std::uint32_t crc_a, std::uint32_t crc_b, std::uint64_t length_b);
 
+/// What stands in a file of ours for its own checksum, while that is computed or where it is not known.
+inline constexpr std::string_view kNoChecksum = "00000000";
+
+/// Eight hexadecimal digits. A checksum of 0 is written as 1, since zeros say that there is none.
+std::string checksum_text(std::uint32_t crc);
+
 /// Adler-32 of `bytes`: the sum of the bytes plus one, and the sum of those sums, each modulo 65521.
 std::uint32_t adler32(Bytes bytes);
 
@@ -79,6 +85,14 @@ MOECLIP_FUNC std::uint32_t crc32(Bytes bytes, std::uint32_t seed) {
   }
   for (; left > 0; ++p, --left) crc = (crc >> 8) ^ tables[0][(crc ^ std::to_integer<std::uint32_t>(*p)) & 0xFF];
   return ~crc;
+}
+
+MOECLIP_FUNC std::string checksum_text(std::uint32_t crc) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  if (crc == 0) crc = 1;
+  for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[crc >> shift & 15u];
+  return text;
 }
 
 MOECLIP_FUNC std::uint32_t adler32(Bytes bytes) {

@@ -221,7 +221,8 @@ MOECLIP_FUNC std::vector<std::byte> read_file(const std::string& path, std::uint
     filled += std::fread(bytes.data() + filled, 1, room - filled, stream.get());
     if (std::ferror(stream.get()) != 0) detail::fail_io(path, "read", detail::library_error());
     if (filled > max_bytes)
-      fail(ErrorCode::limit, concat(path, ": is larger than the ", max_bytes, " bytes that such a file may have"));
+      fail(ErrorCode::limit,
+           concat(path, ": is larger than the ", counted(max_bytes, "byte"), " that such a file may have"));
     if (filled < room) {
       bytes.resize(filled);
       return bytes;

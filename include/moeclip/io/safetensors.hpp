@@ -25,7 +25,6 @@ inline constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;  // as the
 /// Entry of the __metadata__ in which this library writes the CRC-32 of the whole file, in eight hexadecimal digits
 /// that count as zeros in it; eight zeros: it could not be written.
 inline constexpr std::string_view kChecksumKey = "moeclip.crc32";
-inline constexpr std::string_view kNoChecksum = "00000000";  ///< what stands there while it is not known
 
 namespace detail {
 
@@ -40,15 +39,6 @@ inline constexpr SafetensorsName kSafetensorsNames[] = {
 inline constexpr std::string_view kSafetensorsOthers[] = {"U16",     "U32",     "U64",     "C64",     "F8_E4M3",
                                                           "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"};
 
-/// Eight hexadecimal digits. A checksum of 0 is written as 1, since zeros say that there is none.
-inline std::string checksum_text(std::uint32_t crc) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  if (crc == 0) crc = 1;
-  for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[crc >> shift & 15u];
-  return text;
-}
-
 class SafetensorsReader {
  public:
   SafetensorsReader(WeightBytes file, Context* context) : context_(context) {
@@ -62,8 +52,8 @@ class SafetensorsReader {
     ByteReader reader(bytes, index_.path);
     const std::uint64_t header_size = reader.u64le();
     if (header_size > kSafetensorsHeaderLimit)
-      fail(ErrorCode::limit, concat(index_.path, ": a safetensors header of ", header_size, " bytes; at most ",
-                                    kSafetensorsHeaderLimit, " are allowed"));
+      fail(ErrorCode::limit, concat(index_.path, ": a safetensors header of ", counted(header_size, "byte"),
+                                    "; at most ", kSafetensorsHeaderLimit, " are allowed"));
     const std::string_view text = as_text(reader.take(header_size));
     data_begin_ = reader.offset();
     data_size_ = reader.left();
@@ -109,7 +99,7 @@ class SafetensorsReader {
     const auto [begin, end] = read_offsets(member("data_offsets"), what);
     if (end - begin != entry.byte_size())
       fail_format(concat(what, " is ", to_string(entry.dtype), " ", to_string(entry.shape), ", which takes ",
-                         entry.byte_size(), " bytes, but its data_offsets hold ", end - begin));
+                         counted(entry.byte_size(), "byte"), ", but its data_offsets hold ", end - begin));
     index_.storages.push_back({0, data_begin_ + begin, end - begin, end - begin, 0, false, false});
     index_.entries.push_back(std::move(entry));
   }
@@ -214,7 +204,7 @@ class SafetensorsReader {
       end += storage.size;
     }
     const std::uint64_t wanted = data_begin_ + data_size_;
-    if (end != wanted) fail_format(concat("the file has ", wanted - end, " bytes that belong to no tensor"));
+    if (end != wanted) fail_format(concat("the file has ", counted(wanted - end, "byte"), " of no tensor"));
   }
 
   Context* context_;

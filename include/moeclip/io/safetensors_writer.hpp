@@ -141,7 +141,7 @@ MOECLIP_FUNC void SafetensorsWriter::write_raw(Bytes bytes) {
 MOECLIP_FUNC void SafetensorsWriter::commit() {
   MOECLIP_EXPECT(file_.has_value(), path_, ": commit before begin()");
   MOECLIP_EXPECT(next_ == tensors_.end(), path_, ": elements are missing from tensor ", in_quotes(next_->first));
-  file_->rewrite(checksum_at_, as_bytes(detail::checksum_text(crc_)));
+  file_->rewrite(checksum_at_, as_bytes(checksum_text(crc_)));
   file_->commit();
 }
 

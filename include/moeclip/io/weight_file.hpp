@@ -168,8 +168,8 @@ MOECLIP_FUNC void WeightFile::expect_intact(std::uint32_t number) const {
     release(number, done, piece.size());
   }
   if (crc != storage.crc)
-    fail(ErrorCode::format, concat(path(), ": the data at byte ", storage.offset, " (", storage.size,
-                                   " bytes) fail their checksum (CRC-32): the file is damaged"));
+    fail(ErrorCode::format, concat(path(), ": the data at byte ", storage.offset, " (", counted(storage.size, "byte"),
+                                   ") fail their checksum (CRC-32): the file is damaged"));
   held_->is_intact[number].store(true, std::memory_order_relaxed);
 }
 
@@ -214,7 +214,7 @@ template <class T>
 void WeightFile::read_into(std::string_view name, std::span<T> out) const {
   const WeightEntry& wanted = entry(name);
   MOECLIP_EXPECT(static_cast<index_t>(out.size()) == wanted.shape.size(), path(), ": tensor ", in_quotes(name),
-                 " has shape ", to_string(wanted.shape), "; room for ", out.size(), " elements was given");
+                 " has shape ", to_string(wanted.shape), "; room for ", counted(out.size(), "element"), " was given");
   T* to = out.data();
   for_each_piece(wanted, [&](Bytes piece) {
     const auto count = static_cast<index_t>(piece.size() / size_of(wanted.dtype));

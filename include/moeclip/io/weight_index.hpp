@@ -158,7 +158,7 @@ inline void expect_inside(const WeightEntry& entry, std::uint64_t available, std
   const std::uint64_t end =
       checked_add(entry.offset, checked_mul(checked_add(furthest, 1, what), size_of(entry.dtype), what), what);
   if (end > available)
-    fail(ErrorCode::format, concat(what, " reaches to byte ", end, " of a storage of ", available, " bytes"));
+    fail(ErrorCode::format, concat(what, " reaches to byte ", end, " of a storage of ", counted(available, "byte")));
 }
 
 /// Views may repeat elements, so a small file can describe more than fits any memory. Adds the work of reading each
@@ -171,8 +171,8 @@ inline void expect_affordable(const WeightIndex& index) {
     const WeightStorage& storage = index.storages[entry.storage];
     work = checked_add(work, (std::max)(entry.byte_size(), storage.is_deflated ? storage.size : 0), index.path);
     if (work > most)
-      fail(ErrorCode::limit, concat(index.path, ": its tensors take more than ", most,
-                                    " bytes when they are read, far more "
+      fail(ErrorCode::limit, concat(index.path, ": its tensors take more than ", counted(most, "byte"),
+                                    " when they are read, far more "
                                     "than the file holds (",
                                     held, "); up to ", in_quotes(entry.name), " it is ", work));
   }

@@ -3,6 +3,7 @@
 // What a model uses of a weight file: floating-point tensors, and of those that are left over some belong to an
 // optimiser, some to nothing, and some would have changed the result.
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,11 @@ std::string count_and_names(const std::vector<std::string>& names);
 /// Throws mismatch if `entry` of `file` holds integers, which are no weights.
 void expect_weights(const WeightFile& file, const WeightEntry& entry);
 
+/// Throws format, naming file, tensor and place, if one of `values`, the tensor `name` of `file` as it was read, is NaN
+/// or infinite: whatever is computed with it would be, too.
+template <class T>
+void expect_numbers(const WeightFile& file, std::string_view name, std::span<const T> values);
+
 namespace detail {
 
 /// What comes before `tail` in the names that end in it, each once, but for those of an optimiser's state.
@@ -35,6 +41,10 @@ void expect_one_model(const WeightFile& file, const std::vector<std::string>& pr
 #if MOECLIP_DEFINES(MOECLIP_IO)
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
 
 #include "../base/lists.hpp"
 #include "naming.hpp"
@@ -47,7 +57,7 @@ MOECLIP_FUNC bool is_optimizer_state(std::string_view name) {
 
 MOECLIP_FUNC std::string count_and_names(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 5;
-  std::string text = concat(names.size(), names.size() == 1 ? " tensor (" : " tensors (");
+  std::string text = counted(names.size(), "tensor") + " (";
   for (std::size_t i = 0; i < (std::min)(kShown, names.size()); ++i) text += concat(i == 0 ? "" : ", ", names[i]);
   return text + (names.size() > kShown ? ", ...)" : ")");
 }
@@ -60,6 +70,14 @@ MOECLIP_FUNC void expect_weights(const WeightFile& file, const WeightEntry& entr
 }
 
 namespace detail {
+
+/// By its bits, which no compiler's option for fast arithmetic touches.
+template <class T>
+bool is_number(T value) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Bits kExponent = std::bit_cast<Bits>(std::numeric_limits<T>::infinity());
+  return (std::bit_cast<Bits>(value) & kExponent) != kExponent;
+}
 
 MOECLIP_FUNC std::vector<std::string> prefixes_of(const WeightFile& file, std::string_view tail) {
   std::vector<std::string> prefixes;
@@ -74,12 +92,27 @@ MOECLIP_FUNC void expect_one_model(const WeightFile& file, const std::vector<std
   std::string places;
   for (const std::string& prefix : prefixes)
     places += concat(places.empty() ? "" : ", ", prefix.empty() ? "at the top" : in_quotes(prefix));
-  fail(ErrorCode::mismatch, concat(file.path(), ": holds ", prefixes.size(), " models (", places,
+  fail(ErrorCode::mismatch, concat(file.path(), ": holds ", counted(prefixes.size(), "model"), " (", places,
                                    "), such as the trained weights and their average (EMA); which one is meant is not "
                                    "guessed: save the one to be used in a file of its own"));
 }
 
 }  // namespace detail
+
+template <class T>
+void expect_numbers(const WeightFile& file, std::string_view name, std::span<const T> values) {
+  bool are_numbers = true;
+  for (const T value : values) are_numbers &= detail::is_number(value);
+  if (are_numbers) return;
+  const auto wrong = std::find_if_not(values.begin(), values.end(), detail::is_number<T>);
+  fail(ErrorCode::format, concat(file.path(), ": tensor ", in_quotes(name), " holds ", *wrong, " (element ",
+                                 wrong - values.begin(), "), which is no finite number; get the file again"));
+}
+
+#if defined(MOECLIP_COMPILED)
+template void expect_numbers<float>(const WeightFile&, std::string_view, std::span<const float>);
+template void expect_numbers<double>(const WeightFile&, std::string_view, std::span<const double>);
+#endif
 
 }}  // namespace moeclip::abi_v0_1
 

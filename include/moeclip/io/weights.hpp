@@ -124,7 +124,8 @@ inline void merge_shard(WeightIndex& whole, WeightIndex part) {
 inline WeightIndex read_sharded(const WeightBytes& file) {
   constexpr std::uint64_t kLargestIndex = 16u << 20;  // honest ones have about 100 bytes per tensor
   if (file.size > kLargestIndex)
-    fail(ErrorCode::limit, concat(file.name, ": an index of ", file.size, " bytes; at most ", kLargestIndex));
+    fail(ErrorCode::limit,
+         concat(file.name, ": an index of ", counted(file.size, "byte"), "; at most ", kLargestIndex));
   const Json document = parse_json(as_text(file.bytes()), file.name, JsonNames::unique);
   const Json* const map = document.is_object() ? document.find("weight_map") : nullptr;
   if (map == nullptr || !map->is_object())

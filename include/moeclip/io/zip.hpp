@@ -109,7 +109,8 @@ inline std::vector<std::byte> inflate_checked(Bytes packed, std::uint64_t size, 
                                               std::string_view name) {
   std::vector<std::byte> bytes = inflate_raw(packed, size, name);
   if (bytes.size() != size)
-    fail(ErrorCode::format, concat(name, ": inflates to ", bytes.size(), " bytes, the archive promises ", size));
+    fail(ErrorCode::format,
+         concat(name, ": inflates to ", counted(bytes.size(), "byte"), ", the archive promises ", size));
   expect_crc(bytes, crc, name);
   return bytes;
 }
@@ -121,7 +122,8 @@ MOECLIP_FUNC ZipArchive ZipArchive::open(Bytes bytes, std::string_view source) {
   const Directory directory = archive.read_end_record();
   // An entry takes at least kZipDirectoryEntrySize bytes, so the count is bounded by what is there.
   if (directory.count > directory.size / detail::kZipDirectoryEntrySize)
-    archive.fail_format(concat("a directory of ", directory.size, " bytes cannot hold ", directory.count, " entries"));
+    archive.fail_format(
+        concat("a directory of ", directory.size, " bytes cannot hold ", counted(directory.count, "entry")));
   archive.entries_.reserve(static_cast<std::size_t>(directory.count));
   ByteReader reader(bytes.subspan(static_cast<std::size_t>(directory.offset), static_cast<std::size_t>(directory.size)),
                     concat(source, ": zip directory"));
@@ -176,8 +178,8 @@ MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_end_record() const {
       directory.size >= 4 && load_u32le(bytes_.data() + end - directory.size) == detail::kZipDirectoryEntry;
   fail_format(is_shifted ? concat(gap, gap == 1 ? " byte stands" : " bytes stand",
                                   " before the archive; cut them off: tail -c +", gap + 1, " FILE > NEW")
-                         : concat("between the directory and the end record are ", gap,
-                                  " bytes that belong to nothing: the file is damaged; get it again"));
+                         : concat("between the directory and the end record ", gap == 1 ? "is " : "are ",
+                                  counted(gap, "byte"), " of nothing: the file is damaged; get it again"));
 }
 
 /// A zip64 end record, where the archive has one: its locator stands before the end record, and it ends where the
@@ -330,7 +332,8 @@ MOECLIP_FUNC Bytes ZipArchive::contents(const ZipEntry& entry, std::uint64_t max
     return packed;
   }
   if (entry.size > max_size)
-    fail(ErrorCode::limit, concat(name, " inflates to ", entry.size, " bytes; at most ", max_size, " are accepted"));
+    fail(ErrorCode::limit,
+         concat(name, " inflates to ", counted(entry.size, "byte"), "; at most ", max_size, " are accepted"));
   buffer = detail::inflate_checked(packed, entry.size, entry.crc, name);
   return buffer;
 }

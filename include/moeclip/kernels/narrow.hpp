@@ -8,9 +8,9 @@
 #include <cmath>
 #include <cstdint>
 
+#include "../base/context.hpp"
 #include "../base/half.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "precision.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels::detail {
@@ -18,15 +18,12 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels::detail {
 /// Sums of products of 8-bit integers fit 32 bits up to so many of them: 255 * 127 * 65536 < 2^31.
 inline constexpr index_t kMostNarrowSums = 65536;
 
-/// A right-hand operand b (k x n) of narrow numbers in the order in which the kernels read it: panels of
+/// The size of a right-hand operand b (k x n) of narrow numbers, and the order in which the kernels read it: panels of
 /// tile_columns words, each over all steps; a word holds neighbours in k, the first in its low bits.
-struct NarrowPanels {
-  const NarrowTable* table = nullptr;  // kernels that it was packed for
+struct NarrowShape {
+  const NarrowTable* table = nullptr;  // kernels that it is packed for
   Precision precision = Precision::bf16;
   index_t k = 0, n = 0;
-  AlignedBuffer<std::uint32_t> words;
-  AlignedBuffer<float> scales, sums;    // int8, of each column: b = scale * integer; sum of the column
-  AlignedBuffer<std::int32_t> offsets;  // what the integer sums of a column are too large by
 
   [[nodiscard]] index_t numbers() const { return precision == Precision::bf16 ? 2 : 4; }  ///< in a word
   [[nodiscard]] index_t steps() const { return (k + numbers() - 1) / numbers(); }
@@ -34,12 +31,29 @@ struct NarrowPanels {
   [[nodiscard]] const NarrowKernels& kernels() const {
     return precision == Precision::bf16 ? table->bf16 : table->int8;
   }
-  [[nodiscard]] index_t bytes() const { return 4 * (words.size() + scales.size() + sums.size() + offsets.size()); }
-
+  /// Words of b, the padding of panels included.
+  [[nodiscard]] index_t size() const { return round_up(n, panel()) * steps(); }
   /// The word with element (i, j) of b.
   [[nodiscard]] index_t word_at(index_t i, index_t j) const {
     return j / panel() * panel() * steps() + i / numbers() * panel() + j % panel();
   }
+};
+
+/// b where a product finds it.
+struct NarrowView : NarrowShape {
+  const std::uint32_t* words = nullptr;  // size()
+  const float *scales = nullptr, *sums = nullptr;
+  const std::int32_t* offsets = nullptr;
+};
+
+/// b, and its memory.
+struct NarrowPanels : NarrowShape {
+  AlignedBuffer<std::uint32_t> words;
+  AlignedBuffer<float> scales, sums;    // int8, of each column: b = scale * integer; sum of the column
+  AlignedBuffer<std::int32_t> offsets;  // what the integer sums of a column are too large by
+
+  [[nodiscard]] index_t bytes() const { return 4 * (words.size() + scales.size() + sums.size() + offsets.size()); }
+  [[nodiscard]] NarrowView view() const { return {*this, words.data(), scales.data(), sums.data(), offsets.data()}; }
 
   /// Element (i, j) of b.
   [[nodiscard]] float operator()(index_t i, index_t j) const {
@@ -64,7 +78,7 @@ inline NarrowPanels make_narrow(Precision precision, index_t k, index_t n) {
   b.k = k;
   b.n = n;
   const index_t columns = round_up(n, b.panel());
-  b.words = AlignedBuffer<std::uint32_t>(columns * b.steps());
+  b.words = AlignedBuffer<std::uint32_t>(b.size());
   std::fill_n(b.words.data(), b.words.size(), 0u);
   if (precision == Precision::bf16) return b;
   MOECLIP_EXPECT(k <= kMostNarrowSums, "a matrix of ", k, " rows is too tall for 8-bit integers; ", kMostNarrowSums,
@@ -126,13 +140,34 @@ inline void round_column(NarrowPanels& b, index_t j, const float* column, index_
 inline NarrowPanels pack_narrow(Context& context, Precision precision, index_t k, index_t n, MatrixRef<float> b,
                                 const float* scales = nullptr) {
   NarrowPanels packed = make_narrow(precision, k, n);
-  share(context, n, 8.0 * static_cast<double>(k * n), [&](index_t j, int) {
+  context.share(n, 8.0 * static_cast<double>(k * n), [&](index_t j, int) {
     const float* const column = b.data + j * b.column_stride;
     if (precision == Precision::bf16) return round_column(packed, j, column, b.row_stride);
     const float scale = scales != nullptr ? scales[j] : scale_of_column(k, column, b.row_stride);
     quantize_column(packed, j, scale, column, b.row_stride);
   });
   return packed;
+}
+
+/// b (k x n) of bfloat16 the other way round: b^T (n x k) into `words`, and a view of it. Two words, neighbours in j,
+/// become two that are neighbours in i; both are of one panel, whose width is even.
+inline NarrowView transpose_narrow(Context& context, const NarrowView& b, std::uint32_t* words) {
+  NarrowView to{{b.table, b.precision, b.n, b.k}, words};
+  const index_t side = b.panel();
+  context.share(round_up(to.n, side) / side, 4.0 * static_cast<double>(b.k * b.n), [&](index_t panel, int) {
+    const index_t first = panel * side, last = (std::min)(first + side, b.k);
+    std::uint32_t* out = words + first * to.steps();
+    if (last < first + side) std::fill_n(out, side * to.steps(), 0u);
+    for (index_t j = 0; j < b.n; j += 2, out += side) {
+      const std::uint32_t* in = b.words + b.word_at(first, j);
+      for (index_t i = first; i < last; i += 2, in += side) {
+        const std::uint32_t low = in[0], high = in[1];
+        out[i - first] = (low & 0xFFFFu) | high << 16;
+        if (i + 1 < last) out[i + 1 - first] = low >> 16 | (high & 0xFFFF0000u);
+      }
+    }
+  });
+  return to;
 }
 
 }}}  // namespace moeclip::abi_v0_1::kernels::detail

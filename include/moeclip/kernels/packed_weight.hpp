@@ -23,13 +23,13 @@ struct NarrowCall {
 };
 
 /// c = epilogue(a b) by dot products of narrow numbers: a becomes panels of words, then blocks of c are shared out.
-inline void multiply_narrow(Context& context, const NarrowPanels& b, const NarrowCall& call) {
+inline void multiply_narrow(Context& context, const NarrowView& b, const NarrowCall& call) {
   const index_t m = call.m, ldc = call.ldc;
   const Epilogue<float>& epilogue = call.epilogue;
   const KernelTable& table = table_of(b.table->isa);
   const NarrowKernels& kernels = b.kernels();
   const double work = static_cast<double>(m) * static_cast<double>(b.n) * static_cast<double>(b.k);
-  const Cut cut = cut_product(table, {m, b.n, b.k}, work >= kWorthSharing ? context.threads() : 1);
+  const Cut cut = cut_product(table, {m, b.n, b.k}, context.threads_for(work));
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
   const index_t row_words = kernels.words_per_step * b.steps(), panel_words = row_words * table.tile_rows;
@@ -40,13 +40,13 @@ inline void multiply_narrow(Context& context, const NarrowPanels& b, const Narro
   auto* const scratch = scope.take<std::uint32_t>(context.threads() * panel_words);
   float* const tiles = scope.take<float>(context.threads() * tiles_size);
   float* const scales = scope.take<float>(2 * m);
-  share(context, cut.row_tiles, work, [&](index_t tile, int worker) {
+  context.share(cut.row_tiles, work, [&](index_t tile, int worker) {
     const index_t i = tile * table.tile_rows;
     kernels.pack_rows({(std::min)(table.tile_rows, m - i), b.k, b.steps(), call.a.data + i * call.a.row_stride,
                        call.a.row_stride, panels + tile * panel_words, scratch + worker * panel_words, scales + i,
                        scales + m + i});
   });
-  share(context, cut.down * cut.across, work, [&](index_t task, int worker) {
+  context.share(cut.down * cut.across, work, [&](index_t task, int worker) {
     const index_t row = task / cut.across, column = task % cut.across;
     const index_t row_tile = cut.row_tiles * row / cut.down, i = row_tile * table.tile_rows;
     const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
@@ -63,23 +63,23 @@ inline void multiply_narrow(Context& context, const NarrowPanels& b, const Narro
     job.c.slope_at = epilogue.slope_at != nullptr ? epilogue.slope_at + i * ldc + j : nullptr;
     job.steps = b.steps();
     job.a = panels + row_tile * panel_words;
-    job.b = b.words.data() + j * b.steps();
+    job.b = b.words + j * b.steps();
     job.row_scales = scales + i;
     job.row_centres = scales + m + i;
     if (b.precision == Precision::int8) {
-      job.column_scales = b.scales.data() + j;
-      job.column_sums = b.sums.data() + j;
-      job.column_offsets = b.offsets.data() + j;
+      job.column_scales = b.scales + j;
+      job.column_sums = b.sums + j;
+      job.column_offsets = b.offsets + j;
     }
     kernels.multiply(job);
   });
 }
 
 /// Columns [begin, end) of b, whole panels of bfloat16, as panels of float.
-inline void widen_columns(Context& context, const NarrowPanels& b, index_t begin, index_t end, float* panels) {
+inline void widen_columns(Context& context, const NarrowView& b, index_t begin, index_t end, float* panels) {
   const index_t side = b.panel();
-  share(context, (end - begin) / side, 8.0 * static_cast<double>(b.k * (end - begin)), [&](index_t panel, int) {
-    const std::uint32_t* word = b.words.data() + (begin + panel * side) * b.steps();
+  context.share((end - begin) / side, 8.0 * static_cast<double>(b.k * (end - begin)), [&](index_t panel, int) {
+    const std::uint32_t* word = b.words + (begin + panel * side) * b.steps();
     float* to = panels + panel * side * b.k;
     for (index_t i = 0; i < b.k; ++i, to += side) {
       for (index_t j = 0; j < side; ++j)
@@ -91,7 +91,7 @@ inline void widen_columns(Context& context, const NarrowPanels& b, index_t begin
 
 /// c = epilogue(a b) for bfloat16 without dot products of them: some columns of b at a time become float, and the float
 /// kernels do the rest. a is not rounded.
-inline void multiply_widened(Context& context, const NarrowPanels& b, const NarrowCall& call) {
+inline void multiply_widened(Context& context, const NarrowView& b, const NarrowCall& call) {
   constexpr index_t kWidened = index_t{1} << 19;  // elements: 2 MiB, which stay in a cache until they are multiplied
   const KernelTable& table = table_of(b.table->isa);
   const index_t side = b.panel(), columns = round_up(b.n, side);
@@ -107,6 +107,13 @@ inline void multiply_widened(Context& context, const NarrowPanels& b, const Narr
     part.slope_at = behind(call.epilogue.slope_at);
     multiply(context, table, {{call.m, (std::min)(step, b.n - j), b.k}, call.a, panels, call.c + j, call.ldc, part});
   }
+}
+
+/// c = epilogue(a b) in the way that the machine has.
+inline void gemm_narrow(Context& context, const NarrowView& b, const NarrowCall& call) {
+  MOECLIP_EXPECT(call.a.column_stride == 1, "a product in ", to_string(b.precision), " wants contiguous rows");
+  if (call.m == 0 || b.n == 0) return;
+  (b.kernels().multiply != nullptr ? multiply_narrow : multiply_widened)(context, b, call);
 }
 
 }  // namespace detail
@@ -167,10 +174,7 @@ void gemm(Context& context, index_t m, MatrixRef<T> a, const PackedWeight<T>& b,
   if (b.precision() == Precision::f32) return gemm<T>(context, m, a, b.full(), c, ldc, epilogue);
   if constexpr (std::is_same_v<T, float>) {
     detail::expect_gemm({m, b.columns(), b.rows()}, ldc);
-    MOECLIP_EXPECT(a.column_stride == 1, "a product in ", to_string(b.precision()), " wants contiguous rows");
-    if (m == 0 || b.columns() == 0) return;
-    const bool has_dots = b.narrow().kernels().multiply != nullptr;
-    (has_dots ? detail::multiply_narrow : detail::multiply_widened)(context, b.narrow(), {m, a, c, ldc, epilogue});
+    detail::gemm_narrow(context, b.narrow().view(), {m, a, c, ldc, epilogue});
   }
 }
 
@@ -186,15 +190,25 @@ TransposedWeight<T> transposed(const PackedWeight<T>& weight) {
   return {weight};
 }
 
-/// The same with b^T: a has m rows and as many columns as the weight. Narrow numbers become float first, in scratch.
+/// The same with b^T: a has m rows and as many columns as the weight, which is turned round in scratch; integers become
+/// float there, since their scales belong to what is summed over.
 template <class T>
 void gemm(Context& context, index_t m, MatrixRef<T> a, TransposedWeight<T> b, T* c, index_t ldc,
           const Epilogue<T>& epilogue = {}) {
   const PackedWeight<T>& from = b.weight;
   if (from.precision() == Precision::f32) return gemm<T>(context, m, a, transposed(from.full()), c, ldc, epilogue);
   Arena::Scope scope(context.arena());
+  if constexpr (std::is_same_v<T, float>) {
+    if (from.precision() == Precision::bf16) {
+      detail::expect_gemm({m, from.rows(), from.columns()}, ldc);
+      detail::NarrowView turned{from.narrow(), nullptr};
+      std::swap(turned.k, turned.n);
+      turned = detail::transpose_narrow(context, from.narrow().view(), scope.take<std::uint32_t>(turned.size()));
+      return detail::gemm_narrow(context, turned, {m, a, c, ldc, epilogue});
+    }
+  }
   T* const wide = scope.take<T>(from.rows() * from.columns());  // (n, k)
-  detail::share(context, from.columns(), 8.0 * static_cast<double>(from.rows() * from.columns()), [&](index_t j, int) {
+  context.share(from.columns(), 8.0 * static_cast<double>(from.rows() * from.columns()), [&](index_t j, int) {
     for (index_t i = 0; i < from.rows(); ++i) wide[j * from.rows() + i] = from(i, j);
   });
   gemm<T>(context, {m, from.rows(), from.columns()}, a, row_major<T>(wide, from.rows()), c, ldc, epilogue);

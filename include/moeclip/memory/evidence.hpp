@@ -88,6 +88,7 @@ inline std::string place_text(const PatchCut& cut) {
 template <class T>
 Evidence<T> find_evidence(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                           ImageView image) {
+  const FloatScope floats;
   const DescriptorShape shape = descriptor_shape(detector, memory.record.features);
   auto descriptors = Tensor<T>::uninitialised({shape.patches, shape.width});
   describe_patches<T>(context, detector, memory.record.features, image, descriptors.template view<2>());
@@ -106,6 +107,7 @@ Evidence<T> find_evidence(Context& context, const BasicDetector<T>& detector, co
 template <class T>
 void show_good_picture(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                        const std::string& name, ImageView good, std::span<Evidence<T>> evidence) {
+  const FloatScope floats;
   const DescriptorShape shape = descriptor_shape(detector, memory.record.features);
   auto descriptors = Tensor<T>::uninitialised({shape.patches, shape.width});
   describe_patches<T>(context, detector, memory.record.features, good, descriptors.template view<2>());

@@ -40,6 +40,7 @@ PatchMemory<T> load_texture_memory(Context& context, const WeightFile& file);
 #include "../anomaly/fingerprint.hpp"
 #include "../io/json_writer.hpp"
 #include "../io/safetensors_writer.hpp"
+#include "../io/weight_use.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -89,6 +90,7 @@ Tensor<T> read_patches(const WeightFile& file, index_t width) {
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(kPatchesName), " has the shape ",
                                      to_string(entry.shape), "; (M, ", width, ") was wanted"));
   Tensor<T> patches = file.read<T>(kPatchesName);
+  expect_numbers<T>(file, kPatchesName, patches.values());
   constexpr double kLongest = 1.5;  // above sqrt(2), of textures; those of an encoder have unit length
   for (index_t i = 0; i < patches.extent(0); ++i) {
     const auto found = static_cast<double>(length(patches.data() + i * width, width));
@@ -166,6 +168,7 @@ PatchMemory<T> memory_of(Context& context, const WeightFile& file, MemoryRecord 
 
 template <class T>
 PatchMemory<T> load_memory(Context& context, const WeightFile& file, const BasicDetector<T>& detector) {
+  const FloatScope floats;
   MemoryRecord record = read_memory_record(file);
   const auto expect = [&](bool is_same, const auto&... what) {
     if (!is_same)
@@ -182,6 +185,7 @@ PatchMemory<T> load_memory(Context& context, const WeightFile& file, const Basic
 
 template <class T>
 PatchMemory<T> load_texture_memory(Context& context, const WeightFile& file) {
+  const FloatScope floats;
   MemoryRecord record = read_memory_record(file);
   if (record.features != PatchFeatures::texture)
     fail(ErrorCode::mismatch, concat(file.path(), ": was learned with a CLIP; give the same one"));

@@ -228,6 +228,7 @@ DescriptorShape descriptor_shape(const BasicDetector<T>& detector, PatchFeatures
 template <class T>
 void describe_patches(Context& context, const BasicDetector<T>& detector, PatchFeatures features, ImageView image,
                       View<T, 2> descriptors) {
+  const FloatScope floats;
   Detection seen;
   if (features == PatchFeatures::texture) return look_at_textures<T>(context, image, seen, descriptors);
   Arena::Scope scratch(context.arena());
@@ -244,6 +245,7 @@ void describe_patches(Context& context, const BasicDetector<T>& detector, PatchF
 template <class T>
 void detect_by_memory(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                       const TextAnchors<T>* anchors, ImageView image, Detection& result) {
+  const FloatScope floats;
   const MemoryRecord& record = memory.record;
   if (record.features == PatchFeatures::texture) return detect_by_texture<T>(context, memory, image, result);
   const bool has_text = record.text_weight > 0;
@@ -278,6 +280,7 @@ void detect_by_memory(Context& context, const BasicDetector<T>& detector, const 
 
 template <class T>
 void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView image, Detection& result) {
+  const FloatScope floats;
   MOECLIP_EXPECT(memory.record.features == PatchFeatures::texture,
                  "textures were compared with a memory of an encoder");
   Arena::Scope scratch(context.arena());

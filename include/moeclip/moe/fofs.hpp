@@ -84,7 +84,7 @@ void initialize_fofs(Mixture<T>& mixture, std::uint64_t seed, std::string_view n
     const index_t rank = a.extent(0), width = a.extent(1);
     const ChannelChunk chunk = fofs_chunk(width, mixture.expert_count(), e);
     MOECLIP_EXPECT(chunk.end - chunk.begin >= rank, "FOFS needs at least ", rank, " channels per expert; width ", width,
-                   " over ", mixture.expert_count(), " experts gives ", chunk.end - chunk.begin);
+                   " over ", counted(mixture.expert_count(), "expert"), " gives ", chunk.end - chunk.begin);
     Tensor<double> normal({chunk.end - chunk.begin, rank});
     fill_normal(normal, seed, concat(name, ".experts.", e));
     const Tensor<double> q = orthonormal_columns(std::move(normal));

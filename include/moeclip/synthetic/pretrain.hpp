@@ -75,6 +75,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 template <class T>
 ContrastiveLoss clip_forward_backward(Context& context, const ClipWeights<T>& clip, const PretrainBatch<T>& batch,
                                       PretrainWorkspace<T>& saved, ClipWeights<T>& gradient) {
+  const FloatScope floats;
   const index_t rows = batch.images.extent(0), embed = clip.config.embed;
   MOECLIP_EXPECT(batch.tokens.extent(0) == rows, rows, " pictures with ", batch.tokens.extent(0), " captions");
   Arena::Scope scratch(context.arena());
@@ -109,6 +110,7 @@ SavePlan plan_within(index_t budget, const TransformerConfig& config, TokenLayou
 template <class T>
 void pretrain(Context& context, ClipWeights<T>& clip, const PretrainOptions& options, PretrainSource<T> source,
               PretrainCallback on_step) {
+  const FloatScope floats;
   ClipWeights<T> gradient(clip.config);
   auto parameters = all_parameters<T>(clip, gradient);
   Adam<T> adam(options.adam);

@@ -83,6 +83,7 @@ inline ClipWeights<float> with_image_size(ClipWeights<float> clip, index_t size)
 }  // namespace detail
 
 MOECLIP_FUNC TinyClip train_tiny_clip(Context& context, const TinyClipOptions& options, PretrainCallback on_step) {
+  const FloatScope floats;
   TinyClip tiny;
   tiny.merges = learn_merges(pretraining_captions(), detail::kMostTinyMerges);
   const Tokenizer tokenizer(vocabulary_of_merges(tiny.merges, "the vocabulary learned from synthetic captions"));

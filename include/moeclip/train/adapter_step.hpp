@@ -257,6 +257,7 @@ void run_tower_backward(const StepRun<T>& run) {
 template <class T>
 const LossReport& adapter_forward_backward(Context& context, const AdaptedModel<T>& model, const StepInput<T>& input,
                                            AdapterWorkspace<T>& work, AdapterGradient<T>* gradient) {
+  const FloatScope floats;
   const detail::StepRun<T> run{context, model, input, work, gradient};
   detail::check_step(run);
   work.begin(model.adapter.config);

@@ -225,7 +225,8 @@ MOECLIP_FUNC void expect_same_run(const std::string& path, const RunIdentity& fo
   const auto expect = [&](bool is_same, const auto&... pieces) {
     if (!is_same) fail(ErrorCode::mismatch, concat(path, ": cannot be resumed: ", pieces...));
   };
-  expect(found.clip == wanted.clip, "it was trained on another CLIP; give the one that it was started with");
+  expect(found.clip == wanted.clip,
+         "it was trained on another CLIP, or in another precision; give what it was started with");
   expect(found.data == wanted.data, "it was trained on other data; give the same files in the same order");
   const std::string differences = recipe_differences(found.recipe, wanted.recipe);
   expect(differences.empty(), "its recipe differs (there, here): ", differences);

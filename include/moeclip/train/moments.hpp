@@ -7,6 +7,7 @@
 
 #include "../anomaly/adapter.hpp"
 #include "../io/record.hpp"
+#include "../io/weight_use.hpp"
 #include "adam.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -70,14 +71,15 @@ typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& 
         fail(ErrorCode::mismatch,
              concat(file.path(), ": tensor ", in_quotes(concat(prefix, name)), " is ", to_string(stored.shape()),
                     ", but its parameter is ", to_string(value.shape())));
+      expect_numbers<T>(file, concat(prefix, name), stored.values());
       return Tensor<T>(stored);
     };
     moments.insert_or_assign(
         name, AdamState<T>{moment(kFirstMoment), moment(kSecondMoment), checked_count(file, name, step->as_number())});
   });
   if (moments.size() != steps->size())
-    fail(ErrorCode::mismatch, concat(file.path(), ": has the optimiser's states of ", steps->size(),
-                                     " tensors, of which its adapter has ", moments.size()));
+    fail(ErrorCode::mismatch, concat(file.path(), ": has the optimiser's states of ", counted(steps->size(), "tensor"),
+                                     ", of which its adapter has ", moments.size()));
   return moments;
 }
 
@@ -111,6 +113,7 @@ typename Adam<T>::States read_official_moments(const WeightFile& file, const Ada
              concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
                     ", but its parameter ", name, " is ", to_string(shape)));
       file.read_into<T>(entry.name, std::span<T>(tensor->data(), static_cast<std::size_t>(tensor->size())));
+      expect_numbers<T>(file, entry.name, std::as_const(*tensor).values());
     }
     states.insert_or_assign(name, std::move(state));
   }

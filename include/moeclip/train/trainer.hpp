@@ -5,6 +5,7 @@
 // loop that can be killed at any moment and resumed.
 
 #include <chrono>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,8 +28,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 struct TrainerOptions {
   index_t batch = 2;         ///< pictures per step
   std::uint64_t seed = 111;  ///< of first values, order, augmentations and dropout
-  index_t image_size = 0;    ///< side of the square that the model sees; 0: 518 where the patch size divides it, else
-                             ///< the CLIP's own
+  index_t image_size = 0;    ///< side of the square that the model sees; 0: that of default_image_size
   index_t memory_bytes = 0;  ///< for saved activations: blocks beyond it are run twice, with the same bits; 0: no limit
   int threads = 0;           ///< 0: one per core
   ClassWords words = {};     ///< what classes are called in sentences
@@ -47,6 +47,7 @@ struct StepReport {
   double images_per_second = 0;             ///< since fit() began
   double seconds_left = 0;                  ///< at that rate
   std::span<const std::string> pictures{};  ///< of the batch
+  std::span<const std::string> remarks{};   ///< why a picture of the batch is not whole; mostly empty
   index_t without_mask = 0;                 ///< defective pictures of the batch that nobody marked
 };
 
@@ -63,8 +64,8 @@ struct FitOptions {
 /// The newest checkpoint in a run's folder.
 inline constexpr const char* kLastCheckpoint = "moe_last.safetensors";
 
-/// The side of the square that training shows a CLIP: `wanted`, or without a wish (0) 518 where the patch size divides
-/// it, else the CLIP's own. Throws contract if it is no multiple of the patch size.
+/// The side of the square that training shows a CLIP: `wanted`, or without a wish (0) that of default_image_size.
+/// Throws contract if it is no multiple of the patch size.
 index_t training_image_size(const VisionConfig& config, index_t wanted = 0);
 
 /// A training run: the adapter, its optimiser, and how far it has come.
@@ -133,7 +134,8 @@ class Trainer {
   /// What a checkpoint says about the run as it is now; `data` is the fingerprint of the training data.
   [[nodiscard]] CheckpointRecord record(const std::string& data);
 
-  /// Writes a checkpoint; `data` as for record.
+  /// Writes a checkpoint; `data` as for record. Another thread may call it during fit(), in the middle of a step too:
+  /// it writes the run as it was behind the last whole one.
   void save(const std::string& path, const std::string& data);
 
   /// Goes back to a checkpoint of the same run, and returns what it says about itself. Throws mismatch if it is of
@@ -160,6 +162,9 @@ class Trainer {
 
   static double seconds_since(Clock::time_point then);
 
+  StepReport look(const TrainingBatch<T>& batch);
+  void update(const StepReport& report);
+
   [[nodiscard]] LoaderOptions loader_options(int ahead) const;
   void advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report);
   void save_due(FitRun& run, bool is_epoch_done, bool is_stopped);
@@ -179,6 +184,7 @@ class Trainer {
   AdapterWorkspace<T> work_;
   std::vector<ClassText<T>> texts_;
   TrainingBatch<T> batch_;
+  std::mutex changing_;  // held while weights, moments or position change, and while they are saved
   RunPosition at_;
   std::string clip_hash_;
   TrainingPictures trained_on_, judged_by_;  // also before this run, by the weights that it started from
@@ -197,10 +203,7 @@ class Trainer {
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC index_t training_image_size(const VisionConfig& config, index_t wanted) {
-  constexpr index_t kReleasedSize = 518;
-  const index_t size = wanted != 0                              ? wanted
-                       : kReleasedSize % config.patch_size == 0 ? kReleasedSize
-                                                                : config.image_size;
+  const index_t size = wanted != 0 ? wanted : default_image_size(config, true);
   MOECLIP_EXPECT(size > 0 && size % config.patch_size == 0, "the image size ", size,
                  " is not a multiple of the patch size ", config.patch_size);
   return size;
@@ -213,6 +216,7 @@ Trainer<T>::Trainer(const Clip<T>& clip, const Recipe& recipe, const TrainerOpti
       options_(options),
       context_({.threads = options.threads}),
       adam_(adam_options(recipe)) {
+  const FloatScope floats;
   expect_sound(recipe);
   const ClipConfig& config = clip.config();
   options_.image_size = training_image_size(config.vision, options_.image_size);
@@ -237,6 +241,17 @@ void Trainer<T>::set_classes(std::span<const std::string> names) {
 
 template <class T>
 StepReport Trainer<T>::step(const TrainingBatch<T>& batch) {
+  const FloatScope floats;
+  const StepReport report = look(batch);
+  if (!report.is_finite) return report;
+  const std::lock_guard lock(changing_);
+  update(report);
+  return report;
+}
+
+/// Loss and gradient; nothing changes.
+template <class T>
+StepReport Trainer<T>::look(const TrainingBatch<T>& batch) {
   for (const index_t which : batch.classes) encode_class(which);
   StepOptions options = step_options(recipe_);
   options.seed = options_.seed;
@@ -251,11 +266,14 @@ StepReport Trainer<T>::step(const TrainingBatch<T>& batch) {
   report.lr = schedule_of(recipe_).at(at_.step - at_.schedule_start);
   report.gradient_norm = gradient_norm<T>(parameters_);
   report.is_finite = std::isfinite(loss.total) && std::isfinite(report.gradient_norm);
-  if (!report.is_finite) return report;
+  return report;
+}
+
+template <class T>
+void Trainer<T>::update(const StepReport& report) {
   if (recipe_.clip_norm > 0) clip_gradients<T>(parameters_, report.gradient_norm, recipe_.clip_norm);
   adam_.step(context_, parameters_, report.lr);
   ++at_.step;
-  return report;
 }
 
 template <class T>
@@ -277,6 +295,7 @@ CheckpointRecord Trainer<T>::record(const std::string& data) {
 
 template <class T>
 void Trainer<T>::save(const std::string& path, const std::string& data) {
+  const std::lock_guard lock(changing_);
   write_checkpoint<T>(path, record(data), adapter_, adam_.states());
 }
 
@@ -400,6 +419,7 @@ void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& 
   report.images_per_second = static_cast<double>(run.pictures) / seconds;
   report.seconds_left = seconds / static_cast<double>(run.done) * static_cast<double>(run.total - run.done);
   report.pictures = loaded.paths;
+  report.remarks = loaded.remarks;
   report.without_mask = lists::count(loaded.has_mask, false);
 }
 
@@ -419,6 +439,7 @@ void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
 template <class T>
 bool Trainer<T>::fit_all(const SampleSource& source, const FitOptions& options,
                          function_ref<bool(const StepReport&)> on_step) {
+  const FloatScope floats;
   FitRun run{options, fingerprint(source)};
   if (!options.checkpoint.empty()) {
     create_directories(options.checkpoint);
@@ -427,16 +448,24 @@ bool Trainer<T>::fit_all(const SampleSource& source, const FitOptions& options,
   }
   if (at_.epoch >= options.epochs) return true;
   set_classes(source.classes());
-  trained_on_.add(training_pictures(context_, source));
+  {
+    const TrainingPictures pictures = training_pictures(context_, source);
+    const std::lock_guard lock(changing_);
+    trained_on_.add(pictures);
+  }
   Loader<T> loader(source, loader_options(options.ahead), {at_.epoch, at_.batch});
   run.batches = loader.batches();
   run.total = run.batches * (options.epochs - at_.epoch) - at_.batch;
   for (bool goes_on = true; goes_on && at_.epoch < options.epochs;) {
     const LoadedBatch<T>& loaded = loader.next();
     take(loaded);
-    StepReport report = step(batch_);
+    StepReport report = look(batch_);
     if (!report.is_finite) fail_not_finite(report, loaded.paths);
-    advance(loaded, run, report);
+    {
+      const std::lock_guard lock(changing_);
+      update(report);
+      advance(loaded, run, report);
+    }
     goes_on = on_step(report);
     save_due(run, loaded.is_last, !goes_on);
   }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Kills the tool at random moments (SIGKILL), and checks that each file it writes is whole or absent, and that what can
-be resumed ends in the same bytes as a run that nobody disturbed. For training see tests/tool/train_survives_kill.py.
+be resumed ends in the same bytes as a run that nobody disturbed.
 
-usage: kills.py TOOL [--count N] [--seed S] [--verbs learn,eval,synthesize]
+usage: kills.py TOOL [--count N] [--seed S] [--verbs train,learn,eval,synthesize] [--seconds S]
+
+--seconds ends it, with the count so far, before --count kills of each verb were made.
 """
 import argparse
 import os
@@ -15,8 +17,12 @@ import time
 
 from faults import VERBS, contents, make_inputs
 
-RESUMED = {"eval": ["--resume"]}  # the options with which a verb goes on
-KILLED = {"learn": VERBS["learn"], "synthesize": VERBS["synthesize"],
+RESUMED = {"eval", "train"}  # verbs that go on where they were, and the files that may then be part of the whole
+GROWING = {"eval": {"out/state.safetensors"}, "train": {"run/moe_last.safetensors", "run/log.jsonl"}}
+TIMED = {"run/log.jsonl"}  # says how long things took
+KILLED = {"train": ["train", "../set", "--out", "run", "--epochs", "2", "--batch", "1", "--image-size", "32",
+                    "--checkpoint-every", "1", "--threads", "2"],
+          "learn": VERBS["learn"], "synthesize": VERBS["synthesize"],
           "eval": ["eval", "../set", "--out", "out", "--checkpoint-seconds", "0"]}
 
 
@@ -36,14 +42,43 @@ def whole_or_absent(whole, files, may_grow):
     return None
 
 
+def resume(words, work, verb):
+    """Runs it to its end, from its state if there is one."""
+    state = {"eval": "out/state.safetensors", "train": "run/moe_last.safetensors"}[verb]
+    way = "--resume" if os.path.exists(os.path.join(work, state)) else "--force"
+    return subprocess.run([*words, way], cwd=work, capture_output=True)
+
+
+def lasting(files):
+    return {name: data for name, data in files.items() if ".moeclip-" not in name and name not in TIMED}
+
+
+def kill_once(words, verb, work, whole, delay):
+    """Whether it was killed before its end, and what is wrong with what it left, or with its end once it is resumed."""
+    process = subprocess.Popen(words, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(delay)
+    process.kill()
+    is_killed = process.wait() != 0
+    wrong = whole_or_absent(whole, contents(work), GROWING.get(verb, set()))
+    if wrong or verb not in RESUMED or not is_killed:
+        return is_killed, wrong
+    done = resume(words, work, verb)
+    ended = lasting(contents(work))
+    if done.returncode != 0 or ended != lasting(whole):
+        wrong = f"resumed with exit code {done.returncode}, the same files: {ended == lasting(whole)}"
+    return is_killed, wrong
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tool")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--verbs", default=",".join(KILLED))
     given = parser.parse_args()
     tool, rng, failures = os.path.abspath(given.tool), random.Random(given.seed), 0
+    end = time.monotonic() + given.seconds
     with tempfile.TemporaryDirectory(prefix="moeclip-kills-") as folder:
         make_inputs(tool, folder)
         for verb in given.verbs.split(","):
@@ -51,24 +86,16 @@ def main():
             start = time.monotonic()
             subprocess.run(words, cwd=work, check=True, capture_output=True)
             duration, whole = time.monotonic() - start, contents(work)
-            killed = 0
-            for _ in range(given.count):
-                work = fresh(folder)
-                process = subprocess.Popen(words, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                time.sleep(rng.uniform(0, duration))
-                process.kill()
-                killed += process.wait() != 0
-                wrong = whole_or_absent(whole, contents(work), {"out/state.safetensors"} if verb == "eval" else set())
-                if not wrong and verb in RESUMED:
-                    done = subprocess.run([*words, *(RESUMED[verb] if os.path.exists(
-                        os.path.join(work, "out/state.safetensors")) else ["--force"])], cwd=work, capture_output=True)
-                    ended = {name: data for name, data in contents(work).items() if ".moeclip-" not in name}
-                    if done.returncode != 0 or ended != whole:
-                        wrong = f"resumed with exit code {done.returncode}, the same files: {ended == whole}"
+            runs = killed = wrongs = 0
+            while killed < given.count and time.monotonic() < end:
+                is_killed, wrong = kill_once(words, verb, fresh(folder), whole, rng.uniform(0, duration))
+                runs += 1
+                killed += is_killed
                 if wrong:
-                    failures += 1
+                    wrongs += 1
                     print(f"{verb}: {wrong}", flush=True)
-            print(f"{verb:10} {given.count} runs, {killed} killed before their end, {failures} complaints so far", flush=True)
+            failures += wrongs
+            print(f"{verb:10} {runs} runs, {killed} killed before their end, {wrongs} complaints", flush=True)
     return 1 if failures else 0
 
 

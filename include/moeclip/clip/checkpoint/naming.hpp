@@ -21,7 +21,7 @@ namespace moeclip { inline namespace abi_v0_1 { namespace detail {
               is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
                          : ": no CLIP is in this file; a tensor visual.conv1.weight or "
                            "vision_model.embeddings.patch_embedding.weight is wanted",
-              " (", file.entries().size(), " tensors found)"));
+              " (", counted(file.entries().size(), "tensor"), " found)"));
 }
 
 /// Recognises the naming of `file` by the one tensor that only a ViT's image tower has, or tells what was found.

@@ -64,8 +64,8 @@ inline void take_vision_sizes(const WeightFile& file, const ClipNaming& naming, 
   const index_t positions = extent("visual.positional_embedding", 2, 0);
   const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
   if (grid < 1 || grid * grid + 1 != positions)
-    fail(ErrorCode::mismatch,
-         concat(file.path(), ": the position embedding has ", positions, " rows; one more than a square was wanted"));
+    fail(ErrorCode::mismatch, concat(file.path(), ": the position embedding has ", counted(positions, "row"),
+                                     "; one more than a square was wanted"));
   vision.image_size = grid * vision.patch_size;
   vision.layers = count_blocks(file, naming, "visual.");
   vision.hidden = extent("visual.transformer.resblocks.0.mlp.c_fc.weight", 2, 0);

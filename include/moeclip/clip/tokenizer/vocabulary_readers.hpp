@@ -152,8 +152,9 @@ class TokenTable {
   void set(const std::string& token, const Json& id) {
     const bool is_natural = id.is_integer() && (id.as_number() >= 0);
     if (!is_natural || id.as_uint64() >= tokens_.size())
-      fail(ErrorCode::format, concat(source_, ": token \"", excerpt(token), "\" has ", describe(id), "; the ids of ",
-                                     tokens_.size(), " tokens are 0 to ", tokens_.size() - 1, ", each once"));
+      fail(ErrorCode::format,
+           concat(source_, ": token \"", excerpt(token), "\" has ", describe(id), "; the ids of ",
+                  counted(tokens_.size(), "token"), " are 0 to ", tokens_.size() - 1, ", each once"));
     const auto index = static_cast<std::size_t>(id.as_uint64());
     if (is_set_[index])
       fail(ErrorCode::format, concat(source_, ": tokens \"", excerpt(tokens_[index]), "\" and \"", excerpt(token),

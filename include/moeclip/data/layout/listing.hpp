@@ -183,7 +183,8 @@ inline void list_pictures(const PictureFolder& place, Listing& out) {
   }
   masks.add_spare(out.spare_masks);
   if (guessed > 0)
-    out.notes.push_back(concat(place.pictures->path, ": ", guessed, " masks were found by the numbers in their names"));
+    out.notes.push_back(concat(place.pictures->path, ": ", counted(guessed, "mask"), guessed == 1 ? " was" : " were",
+                               " found by the numbers in their names"));
 }
 
 }  // namespace detail

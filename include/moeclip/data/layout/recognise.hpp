@@ -155,7 +155,8 @@ inline std::string whole_path(const FolderTree& tree, const FolderNode& folder) 
 inline std::string describe(const FoundLayout& found) {
   const auto defective =
       lists::count_if(found.listing.pictures, [](const ListedPicture& picture) { return picture.label == 1; });
-  return concat(found.layout->name, " (", found.listing.pictures.size(), " pictures, ", defective, " defective)");
+  return concat(found.layout->name, " (", counted(found.listing.pictures.size(), "picture"), ", ", defective,
+                " defective)");
 }
 
 /// The layouts that fit a folder and differ in what they say. One that takes the folder itself for a class comes before

@@ -123,7 +123,7 @@ struct ClassCounts {
 
 namespace detail {
 
-inline std::string counted(index_t there, index_t published, std::string_view what) {
+inline std::string against(index_t there, index_t published, std::string_view what) {
   return concat(there, " of ", published, " ", what);
 }
 
@@ -137,15 +137,15 @@ inline void compare_totals(const KnownSet& set, std::span<const ClassCounts> cou
     defective += count.defective;
   }
   if (good != set.good || defective != set.defective)
-    differences.push_back(concat(set.name, ": ", counted(good, set.good, "good and "),
-                                 counted(defective, set.defective, "defective test pictures")));
+    differences.push_back(concat(set.name, ": ", against(good, set.good, "good and "),
+                                 against(defective, set.defective, "defective test pictures")));
 }
 
 inline void compare_class(const KnownClass& known, const ClassCounts& count, bool is_parted,
                           std::vector<std::string>& differences) {
   const auto differ = [&](index_t there, index_t published, std::string_view what) {
     if (there != published)
-      differences.push_back(concat(known.set, ", ", known.name, ": ", counted(there, published, what)));
+      differences.push_back(concat(known.set, ", ", known.name, ": ", against(there, published, what)));
   };
   if (!is_parted) {
     differ(count.good, known.good + std::max<index_t>(0, known.train), "good pictures");

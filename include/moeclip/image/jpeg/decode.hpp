@@ -131,7 +131,7 @@ class JpegDecoder {
       }
     }
     if (scan.count > 1 && blocks_per_mcu > 10)
-      reject(concat("a scan has ", blocks_per_mcu, " blocks per unit, 10 are allowed"));
+      reject(concat("a scan has ", counted(blocks_per_mcu, "block"), " per unit, 10 are allowed"));
     charge_work(blocks);
   }
 

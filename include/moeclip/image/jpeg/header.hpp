@@ -90,8 +90,8 @@ inline void require_decodable(const JpegFrame& frame, std::uint64_t data_bytes, 
   const std::uint64_t least = blocks * (frame.is_progressive() ? 1 : 2) / 8;
   if (least > data_bytes)
     fail(ErrorCode::limit,
-         concat(source, ": an image of ", frame.width, "x", frame.height, " pixels takes at least ", least,
-                " bytes of data, but only ", data_bytes, " follow: the file is cut or damaged"));
+         concat(source, ": an image of ", frame.width, "x", frame.height, " pixels takes at least ",
+                counted(least, "byte"), " of data, but only ", data_bytes, " follow: the file is cut or damaged"));
 }
 
 }  // namespace detail

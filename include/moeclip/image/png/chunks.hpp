@@ -80,7 +80,7 @@ inline PngHeader read_png_header(const PngChunk& chunk, std::string_view source)
          concat(source, ": Apple's private variant of PNG (CgBI); convert it to plain PNG with Apple's pngcrush"));
   if (chunk.type != "IHDR" || chunk.data.size() != 13)
     fail(ErrorCode::format, concat(source, ": damaged PNG: it begins with a ", chunk.type, " chunk of ",
-                                   chunk.data.size(), " bytes, not with IHDR of 13"));
+                                   counted(chunk.data.size(), "byte"), ", not with IHDR of 13"));
   ByteReader reader(chunk.data, source);
   const std::uint32_t width = reader.u32be(), height = reader.u32be();
   expect_image_size(width, height, source);

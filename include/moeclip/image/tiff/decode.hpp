@@ -92,7 +92,7 @@ class TiffDecoder {
                                static_cast<std::uint64_t>(header_.samples * header_.depth);
     if (bits / 8 / most > bytes_.size())
       fail(ErrorCode::limit, concat(source_, ": ", header_.width, "x", header_.height,
-                                    " pixels cannot come out of a file of ", bytes_.size(), " bytes"));
+                                    " pixels cannot come out of a file of ", counted(bytes_.size(), "byte")));
   }
 
   /// The bytes of a segment of `rows` rows: in the file, or in unpacked_.

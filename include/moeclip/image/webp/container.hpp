@@ -21,7 +21,7 @@ class WebpContainer {
     reader_.skip(4);  // RIFF
     const std::uint64_t size = reader_.u32le();
     if (size < 4 || size > reader_.left())
-      reject(concat("it says that it has ", size + 8, " bytes, but it has ", reader_.size()));
+      reject(concat("it says that it has ", counted(size + 8, "byte"), ", but it has ", reader_.size()));
     ByteReader chunks(reader_.take(size), reader_.source());
     chunks.skip(4);  // WEBP
     read_chunks(chunks, false);

@@ -98,8 +98,8 @@ class Vp8Decoder {
   void expect_held(std::size_t bytes) const {
     constexpr index_t kMostPerByte = 8;
     if (wide_ * high_ / kMostPerByte > static_cast<index_t>(bytes))
-      fail(ErrorCode::limit, concat(source_, ": ", 16 * wide_, "x", 16 * high_, " pixels cannot come out of ", bytes,
-                                    " bytes of compressed data"));
+      fail(ErrorCode::limit, concat(source_, ": ", 16 * wide_, "x", 16 * high_, " pixels cannot come out of ",
+                                    counted(bytes, "byte"), " of compressed data"));
   }
 
   Macroblock read_modes(index_t x) {

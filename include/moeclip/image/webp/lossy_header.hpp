@@ -49,7 +49,7 @@ class Vp8HeaderReader {
     reader.skip(3 + 4);  // signature, size
     const std::uint64_t size = tag >> 5;
     if (size > reader.left())
-      reject(concat("its first partition has ", size, " bytes, of which ", reader.left(), " are there"));
+      reject(concat("its first partition has ", counted(size, "byte"), ", of which ", reader.left(), " are there"));
     Vp8Bits bits(reader.take(size));
     bits.number(2);  // colour space, clamping
     read_segments(bits);

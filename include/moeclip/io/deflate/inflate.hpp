@@ -159,7 +159,7 @@ class Inflater {
   [[noreturn]] void fail_here(std::string_view what) const {
     if (in_.is_overrun()) what = "truncated";
     fail(ErrorCode::format, concat(source_, ": compressed data: ", what, ", at byte ", in_.next - all_.data(),
-                                   " of it and after ", filled_, " bytes of output", kCutAdvice));
+                                   " of it and after ", counted(filled_, "byte"), " of output", kCutAdvice));
   }
 
   [[noreturn]] void fail_limit() const {

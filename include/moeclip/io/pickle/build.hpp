@@ -132,7 +132,7 @@ class PickleBuilder {
   std::array<PickleRef, Most> arguments(PickleRef tuple, std::string_view what) const {
     const std::uint32_t count = graph_[tuple].count;
     if (count < Least || count > Most)
-      refuse(concat(what, " has ", count, " parts; ", Least, " to ", Most, " are expected"));
+      refuse(concat(what, " has ", counted(count, "part"), "; ", Least, " to ", Most, " are expected"));
     return graph_.children<Most>(tuple);
   }
 

@@ -190,7 +190,7 @@ class PickleMachine {
 
   void expect_frame(std::uint64_t size) const {
     if (size > reader_.left())
-      build_.refuse(concat("a frame of ", size, " bytes, but only ", reader_.left(), " are left"));
+      build_.refuse(concat("a frame of ", counted(size, "byte"), ", but only ", reader_.left(), " are left"));
   }
 
   /// A script module: NEWOBJ on its class without arguments; BUILD brings the attributes.

@@ -112,8 +112,8 @@ class TorchLegacyReader {
     if (std::exchange(declared.is_read, true)) fail_format(concat("storage ", in_quotes(key), " comes twice"));
     const std::uint64_t count = reader_.u64le();
     if (count != declared.count)
-      fail_format(
-          concat("storage ", in_quotes(key), " has ", count, " elements, but ", declared.count, " are declared"));
+      fail_format(concat("storage ", in_quotes(key), " has ", counted(count, "element"), ", but ", declared.count,
+                         " are declared"));
     const std::uint64_t size = checked_mul(count, declared.element_size, index_.path);
     declared.number = static_cast<std::uint32_t>(index_.storages.size());
     index_.storages.push_back({0, reader_.offset(), size, size, 0, false, false});

@@ -161,7 +161,7 @@ class TorchTree {
       case PickleKind::real: return add_value(name, Kind::number, concat(node.real));
       case PickleKind::text: return add_value(name, Kind::text, std::string(node.text));
       case PickleKind::device: return add_value(name, Kind::other, concat("device ", node.text));
-      case PickleKind::bytes: return add_value(name, Kind::other, concat(node.text.size(), " bytes"));
+      case PickleKind::bytes: return add_value(name, Kind::other, concat(counted(node.text.size(), "byte")));
       default: return add_value(name, Kind::other, concat("torch.", node.text));
     }
   }

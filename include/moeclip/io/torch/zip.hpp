@@ -71,8 +71,8 @@ class TorchZipReader {
       if (entry.name.ends_with(".safetensors") || entry.name.ends_with(".pt") || entry.name.ends_with(".pth"))
         guess = "it holds a weight file; unpack it";
     }
-    fail(ErrorCode::unsupported,
-         concat(index_.path, ": a zip archive without data.pkl (", zip_.entries().size(), " entries): ", guess));
+    fail(ErrorCode::unsupported, concat(index_.path, ": a zip archive without data.pkl (",
+                                        counted(zip_.entries().size(), "entry"), "): ", guess));
   }
 
   bool has_code() const {
@@ -100,7 +100,7 @@ class TorchZipReader {
     const std::uint32_t number = known != by_key_.end() ? known->second : add_storage(node.text);
     if (index_.storages[number].size != size)
       fail(ErrorCode::format, concat(index_.path, ": storage ", in_quotes(node.text), " holds ",
-                                     index_.storages[number].size, " bytes, but ", size, " are declared"));
+                                     counted(index_.storages[number].size, "byte"), ", but ", size, " are declared"));
     return {number, 0, size};
   }
 
@@ -109,8 +109,9 @@ class TorchZipReader {
     if (entry == nullptr)
       fail(ErrorCode::format, concat(index_.path, ": the archive lacks the storage ", in_quotes(key)));
     if (entry->is_deflated && entry->size > most_inflated_)
-      fail(ErrorCode::limit, concat(index_.path, ": storage ", in_quotes(key), " inflates to ", entry->size,
-                                    " bytes; at most ", most_inflated_, " are accepted from a file of this size"));
+      fail(ErrorCode::limit,
+           concat(index_.path, ": storage ", in_quotes(key), " inflates to ", counted(entry->size, "byte"),
+                  "; at most ", most_inflated_, " are accepted from a file of this size"));
     const auto number = static_cast<std::uint32_t>(index_.storages.size());
     const bool has_crc = entry->crc != 0;  // torch can be told not to make checksums, and then writes 0
     index_.storages.push_back(
