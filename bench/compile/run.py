@@ -4,7 +4,8 @@
 library, and of our own builds. bench/compile/README.md says what each row means.
 
 usage: run.py [--runs N] [--only CASE...] [--builds] [--jobs N] [--against DIR] [--cxx CXX] [--json FILE]
-       run.py --check [--cxx CXX]      compares lines and memory with ceilings.json; 1 if something is over
+       run.py --check [--cxx CXX]      compares lines and memory with ceilings.json, and warnings are errors; 1 if
+                                       something is over
 
 --builds also builds the tool as the README's first command does, and everything, in fresh folders without ccache: some
 minutes. --against measures another checkout in turn with this one.
@@ -23,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ("-std=c++20", "-O2", "-pthread")  # as in the README
+WARNINGS = ("-Wall", "-Wextra", "-Werror")  # of the library in its users' programs, looked for while --check compiles them
 MEASURES = {"cpu": "CPU s", "wall": "wall s", "mb": "peak MB", "lines": "lines", "kb": "object kB"}
 
 READ_IMAGE = """#include <moeclip/image/read_image.hpp>
@@ -81,8 +83,8 @@ def has_compiled_mode(root):
 class Bench:
     """Measures cases in a folder of its own."""
 
-    def __init__(self, folder, cxx, jobs):
-        self.folder, self.cxx, self.jobs = Path(folder), cxx, jobs
+    def __init__(self, folder, cxx, jobs, more_flags=()):
+        self.folder, self.cxx, self.jobs, self.flags = Path(folder), cxx, jobs, (*FLAGS, *more_flags)
         others = ("CMAKE_GENERATOR", "CMAKE_CXX_COMPILER_LAUNCHER")  # the README's commands are given without
         self.environment = {name: value for name, value in os.environ.items() if name not in others}
         self.environment |= {"CCACHE_DISABLE": "1", "CXX": cxx}
@@ -91,7 +93,7 @@ class Bench:
         program, more = PROGRAMS[case]
         source = self.folder / f"{case}.cpp"
         source.write_text(program(root), encoding="utf-8")
-        return [self.cxx, *FLAGS, *more, f"-I{root / 'include'}", source]
+        return [self.cxx, *self.flags, *more, f"-I{root / 'include'}", source]
 
     def lines(self, case, root):
         """Preprocessed lines that are not blank and no line markers."""
@@ -194,7 +196,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="moeclip-compile-") as folder:
-        bench = Bench(folder, options.cxx, options.jobs)
+        bench = Bench(folder, options.cxx, options.jobs, WARNINGS if options.check else ())
         if options.check:
             check(bench)
         else:

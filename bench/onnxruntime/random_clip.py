@@ -44,19 +44,18 @@ def block(prefix, width):
         yield f"{prefix}{name}.bias", ((width,), numpy.zeros)
 
 
-def clip():
-    width, text = 1024, 768
-    tensors = {"visual.conv1.weight": ((width, 3, 14, 14), normal(0.04)),
+def clip(width=1024, layers=24, patch=14, text=768):
+    tensors = {"visual.conv1.weight": ((width, 3, patch, patch), normal(0.04)),
                "visual.class_embedding": ((width,), normal(0.02)),
-               "visual.positional_embedding": ((257, width), normal(0.02)),
-               "visual.proj": ((width, 768), normal(0.03)),
+               "visual.positional_embedding": (((224 // patch) ** 2 + 1, width), normal(0.02)),
+               "visual.proj": ((width, text), normal(0.03)),
                "token_embedding.weight": ((49408, text), normal(0.02)),
                "positional_embedding": ((77, text), normal(0.02)),
-               "text_projection": ((text, 768), normal(0.03)),
+               "text_projection": ((text, text), normal(0.03)),
                "logit_scale": ((), lambda shape: numpy.full(shape, 4.6))}
     for name, size in (("visual.ln_pre", width), ("visual.ln_post", width), ("ln_final", text)):
         tensors[name + ".weight"], tensors[name + ".bias"] = ((size,), numpy.ones), ((size,), numpy.zeros)
-    for i in range(24):
+    for i in range(layers):
         tensors.update(block(f"visual.transformer.resblocks.{i}.", width))
     tensors.update(block("transformer.resblocks.0.", text))
     return tensors

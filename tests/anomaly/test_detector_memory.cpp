@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <moeclip/memory/learn.hpp>
+#include <moeclip/memory/model.hpp>
+
 #include "detector_fixtures.hpp"
 #include "heap_count.hpp"
 
@@ -25,4 +28,33 @@ TEST_CASE("the second picture of a size takes nothing from the heap") {
         shared_detector().detect(context, first.view(), anchors, result);
         CHECK(heap_allocations() == before);
       }
+}
+
+TEST_CASE("the second picture that a model judges takes nothing from the heap, however it judges") {
+  using namespace detector_test;  // NOLINT
+  const auto load = [](index_t i) { return random_picture(70, 70, 3, concat("good/", i)); };
+  Context learning;
+  const TextAnchors<float> anchors = random_anchors();
+  LearnOptions options;
+  options.patches = 50;
+  PartModel models[4];
+  for (PartModel& model : models) model.detector = small_detector();
+  for (PartModel* const model : {&models[0], &models[1]}) model->anchors.push_back(random_anchors());
+  models[2].memory = learn<float>(learning, *models[2].detector, {4, load}, options);
+  models[3].memory = learn_textures<float>(learning, {4, load}, options);
+  options.text_weight = 0.5;
+  models[1].memory = learn<float>(learning, *models[1].detector, {4, load}, options, &anchors);
+  for (const PartModel& model : models)
+    for (const int threads : {1, 2}) {
+      CAPTURE(threads);
+      const Image first = random_picture(90, 60, 3, "first"), second = random_picture(90, 60, 3, "second");
+      Context context({.threads = threads});
+      Detection result;
+      result.regions.reserve(1000);
+      model.detect(context, first.view(), result);
+      const long before = heap_allocations();
+      model.detect(context, second.view(), result);
+      model.detect(context, first.view(), result);
+      CHECK(heap_allocations() == before);
+    }
 }

@@ -19,10 +19,12 @@ TEST_CASE("checksum: values of zlib") {
   CHECK(adler32(as_bytes(most)) == 0xa49759eau);
 }
 
-TEST_CASE("checksum: a crc goes on where it stopped") {
+TEST_CASE("checksum: a crc goes on where it stopped, or is put together of two") {
   const std::string text = "a text of forty bytes, cut in every place";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     const std::string_view whole = text;
-    CHECK(crc32(as_bytes(whole.substr(cut)), crc32(as_bytes(whole.substr(0, cut)))) == crc32(as_bytes(whole)));
+    const Bytes first = as_bytes(whole.substr(0, cut)), second = as_bytes(whole.substr(cut));
+    CHECK(crc32(second, crc32(first)) == crc32(as_bytes(whole)));
+    CHECK(crc32_combine(crc32(first), crc32(second), second.size()) == crc32(as_bytes(whole)));
   }
 }

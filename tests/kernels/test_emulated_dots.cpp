@@ -146,7 +146,7 @@ std::vector<float> multiply_with(Context& context, const NarrowTable& table, Pre
       kernels::detail::quantize_column(b, j, kernels::detail::scale_of_column(shape.k, column, 1), column, 1);
   }
   std::vector<float> c(static_cast<std::size_t>(shape.m * shape.n));
-  kernels::detail::multiply_narrow(context, b, {shape.m, row_major(a.data(), shape.k), c.data(), shape.n, {}});
+  kernels::detail::multiply_narrow(context, b.view(), {shape.m, row_major(a.data(), shape.k), c.data(), shape.n, {}});
   return c;
 }
 

@@ -68,7 +68,12 @@ TEST_CASE("without an adapter, descriptors are made of four blocks, or of all if
     const VisionTower<float> tower({28, 14, 8, layers, 1, 8}, 4, kernels::Activation::gelu);
     Adapter<float> plain;
     plain.config.level_blocks = {layers};
-    return descriptor_blocks(AdaptedModel<float>{tower, tower.positional_embedding, plain});
+    const AdaptedModel<float> model{tower, tower.positional_embedding, plain};
+    std::vector<index_t> blocks;
+    for (index_t block = 0; block <= layers + 1; ++block)
+      if (descriptor_place(model, block) >= 0) blocks.push_back(block);
+    CHECK(std::ssize(blocks) == descriptor_levels(model));
+    return blocks;
   };
   CHECK(blocks_of(24) == std::vector<index_t>{6, 12, 18, 24});
   CHECK(blocks_of(5) == std::vector<index_t>{1, 2, 3, 5});

@@ -326,6 +326,16 @@ class CalibrateTest(DataTest):
         self.assertEqual({k: v for k, v in self.read().items() if k != "words"},
                          {k: v for k, v in from_run.items() if k != "words"})
 
+    def test_a_plain_folder_is_one_of_good_pictures(self):
+        good = next(self.data.glob("*/test/good"))
+        self.calibrate(good, "--class", good.parts[-3], "--false-positives", "0.25")
+        plain = self.read()
+        self.calibrate(self.data, "--class", good.parts[-3], "--false-positives", "0.25")
+        self.assertEqual(plain, self.read())
+        self.calibrate(good)
+        self.assertEqual(self.read()["classes"], ["object"])
+        self.assertIn("no layout", self.calibrate(good, "--best-f1", code=3)[1])
+
     def test_too_few_pictures_are_told(self):
         out, _ = self.calibrate("--from", self.whole)
         self.assertIn("8 good pictures cannot show a rate of 1.00 %: 99 are needed", out)

@@ -9,7 +9,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import TOOL, ToolTest, without_checksum
+from support import TOOL, ToolTest, png, without_checksum
 
 SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
 MODEL = ("--clip", SHARE / "tiny.safetensors", "--adapter", SHARE / "tiny_adapter.safetensors")
@@ -99,6 +99,16 @@ class LearnTest(ToolTest):
         for line in self.objects("detect", self.test / "good", "--good", self.folder / "one.moeclip"):
             self.assertEqual((line["is_anomalous"], line["threshold"]), (None, None))
 
+    def test_pictures_that_differ_in_kind_are_told(self):
+        gray, colour = bytes([90] * 3 * 64 * 64), bytes([90, 80, 70] * 64 * 64)
+        a, b = self.write("a.png", png(64, 64, gray)), self.write("b.png", png(64, 64, colour))
+        c = self.write("c.png", png(128, 32, colour))
+        _, text = self.run_tool("learn", a, b, "--out", self.folder / "ab.moeclip")
+        self.assertIn("1 of 2 good pictures are gray, the others in colour; learn only such", text)
+        _, text = self.run_tool("detect", b, "--good", b, "--good", c)
+        self.assertIn("good pictures are 64 to 128 pixels long, and seen at one size; learn only such", text)
+        self.assertNotIn("learn only", self.run_tool("learn", self.good, "--out", self.folder / "d.moeclip")[1])
+
     def test_files_that_do_not_fit(self):
         detect = ("detect", self.test / "good", "--good")
         clip = ("--clip", SHARE / "tiny.safetensors")
@@ -182,6 +192,10 @@ class LearnTest(ToolTest):
         self.assertIn("5.0 % cannot be promised by 6 pictures: 19 are needed", out)
         one = self.output("learn", *sorted((self.folder / "twice").glob("000?.png")), "-o", self.folder / "o.moeclip")
         self.assertIn("no threshold: 2 pictures of one thing say nothing", one)
+        self.assertIn("if each is of another part, --all-different", one)
+        apart, _ = self.run_tool("learn", self.folder / "twice", "--all-different", "-o", self.folder / "a.moeclip")
+        self.assertNotIn("things", apart)
+        self.assertIn("7.7 % expected", apart)
 
     def test_what_cannot_be_written_is_told_before_the_work(self):
         started = time.monotonic()

@@ -55,6 +55,14 @@ class TrainTest(ToolTest):
             if recipe == "released":
                 self.assertEqual(lines[0]["etf"], [0, 0, 0, 0])
 
+    def test_a_small_clip_has_a_mixture_behind_each_block(self):
+        self.clip = self.write("small.safetensors", micro_clip(blocks=2))
+        _, message = self.train("small", "--steps", 1)
+        self.assertIn("has 2 blocks, so there are 2 mixtures, not 4", message)
+        self.train("small", "--steps", 2, "--resume")
+        self.assertIn("2 mixtures of 4 experts of rank 8, 2 levels", self.output("inspect", self.folder / "small" / "moe_last.safetensors"))
+        self.assertIn("3 mixtures for an image tower of 2 blocks", self.train("other", "--mixtures", 3, code=3)[1])
+
     def test_threads_and_memory_change_no_bit(self):
         self.train("one", "--epochs", 1, "--threads", 1, "--ahead", 0)
         self.train("two", "--epochs", 1, "--threads", 2, "--memory", 1, "--ahead", 3)

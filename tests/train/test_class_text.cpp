@@ -55,5 +55,9 @@ TEST_CASE("the size that training shows") {
   CHECK(training_image_size(config, 28) == 28);
   config.patch_size = 16;
   CHECK(training_image_size(config) == 224);
+  config.patch_size = 32;  // ViT-B/32: 7 x 7 patches are too few
+  CHECK(training_image_size(config) == 448);
+  config.patch_size = 16;
+  config.image_size = 224;
   expect_error(ErrorCode::contract, {"230", "16"}, [&] { training_image_size(config, 230); });
 }

@@ -9,6 +9,7 @@
 #include <moeclip/clip/config.hpp>
 #include <moeclip/clip/load_clip.hpp>
 #include <moeclip/clip/names.hpp>
+#include <moeclip/clip/parameter_writer.hpp>
 #include <moeclip/clip/preprocess.hpp>
 #include <moeclip/clip/quantized_file.hpp>
 #include <moeclip/clip/save.hpp>

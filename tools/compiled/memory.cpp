@@ -7,7 +7,10 @@
 #include <moeclip/memory/evidence.hpp>
 #include <moeclip/memory/learn.hpp>
 #include <moeclip/memory/memory_file.hpp>
+#include <moeclip/memory/model.hpp>
+#include <moeclip/memory/model_file.hpp>
 #include <moeclip/memory/nearest.hpp>
 #include <moeclip/memory/patch_memory.hpp>
+#include <moeclip/memory/save_model.hpp>
 #include <moeclip/memory/texture.hpp>
 #include <moeclip/memory/twins.hpp>

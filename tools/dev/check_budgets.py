@@ -17,7 +17,7 @@ from cpp_source import INCLUDE, ROOT, UMBRELLAS, code_only, included_below, matc
 HEADER_LINES, BODY_LINES = 400, 500          # a .hpp or .cpp; a .inl
 FUNCTION_LINES, KERNEL_LINES = 60, 100       # anywhere; in kernels/body and kernels/isa
 PARAMETERS = 6
-INCLUDE_DEPTH = 17                           # longest chain of our own includes, from each umbrella; 17th: weights in any precision
+INCLUDE_DEPTH = 17                           # longest chain of our own includes, from each umbrella; 17th: a model file over a memory's
 PREPROCESSED_LINES = 130_000                 # of the umbrella
 DEPTH, PREPROCESSED = "includes deep", "preprocessed lines"
 

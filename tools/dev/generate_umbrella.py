@@ -10,7 +10,8 @@ from cpp_source import INCLUDE, RANKS, ROOT, public_headers, relative
 
 LEFT_OUT = {  # folders, and single headers of others
     "moeclip.hpp": {"synthetic"},
-    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic", "memory/learn.hpp"},
+    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic", "memory/learn.hpp",
+                  "memory/save_model.hpp"},
     "synthetic.hpp": set(RANKS) - {"synthetic"},
 }
 PURPOSE = {

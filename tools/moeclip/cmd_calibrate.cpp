@@ -33,10 +33,12 @@ struct CalibrateSettings {
 };
 
 bool parse(Words words, CalibrateSettings& s) {
-  Options options("calibrate",
-                  "Find the score from which a picture is to be called defective: from good pictures alone, so that at "
-                  "most a given share of new good ones is called so, or from labelled ones, for the best F1. "
-                  "`moeclip detect --calibration FILE` uses it.");
+  Options options(
+      "calibrate",
+      "Find the score from which a picture is to be called defective: from good pictures alone, so that at "
+      "most a given share of new good ones is called so, or from labelled ones, for the best F1. A folder of "
+      "pictures in no layout is one of good pictures, of --class NAME or else of an object. "
+      "`moeclip detect --calibration FILE` uses it.");
   s.eval.declare(options);
   options.choice("dtype", s.eval.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("from", s.from, "RUN", "instead of DATA: a folder, state or pictures.jsonl of `moeclip eval`");
@@ -59,6 +61,7 @@ bool parse(Words words, CalibrateSettings& s) {
        e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
        e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
+  if (!s.is_best_f1) s.eval.good_class = s.classes.empty() ? "object" : s.classes.front();
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
   if (!(s.target() > 0 && s.target() < 1)) throw UsageError("--false-positives and --quantile lie between 0 and 1");

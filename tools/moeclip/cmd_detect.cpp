@@ -22,7 +22,7 @@ struct DetectSettings {
   WatchOptions watch;
 
   [[nodiscard]] bool is_demonstration() const {
-    return arguments.empty() && watch.folder.empty() && model.clip.empty() && model.good.empty();
+    return arguments.empty() && watch.folder.empty() && model.is_builtin();
   }
   /// Whether pictures may come for ever.
   [[nodiscard]] bool is_endless() const {
@@ -45,7 +45,7 @@ bool parse(Words words, DetectSettings& s) {
   options.flag("json", s.is_json, "one JSON object a line");
   options.flag("force", s.is_forced, "replace files in DIR");
   if (!options.parse(words)) return false;
-  s.model.check();
+  s.model.check(options);
   s.stream.check(s.arguments);
   s.watch.check(s.arguments, s.stream.is_given());
   s.watch.out = s.out;
@@ -106,7 +106,7 @@ class DetectRun {
 
  private:
   static DetectReport report_of(const Judge& judge, const DetectSettings& s) {
-    return {s.model.class_name, threshold_source(s.model, judge), s.out, s.is_json, s.is_forced, judge.has_verdict()};
+    return {s.model.class_name, judge.threshold_source, s.out, s.is_json, s.is_forced, judge.has_verdict()};
   }
 
   void fail(const Frame& frame, const moeclip::Error& error) {
@@ -170,7 +170,7 @@ int run_detect(Words words) {
   if (s.is_demonstration()) {
     inputs.pictures.push_back({std::string(kDrawnPicture), "drawn"});
     say("no pictures were given: this one is drawn, and judged by the built-in model");
-  } else if (s.model.clip.empty() && s.model.good.empty()) {
+  } else if (s.model.is_builtin()) {
     say(kTinyKnows);
   }
   if (!s.watch.folder.empty() && !moeclip::is_directory(s.watch.folder))

@@ -29,7 +29,8 @@ void EvalSettings::declare(Options& options) {
   pictures.declare(options);
   tiles.declare(options);
   options.value("image-size", image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else 518");
+                "side of the square that the model sees; default: that of the adapter's training, 518 if it "
+                "does not say; of a CLIP alone its own");
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.flag("allow-training-pictures", allows_training_pictures,
                "judge pictures too that the adapter was trained on; the figures say nothing about new ones then");

@@ -43,7 +43,8 @@ bool parse(Words words, LearnSettings& s) {
   s.pictures.declare(options);
   s.tiles.declare(options);
   options.value("image-size", s.image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else 518");
+                "side of the square that the model sees; default: that of the adapter's training, 518 if it "
+                "does not say; of a CLIP alone its own");
   options.value("vocab", s.vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE if it exists");
@@ -105,6 +106,7 @@ int run_learn(Words words) {
   const auto start = std::chrono::steady_clock::now();
   const moeclip::ImageOptions images = s.pictures.image_options();
   const GoodInputs good = collect_good(s.arguments, images);
+  if (!good.remark.empty()) say(good.remark);
   moeclip::DetectorOptions options;
   options.image_size = s.image_size;
   options.vocabulary = s.vocabulary;

@@ -8,7 +8,6 @@
 #include <moeclip/io/weights.hpp>
 
 #include "commands.hpp"
-#include "detect.hpp"
 #include "quantize.hpp"
 #include "tiny_model.hpp"
 
@@ -25,17 +24,11 @@ struct QuantizeSettings {
   EvalSettings eval;
   std::string out;
   std::vector<std::string> kept;
-  std::int64_t most_pictures = 64;
-  std::optional<double> correlation, score_change, points;  // limits of one's own
+  std::int64_t most_pictures = kCheckedPictures;
+  LimitOptions limits;
   bool is_json = false, is_forced = false;
 
   [[nodiscard]] Precision precision() const { return *moeclip::kernels::find_precision(eval.dtype); }
-
-  [[nodiscard]] QuantizeLimits limits() const {
-    const QuantizeLimits usual = limits_of(precision());
-    return {correlation.value_or(usual.rank_correlation), score_change.value_or(usual.score_difference),
-            points ? *points / 100 : usual.metric};
-  }
 };
 
 bool parse(Words words, QuantizeSettings& s) {
@@ -50,13 +43,7 @@ bool parse(Words words, QuantizeSettings& s) {
   options.repeated("keep", s.kept, "NAME",
                    "a matrix that stays bf16, such as visual.transformer.resblocks.3.mlp.c_proj");
   options.value("pictures", s.most_pictures, "N", "at most so many are looked at, evenly spread; default 64");
-  options.value("min-correlation", s.correlation, "R",
-                "mean rank correlation of maps with the full model's; default 0.99 for bf16, 0.95 for int8");
-  options.value("max-score-change", s.score_change, "D", "of any picture; default 0.02 for bf16, 0.05 for int8");
-  options.value(
-      "max-points", s.points, "P",
-      "change of AUROC and AP of pixels and pictures where there are labels, in points of 100; default 0.3 for "
-      "bf16, 1.0 for int8");
+  s.limits.declare(options);
   options.value("out", s.out, "FILE", "safetensors to write; without it, nothing is written");
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE");
@@ -65,40 +52,8 @@ bool parse(Words words, QuantizeSettings& s) {
   s.eval.finish();
   if (s.eval.data.empty()) throw UsageError("what is it to be checked on? --check takes pictures or a data set");
   if (s.most_pictures < 1) throw UsageError("--pictures is a count, at least 1");
-  if ((s.correlation && !(*s.correlation <= 1)) || (s.score_change && !(*s.score_change >= 0)) ||
-      (s.points && !(*s.points >= 0)))
-    throw UsageError("a correlation is at most 1, and no change is below 0");
+  s.limits.check();
   return true;
-}
-
-/// The pictures of data sets with labels, or of plain files and folders. `has_labels` says which.
-EvalData checked_pictures(const QuantizeSettings& s, bool& has_labels) {
-  EvalData data;
-  try {
-    data = collect_pictures(s.eval);
-    has_labels = true;
-  } catch (const moeclip::Error& error) {
-    const DetectInputs inputs = collect_inputs(s.eval.data);
-    const auto is_empty = [](const DetectInput& input) { return moeclip::is_directory(input.path); };
-    if (std::ranges::any_of(inputs.pictures, is_empty)) throw;  // a folder without any picture
-    say(concat(error.what(), "; maps and scores are compared without labels"));
-    has_labels = false;
-    for (const DetectInput& input : inputs.pictures) {
-      EvalPicture picture;
-      picture.record.path = input.path;
-      picture.record.class_name = picture.entry.class_name = "object";
-      picture.entry.image_path = input.path;
-      data.pictures.push_back(std::move(picture));
-    }
-  }
-  const std::size_t count = data.pictures.size(), most = static_cast<std::size_t>(s.most_pictures);
-  if (count > most) {
-    EvalData some = data;
-    some.pictures.clear();
-    for (std::size_t i = 0; i < most; ++i) some.pictures.push_back(data.pictures[i * count / most]);
-    data = std::move(some);
-  }
-  return data;
 }
 
 /// What was tried last.
@@ -119,7 +74,7 @@ Attempt find_plan(const QuantizeSettings& s, const QuantizeCheck& check, const s
     detector.reset();  // two models at once are enough
     detector.emplace(check.load(attempt.plan));
     attempt.figures = check.compare(*detector, check.pictures());
-    attempt.broken = check.broken(attempt.figures, s.limits());
+    attempt.broken = check.broken(attempt.figures, s.limits.limits(s.precision()));
     const bool can_spare =
         s.precision() == Precision::int8 && std::max<std::size_t>(1, 2 * spared) <= layers.size() / 2;
     if (attempt.broken.empty() || !can_spare) return attempt;
@@ -142,7 +97,7 @@ moeclip::Json metrics_json(const QuantizeMetrics& metrics) {
 /// All that was found: printed, and kept in the file.
 moeclip::Json report_json(const QuantizeSettings& s, const QuantizeCheck& check, const Attempt& attempt,
                           const std::vector<LayerHarm>& layers) {
-  const QuantizeLimits limits = s.limits();
+  const QuantizeLimits limits = s.limits.limits(s.precision());
   const QuantizeFigures& f = attempt.figures;
   moeclip::Json kept = moeclip::Json::array(), broken = moeclip::Json::array();
   for (const auto& [name, precision] : attempt.plan.exceptions) kept.push_back(name);
@@ -214,7 +169,7 @@ int run_quantize(Words words) {
   if (moeclip::open_clip(clip).precision.precision != Precision::f32)
     moeclip::fail(moeclip::ErrorCode::mismatch, concat(clip, ": is quantized already; give the CLIP it was made from"));
   bool has_labels = false;
-  const EvalData data = checked_pictures(s, has_labels);
+  const EvalData data = checked_pictures(s.eval, s.most_pictures, has_labels);
   EvalSettings full = s.eval;
   full.dtype = "f32";
   const QuantizeCheck check(full, data, has_labels);

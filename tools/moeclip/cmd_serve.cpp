@@ -34,7 +34,7 @@ bool parse(Words words, ServeSettings& s) {
   options.value("timeout", s.seconds, "S", "for a request to arrive, and for a connection to say nothing");
   options.note("SIGTERM ends it when the pictures that are there are judged, within a second.");
   if (!options.parse(words)) return false;
-  s.model.check();
+  s.model.check(options);
   if (s.queue < 1 || s.queue > 10000 || s.connections < 1 || s.connections > 10000 || s.body_megabytes < 1 ||
       s.body_megabytes > 1024 || s.seconds < 1 || s.seconds > 3600)
     throw UsageError("--queue, --connections, --body and --timeout are counts above 0");
@@ -67,10 +67,10 @@ int run_serve(Words words) {
   Server server(s.server, stop);
   if (!server.is_local() && token.empty())
     throw UsageError(concat(s.server.listen, " can be reached by others: give --token-file"));
-  if (s.model.clip.empty() && s.model.good.empty()) say(kTinyKnows);
+  if (s.model.is_builtin()) say(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, true);
-  const DetectReport report{s.model.class_name, threshold_source(s.model, judge), "", true, false, judge.has_verdict()};
+  const DetectReport report{s.model.class_name, judge.threshold_source, "", true, false, judge.has_verdict()};
   PictureService service(context, judge, report, {token, server.is_local() && !server.is_path(), s.queue});
   say(concat("listening at ", server.address()));
   server.run([&](const HttpRequest& request) { return service.answer(request); });

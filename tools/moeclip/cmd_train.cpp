@@ -42,6 +42,14 @@ ValidOptions valid_options(const TrainSettings& s, const moeclip::TrainerOptions
   return options;
 }
 
+/// A small CLIP has one mixture after each block, if nobody says how many.
+void fit_mixtures(const TrainSettings& s, index_t layers, moeclip::Recipe& recipe) {
+  if (s.options.has("mixtures") || recipe.mixtures <= layers) return;
+  say(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
+             recipe.mixtures));
+  recipe.mixtures = layers;
+}
+
 /// Why a training is over.
 enum class TrainEnd { epochs, steps, patience, budget, signal };
 
@@ -252,6 +260,7 @@ int run_train(Words words) {
   TrainRun run{s, clock, make_train_plan(s), {}, {}};
   const TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
+  fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
   prepare_folder(s.out);  // what is missing was told, and the work begins
   plan_time(run, pictures);
   if (!s.data.good.empty()) say(pictures.describe(run.sources));

@@ -28,6 +28,7 @@ int run_detect(Words words);
 int run_doctor(Words words);
 int run_eval(Words words);
 int run_explain(Words words);
+int run_export(Words words);
 int run_inspect(Words words);
 int run_learn(Words words);
 int run_merge(Words words);

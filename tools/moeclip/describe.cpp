@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <moeclip/anomaly/adapter_file.hpp>
+#include <moeclip/memory/memory_file.hpp>
+#include <moeclip/memory/model_file.hpp>
 
 namespace cli {
 namespace {
@@ -100,10 +102,38 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
   return description;
 }
 
+/// What `moeclip export` or `moeclip learn` wrote, by its record.
+ModelDescription describe_part(const moeclip::WeightFile& file) {
+  const std::string& source = file.path();
+  const Json record = moeclip::detail::recorded(file);
+  const Json* const model = record.find(moeclip::detail::kModelKey);
+  ModelDescription description;
+  description.text = model == nullptr
+                         ? std::string("moeclip memory")
+                         : concat("moeclip model, version ", moeclip::member<index_t>(*model, "format", source));
+  if (has_name(file, "visual.conv1.weight")) {
+    const moeclip::ClipFile clip = moeclip::recognise_vision(file);
+    description.text += concat(": image tower ", clip.config.vision.layers, " x ", clip.config.vision.width, ", ",
+                               to_string(clip.precision.precision), ", at ",
+                               moeclip::member<index_t>(*model, "image_size", source), " px");
+    for (const Json& name : moeclip::member(*model, "classes", source).items())
+      description.text += concat(", words about ", moeclip::in_quotes(name.as_string()));
+  }
+  if (moeclip::holds_memory(file)) {
+    const moeclip::MemoryRecord memory = moeclip::read_memory_record(file);
+    description.text += concat("; ", file.entry("patches").shape[0], " patches (", to_string(memory.features), ") of ",
+                               memory.pictures, " good pictures");
+  }
+  description.facts = Json::object().set("kind", model == nullptr ? "moeclip_memory" : "moeclip_model");
+  description.facts.set("record", record);
+  return description;
+}
+
 }  // namespace
 
 ModelDescription describe_model(const moeclip::WeightFile& file) {
   try {
+    if (moeclip::holds_model(file) || moeclip::holds_memory(file)) return describe_part(file);
     if (has_name(file, "text_adapter") && has_name(file, "image_adapter")) return describe_adapter(file);
     if (has_name(file, "visual.conv1.weight") || has_name(file, "vision_model.embeddings.patch_embedding.weight"))
       return describe_clip(file);

@@ -34,6 +34,7 @@ struct EvalSettings {
   PictureOptions pictures;
   LayoutChoice layout;
   TileFlags tiles;
+  std::optional<std::string> good_class;  ///< of the pictures of folders in no layout, all good; nothing: of none
   // of eval alone
   std::string protocol = "both", shard, out, shots;
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
@@ -41,6 +42,8 @@ struct EvalSettings {
   std::int64_t draws = 1;  ///< of each number of shots
   std::optional<double> threshold;
   bool is_resumed = false, is_json = false, is_forced = false;
+  // of export alone
+  std::optional<moeclip::kernels::Activation> activation;
 
   /// Declares those of the first group.
   void declare(Options& options);

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 
+#include "detect.hpp"
 #include "eval.hpp"
 #include "terminal.hpp"
 
@@ -93,11 +94,26 @@ std::string unique_name(const std::string& name, std::set<std::string>& taken) {
   return unique;
 }
 
+/// What is in a data set. Where s.good_class says so, all pictures of a folder in no layout are good.
+moeclip::DatasetListing list_dataset(const std::string& path, const EvalSettings& s) {
+  try {
+    const auto split = moeclip::split_of_name(s.split);  // "all": none
+    return moeclip::open_dataset(path, s.layout.of_split(split, s.threads));
+  } catch (const moeclip::Error& error) {
+    const bool is_plain = s.good_class && error.code() == moeclip::ErrorCode::missing && moeclip::is_directory(path);
+    if (!is_plain || s.layout.is_given()) throw;
+    moeclip::DatasetListing listing;
+    for (const DetectInput& input : collect_inputs({path}).pictures)
+      if (!moeclip::is_directory(input.path)) listing.entries.push_back({input.path, 0, *s.good_class, ""});
+    if (listing.entries.empty()) throw;
+    return listing;
+  }
+}
+
 /// Adds the pictures of one data set.
 void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::string>& taken, EvalData& data,
                  std::set<moeclip::Domain>& domains) {
-  const auto split = moeclip::split_of_name(s.split);  // "all": none
-  const moeclip::DatasetListing listing = moeclip::open_dataset(path, s.layout.of_split(split, s.threads));
+  const moeclip::DatasetListing listing = list_dataset(path, s);
   for (const std::string& note : listing.notes) say(note);
   if (listing.entries.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no pictures of the part ", s.split));

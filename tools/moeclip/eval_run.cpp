@@ -146,6 +146,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   options.vocabulary = s.vocabulary;
   options.threads = static_cast<int>(s.threads);
   options.precision = plan_of_dtype(s.dtype);
+  options.activation = s.activation;
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);

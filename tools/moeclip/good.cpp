@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "good.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "commands.hpp"
 
 namespace cli {
@@ -19,6 +22,9 @@ void GoodOptions::declare(Options& options) {
   options.value("patches", patches, "N", "patches that are remembered at most; default 2000");
   options.value("folds", folds, "K", "parts that are held out in turn to find the threshold; default 10");
   options.flag("turned", is_turned, "learn each picture in all eight positions, turned and mirrored");
+  options.flag("all-different", is_each_another,
+               "every picture is of another part; default: pictures that are alike up to light and place count once, "
+               "as shots of one part");
   options.value("seed", seed, "N", "of the choice of patches; default 111");
 }
 
@@ -34,22 +40,68 @@ void GoodOptions::check(bool has_clip) const {
 bool GoodOptions::is_default() const {
   const GoodOptions none;
   return features == none.features && !text_weight && false_positives == none.false_positives &&
-         patches == none.patches && folds == none.folds && seed == none.seed && !is_turned;
+         patches == none.patches && folds == none.folds && seed == none.seed && !is_turned && !is_each_another;
 }
+
+namespace {
+
+/// Sees whether good pictures were taken in one way: a memory of gray and coloured ones, or of near and far ones, finds
+/// that good ones differ much, and its threshold becomes so high that nothing is found.
+class PictureKinds {
+ public:
+  void add(const moeclip::Image& picture) {
+    ++count_;
+    if (is_gray(picture)) ++gray_;
+    const moeclip::index_t longest = std::max(picture.width(), picture.height());
+    if (longest < smallest_) smallest_ = longest;
+    if (longest > largest_) largest_ = longest;
+  }
+
+  [[nodiscard]] std::string remark() const {
+    constexpr moeclip::index_t kMuch = 2;
+    std::string text;
+    if (gray_ > 0 && gray_ < count_)
+      text = concat(gray_, " of ", count_, " good pictures are gray, the others in colour");
+    if (largest_ >= kMuch * smallest_)
+      text += concat(text.empty() ? "good pictures are " : ", and they are ", smallest_, " to ", largest_,
+                     " pixels long, and seen at one size");
+    return text.empty() ? text : text + "; learn only such as those to be judged, else little is found";
+  }
+
+ private:
+  static bool is_gray(const moeclip::Image& picture) {
+    if (picture.channels() == 1) return true;
+    const std::uint8_t* const rgb = picture.data();
+    for (moeclip::index_t i = 0; i < picture.width() * picture.height(); ++i)
+      if (rgb[3 * i] != rgb[3 * i + 1] || rgb[3 * i + 1] != rgb[3 * i + 2]) return false;
+    return true;
+  }
+
+  moeclip::index_t count_ = 0, gray_ = 0, smallest_ = std::numeric_limits<moeclip::index_t>::max(), largest_ = 0;
+};
+
+}  // namespace
 
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
   GoodInputs good;
+  PictureKinds kinds;
   const DetectInputs inputs = collect_inputs(arguments);
   good.failures = inputs.unread;
   for (const DetectInput& input : inputs.pictures) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
-    if (attempt([&] { say_remark(input.path, read_input(input, images).remark); }))
+    const auto read = [&] {
+      const auto found = read_input(input, images);
+      say_remark(input.path, found.remark);
+      kinds.add(found.image);
+    };
+    if (attempt(read))
       good.pictures.push_back(input);
     else
       ++good.failures;
   }
   if (good.pictures.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(arguments.front(), ": there is no good picture to learn from"));
+  good.remark = kinds.remark();
   return good;
 }
 
@@ -79,6 +131,7 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   wanted.false_positives = options.false_positives;
   wanted.text_weight = model.text_weight;
   wanted.is_turned = options.is_turned;
+  wanted.is_each_another = options.is_each_another;
   wanted.class_name = model.class_name;
   wanted.images = images;
   wanted.tiles = model.tiles;
@@ -95,7 +148,8 @@ std::string promise_text(const moeclip::MemoryRecord& record) {
                   record.pictures == 1 ? "one good picture says"
                                        : concat(moeclip::counted(record.pictures, "picture"), " of one thing say"),
                   " nothing about how much good ones differ; scores and maps are all that can be had. Give more, or "
-                  "--threshold\n");
+                  "--threshold",
+                  record.pictures == 1 ? "" : ", or if each is of another part, --all-different", "\n");
   const moeclip::RateInterval rate = moeclip::promised_rate(record);
   const auto wanted = moeclip::pictures_for(record.false_positives), things = std::ssize(record.held_out);
   std::string text = concat("threshold ", fixed(static_cast<double>(record.threshold), 3), ", from ",
@@ -103,8 +157,10 @@ std::string promise_text(const moeclip::MemoryRecord& record) {
                             ", each judged without itself\nfalse alarms on new good pictures: ", percent(rate.estimate),
                             " expected, up to ", percent(rate.high), " with 95 % confidence\n");
   if (things < record.pictures)
-    text += concat("the ", moeclip::counted(record.pictures, "picture"), " show only ", things,
-                   " things: those that are alike up to light and place were held out together and count once\n");
+    text +=
+        concat("the ", moeclip::counted(record.pictures, "picture"), " show only ", things,
+               " things: those that are alike up to light and place were held out together and count once; if each is "
+               "of another part, --all-different\n");
   if (things < wanted)
     text += concat(percent(record.false_positives), " cannot be promised by ", moeclip::counted(things, "picture"),
                    ": ", wanted, " are needed; the threshold lies above all of them\n");

@@ -25,10 +25,10 @@ struct GoodOptions {
   std::optional<double> text_weight;
   double false_positives = 0.05;
   std::int64_t patches = 2000, folds = 10, seed = 111;
-  bool is_turned = false;
+  bool is_turned = false, is_each_another = false;
 
   static constexpr const char* kNames =
-      "--features, --text-weight, --false-positives, --patches, --folds, --turned and --seed";
+      "--features, --text-weight, --false-positives, --patches, --folds, --turned, --all-different and --seed";
 
   void declare(Options& options);
   /// Throws UsageError for values that are none, and for a say of words where textures judge. `has_clip` as below.
@@ -50,6 +50,7 @@ struct GoodOptions {
 struct GoodInputs {
   std::vector<DetectInput> pictures;
   std::size_t failures = 0;  ///< so many could not; each was told
+  std::string remark;        ///< what they differ in although they should not; "": in nothing
 };
 
 /// The pictures named by `arguments`, each read once to see that it can be. Throws missing if none can.

@@ -7,13 +7,22 @@
 #include <moeclip/io/weights.hpp>
 #include <moeclip/memory/memory_file.hpp>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "commands.hpp"
 #include "eval.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
 
-void JudgeSettings::declare(Options& options) {
+void JudgeSettings::declare(Options& options, bool takes_model) {
+  if (takes_model)
+    options.value(
+        "model", model, "FILE",
+        "of `moeclip export`, or textures of `moeclip learn`: all that follows but the class and the threshold");
+  const std::size_t first = options.declared().size();
   options.repeated("good", good, "GOOD",
                    "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
   options.value("clip", clip, "FILE",
@@ -32,17 +41,26 @@ void JudgeSettings::declare(Options& options) {
                  "of the CLIP's blocks; auto: gelu with an adapter, as it was trained, else the model's own");
   options.choice("dtype", dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("image-size", image_size, "S",
-                "side of the square that the model sees; default: that of the adapter's training, else 518");
+                "side of the square that the model sees; default: that of the adapter's training, 518 if it "
+                "does not say; of a CLIP alone its own");
   adapter_flags.add_to(options);
   options.value("vocab", vocabulary, "FILE", "tokenizer; default: beside the weights, else the installed one");
   learning.declare(options);
   options.flag("truncate", is_truncated, "cut sentences that are too long for the text tower");
   pictures.declare(options);
   tiles.declare(options);
+  decided_ = options.declared();
+  decided_.erase(decided_.begin(), decided_.begin() + static_cast<std::ptrdiff_t>(first));
+  std::erase_if(decided_, [](const std::string& name) { return name == "class" || name == "threshold"; });
   options.value("threads", threads, "N", "default: one per core");
 }
 
-void JudgeSettings::check() const {
+void JudgeSettings::check(const Options& options) {
+  for (const std::string& name : options.given())
+    if (!model.empty() && std::ranges::find(decided_, name) != decided_.end())
+      throw UsageError(moeclip::concat("--", name, " was decided when ", model,
+                                       " was made; leave it out, or make another model of it with `moeclip export`"));
+  if (!model.empty() && std::ranges::find(options.given(), "class") == options.given().end()) class_name.clear();
   tiles.check();
   learning.check(!clip.empty() || !adapter.empty());
   if (good.empty() && !learning.is_default())
@@ -55,13 +73,18 @@ void JudgeSettings::check() const {
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
 }
 
+std::optional<moeclip::kernels::Activation> JudgeSettings::chosen_activation() const {
+  using moeclip::kernels::Activation;
+  if (activation == "auto") return std::nullopt;
+  return activation == "gelu" ? Activation::gelu : Activation::quick_gelu;
+}
+
 namespace {
 
 moeclip::DetectorOptions detector_options(const JudgeSettings& s) {
   moeclip::DetectorOptions options;
   options.image_size = s.image_size;
-  if (s.activation == "gelu") options.activation = moeclip::kernels::Activation::gelu;
-  if (s.activation == "quick_gelu") options.activation = moeclip::kernels::Activation::quick_gelu;
+  options.activation = s.chosen_activation();
   if (s.domain == "medical") options.domain = moeclip::Domain::medical;
   if (s.map == "reference") options.map = moeclip::MapKind::reference;
   if (s.threshold) options.threshold = static_cast<float>(*s.threshold);
@@ -128,10 +151,13 @@ void expect_calibrated(const JudgeSettings& s, const moeclip::Detector& detector
                       "\" it promises nothing"));
 }
 
-/// The anchors of --class, or of the sentences in --prompts.
-moeclip::TextAnchors<float> anchors_of(const moeclip::Detector& detector, const JudgeSettings& s) {
-  return detector.anchors(
-      s.class_name, s.prompts.empty() ? moeclip::load_class_words().prompts(s.class_name) : read_prompts(s.prompts));
+/// The anchors of each class, or of the sentences in --prompts.
+std::vector<moeclip::TextAnchors<float>> anchors_of(const moeclip::Detector& detector, const JudgeSettings& s) {
+  std::vector<moeclip::TextAnchors<float>> anchors;
+  for (const std::string& name : s.classes.empty() ? std::vector{s.class_name} : s.classes)
+    anchors.push_back(detector.anchors(
+        name, s.prompts.empty() ? moeclip::load_class_words().prompts(name) : read_prompts(s.prompts)));
+  return anchors;
 }
 
 /// True if --good names one file that `moeclip learn` wrote.
@@ -161,45 +187,43 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
   if (weight > 0) judge.anchors = anchors_of(*judge.detector, s);
   if (!file) {
     const GoodInputs good = collect_good(s.good, judge.images);
+    if (!good.remark.empty()) say(good.remark);
     judge.failures = good.failures;
-    judge.memory = learn_good(context,
-                              {takes_textures ? nullptr : &*judge.detector, judge.anchors ? &*judge.anchors : nullptr,
-                               s.class_name, weight, judge.tiles},
-                              good, s.learning, judge.images);
+    judge.memory = learn_good(
+        context, {takes_textures ? nullptr : &*judge.detector, judge.anchors_of(""), s.class_name, weight, judge.tiles},
+        good, s.learning, judge.images);
     if (!is_quiet) print(promise_text(judge.memory->record));
   }
-  if (s.threshold) {
-    judge.memory->record.threshold = static_cast<float>(*s.threshold);
-    judge.memory->record.pixel_threshold = static_cast<float>(*s.threshold);
-  }
+  judge.threshold_source = "good pictures";
+  if (s.threshold) judge.set_threshold(static_cast<float>(*s.threshold));
+}
+
+/// The judge in a file, of which `s` says the class at most.
+Judge read_judge(JudgeSettings& s) {
+  Judge judge{moeclip::PartModel::load(s.model, static_cast<int>(s.threads)), s.class_name};
+  const moeclip::TextAnchors<float>* const words = judge.anchors_of(s.class_name);
+  s.class_name = words != nullptr ? words->name : s.class_name.empty() ? "object" : s.class_name;
+  if (s.threshold) judge.set_threshold(static_cast<float>(*s.threshold));
+  return judge;
 }
 
 }  // namespace
 
-void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
-  const auto judge = [&](moeclip::ImageView part, moeclip::Detection& found) {
-    if (!memory)
-      detector->detect(context, part, *anchors, found);
-    else if (is_textural())
-      moeclip::detect_by_texture<float>(context, *memory, part, found);
-    else
-      moeclip::detect_by_memory<float>(context, *detector, *memory, anchors ? &*anchors : nullptr, part, found);
-  };
-  moeclip::judge_in_tiles(context, image, tiles, judge, detection);
-}
-
-const char* threshold_source(const JudgeSettings& s, const Judge& judge) {
-  return s.calibrated ? "calibration" : s.threshold ? "--threshold" : judge.memory ? "good pictures" : "default";
-}
-
 Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // what loading has freed shall not stay with a process that runs for a year
+#endif
+  if (!s.model.empty()) return read_judge(s);
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
   s.adapter_flags.say_assumed(s.adapter);
-  Judge judge{{}, {}, {}, s.pictures.image_options(), s.tiles.tiles()};
+  Judge judge;
+  judge.images = s.pictures.image_options();
+  judge.tiles = s.tiles.tiles();
   if (!s.good.empty()) {
     remember(context, s, is_quiet, judge);
     return judge;
   }
+  judge.threshold_source = s.calibrated ? "calibration" : s.threshold ? "--threshold" : "default";
   if (s.calibrated) judge.tiles = s.tiles.tiles_like(s.calibrated->tiles, s.calibration);
   judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
   expect_calibrated(s, *judge.detector);

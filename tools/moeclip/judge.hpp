@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What judges pictures, as the options of `detect` and of whoever else judges single pictures say: words, good
-// pictures, or what was learned of them.
+// pictures, what was learned of them, or a file with all of it.
 
-#include <moeclip/anomaly/detector.hpp>
-#include <moeclip/anomaly/tiles.hpp>
 #include <moeclip/eval/calibrate.hpp>
-#include <moeclip/memory/patch_memory.hpp>
+#include <moeclip/memory/model.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +20,9 @@ namespace cli {
 struct JudgeSettings {
   std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
   std::string activation = "auto", vocabulary, calibration, dtype = "auto";
-  std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
+  std::string model;                 ///< a file of `moeclip export` or `learn`, which decides all of this but the class
+  std::vector<std::string> classes;  ///< several, in place of class_name
+  std::vector<std::string> good;     ///< pictures, folders, or one file of `moeclip learn`
   GoodOptions learning;
   std::optional<double> threshold;
   std::optional<moeclip::CalibrationFile> calibrated;  ///< what --calibration holds, once make_judge has read it
@@ -32,38 +32,31 @@ struct JudgeSettings {
   PictureOptions pictures;
   TileFlags tiles;
 
-  void declare(Options& options);
+  /// With `takes_model`, --model is one of them.
+  void declare(Options& options, bool takes_model = true);
   /// Throws UsageError for what makes no sense.
-  void check() const;
+  void check(const Options& options);
+
+  /// What --activation says; nothing: auto.
+  [[nodiscard]] std::optional<moeclip::kernels::Activation> chosen_activation() const;
+
+  /// Whether nothing else than the built-in model was named.
+  [[nodiscard]] bool is_builtin() const { return clip.empty() && good.empty() && model.empty(); }
+
+ private:
+  std::vector<std::string> decided_;  ///< options that a model file leaves no choice about
 };
 
-/// The model, the words, or with --good a memory.
-struct Judge {
-  std::optional<moeclip::Detector> detector;           ///< none: textures judge, which take no weights
-  std::optional<moeclip::TextAnchors<float>> anchors;  ///< none: the words have no say
-  std::optional<moeclip::PatchMemory<float>> memory;
-  moeclip::ImageOptions images;
-  moeclip::TileOptions tiles;
+/// A model, and what it was asked to look for.
+struct Judge : moeclip::PartModel {
+  std::string class_name;    ///< of the words that have a say; "": there is but one, or none
   std::size_t failures = 0;  ///< good pictures that could not be read
 
-  [[nodiscard]] bool is_textural() const {
-    return memory && memory->record.features == moeclip::PatchFeatures::texture;
-  }
-
-  /// Of the square that it looks at; 0: it cuts pictures itself.
-  [[nodiscard]] moeclip::index_t side() const {
-    return tiles.is_on() ? 0 : is_textural() ? moeclip::kTextureSize : detector->options().image_size;
-  }
-
-  /// Whether there is a threshold; otherwise there are scores alone.
-  [[nodiscard]] bool has_verdict() const { return !memory || memory->record.threshold != moeclip::kNoThreshold; }
-
   /// Looks at a picture as it is, or in tiles.
-  void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const;
+  void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
+    detect(context, image, detection, class_name);
+  }
 };
-
-/// Where thresholds come from: "default", "--threshold", "calibration" or "good pictures".
-const char* threshold_source(const JudgeSettings& s, const Judge& judge);
 
 /// Loads, reads and learns what `s` names. What is learned is said on stdout unless `is_quiet`. Throws moeclip::Error.
 Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet);

@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
     {"serve", "judge pictures that come by HTTP", run_serve},
     {"explain", "say and draw why the model says so", run_explain},
+    {"export", "put CLIP, adapter, words and good pictures into one file, for `detect --model`", run_export},
     {"learn", "remember good pictures of a part, for `detect --good`", run_learn},
     {"demo", "show the method on pictures that it draws, with a model that comes with it", run_demo},
     {"eval", "judge data sets and print the metrics of every class", run_eval},

@@ -176,12 +176,19 @@ bool Options::parse(Words words) {
   return true;
 }
 
+std::vector<std::string> Options::declared() const {
+  std::vector<std::string> names;
+  for (const Option& option : options_) names.push_back(option.name);
+  return names;
+}
+
 /// Takes the option that `words` begin with. Returns how many words it is: "--name VALUE" is two.
 std::size_t Options::take_option(Words words) {
   const std::string& word = words.front() == "-o" ? kOut : words.front();
   const std::size_t equals = std::min(word.find('='), word.size());
   const bool has_equals = equals < word.size();
   const Option& option = find(word.substr(2, equals - 2));
+  given_.push_back(option.name);
   if (bool* const* const flag = std::get_if<bool*>(&option.target)) {
     if (has_equals) throw UsageError(concat("--", option.name, " takes no value"));
     **flag = true;

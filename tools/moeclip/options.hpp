@@ -66,6 +66,10 @@ class Options {
 
   [[nodiscard]] std::string help() const;
 
+  /// The options that were declared so far, and those of them that were given, without dashes.
+  [[nodiscard]] std::vector<std::string> declared() const;
+  [[nodiscard]] const std::vector<std::string>& given() const { return given_; }
+
  private:
   using Target = std::variant<bool*, std::string*, std::int64_t*, double*, std::optional<std::int64_t>*,
                               std::optional<double>*, std::vector<std::string>*>;
@@ -89,7 +93,7 @@ class Options {
   std::string command_, purpose_;
   std::vector<Option> options_;
   std::vector<Positional> positionals_;
-  std::vector<std::string> notes_;
+  std::vector<std::string> notes_, given_;
 };
 
 /// The candidate that `word` was probably meant to be, or "" if none is near.

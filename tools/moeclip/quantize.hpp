@@ -14,6 +14,13 @@
 
 namespace cli {
 
+/// Pictures that are looked at unless something else is said.
+inline constexpr std::int64_t kCheckedPictures = 64;
+
+/// The pictures of data sets with labels, or of plain files and folders, at most so many, evenly spread. `has_labels`
+/// says which.
+EvalData checked_pictures(const EvalSettings& s, std::int64_t most_pictures, bool& has_labels);
+
 /// What the full model says of one picture.
 struct FullView {
   const EvalPicture* picture = nullptr;
@@ -41,8 +48,15 @@ struct QuantizeLimits {
   double rank_correlation, score_difference, metric;
 };
 
-/// The limits for a precision.
-QuantizeLimits limits_of(moeclip::kernels::Precision precision);
+/// Limits of one's own in place of the usual ones for a precision.
+struct LimitOptions {
+  std::optional<double> correlation, score_change, points;
+
+  void declare(Options& options);
+  /// Throws UsageError for values that are none.
+  void check() const;
+  [[nodiscard]] QuantizeLimits limits(moeclip::kernels::Precision precision) const;
+};
 
 /// The pictures that models are compared on, and what the full one says.
 class QuantizeCheck {

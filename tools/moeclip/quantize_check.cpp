@@ -8,6 +8,7 @@
 #include <moeclip/data/source.hpp>
 #include <moeclip/eval/evaluation.hpp>
 
+#include "detect.hpp"
 #include "quantize.hpp"
 #include "terminal.hpp"
 #include "tiny_model.hpp"
@@ -56,9 +57,56 @@ void look_at(const EvalModel& model, const moeclip::Detector& detector, const st
 
 }  // namespace
 
-QuantizeLimits limits_of(Precision precision) {
-  if (precision == Precision::bf16) return {0.99, 0.02, 0.003};
-  return {0.95, 0.05, 0.01};
+EvalData checked_pictures(const EvalSettings& s, std::int64_t most_pictures, bool& has_labels) {
+  EvalData data;
+  try {
+    data = collect_pictures(s);
+    has_labels = true;
+  } catch (const moeclip::Error& error) {
+    const DetectInputs inputs = collect_inputs(s.data);
+    const auto is_empty = [](const DetectInput& input) { return moeclip::is_directory(input.path); };
+    if (std::ranges::any_of(inputs.pictures, is_empty)) throw;  // a folder without any picture
+    say(concat(error.what(), "; maps and scores are compared without labels"));
+    has_labels = false;
+    for (const DetectInput& input : inputs.pictures) {
+      EvalPicture picture;
+      picture.record.path = input.path;
+      picture.record.class_name = picture.entry.class_name = "object";
+      picture.entry.image_path = input.path;
+      data.pictures.push_back(std::move(picture));
+    }
+  }
+  const std::size_t count = data.pictures.size(), most = static_cast<std::size_t>(most_pictures);
+  if (count > most) {
+    EvalData some = data;
+    some.pictures.clear();
+    for (std::size_t i = 0; i < most; ++i) some.pictures.push_back(data.pictures[i * count / most]);
+    data = std::move(some);
+  }
+  return data;
+}
+
+void LimitOptions::declare(Options& options) {
+  options.value("min-correlation", correlation, "R",
+                "mean rank correlation of maps with the full model's; default 0.99 for bf16, 0.95 for int8");
+  options.value("max-score-change", score_change, "D", "of any picture; default 0.02 for bf16, 0.05 for int8");
+  options.value(
+      "max-points", points, "P",
+      "change of AUROC and AP of pixels and pictures where there are labels, in points of 100; default 0.3 for "
+      "bf16, 1.0 for int8");
+}
+
+void LimitOptions::check() const {
+  if ((correlation && !(*correlation <= 1)) || (score_change && !(*score_change >= 0)) || (points && !(*points >= 0)))
+    throw UsageError("a correlation is at most 1, and no change is below 0");
+}
+
+QuantizeLimits LimitOptions::limits(Precision precision) const {
+  const bool is_bf16 = precision == Precision::bf16;
+  return {correlation.value_or(is_bf16 ? 0.99 : 0.95), score_change.value_or(is_bf16 ? 0.02 : 0.05),
+          points    ? *points / 100
+          : is_bf16 ? 0.003
+                    : 0.01};
 }
 
 QuantizeCheck::QuantizeCheck(const EvalSettings& s, const EvalData& data, bool has_labels)

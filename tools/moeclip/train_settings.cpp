@@ -43,7 +43,8 @@ void declare_run(Options& options, TrainSettings& s) {
                 "end when N judgements in a row were no better than one before; 0: not; default 5");
   options.value("batch", s.batch, "N", "pictures per step; default 2");
   options.value("image-size", s.image_size, "S",
-                "side of the square that the model sees; default 518 where the patch size divides it");
+                "side of the square that the model sees; default: 518 where the patch size divides it, else the CLIP's "
+                "own; 448 for patches of 32");
   options.value("seed", s.seed, "N", "of first values, order, augmentations, flaws and dropout; default 111");
   options.value("out", s.out, "DIR", "checkpoints, log.jsonl and valid.jsonl go there");
   options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");

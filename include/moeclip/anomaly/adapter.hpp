@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "../clip/config.hpp"
 #include "../moe/mixture.hpp"
 #include "../nn/depthwise_conv.hpp"
 #include "../nn/layer_norm.hpp"
@@ -51,6 +52,15 @@ inline std::vector<index_t> evenly_spread(index_t layers, index_t count) {
 }
 
 }  // namespace detail
+
+/// Side of the square that a CLIP is shown if nobody says which, pixels. An adapter sees 518, the released size, where
+/// the patch size divides it; else the size is the CLIP's own, but of patches of more than 16 pixels there are at least
+/// 14 a side: a ViT-B/32 at 224 has a map of 7 x 7, which shows nothing small.
+inline index_t default_image_size(const VisionConfig& vision, bool has_adapter) {
+  constexpr index_t kReleasedSize = 518, kCoarse = 16, kLeastGrid = 14;
+  if (has_adapter && kReleasedSize % vision.patch_size == 0) return kReleasedSize;
+  return vision.patch_size > kCoarse ? std::max(vision.image_size, kLeastGrid * vision.patch_size) : vision.image_size;
+}
 
 /// One embedding per image from its patch tokens (DET-1 in this folder's README).
 template <class T>
@@ -107,7 +117,7 @@ struct Adapter {
 /// Packs the projections of a frozen adapter (nn/linear.hpp). The experts stay as they are: they are thin.
 template <class T>
 void pack(Context& context, Adapter<T>& adapter) {
-  pack(context, adapter.text);
+  if (!adapter.text.weight.empty()) pack(context, adapter.text);
   for (Linear<T>& projection : adapter.projections) pack(context, projection);
   if (adapter.detection) pack(context, adapter.detection->pointwise);
 }

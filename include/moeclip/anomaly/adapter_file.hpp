@@ -79,7 +79,8 @@ AdapterFile recognise_adapter_file(WeightFile file);
 /// The configuration of an adapter file for an image tower of `layers` blocks.
 AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t layers, const AdapterOptions& wanted);
 
-/// Reads the adapter in a weight file for `clip`, plain (not packed). Throws what WeightFile throws, and mismatch, with
+/// Reads the adapter in a weight file for `clip`, plain (not packed); for a CLIP without text tower (text.width 0), one
+/// whose projection of sentences was left out too. Throws what WeightFile throws, and mismatch, with
 /// the shapes on both sides, if it was trained for another CLIP; unsupported if it has more than an adapter has.
 template <class T>
 Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options = {});
@@ -276,7 +277,9 @@ MOECLIP_FUNC AdapterConfig recognise_adapter(const AdapterFile& adapter, index_t
 
 template <class T>
 Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const AdapterOptions& options) {
-  const AdapterFile file = recognise_adapter_file(weights);
+  const bool has_text = clip.text.width > 0;
+  const AdapterFile file =
+      has_text ? recognise_adapter_file(weights) : AdapterFile{weights, "text_adapter.", "image_adapter."};
   const std::string& path = weights.path();
   const AdapterConfig config = recognise_adapter(file, clip.vision.layers, options);
   const auto expect_shape = [&](const WeightEntry& entry, const Shape& wanted) {
@@ -292,7 +295,7 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
     return entry;
   };
   // what tells another CLIP best, and before room for experts of any rank is taken
-  expect_shape(entry_of("text_adapter.0.fc.0.weight"), {clip.embed, clip.text.width});
+  if (has_text) expect_shape(entry_of("text_adapter.0.fc.0.weight"), {clip.embed, clip.text.width});
   expect_shape(entry_of(concat("image_adapter.seg_proj.0.fc", config.use_relu ? ".0.weight" : ".weight")),
                {clip.embed, clip.vision.width});
   for (index_t j = 0; j < std::ssize(config.mixture_blocks); ++j)
@@ -301,6 +304,7 @@ Adapter<T> read_adapter(const WeightFile& weights, const ClipConfig& clip, const
   Adapter<T> adapter(config, clip.vision.width, clip.embed, clip.text.width);
   std::vector<std::string> used;
   visit_parameters(adapter, "", [&](const std::string& name, Tensor<T>& tensor) {
+    if (tensor.empty()) return;
     const WeightEntry& entry = entry_of(name);
     used.push_back(entry.name);
     const Shape wanted = tensor.shape();
@@ -328,7 +332,7 @@ Adapter<T> plain_adapter(Context& context, const VisionTower<T>& vision, const T
   Adapter<T> adapter;
   adapter.config.level_blocks = {vision.config.layers};
   adapter.text_activation = kernels::Activation::none;
-  adapter.text.weight = detail::transpose(text.projection);
+  if (!text.projection.empty()) adapter.text.weight = detail::transpose(text.projection);
   adapter.projections.emplace_back().weight = detail::transpose(vision.projection);
   pack(context, adapter);
   return adapter;

@@ -135,10 +135,7 @@ BasicDetector<T>::BasicDetector(std::shared_ptr<const Clip<T>> clip, Adapter<T> 
     : clip_(std::move(clip)), adapter_(std::move(adapter)), options_(options) {
   const FloatScope floats;
   const VisionConfig& vision = clip_->config().vision;
-  constexpr index_t kReleasedSize = 518;
-  if (options_.image_size == 0)
-    options_.image_size =
-        adapter_.detection && kReleasedSize % vision.patch_size == 0 ? kReleasedSize : vision.image_size;
+  if (options_.image_size == 0) options_.image_size = default_image_size(vision, adapter_.detection.has_value());
   MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
                  options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
   positions_ = resize_positions(clip_->vision().positional_embedding, options_.image_size / vision.patch_size);

@@ -16,7 +16,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// The settings of a detector. Only the thresholds can be changed after loading (with_thresholds).
 struct DetectorOptions {
   index_t image_size = 0;  ///< side of the square the model sees, pixels; 0: that of the adapter's training if its file
-                           ///< says, else 518 with an adapter where the patch size divides it, else the CLIP's own
+                           ///< says, else that of default_image_size
   std::optional<kernels::Activation> activation;  ///< of the CLIP's blocks; unset: as the adapter was trained (GELU if
                                                   ///< it does not say: the released code's), else the CLIP's own
   Domain domain = Domain::industrial;             ///< blur of the reference map, and how the image score is made

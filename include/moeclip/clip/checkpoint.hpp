@@ -44,6 +44,9 @@ struct ClipFile {
 /// unsupported if its towers have more than a CLIP has.
 ClipFile recognise_clip(WeightFile file);
 
+/// The same for a file that holds an image tower alone; config.text has no sizes.
+ClipFile recognise_vision(WeightFile file);
+
 /// Opens the CLIP at `path`: a file, the index of a sharded model or a model folder. Throws io, format, unsupported or
 /// limit for files that cannot be read, otherwise as recognise_clip.
 ClipFile open_clip(const std::string& path);
@@ -77,7 +80,6 @@ double read_logit_scale(const ClipFile& clip);
 #if MOECLIP_DEFINES(MOECLIP_CLIP)
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <span>
@@ -86,100 +88,11 @@ double read_logit_scale(const ClipFile& clip);
 
 #include "../io/weights.hpp"
 #include "checkpoint/naming.hpp"
+#include "checkpoint/sizes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
-
-/// The entry of a canonical tensor, the first of three where it is stored in parts. Throws missing.
-inline const WeightEntry& clip_entry(const WeightFile& file, const ClipNaming& naming, std::string_view name) {
-  return file.entry(clip_tensor_source(naming, name).names.front());
-}
-
-/// Extent of one axis of a canonical tensor of the given rank.
-inline index_t clip_extent(const WeightFile& file, const ClipNaming& naming, std::string_view name, int rank,
-                           int axis) {
-  const WeightEntry& entry = clip_entry(file, naming, name);
-  if (entry.shape.rank() != rank || entry.shape.size() < 1)
-    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
-                                     ", ", rank, " positive extents were wanted"));
-  return entry.shape[axis];
-}
-
-/// True if `name` is "<stem>N..." with N >= number.
-inline bool is_block_from(std::string_view name, std::string_view stem, index_t number) {
-  if (!name.starts_with(stem)) return false;
-  index_t found = 0;
-  const auto end = std::from_chars(name.data() + stem.size(), name.data() + name.size(), found);
-  return end.ec == std::errc::result_out_of_range || (end.ec == std::errc() && found >= number);
-}
-
-/// Number of blocks of a tower: those whose first norm is in the file, from 0 on. Throws missing if there is none, or
-/// if the file has tensors of a later block.
-inline index_t count_blocks(const WeightFile& file, const ClipNaming& naming, std::string_view tower) {
-  const auto first_norm = [&](index_t block) {
-    return clip_tensor_source(naming, concat(tower, "transformer.resblocks.", block, ".ln_1.weight")).names[0];
-  };
-  index_t blocks = 0;
-  while (file.find(first_norm(blocks)) != nullptr) ++blocks;
-  const std::string next = first_norm(blocks), stem = next.substr(0, next.rfind(concat(".", blocks, ".")) + 1);
-  const bool has_later =
-      lists::any_of(file.entries(), [&](const WeightEntry& entry) { return is_block_from(entry.name, stem, blocks); });
-  if (blocks == 0 || has_later) static_cast<void>(file.entry(next));  // says that it is missing, and what is there
-  return blocks;
-}
-
-/// Sizes as far as tensors tell them; heads of 64.
-inline ClipConfig sizes_from_tensors(const WeightFile& file, const ClipNaming& naming) {
-  const auto extent = [&](std::string_view name, int rank, int axis) {
-    return clip_extent(file, naming, name, rank, axis);
-  };
-  ClipConfig config;
-  VisionConfig& vision = config.vision;
-  vision.width = extent("visual.conv1.weight", 4, 0);
-  vision.patch_size = extent("visual.conv1.weight", 4, 3);
-  const index_t positions = extent("visual.positional_embedding", 2, 0);
-  const auto grid = static_cast<index_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
-  if (grid < 1 || grid * grid + 1 != positions)
-    fail(ErrorCode::mismatch, concat(file.path(), ": the position embedding has ", counted(positions, "row"),
-                                     "; one more than a square was wanted"));
-  vision.image_size = grid * vision.patch_size;
-  vision.layers = count_blocks(file, naming, "visual.");
-  vision.hidden = extent("visual.transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
-  const bool is_transposed = naming.family == ClipFamily::hugging_face;
-  config.embed = extent("visual.proj", 2, is_transposed ? 0 : 1);
-  TextConfig& text = config.text;
-  text.vocabulary = extent("token_embedding.weight", 2, 0);
-  text.width = extent("token_embedding.weight", 2, 1);
-  text.context_length = extent("positional_embedding", 2, 0);
-  text.layers = count_blocks(file, naming, "");
-  text.hidden = extent("transformer.resblocks.0.mlp.c_fc.weight", 2, 0);
-  vision.heads = std::max<index_t>(1, vision.width / 64);
-  text.heads = std::max<index_t>(1, text.width / 64);
-  return config;
-}
-
-/// Elements of all tensors of a file.
-inline double element_count(const WeightFile& file) {
-  double count = 0;
-  for (const WeightEntry& entry : file.entries()) count += static_cast<double>(entry.shape.size());
-  return count;
-}
-
-/// Throws mismatch if the matrices that `config` implies have more elements than the file: its sizes contradict each
-/// other, and room for such towers shall not even be asked for.
-inline void expect_plausible(const WeightFile& file, const ClipConfig& config) {
-  const auto blocks = [](const auto& tower) {
-    const auto width = static_cast<double>(tower.width);
-    return static_cast<double>(tower.layers) * width * (4 * width + 2 * static_cast<double>(tower.hidden));
-  };
-  const auto projections =
-      static_cast<double>(config.embed) * static_cast<double>(config.vision.width + config.text.width);
-  if (blocks(config.vision) + blocks(config.text) + projections > element_count(file))
-    fail(ErrorCode::mismatch, concat(file.path(), ": the tensors contradict each other: widths ", config.vision.width,
-                                     " and ", config.text.width, " with ", config.vision.layers, " and ",
-                                     config.text.layers, " blocks", " need more elements than the whole file has"));
-}
 
 /// Throws mismatch if a size that the configuration says is not the one of the tensors.
 inline void expect_agreement(const ClipSidecar& sidecar, const ClipConfig& config) {
@@ -260,29 +173,33 @@ inline std::vector<std::string> clip_tensor_names(const ClipFile& clip) {
   return names;
 }
 
-}  // namespace detail
-
-MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) {
+/// Both towers, or the image tower alone.
+inline ClipFile recognise_towers(WeightFile file, bool has_text) {
   ClipFile clip{std::move(file), {}, {}, {}, {}, {}};
   clip.precision = stored_precision(clip.file);
-  clip.naming = detail::recognise_naming(clip.file);
-  clip.config = detail::sizes_from_tensors(clip.file, clip.naming);
-  detail::expect_plausible(clip.file, clip.config);
-  detail::complete_config(clip);
-  clip.unused = detail::unused_clip_tensors(clip.file, clip.naming, detail::clip_tensor_names(clip));
+  clip.naming = recognise_naming(clip.file);
+  take_vision_sizes(clip.file, clip.naming, clip.config);
+  clip.config.text = {0, 0, 0, 0, 1, 0};
+  if (has_text) take_text_sizes(clip.file, clip.naming, clip.config.text);
+  expect_plausible(clip.file, clip.config);
+  complete_config(clip);
+  clip.unused = unused_clip_tensors(clip.file, clip.naming, clip_tensor_names(clip));
   return clip;
 }
+
+}  // namespace detail
+
+MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) { return detail::recognise_towers(std::move(file), true); }
+
+MOECLIP_FUNC ClipFile recognise_vision(WeightFile file) { return detail::recognise_towers(std::move(file), false); }
 
 MOECLIP_FUNC ClipFile open_clip(const std::string& path) { return recognise_clip(WeightFile::open(path)); }
 
 namespace detail {
 
-/// Whether a tensor may live in the pages of the mapped file. What is packed next is copied, so that those pages go.
-
-/// Reads one stored tensor and gives it the wanted shape; extents of 1 may differ, and a kernel (D, 3, p, p) is the
-/// matrix (D, 3 p p).
-template <class T>
-Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Shape& wanted, ReadMode mode) {
+/// The stored tensor `name`. Throws missing, or mismatch if it cannot have the shape `wanted`; extents of 1 may differ,
+/// and a kernel (D, 3, p, p) is the matrix (D, 3 p p).
+inline const WeightEntry& entry_of_shape(const WeightFile& file, const std::string& name, const Shape& wanted) {
   const WeightEntry& entry = file.entry(name);
   const bool is_quantized = find_metadata(file.metadata(), kPrecisionKey) != nullptr;
   if (!is_quantized || entry.dtype != DType::i8) expect_weights(file, entry);
@@ -291,11 +208,24 @@ Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Sha
   if (!is_same)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(name), " is ", to_string(entry.dtype), " ",
                                      to_string(entry.shape), ", ", to_string(wanted), " was wanted"));
+  return entry;
+}
+
+/// Fills `tensor` with the elements of a stored one.
+template <class T>
+void read_copy(const WeightFile& file, const std::string& name, Tensor<T>& tensor) {
+  file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+  expect_numbers<T>(file, name, tensor.values());
+  if (file.entry(name).dtype == DType::i8) scale_rows<T>(file, name, tensor);
+}
+
+/// Reads one stored tensor and gives it the wanted shape. What is packed next is copied, so that its pages go.
+template <class T>
+Tensor<T> read_stored(const WeightFile& file, const std::string& name, const Shape& wanted, ReadMode mode) {
+  const WeightEntry& entry = entry_of_shape(file, name, wanted);
   if (mode == ReadMode::copy || entry.dtype == DType::i8) {
     auto tensor = Tensor<T>::uninitialised(wanted);
-    file.read_into<T>(name, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
-    expect_numbers<T>(file, name, tensor.values());
-    if (entry.dtype == DType::i8) scale_rows<T>(file, name, tensor);
+    read_copy<T>(file, name, tensor);
     return tensor;
   }
   Tensor<T> tensor = file.read<T>(name);
@@ -337,26 +267,72 @@ Tensor<T> read_clip_tensor(const ClipFile& clip, const std::string& name, const 
 
 namespace detail {
 
-/// Fills every parameter of `object`, which has the names below `prefix`.
+/// Fills every parameter of `object` that is not packed yet; they have the names below `prefix`.
 template <class T, class Object>
 void read_parameters(const ClipFile& clip, const std::string& prefix, Object& object, ReadMode mode) {
   visit_parameters(object, prefix, [&](const std::string& path, Tensor<T>& tensor) {
-    tensor = read_clip_tensor<T>(clip, path, tensor.shape(), mode);
+    if (!tensor.empty()) tensor = read_clip_tensor<T>(clip, path, tensor.shape(), mode);
   });
 }
 
-/// Fills and packs a transformer block by block, so that only one block is ever held as it was read.
+/// A matrix (N, K) that is stored as i8, packed as it is: one of floats would take four times the memory.
+inline kernels::PackedWeight<float> pack_integers(Context& context, const WeightFile& file, const std::string& name,
+                                                  const Shape& wanted) {
+  const index_t rows = entry_of_shape(file, name, wanted).shape[0], columns = wanted.size() / rows;
+  const Tensor<float> scales = scales_of_weight<float>(file, name, rows);
+  Arena::Scope scratch(context.arena());
+  auto* const integers = scratch.take<std::int8_t>(wanted.size());
+  std::int8_t* end = integers;
+  file.stored_bytes(name, [&](Bytes piece) {
+    for (const std::byte byte : piece) *end++ = static_cast<std::int8_t>(byte);
+  });
+  if (std::find(integers, end, std::int8_t{-128}) != end) fail_out_of_range(file, name);
+  kernels::detail::NarrowPanels panels = kernels::detail::make_narrow(kernels::Precision::int8, columns, rows);
+  context.share(rows, 8.0 * static_cast<double>(wanted.size()), [&](index_t row, int) {
+    const std::int8_t* const values = integers + row * columns;
+    kernels::detail::set_column(panels, row, scales[row], [values](index_t i) { return static_cast<int>(values[i]); });
+  });
+  return kernels::PackedWeight<float>(std::move(panels));
+}
+
+/// Reads and packs one matrix of a block. It is read into scratch, where the next one will lie too.
+template <class T>
+void read_matrix(Context& context, const ClipFile& clip, const std::string& matrix, kernels::Precision precision,
+                 Linear<T>& layer) {
+  const std::string name = weight_name(matrix);
+  const Shape wanted = layer.weight.shape();
+  const WeightEntry* const entry = clip.file.find(name);
+  const bool is_stored_so = entry != nullptr && entry->dtype == DType::i8 && precision == kernels::Precision::int8;
+  if constexpr (std::is_same_v<T, float>) {
+    if (is_stored_so) {
+      layer.packed = pack_integers(context, clip.file, name, wanted);
+      layer.weight = Tensor<T>();
+      return;
+    }
+  }
+  const ClipTensorSource source = clip_tensor_source(clip.naming, name);
+  Arena::Scope scratch(context.arena());
+  if (source.names.size() == 1 && !source.is_transposed) {
+    entry_of_shape(clip.file, source.names[0], wanted);
+    layer.weight = Tensor<T>::borrow(wanted, scratch.take<T>(wanted.size()), nullptr);
+    read_copy<T>(clip.file, source.names[0], layer.weight);
+  } else {
+    layer.weight = read_clip_tensor<T>(clip, name, wanted, ReadMode::copy);
+  }
+  pack(context, layer, precision);
+}
+
+/// Fills and packs a transformer, matrix by matrix, so that only one is ever held as it was read.
 template <class T>
 void read_blocks(Context& context, const ClipFile& clip, const std::string& prefix, const PrecisionPlan& plan,
                  Transformer<T>& transformer) {
   for (std::size_t i = 0; i < transformer.blocks.size(); ++i) {
     const std::string name = concat(prefix, ".resblocks.", i);
-    read_parameters<T>(clip, name, transformer.blocks[i], ReadMode::copy);
-    visit_matrices(transformer.blocks[i], [&](const std::string& matrix, Linear<T>& layer) {
-      const kernels::Precision precision = plan.of(concat(name, ".", matrix));
-      const bool is_int8 = precision == kernels::Precision::int8;
-      pack(context, layer, precision, is_int8 ? read_scales<T>(clip.file, concat(name, ".", matrix)) : Tensor<T>());
+    visit_matrices(transformer.blocks[i], [&](const char* matrix, Linear<T>& layer) {
+      const std::string full = concat(name, ".", matrix);
+      read_matrix<T>(context, clip, full, plan.of(full), layer);
     });
+    read_parameters<T>(clip, name, transformer.blocks[i], ReadMode::copy);  // biases and norms
   }
 }
 

@@ -35,6 +35,8 @@ class Clip {
 
   /// Joins towers that are already in memory.
   Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text, std::string vocabulary = {});
+  /// An image tower without a text tower: sentences are encoded elsewhere, and tokenize() throws missing.
+  Clip(const ClipConfig& config, VisionTower<T> vision) : Clip(config, std::move(vision), {}) {}
 
   [[nodiscard]] const ClipConfig& config() const { return config_; }      ///< sizes, and the activation in use
   [[nodiscard]] const VisionTower<T>& vision() const { return vision_; }  ///< the image tower
@@ -133,6 +135,9 @@ Tensor<T> Clip<T>::encode_text(Context& context, const std::vector<std::string>&
 
 template <class T>
 Tensor<std::int32_t> Clip<T>::tokenize(const std::vector<std::string>& sentences, bool truncate) const {
+  if (text_.transformer.blocks.empty())
+    fail(ErrorCode::missing,
+         "this model has no text tower: it knows the words that were encoded before, and no others can be");
   if (tokenizer().vocabulary_size() != config_.text.vocabulary)
     fail(ErrorCode::mismatch,
          concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",

@@ -26,13 +26,8 @@ std::string weight_name(const std::string& matrix);
 
 namespace detail {
 
-/// The scales (N) of the matrix called `matrix`, or an empty tensor if it is not stored as i8. Throws missing if they
-/// are not there, mismatch or format if they are no N positive numbers.
-template <class T>
-Tensor<T> read_scales(const WeightFile& file, const std::string& matrix);
-
-/// Multiplies row n of a weight (N, K) that was read from i8 by scale n. Throws as read_scales, and format for integers
-/// out of range.
+/// Multiplies row n of a weight (N, K) that was read from i8 by scale n. Throws missing, mismatch or format if the
+/// scales are not there or no N positive numbers, format for integers out of range.
 template <class T>
 void scale_rows(const WeightFile& file, const std::string& name, Tensor<T>& weight);
 
@@ -53,6 +48,11 @@ MOECLIP_FUNC std::string weight_name(const std::string& matrix) {
 namespace detail {
 
 inline constexpr std::string_view kScaleEnd = "_scale";
+
+[[noreturn]] MOECLIP_COLD inline void fail_out_of_range(const WeightFile& file, const std::string& name) {
+  fail(ErrorCode::format,
+       concat(file.path(), ": tensor ", in_quotes(name), " holds -128; weights of 8 bits run from -127 to 127"));
+}
 
 /// The scales of the weight tensor `name` of N rows.
 template <class T>
@@ -101,29 +101,18 @@ MOECLIP_FUNC PrecisionPlan stored_precision(const WeightFile& file) {
 }
 
 template <class T>
-Tensor<T> detail::read_scales(const WeightFile& file, const std::string& matrix) {
-  const WeightEntry* entry = file.find(weight_name(matrix));
-  if (entry == nullptr || entry->dtype != DType::i8) return {};
-  return scales_of_weight<T>(file, entry->name, entry->shape[0]);
-}
-
-template <class T>
 void detail::scale_rows(const WeightFile& file, const std::string& name, Tensor<T>& weight) {
   const index_t rows = weight.extent(0), columns = weight.size() / rows;
   const Tensor<T> scales = scales_of_weight<T>(file, name, rows);
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) {
       T& value = weight[i * columns + j];
-      if (value < -127)
-        fail(ErrorCode::format,
-             concat(file.path(), ": tensor ", in_quotes(name), " holds -128; weights of 8 bits run from -127 to 127"));
+      if (value < -127) fail_out_of_range(file, name);
       value *= scales[i];
     }
 }
 
 #if defined(MOECLIP_COMPILED)
-template Tensor<float> detail::read_scales(const WeightFile&, const std::string&);
-template Tensor<double> detail::read_scales(const WeightFile&, const std::string&);
 template void detail::scale_rows(const WeightFile&, const std::string&, Tensor<float>&);
 template void detail::scale_rows(const WeightFile&, const std::string&, Tensor<double>&);
 #endif

@@ -10,6 +10,10 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// CRC-32 of `bytes`. `seed` is the CRC of what came before them, so that crc32(b, crc32(a)) is the CRC of a then b.
 std::uint32_t crc32(Bytes bytes, std::uint32_t seed = 0);
 
+/// CRC-32 of a then b, of which the checksums and the length of b in bytes are given: pieces may be looked at side by
+/// side.
+std::uint32_t crc32_combine(std::uint32_t crc_a, std::uint32_t crc_b, std::uint64_t length_b);
+
 /// What stands in a file of ours for its own checksum, while that is computed or where it is not known.
 inline constexpr std::string_view kNoChecksum = "00000000";
 
@@ -46,7 +50,26 @@ constexpr CrcTables make_crc_tables() {
 
 inline constexpr CrcTables kCrcTables = make_crc_tables();
 
+/// Product of two polynomials modulo the one of CRC-32, all with their bits reversed: the highest bit is x^0.
+constexpr std::uint32_t multiply_modulo_crc(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t product = 0;
+  for (; a != 0; a <<= 1) {
+    if ((a >> 31) != 0) product ^= b;
+    b = (b >> 1) ^ ((b & 1) != 0 ? 0xEDB88320u : 0u);
+  }
+  return product;
+}
+
 }  // namespace detail
+
+MOECLIP_FUNC std::uint32_t crc32_combine(std::uint32_t crc_a, std::uint32_t crc_b, std::uint64_t length_b) {
+  std::uint32_t power = 0x00800000u;  // x^8, then its squares
+  for (; length_b != 0; length_b >>= 1) {
+    if ((length_b & 1) != 0) crc_a = detail::multiply_modulo_crc(crc_a, power);
+    power = detail::multiply_modulo_crc(power, power);
+  }
+  return crc_a ^ crc_b;
+}
 
 MOECLIP_FUNC std::uint32_t crc32(Bytes bytes, std::uint32_t seed) {
   const auto& tables = detail::kCrcTables;

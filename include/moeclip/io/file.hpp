@@ -123,7 +123,7 @@ std::string executable_directory();
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
-  if (detail::expect_file(path) != std::filesystem::file_type::regular)
+  if (detail::expect_file(path).type != std::filesystem::file_type::regular)
     fail(ErrorCode::io, concat(path, ": is a pipe or a device; a regular file is wanted"));
   auto file = std::shared_ptr<MappedFile>(new MappedFile(path));
   file->map();
@@ -141,7 +141,7 @@ MOECLIP_FUNC void MappedFile::discard(std::uint64_t, std::uint64_t) noexcept {
 
 MOECLIP_FUNC void MappedFile::map() {
   const auto system_error = [] { return std::error_code(static_cast<int>(::GetLastError()), std::system_category()); };
-  const HANDLE file = ::CreateFileW(detail::native_path(path_).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
+  const HANDLE file = ::CreateFileW(detail::native_name(path_).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
                                     OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
   if (file == INVALID_HANDLE_VALUE) detail::fail_io(path_, "opened", system_error());
   std::error_code error;
@@ -174,7 +174,7 @@ MOECLIP_FUNC void MappedFile::discard(std::uint64_t offset, std::uint64_t length
 
 MOECLIP_FUNC void MappedFile::map() {
   // A pipe could have taken the file's place since it was looked at; without O_NONBLOCK that would hang.
-  const int file = ::open(detail::native_path(path_).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int file = ::open(detail::native_name(path_).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) detail::fail_io(path_, "opened", detail::library_error());
   std::error_code error;
   struct stat status {};
@@ -205,16 +205,16 @@ MOECLIP_FUNC bool FileWriter::rewrite(std::uint64_t offset, Bytes bytes) { retur
 MOECLIP_FUNC void FileWriter::commit() { file_->commit(); }
 
 MOECLIP_FUNC std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_bytes) {
-  const bool is_named_pipe = detail::expect_file(path) == std::filesystem::file_type::fifo;
+  const detail::PathState state = detail::expect_file(path);
+  const bool is_named_pipe = state.type == std::filesystem::file_type::fifo;
   if (is_named_pipe && !path.starts_with("/dev/") && !path.starts_with("/proc/"))  // nobody may ever write to it
     fail(ErrorCode::io, concat(path, ": is a named pipe; give a file, or the data through standard input"));
-  const detail::Stream stream = detail::open_stream(detail::native_path(path), "rb");
+  const detail::Stream stream = detail::open_stream(detail::native_name(path).c_str(), "rb");
   if (stream == nullptr) detail::fail_io(path, "opened", detail::library_error());
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(detail::native_path(path), error);
   // One byte more than the file has, so that the first read meets its end. A pipe has no size: room grows with it.
   constexpr std::size_t kStep = std::size_t{1} << 16;
-  std::size_t room = !error && size <= max_bytes ? static_cast<std::size_t>(size) + 1 : kStep;
+  const bool is_sized = state.type == std::filesystem::file_type::regular && state.size <= max_bytes;
+  std::size_t room = is_sized ? static_cast<std::size_t>(state.size) + 1 : kStep;
   std::vector<std::byte> bytes;
   for (std::size_t filled = 0;; room = filled + (std::max)(filled / 2, kStep)) {
     bytes.resize(room);
@@ -241,25 +241,19 @@ MOECLIP_FUNC void expect_file_writable(const std::string& path) {
 }
 
 MOECLIP_FUNC bool file_exists(const std::string& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(detail::native_path(path), error);
-  return std::filesystem::exists(status) && !std::filesystem::is_directory(status);
+  const auto type = detail::state_of(path).type;
+  return type != std::filesystem::file_type::none && type != std::filesystem::file_type::not_found &&
+         type != std::filesystem::file_type::directory;
 }
 
 MOECLIP_FUNC bool is_directory(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::is_directory(detail::native_path(path), error);
+  return detail::state_of(path).type == std::filesystem::file_type::directory;
 }
+
+#if defined(_WIN32)
 
 MOECLIP_FUNC std::string file_name(const std::string& path) {
   return detail::utf8_path(detail::native_path(path).filename());
-}
-
-MOECLIP_FUNC std::string file_extension(const std::string& path) {
-  std::string extension = detail::utf8_path(detail::native_path(path).extension());
-  for (char& letter : extension)
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  return extension;
 }
 
 MOECLIP_FUNC std::string parent_directory(const std::string& path) {
@@ -269,6 +263,36 @@ MOECLIP_FUNC std::string parent_directory(const std::string& path) {
 
 MOECLIP_FUNC std::string join_path(const std::string& a, const std::string& b) {
   return detail::utf8_path(detail::native_path(a) / detail::native_path(b));
+}
+
+#else
+
+MOECLIP_FUNC std::string file_name(const std::string& path) {
+  return detail::native_name(path).substr(path.rfind('/') + 1);  // npos + 1 is 0
+}
+
+MOECLIP_FUNC std::string parent_directory(const std::string& path) {
+  const std::size_t slash = detail::native_name(path).rfind('/');
+  if (slash == std::string::npos) return ".";
+  const std::size_t last = path.find_last_not_of('/', slash);
+  return last == std::string::npos ? "/" : path.substr(0, last + 1);
+}
+
+MOECLIP_FUNC std::string join_path(const std::string& a, const std::string& b) {
+  if (a.empty() || detail::native_name(b).starts_with('/')) return b;
+  return concat(detail::native_name(a), a.ends_with('/') ? "" : "/", b);
+}
+
+#endif
+
+MOECLIP_FUNC std::string file_extension(const std::string& path) {
+  const std::string name = file_name(path);
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string::npos || dot == 0 || name == "..") return "";
+  std::string extension = name.substr(dot);
+  for (char& letter : extension)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return extension;
 }
 
 MOECLIP_FUNC std::vector<std::string> list_files(const std::string& directory, bool recursive) {

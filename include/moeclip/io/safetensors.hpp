@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/context.hpp"
 #include "../base/lists.hpp"
 #include "checksum.hpp"
 #include "json.hpp"
@@ -40,7 +41,7 @@ inline constexpr std::string_view kSafetensorsOthers[] = {"U16",     "U32",     
 
 class SafetensorsReader {
  public:
-  explicit SafetensorsReader(WeightBytes file) {
+  SafetensorsReader(WeightBytes file, Context* context) : context_(context) {
     index_.kind = WeightKind::safetensors;
     index_.path = file.name;
     index_.files.push_back(std::move(file));
@@ -168,11 +169,22 @@ class SafetensorsReader {
     const std::size_t begin = static_cast<std::size_t>(data_begin_) - header.size() + digits;
     std::uint32_t crc = crc32(as_bytes(kNoChecksum), crc32(bytes.first(begin)));
     constexpr std::size_t kPiece = std::size_t{1} << 20;
-    for (std::size_t at = begin + kNoChecksum.size(); at < bytes.size(); at += kPiece) {
-      const Bytes piece = bytes.subspan(at, (std::min)(kPiece, bytes.size() - at));
-      crc = crc32(piece, crc);
-      if (file.mapping != nullptr) file.mapping->discard(at, piece.size());
-    }
+    const std::size_t first = begin + kNoChecksum.size(), count = (bytes.size() - first + kPiece - 1) / kPiece;
+    const auto piece_of = [&](std::size_t i) {
+      return bytes.subspan(first + i * kPiece, (std::min)(kPiece, bytes.size() - first - i * kPiece));
+    };
+    std::vector<std::uint32_t> pieces(count);
+    const auto look = [&](index_t i, int) {
+      const Bytes piece = piece_of(static_cast<std::size_t>(i));
+      pieces[static_cast<std::size_t>(i)] = crc32(piece);
+      if (file.mapping != nullptr)
+        file.mapping->discard(static_cast<std::uint64_t>(piece.data() - bytes.data()), piece.size());
+    };
+    if (context_ != nullptr)
+      context_->parallel_for(static_cast<index_t>(count), look);
+    else
+      for (index_t i = 0; i < static_cast<index_t>(count); ++i) look(i, 0);
+    for (std::size_t i = 0; i < count; ++i) crc = crc32_combine(crc, pieces[i], piece_of(i).size());
     return crc;
   }
 
@@ -195,6 +207,7 @@ class SafetensorsReader {
     if (end != wanted) fail_format(concat("the file has ", counted(wanted - end, "byte"), " of no tensor"));
   }
 
+  Context* context_;
   WeightIndex index_;
   std::uint64_t data_begin_ = 0, data_size_ = 0;
 };
@@ -203,7 +216,10 @@ class SafetensorsReader {
 
 /// Reads the header of a safetensors file; tensors stay where they are. Throws format for any violation of the format,
 /// and for a file with a checksum that does not hold,
-/// limit for a header of more than 100 MB, unsupported for dtypes that are valid but not read.
-inline WeightIndex read_safetensors(WeightBytes file) { return detail::SafetensorsReader(std::move(file)).run(); }
+/// limit for a header of more than 100 MB, unsupported for dtypes that are valid but not read. With a context, its
+/// threads share the work of the checksum.
+inline WeightIndex read_safetensors(WeightBytes file, Context* context = nullptr) {
+  return detail::SafetensorsReader(std::move(file), context).run();
+}
 
 }}  // namespace moeclip::abi_v0_1

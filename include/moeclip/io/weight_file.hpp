@@ -26,6 +26,9 @@ class WeightFile {
   /// them; told apart by content. Throws io, format, unsupported or limit (see the readers); nothing in a file is run.
   static MOECLIP_FUNC WeightFile open(const std::string& path);
 
+  /// What a reader of one format found.
+  explicit WeightFile(WeightIndex index);
+
   /// The same for one file whose bytes are in memory. `name` is used in messages.
   static MOECLIP_FUNC WeightFile from_bytes(std::vector<std::byte> bytes, std::string name);
 
@@ -65,8 +68,6 @@ class WeightFile {
  private:
   /// What all copies of a handle, and the tensors that borrow from the file, share.
   struct Held;
-
-  explicit WeightFile(WeightIndex index);
 
   /// Once it is read, the pages of [offset, offset + size) of a storage need not stay in memory.
   void release(std::uint32_t number, std::uint64_t offset, std::uint64_t size) const;

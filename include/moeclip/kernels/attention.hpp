@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "../base/context.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "reference.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
@@ -44,7 +44,7 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
   for (index_t first = 0; first < args.batch; first += group) {
     const index_t heads = (std::min)(group, args.batch - first) * args.heads;  // of all these images
     const double elements = static_cast<double>(args.tokens) * static_cast<double>(heads * args.head_width);
-    share(context, heads, 16.0 * elements, [&](index_t head, int worker) {
+    context.share(heads, 16.0 * elements, [&](index_t head, int worker) {
       const index_t image = first + head / args.heads, of_image = head % args.heads;
       float *const head_keys = keys + head * keys_size, *const head_values = values + head * values_size;
       if (is_narrow)
@@ -52,7 +52,7 @@ inline void attend_images(Context& context, const KernelTable& table, const Atte
       else
         pack_head(table, args, image, of_image, head_keys, head_values);
     });
-    share(context, heads * panels, 2.0 * elements * static_cast<double>(args.tokens), [&](index_t task, int worker) {
+    context.share(heads * panels, 2.0 * elements * static_cast<double>(args.tokens), [&](index_t task, int worker) {
       const index_t head = task / panels;
       AttentionJob job;
       job.args = &args;

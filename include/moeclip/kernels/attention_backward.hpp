@@ -5,8 +5,8 @@
 
 #include <type_traits>
 
+#include "../base/context.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "reference.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
@@ -26,16 +26,15 @@ void attention_backward(Context& context, const Attention<T>& forward, const Att
     const index_t size = round_up(attention_backward_scratch(table, forward.tokens, forward.head_width), 16);
     float* const scratch = scope.take<float>(context.threads() * size);
     const double pairs = static_cast<double>(forward.tokens) * static_cast<double>(forward.tokens);
-    detail::share(context, tasks, 5.0 * pairs * static_cast<double>(tasks * forward.head_width),
-                  [&](index_t task, int worker) {
-                    AttentionBackwardJob job;
-                    job.args = &forward;
-                    job.gradient = &gradient;
-                    job.image = task / forward.heads;
-                    job.head = task % forward.heads;
-                    job.scratch = scratch + worker * size;
-                    table.attention_backward(job);
-                  });
+    context.share(tasks, 5.0 * pairs * static_cast<double>(tasks * forward.head_width), [&](index_t task, int worker) {
+      AttentionBackwardJob job;
+      job.args = &forward;
+      job.gradient = &gradient;
+      job.image = task / forward.heads;
+      job.head = task % forward.heads;
+      job.scratch = scratch + worker * size;
+      table.attention_backward(job);
+    });
   } else {
     T* const scratch = scope.take<T>(context.threads() * 2 * forward.tokens);
     context.parallel_for(tasks, [&](index_t task, int worker) {

@@ -4,8 +4,8 @@
 
 #include <type_traits>
 
+#include "../base/context.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "reference.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
@@ -13,7 +13,7 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 /// y = activation(x), n elements.
 template <class T>
 void activate(Context& context, Activation activation, index_t n, const T* x, T* y) {
-  detail::for_pieces(context, n, 1, [&](index_t begin, index_t end) {
+  context.for_pieces(n, 1, [&](index_t begin, index_t end) {
     if constexpr (std::is_same_v<T, float>)
       active().activate(activation, end - begin, x + begin, y + begin);
     else
@@ -24,7 +24,7 @@ void activate(Context& context, Activation activation, index_t n, const T* x, T*
 /// d_x = d_y * activation'(x), n elements; x is what went into the activation. d_x may be d_y or x.
 template <class T>
 void activate_backward(Context& context, Activation activation, index_t n, const T* x, const T* d_y, T* d_x) {
-  detail::for_pieces(context, n, 1, [&](index_t begin, index_t end) {
+  context.for_pieces(n, 1, [&](index_t begin, index_t end) {
     if constexpr (std::is_same_v<T, float>)
       active().activate_backward(activation, end - begin, x + begin, d_y + begin, d_x + begin);
     else
@@ -35,7 +35,7 @@ void activate_backward(Context& context, Activation activation, index_t n, const
 /// y = e^x, n elements.
 template <class T>
 void exp(Context& context, index_t n, const T* x, T* y) {
-  detail::for_pieces(context, n, 1, [&](index_t begin, index_t end) {
+  context.for_pieces(n, 1, [&](index_t begin, index_t end) {
     if constexpr (std::is_same_v<T, float>)
       active().exp(end - begin, x + begin, y + begin);
     else
@@ -46,7 +46,7 @@ void exp(Context& context, index_t n, const T* x, T* y) {
 /// y = 1 / (1 + e^-x), n elements.
 template <class T>
 void sigmoid(Context& context, index_t n, const T* x, T* y) {
-  detail::for_pieces(context, n, 1, [&](index_t begin, index_t end) {
+  context.for_pieces(n, 1, [&](index_t begin, index_t end) {
     if constexpr (std::is_same_v<T, float>)
       active().sigmoid(end - begin, x + begin, y + begin);
     else

@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "../base/arena.hpp"
+#include "../base/context.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "reference.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
@@ -34,12 +34,12 @@ struct GemmCall {
 /// Packs b (k x n) into column panels of table.tile_columns over the whole k.
 inline void pack_right(Context& context, const KernelTable& table, index_t k, index_t n, MatrixRef<float> b,
                        float* panels) {
-  share(context, round_up(n, table.tile_columns) / table.tile_columns, 8.0 * static_cast<double>(k * n),
-        [&](index_t panel, int) {
-          const index_t j = panel * table.tile_columns;
-          table.pack_columns({(std::min)(table.tile_columns, n - j), k, b.data + j * b.column_stride, b.column_stride,
-                              b.row_stride, panels + j * k});
-        });
+  context.share(round_up(n, table.tile_columns) / table.tile_columns, 8.0 * static_cast<double>(k * n),
+                [&](index_t panel, int) {
+                  const index_t j = panel * table.tile_columns;
+                  table.pack_columns({(std::min)(table.tile_columns, n - j), k, b.data + j * b.column_stride,
+                                      b.column_stride, b.row_stride, panels + j * k});
+                });
 }
 
 /// Packed b (k x n) becomes packed b^T (n x k): a square of tile_columns by tile_columns elements is contiguous in
@@ -47,7 +47,7 @@ inline void pack_right(Context& context, const KernelTable& table, index_t k, in
 inline void transpose_packed(Context& context, const KernelTable& table, index_t k, index_t n, const float* b,
                              float* panels) {
   const index_t side = table.tile_columns;
-  share(context, round_up(k, side) / side, 8.0 * static_cast<double>(k * n), [&](index_t panel, int) {
+  context.share(round_up(k, side) / side, 8.0 * static_cast<double>(k * n), [&](index_t panel, int) {
     const index_t i = panel * side;
     for (index_t j = 0; j < n; j += side)
       table.pack_columns(
@@ -87,7 +87,7 @@ inline Cut cut_product(const KernelTable& table, GemmShape shape, int threads) {
 inline void multiply(Context& context, const KernelTable& table, const GemmCall& call) {
   const GemmShape& shape = call.shape;
   const double work = static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
-  const Cut cut = cut_product(table, shape, work >= kWorthSharing ? context.threads() : 1);
+  const Cut cut = cut_product(table, shape, context.threads_for(work));
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
   const index_t panels_size = most_rows * (std::min)(shape.k, table.k_block);
@@ -95,7 +95,7 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
   Arena::Scope scope(context.arena());
   float* const panels = scope.take<float>(context.threads() * panels_size);
   float* const tiles = scope.take<float>(context.threads() * tiles_size);
-  share(context, cut.down * cut.across, work, [&](index_t task, int worker) {
+  context.share(cut.down * cut.across, work, [&](index_t task, int worker) {
     const index_t row = task / cut.across, column = task % cut.across;
     const index_t i = cut.row_tiles * row / cut.down * table.tile_rows;
     const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
@@ -164,7 +164,7 @@ PackedMatrix<T> pack(Context& context, index_t k, index_t n, MatrixRef<T> b) {
   if constexpr (std::is_same_v<T, float>) {
     detail::pack_right(context, packed.table(), k, n, b, packed.data());
   } else {
-    detail::for_pieces(context, k, n, [&](index_t begin, index_t end) {
+    context.for_pieces(k, n, [&](index_t begin, index_t end) {
       for (index_t i = begin; i < end; ++i)
         for (index_t j = 0; j < n; ++j) packed.data()[i * n + j] = b.data[i * b.row_stride + j * b.column_stride];
     });
@@ -207,7 +207,7 @@ void gemm(Context& context, GemmShape shape, MatrixRef<T> a, MatrixRef<T> b, T* 
   } else {
     T* const sums = scope.take<T>(context.threads() * shape.n);
     const double work = static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
-    detail::share(context, shape.m, work, [&](index_t i, int worker) {
+    context.share(shape.m, work, [&](index_t i, int worker) {
       reference::gemm_row(shape, a.from_row(i), b, epilogue.from_row(i * ldc), c + i * ldc, sums + worker * shape.n);
     });
   }

@@ -8,9 +8,9 @@
 #include <cmath>
 #include <cstdint>
 
+#include "../base/context.hpp"
 #include "../base/half.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "precision.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels::detail {
@@ -140,7 +140,7 @@ inline void round_column(NarrowPanels& b, index_t j, const float* column, index_
 inline NarrowPanels pack_narrow(Context& context, Precision precision, index_t k, index_t n, MatrixRef<float> b,
                                 const float* scales = nullptr) {
   NarrowPanels packed = make_narrow(precision, k, n);
-  share(context, n, 8.0 * static_cast<double>(k * n), [&](index_t j, int) {
+  context.share(n, 8.0 * static_cast<double>(k * n), [&](index_t j, int) {
     const float* const column = b.data + j * b.column_stride;
     if (precision == Precision::bf16) return round_column(packed, j, column, b.row_stride);
     const float scale = scales != nullptr ? scales[j] : scale_of_column(k, column, b.row_stride);
@@ -154,7 +154,7 @@ inline NarrowPanels pack_narrow(Context& context, Precision precision, index_t k
 inline NarrowView transpose_narrow(Context& context, const NarrowView& b, std::uint32_t* words) {
   NarrowView to{{b.table, b.precision, b.n, b.k}, words};
   const index_t side = b.panel();
-  share(context, round_up(to.n, side) / side, 4.0 * static_cast<double>(b.k * b.n), [&](index_t panel, int) {
+  context.share(round_up(to.n, side) / side, 4.0 * static_cast<double>(b.k * b.n), [&](index_t panel, int) {
     const index_t first = panel * side, last = (std::min)(first + side, b.k);
     std::uint32_t* out = words + first * to.steps();
     if (last < first + side) std::fill_n(out, side * to.steps(), 0u);

@@ -29,7 +29,7 @@ inline void multiply_narrow(Context& context, const NarrowView& b, const NarrowC
   const KernelTable& table = table_of(b.table->isa);
   const NarrowKernels& kernels = b.kernels();
   const double work = static_cast<double>(m) * static_cast<double>(b.n) * static_cast<double>(b.k);
-  const Cut cut = cut_product(table, {m, b.n, b.k}, work >= kWorthSharing ? context.threads() : 1);
+  const Cut cut = cut_product(table, {m, b.n, b.k}, context.threads_for(work));
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
   const index_t row_words = kernels.words_per_step * b.steps(), panel_words = row_words * table.tile_rows;
@@ -40,13 +40,13 @@ inline void multiply_narrow(Context& context, const NarrowView& b, const NarrowC
   auto* const scratch = scope.take<std::uint32_t>(context.threads() * panel_words);
   float* const tiles = scope.take<float>(context.threads() * tiles_size);
   float* const scales = scope.take<float>(2 * m);
-  share(context, cut.row_tiles, work, [&](index_t tile, int worker) {
+  context.share(cut.row_tiles, work, [&](index_t tile, int worker) {
     const index_t i = tile * table.tile_rows;
     kernels.pack_rows({(std::min)(table.tile_rows, m - i), b.k, b.steps(), call.a.data + i * call.a.row_stride,
                        call.a.row_stride, panels + tile * panel_words, scratch + worker * panel_words, scales + i,
                        scales + m + i});
   });
-  share(context, cut.down * cut.across, work, [&](index_t task, int worker) {
+  context.share(cut.down * cut.across, work, [&](index_t task, int worker) {
     const index_t row = task / cut.across, column = task % cut.across;
     const index_t row_tile = cut.row_tiles * row / cut.down, i = row_tile * table.tile_rows;
     const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
@@ -78,7 +78,7 @@ inline void multiply_narrow(Context& context, const NarrowView& b, const NarrowC
 /// Columns [begin, end) of b, whole panels of bfloat16, as panels of float.
 inline void widen_columns(Context& context, const NarrowView& b, index_t begin, index_t end, float* panels) {
   const index_t side = b.panel();
-  share(context, (end - begin) / side, 8.0 * static_cast<double>(b.k * (end - begin)), [&](index_t panel, int) {
+  context.share((end - begin) / side, 8.0 * static_cast<double>(b.k * (end - begin)), [&](index_t panel, int) {
     const std::uint32_t* word = b.words + (begin + panel * side) * b.steps();
     float* to = panels + panel * side * b.k;
     for (index_t i = 0; i < b.k; ++i, to += side) {
@@ -208,7 +208,7 @@ void gemm(Context& context, index_t m, MatrixRef<T> a, TransposedWeight<T> b, T*
     }
   }
   T* const wide = scope.take<T>(from.rows() * from.columns());  // (n, k)
-  detail::share(context, from.columns(), 8.0 * static_cast<double>(from.rows() * from.columns()), [&](index_t j, int) {
+  context.share(from.columns(), 8.0 * static_cast<double>(from.rows() * from.columns()), [&](index_t j, int) {
     for (index_t i = 0; i < from.rows(); ++i) wide[j * from.rows() + i] = from(i, j);
   });
   gemm<T>(context, {m, from.rows(), from.columns()}, a, row_major<T>(wide, from.rows()), c, ldc, epilogue);

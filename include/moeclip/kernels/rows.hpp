@@ -5,8 +5,8 @@
 
 #include <type_traits>
 
+#include "../base/context.hpp"
 #include "dispatch.hpp"
-#include "pieces.hpp"
 #include "reference.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
@@ -28,7 +28,7 @@ struct LayerNormShape {
 template <class T>
 void layer_norm(Context& context, index_t rows, index_t width, const T* x, index_t x_stride,
                 const LayerNormWeights<T>& weights, T* y, index_t y_stride) {
-  detail::for_pieces(context, rows, width, [&](index_t begin, index_t end) {
+  context.for_pieces(rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
       const T *from = x + i * x_stride, *gamma = weights.gamma, *beta = weights.beta;
       T* const to = y + i * y_stride;
@@ -43,7 +43,7 @@ void layer_norm(Context& context, index_t rows, index_t width, const T* x, index
 /// y = softmax of each row of x (rows, width), both contiguous; y may be x.
 template <class T>
 void softmax_rows(Context& context, index_t rows, index_t width, const T* x, T* y) {
-  detail::for_pieces(context, width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
+  context.for_pieces(width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
       if constexpr (std::is_same_v<T, float>)
         active().softmax(width, x + i * width, y + i * width);
@@ -65,7 +65,7 @@ T row_norm(index_t width, const T* x) {
 /// norm[i] = Euclidean length of row i.
 template <class T>
 void row_norms(Context& context, index_t rows, index_t width, const T* x, index_t stride, T* norm) {
-  detail::for_pieces(context, rows, width, [&](index_t begin, index_t end) {
+  context.for_pieces(rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) norm[i] = row_norm(width, x + i * stride);
   });
 }
@@ -73,7 +73,7 @@ void row_norms(Context& context, index_t rows, index_t width, const T* x, index_
 /// Divides each row of x by max(its length, eps), in place.
 template <class T>
 void normalize_rows(Context& context, index_t rows, index_t width, T* x, index_t stride, T eps) {
-  detail::for_pieces(context, rows, width, [&](index_t begin, index_t end) {
+  context.for_pieces(rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
       T* const row = x + i * stride;
       const T norm = row_norm(width, row);
@@ -89,7 +89,7 @@ void normalize_rows(Context& context, index_t rows, index_t width, T* x, index_t
 /// d_x = y (d_y - sum y d_y) for each row of y = softmax(x) (rows, width), all contiguous; d_x may be d_y.
 template <class T>
 void softmax_rows_backward(Context& context, index_t rows, index_t width, const T* y, const T* d_y, T* d_x) {
-  detail::for_pieces(context, width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
+  context.for_pieces(width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin * width; i < end * width; i += width) {
       if constexpr (std::is_same_v<T, float>)
         active().softmax_backward(width, y + i, d_y + i, d_x + i);
@@ -103,7 +103,7 @@ void softmax_rows_backward(Context& context, index_t rows, index_t width, const 
 /// divisor is constant.
 template <class T>
 void normalize_rows_backward(Context& context, index_t rows, index_t width, const T* x, T eps, const T* d_y, T* d_x) {
-  detail::for_pieces(context, width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
+  context.for_pieces(width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin * width; i < end * width; i += width) {
       if constexpr (std::is_same_v<T, float>)
         active().normalize_backward(width, x + i, eps, d_y + i, d_x + i);
@@ -119,7 +119,7 @@ template <class T>
 void column_sums(Context& context, index_t rows, index_t width, const T* x, index_t stride, T* sums) {
   if (rows == 0) return;           // x may be null then
   constexpr index_t kStrip = 128;  // columns per task: 512 bytes of float are worth a visit to a row
-  detail::share(context, (width + kStrip - 1) / kStrip, static_cast<double>(rows * width), [&](index_t strip, int) {
+  context.share((width + kStrip - 1) / kStrip, static_cast<double>(rows * width), [&](index_t strip, int) {
     const index_t begin = strip * kStrip, count = (std::min)(kStrip, width - begin);
     if constexpr (std::is_same_v<T, float>)
       active().column_sums(rows, count, x + begin, stride, sums + begin);
@@ -149,7 +149,7 @@ void layer_norm_backward(Context& context, LayerNormShape shape, const T* x, con
   Arena::Scope scratch(context.arena());
   T* const sums = scratch.take<T>(has_sums ? chunks * 2 * shape.width : 0);
   std::fill_n(sums, has_sums ? chunks * 2 * shape.width : 0, T(0));
-  detail::share(context, chunks, 16.0 * static_cast<double>(shape.rows * shape.width), [&](index_t i, int) {
+  context.share(chunks, 16.0 * static_cast<double>(shape.rows * shape.width), [&](index_t i, int) {
     LayerNormRowGradient<T> row;
     row.width = shape.width;
     row.gamma = weights.gamma;

@@ -7,25 +7,26 @@
 //
 // so that |f - f'|^2 is the mean over the blocks of 2 - 2 cos.
 
-#include <vector>
-
 #include "../anomaly/features.hpp"
-#include "../base/lists.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Patches a side of the square that a descriptor averages over, as PatchCore does.
 inline constexpr index_t kDescriptorWindow = 3;
 
-/// The blocks (1-based, ascending) that descriptors are made of: those of the adapter's levels or, without an adapter,
-/// those that its levels would have (METHOD section 2): four, evenly spread, the last one among them.
+/// K, the number of blocks that descriptors are made of: those of the adapter's levels or, without an adapter, those
+/// that its levels would have (METHOD section 2): four, evenly spread, the last one among them.
 template <class T>
-std::vector<index_t> descriptor_blocks(const AdaptedModel<T>& model);
+index_t descriptor_levels(const AdaptedModel<T>& model);
+
+/// The place of block `block` (1-based) among them, from 0 on in the order of the tower; -1 if it is none of them.
+template <class T>
+index_t descriptor_place(const AdaptedModel<T>& model, index_t block);
 
 /// Length of a descriptor, F = K D.
 template <class T>
 index_t descriptor_width(const AdaptedModel<T>& model) {
-  return std::ssize(descriptor_blocks(model)) * model.tower.config.width;
+  return descriptor_levels(model) * model.tower.config.width;
 }
 
 /// Patches of a picture, L.
@@ -46,32 +47,45 @@ void describe_block(Context& context, const AdaptedModel<T>& model, index_t bloc
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+namespace detail {
+
+/// Whether an adapter says by its levels which blocks are worth looking at; plain CLIP has one level alone.
+inline bool has_levels(const AdapterConfig& config) {
+  return !config.mixture_blocks.empty() || config.level_blocks.size() > 1;
+}
+
+}  // namespace detail
+
 template <class T>
-std::vector<index_t> descriptor_blocks(const AdaptedModel<T>& model) {
-  const AdapterConfig& config = model.adapter.config;
-  if (!config.mixture_blocks.empty() || config.level_blocks.size() > 1) {
-    std::vector<index_t> blocks = config.level_blocks;
-    lists::sort(blocks);
-    return blocks;
-  }
+index_t descriptor_levels(const AdaptedModel<T>& model) {
   constexpr index_t kLevels = 4;
-  const index_t layers = model.tower.config.layers;
-  std::vector<index_t> blocks;
-  for (index_t level = 1; level <= (std::min)(kLevels, layers); ++level)
-    blocks.push_back(level * layers / (std::min)(kLevels, layers));
-  return blocks;
+  return detail::has_levels(model.adapter.config) ? model.adapter.config.levels()
+                                                  : (std::min)(kLevels, model.tower.config.layers);
+}
+
+template <class T>
+index_t descriptor_place(const AdaptedModel<T>& model, index_t block) {
+  const std::vector<index_t>& blocks = model.adapter.config.level_blocks;
+  const index_t levels = descriptor_levels(model), layers = model.tower.config.layers;
+  if (detail::has_levels(model.adapter.config))
+    return std::find(blocks.begin(), blocks.end(), block) == blocks.end()
+               ? -1
+               : std::count_if(blocks.begin(), blocks.end(), [block](index_t other) { return other < block; });
+  for (index_t level = 1; level <= levels; ++level)
+    if (level * layers / levels == block) return level - 1;
+  return -1;
 }
 
 template <class T>
 void describe_block(Context& context, const AdaptedModel<T>& model, index_t block, View<const T, 3> x,
                     View<T, 2> descriptors) {
-  const std::vector<index_t> blocks = descriptor_blocks(model);
-  const auto place = lists::find(blocks, block);
-  if (place == blocks.end()) return;
-  const index_t patches = x.extent(1) - 1, width = x.extent(2), levels = std::ssize(blocks);
+  const index_t place = descriptor_place(model, block);
+  if (place < 0) return;
+  const index_t patches = x.extent(1) - 1, width = x.extent(2), levels = descriptor_levels(model);
   MOECLIP_EXPECT(x.extent(0) == 1 && descriptors.extent(0) == patches && descriptors.extent(1) == levels * width,
                  "descriptors (", descriptors.extent(0), ",", descriptors.extent(1), ") cannot hold ", patches,
                  " patches of ", levels, " blocks of width ", width);
@@ -82,11 +96,12 @@ void describe_block(Context& context, const AdaptedModel<T>& model, index_t bloc
   normalize_tokens<T>(context, means);
   const T share = T(1) / std::sqrt(static_cast<T>(levels));
   for (index_t i = 0; i < patches; ++i)
-    std::transform(&means(i, 0), &means(i, 0) + width, &descriptors(i, (place - blocks.begin()) * width),
+    std::transform(&means(i, 0), &means(i, 0) + width, &descriptors(i, place * width),
                    [share](T value) { return value * share; });
 }
 
-MOECLIP_INSTANTIATE(descriptor_blocks)
+MOECLIP_INSTANTIATE(descriptor_levels)
+MOECLIP_INSTANTIATE(descriptor_place)
 MOECLIP_INSTANTIATE(describe_block)
 
 }}  // namespace moeclip::abi_v0_1

@@ -24,6 +24,7 @@ struct LearnOptions {
   double false_positives = 0.05;  ///< rate of false alarms to ask for
   double text_weight = 0;         ///< share of the text's map and score, in [0, 1]
   bool is_turned = false;         ///< learn each picture in all eight positions, turned and mirrored
+  bool is_each_another = false;   ///< each picture is known to show another thing, however alike they are
   std::string class_name = {};    ///< what the pictures show; recorded
   ImageOptions images = {};       ///< how the pictures are read; recorded
   TileOptions tiles = {};         ///< how they are cut; recorded
@@ -183,7 +184,9 @@ class Learner {
 
   /// After all pictures: how many things they show, and in which fold each is. Neighbours are in the same fold.
   void share_out() {
-    thing_ = twins_.things(context_);
+    thing_.resize(static_cast<std::size_t>(good_.count));
+    std::iota(thing_.begin(), thing_.end(), index_t{0});
+    if (!options_.is_each_another) thing_ = twins_.things(context_);
     things_ = *std::max_element(thing_.begin(), thing_.end()) + 1;
     folds_ = (std::min)(options_.folds, things_);
   }

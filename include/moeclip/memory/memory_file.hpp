@@ -156,11 +156,20 @@ MOECLIP_FUNC MemoryRecord read_memory_record(const WeightFile& file) {
   return memory;
 }
 
+namespace detail {
+
+/// The rows of a memory whose record is known to fit.
+template <class T>
+PatchMemory<T> memory_of(Context& context, const WeightFile& file, MemoryRecord record, index_t width) {
+  return {std::move(record), NearestRows<T>(context, read_patches<T>(file, width))};
+}
+
+}  // namespace detail
+
 template <class T>
 PatchMemory<T> load_memory(Context& context, const WeightFile& file, const BasicDetector<T>& detector) {
   const FloatScope floats;
-  PatchMemory<T> memory{read_memory_record(file), {}};
-  const MemoryRecord& record = memory.record;
+  MemoryRecord record = read_memory_record(file);
   const auto expect = [&](bool is_same, const auto&... what) {
     if (!is_same)
       fail(ErrorCode::mismatch,
@@ -171,18 +180,16 @@ PatchMemory<T> load_memory(Context& context, const WeightFile& file, const Basic
   expect(record.adapter == adapter_fingerprint(detector.adapter()), "another adapter");
   expect(record.image_size == detector.options().image_size, "pictures of ", record.image_size, " pixels, not ",
          detector.options().image_size);
-  memory.patches = NearestRows<T>(context, detail::read_patches<T>(file, descriptor_width(detector.model())));
-  return memory;
+  return detail::memory_of<T>(context, file, std::move(record), descriptor_width(detector.model()));
 }
 
 template <class T>
 PatchMemory<T> load_texture_memory(Context& context, const WeightFile& file) {
   const FloatScope floats;
-  PatchMemory<T> memory{read_memory_record(file), {}};
-  if (memory.record.features != PatchFeatures::texture)
+  MemoryRecord record = read_memory_record(file);
+  if (record.features != PatchFeatures::texture)
     fail(ErrorCode::mismatch, concat(file.path(), ": was learned with a CLIP; give the same one"));
-  memory.patches = NearestRows<T>(context, detail::read_patches<T>(file, kTextureWidth));
-  return memory;
+  return detail::memory_of<T>(context, file, std::move(record), kTextureWidth);
 }
 
 MOECLIP_INSTANTIATE(save_memory)

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
+#include "../base/context.hpp"
 #include "../base/rng.hpp"
-#include "../kernels/pieces.hpp"
 #include "../tensor/view.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -35,7 +35,7 @@ void drop_elements(Context& context, const ExpertDropout& dropout, index_t exper
   MOECLIP_EXPECT(dropout.probability < 1, "dropout with probability ", dropout.probability);
   const Rng stream = dropout.stream(expert);
   const T factor = static_cast<T>(1 / (1 - dropout.probability));
-  kernels::detail::for_pieces(context, x.size(), 1, [&](index_t begin, index_t end) {
+  context.for_pieces(x.size(), 1, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
       const T kept = stream.unit(i) < dropout.probability ? T(0) : factor * x.data()[i];
       out.data()[i] = accumulate ? out.data()[i] + kept : kept;

@@ -48,18 +48,6 @@ void pack(Context& context, Block<T>& block, kernels::Precision precision = kern
   visit_matrices(block, [&](const char*, Linear<T>& layer) { pack(context, layer, precision); });
 }
 
-/// Runs the block on x (B * T, D) in place.
-template <class T>
-void block_forward(Context& context, const Block<T>& block, kernels::Activation activation, TokenLayout layout,
-                   View<T, 2> x) {
-  Arena::Scope scratch(context.arena());
-  const View<T, 2> normed(scratch.take<T>(x.size()), x.extents());
-  layer_norm_forward<T>(context, block.ln_1, x, normed);              // (1)
-  attention_forward<T>(context, block.attention, layout, normed, x);  // (2)
-  layer_norm_forward<T>(context, block.ln_2, x, normed);              // (3)
-  mlp_forward<T>(context, block.mlp, activation, normed, x);          // (4)
-}
-
 /// What backward needs of a forward pass. The normalised tokens, the probabilities and the activated hidden values are
 /// computed again; see this folder's README.
 template <class T>
@@ -83,30 +71,32 @@ View<T, 2> room(Tensor<T>& tensor, index_t rows, index_t columns) {
 template <class T>
 void keep(Context& context, View<const T, 2> x, Tensor<T>& tensor) {
   T* const to = room(tensor, x.extent(0), x.extent(1)).data();
-  kernels::detail::for_pieces(context, x.size(), 1, [&](index_t begin, index_t end) {
-    std::copy(x.data() + begin, x.data() + end, to + begin);
-  });
+  context.for_pieces(x.size(), 1,
+                     [&](index_t begin, index_t end) { std::copy(x.data() + begin, x.data() + end, to + begin); });
 }
 
 }  // namespace detail
 
-/// Runs the block on x (B * T, D), contiguous, in place, and keeps what backward needs in `saved` unless it is null.
+/// Runs the block on x (B * T, D) in place. Unless `saved` is null it receives what backward needs; then x must be
+/// contiguous.
 template <class T>
 void block_forward(Context& context, const Block<T>& block, kernels::Activation activation, TokenLayout layout,
-                   View<T, 2> x, BlockSaved<T>* saved) {
-  if (saved == nullptr) return block_forward<T>(context, block, activation, layout, x);
-  MOECLIP_EXPECT(x.is_contiguous(), "a block keeps its input only if its rows are contiguous");
+                   View<T, 2> x, BlockSaved<T>* saved = nullptr) {
+  MOECLIP_EXPECT(saved == nullptr || x.is_contiguous(), "a block keeps its input only if its rows are contiguous");
   const index_t rows = x.extent(0), width = x.extent(1);
-  const View<T, 2> qkv = detail::room(saved->qkv, rows, 3 * width), heads = detail::room(saved->heads, rows, width);
-  const View<T, 2> hidden = detail::room(saved->hidden, rows, block.mlp.c_fc.outputs());
   Arena::Scope scratch(context.arena());
   const View<T, 2> normed(scratch.take<T>(x.size()), x.extents());
-  detail::keep<T>(context, x, saved->x);
-  layer_norm_forward<T>(context, block.ln_1, x, normed);                            // (1)
-  attention_forward<T>(context, block.attention, layout, normed, x, {qkv, heads});  // (2)
-  detail::keep<T>(context, x, saved->middle);
-  layer_norm_forward<T>(context, block.ln_2, x, normed);              // (3)
-  mlp_forward<T>(context, block.mlp, activation, normed, x, hidden);  // (4)
+  if (saved != nullptr) detail::keep<T>(context, x, saved->x);
+  layer_norm_forward<T>(context, block.ln_1, x, normed);  // (1)
+  if (saved == nullptr)
+    attention_forward<T>(context, block.attention, layout, normed, x);  // (2)
+  else
+    attention_forward<T>(context, block.attention, layout, normed, x,
+                         {detail::room(saved->qkv, rows, 3 * width), detail::room(saved->heads, rows, width)});
+  if (saved != nullptr) detail::keep<T>(context, x, saved->middle);
+  layer_norm_forward<T>(context, block.ln_2, x, normed);     // (3)
+  mlp_forward<T>(context, block.mlp, activation, normed, x,  // (4)
+                 saved != nullptr ? detail::room(saved->hidden, rows, block.mlp.c_fc.outputs()) : View<T, 2>());
 }
 
 /// Turns d_x (B * T, D), the gradient of the block's output, into that of its input. `gradient` is added to unless it

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "../kernels/pieces.hpp"
+#include "../base/context.hpp"
 #include "parameters.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -96,7 +96,7 @@ void Adam<T>::update(Context& context, const TrainedParameter<T>& parameter, dou
   const Factors f = factors_at(++state.step, lr);
   T *p = parameter.value->data(), *m = state.m.data(), *v = state.v.data();
   const T* g = parameter.gradient->data();
-  kernels::detail::for_pieces(context, size, 1, [&](index_t begin, index_t end) {
+  context.for_pieces(size, 1, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
       m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
       v[i] = f.beta2 * v[i] + f.one_minus_beta2 * g[i] * g[i];

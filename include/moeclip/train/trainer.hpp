@@ -28,8 +28,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 struct TrainerOptions {
   index_t batch = 2;         ///< pictures per step
   std::uint64_t seed = 111;  ///< of first values, order, augmentations and dropout
-  index_t image_size = 0;    ///< side of the square that the model sees; 0: 518 where the patch size divides it, else
-                             ///< the CLIP's own
+  index_t image_size = 0;    ///< side of the square that the model sees; 0: that of default_image_size
   index_t memory_bytes = 0;  ///< for saved activations: blocks beyond it are run twice, with the same bits; 0: no limit
   int threads = 0;           ///< 0: one per core
   ClassWords words = {};     ///< what classes are called in sentences
@@ -65,8 +64,8 @@ struct FitOptions {
 /// The newest checkpoint in a run's folder.
 inline constexpr const char* kLastCheckpoint = "moe_last.safetensors";
 
-/// The side of the square that training shows a CLIP: `wanted`, or without a wish (0) 518 where the patch size divides
-/// it, else the CLIP's own. Throws contract if it is no multiple of the patch size.
+/// The side of the square that training shows a CLIP: `wanted`, or without a wish (0) that of default_image_size.
+/// Throws contract if it is no multiple of the patch size.
 index_t training_image_size(const VisionConfig& config, index_t wanted = 0);
 
 /// A training run: the adapter, its optimiser, and how far it has come.
@@ -204,10 +203,7 @@ class Trainer {
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC index_t training_image_size(const VisionConfig& config, index_t wanted) {
-  constexpr index_t kReleasedSize = 518;
-  const index_t size = wanted != 0                              ? wanted
-                       : kReleasedSize % config.patch_size == 0 ? kReleasedSize
-                                                                : config.image_size;
+  const index_t size = wanted != 0 ? wanted : default_image_size(config, true);
   MOECLIP_EXPECT(size > 0 && size % config.patch_size == 0, "the image size ", size,
                  " is not a multiple of the patch size ", config.patch_size);
   return size;

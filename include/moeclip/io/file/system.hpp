@@ -38,12 +38,33 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
-/// `path` as the system spells it. Throws io for a path with a zero byte, where the system would silently stop.
-inline std::filesystem::path native_path(const std::string& path) {
+inline void expect_path(const std::string& path) {
   if (const std::size_t zero = path.find('\0'); zero != std::string::npos)
     fail(ErrorCode::io, concat(path.substr(0, zero), ": a path cannot contain a zero byte"));
+}
+
+/// `path` as the system spells it. Throws io for a path with a zero byte, where the system would silently stop.
+inline std::filesystem::path native_path(const std::string& path) {
+  expect_path(path);
   return std::filesystem::path(std::u8string(path.begin(), path.end()));
 }
+
+#if defined(_WIN32)
+
+/// The same for a call of the system.
+inline std::filesystem::path native_name(const std::string& path) { return native_path(path); }
+
+#else
+
+// What reads does without std::filesystem, which a program of a megabyte would pay for with a quarter of it.
+
+/// The same for a call of the system.
+inline const std::string& native_name(const std::string& path) {
+  expect_path(path);
+  return path;
+}
+
+#endif
 
 inline std::string utf8_path(const std::filesystem::path& path) {
   const std::u8string text = path.u8string();
@@ -58,15 +79,52 @@ inline std::string utf8_path(const std::filesystem::path& path) {
 /// Reason of the last failed call of the C library.
 inline std::error_code library_error() { return {errno, std::generic_category()}; }
 
+/// What `path` is, and how large if it is a file.
+struct PathState {
+  std::filesystem::file_type type = std::filesystem::file_type::none;  ///< none: it cannot be looked at
+  std::uint64_t size = 0;
+  std::error_code error;  ///< why not
+};
+
+#if defined(_WIN32)
+
+inline PathState state_of(const std::string& path) {
+  PathState state;
+  state.type = std::filesystem::status(native_path(path), state.error).type();
+  std::error_code ignored;
+  if (state.type == std::filesystem::file_type::regular)
+    state.size = std::filesystem::file_size(native_path(path), ignored);
+  return state;
+}
+
+#else
+
+inline PathState state_of(const std::string& path) {
+  using std::filesystem::file_type;
+  struct stat status {};
+  if (::stat(native_name(path).c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return {file_type::not_found, 0, {}};
+    return {file_type::none, 0, library_error()};
+  }
+  if (S_ISREG(status.st_mode)) return {file_type::regular, static_cast<std::uint64_t>(status.st_size), {}};
+  return {S_ISDIR(status.st_mode)    ? file_type::directory
+          : S_ISFIFO(status.st_mode) ? file_type::fifo
+                                     : file_type::unknown,
+          0,
+          {}};
+}
+
+#endif
+
 /// Throws io unless `path` exists and is not a directory: the two mistakes that deserve their own words.
-inline std::filesystem::file_type expect_file(const std::string& path) {
-  std::error_code error;
-  const auto type = std::filesystem::status(native_path(path), error).type();
+inline PathState expect_file(const std::string& path) {
+  const PathState state = state_of(path);
+  const auto type = state.type;
   if (type == std::filesystem::file_type::not_found) fail(ErrorCode::io, concat(path, ": no such file"));
   if (type == std::filesystem::file_type::directory)
     fail(ErrorCode::io, concat(path, ": is a directory, a file is wanted"));
-  if (type == std::filesystem::file_type::none) fail_io(path, "opened", error);
-  return type;
+  if (type == std::filesystem::file_type::none) fail_io(path, "opened", state.error);
+  return state;
 }
 
 /// True for what is no file that could be replaced, and no directory: a device, a pipe, a socket.
@@ -83,12 +141,12 @@ struct StreamCloser {
 using Stream = std::unique_ptr<std::FILE, StreamCloser>;
 
 /// Opens `path` in a mode of fopen's; null, with errno set, if that fails.
-inline Stream open_stream(const std::filesystem::path& path, const char* mode) {
+inline Stream open_stream(const std::filesystem::path::value_type* path, const char* mode) {
 #if defined(_WIN32)
   const std::wstring wide(mode, mode + std::char_traits<char>::length(mode));
-  return Stream(::_wfopen(path.c_str(), wide.c_str()));
+  return Stream(::_wfopen(path, wide.c_str()));
 #else
-  return Stream(std::fopen(path.c_str(), mode));
+  return Stream(std::fopen(path, mode));
 #endif
 }
 
@@ -118,7 +176,7 @@ class PendingFile {
     if (std::filesystem::is_directory(target_, error))
       fail(ErrorCode::io, concat(path, ": is a directory, a file was to be written"));
     if (is_device(target_)) {
-      stream_ = detail::open_stream(target_, "wb");
+      stream_ = detail::open_stream(target_.c_str(), "wb");
     } else {
       if (std::filesystem::is_symlink(target_, error)) target_ = std::filesystem::weakly_canonical(target_, error);
       open_temporary();
@@ -165,7 +223,7 @@ class PendingFile {
     for (int attempt = 0; attempt < 1000 && stream_ == nullptr; ++attempt) {
       const unsigned number = counter.fetch_add(1, std::memory_order_relaxed);
       temporary_ = target_.parent_path() / concat(".moeclip-", detail::process_id(), "-", number);
-      stream_ = detail::open_stream(temporary_, "wbx");
+      stream_ = detail::open_stream(temporary_.c_str(), "wbx");
       if (stream_ == nullptr && errno != EEXIST) break;
     }
     if (stream_ == nullptr) temporary_.clear();

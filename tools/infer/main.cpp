@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// moeclip-infer: judges pictures by a model file, and nothing else: small enough, linked statically, to be all that a
+// machine has. A JSON line for each picture goes to stdout.
+//
+// usage: moeclip-infer [--class NAME] MODEL PICTURE...
+// exit codes: 0 all is well; 1 at least one picture could not be judged; 2 usage; 3 the model could not be loaded.
+
+#include <cstdio>
+#include <moeclip/infer.hpp>
+#include <string_view>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+namespace {
+
+using moeclip::Json;
+
+Json detection_json(const moeclip::PartModel& model, const char* path, const moeclip::Detection& detection) {
+  Json regions = Json::array();
+  for (const moeclip::Region& region : detection.regions)
+    regions.push_back(Json::object()
+                          .set("x", region.x)
+                          .set("y", region.y)
+                          .set("width", region.width)
+                          .set("height", region.height)
+                          .set("peak", region.peak));
+  return Json::object()
+      .set("image", path)
+      .set("score", detection.score)
+      .set("is_anomalous", model.has_verdict() ? Json(detection.is_anomalous) : Json())
+      .set("threshold", model.has_verdict() ? Json(detection.threshold) : Json())
+      .set("regions", std::move(regions));
+}
+
+/// Prints a line for each picture. Returns how many could not be judged.
+int judge(const moeclip::PartModel& model, std::string_view class_name, char** paths) {
+  moeclip::Context context;
+  moeclip::Detection detection;
+  int failures = 0;
+  for (; *paths != nullptr; ++paths) {
+    Json json;
+    try {
+      model.detect(context, moeclip::read_image(*paths, model.images).view(), detection, class_name);
+      json = detection_json(model, *paths, detection);
+    } catch (const moeclip::Error& error) {
+      ++failures;
+      json = Json::object().set("image", *paths).set("error", error.what());
+    }
+    std::puts(moeclip::dump_json(json).c_str());
+    std::fflush(stdout);
+  }
+  return failures;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool has_class = argc > 2 && std::string_view(argv[1]) == "--class";
+  char** const words = argv + (has_class ? 3 : 1);
+  if (words + 2 > argv + argc) {
+    std::fputs("usage: moeclip-infer [--class NAME] MODEL PICTURE...\n", stderr);
+    return 2;
+  }
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // what loading has freed shall not stay
+#endif
+  try {
+    const moeclip::PartModel model = moeclip::PartModel::load(words[0]);
+    const std::string_view class_name = has_class ? argv[2] : "";
+    static_cast<void>(model.anchors_of(class_name));
+    return judge(model, class_name, words + 1) == 0 ? 0 : 1;
+  } catch (const moeclip::Error& error) {
+    std::fputs(moeclip::concat("moeclip-infer: ", error.what(), "\n").c_str(), stderr);
+    return 3;
+  }
+}
