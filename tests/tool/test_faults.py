@@ -25,6 +25,7 @@ class Faults(ToolTest):
     @unittest.skipUnless(shutil.which("cc") and sys.platform == "linux", "needs a C compiler and LD_PRELOAD")
     def test_calls_that_fail(self):
         self.soak("faults.py", "--most", "2", "--verbs", "learn,detect", "--kinds", "write,open,rename,thread,memory")
+        self.soak("faults.py", "--most", "2", "--verbs", "eval", "--kinds", "write")  # its first wakes a thread
 
     def test_kills(self):
         self.soak("kills.py", "--count", "4", "--verbs", "learn,synthesize")

@@ -68,7 +68,8 @@ struct StopSignal::Watchdog {
   std::thread thread;
 
   void watch(const StopSignal& stop) {
-    while (!stop.is_wanted()) stop.wait(-1, -1);
+    constexpr int kGlance = 1000;  // a wake-up call that fails must not be waited for
+    while (!stop.is_wanted()) stop.wait(-1, kGlance);
     std::unique_lock lock(mutex);
     if (is_over.wait_for(lock, kPatience, [&] { return has_ended; }) || has_signal == 0) return;
     const bool is_free = reporting.try_lock_for(kLastLine);  // whoever writes has had its time

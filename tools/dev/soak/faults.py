@@ -47,7 +47,7 @@ VERBS = {  # what is run, in a folder of its own beside the inputs
     "detect": ["detect", "../good", "--good", "../part.moeclip", "--out", "out", "--json"],
     "words": ["detect", "../good/0.png", "--out", "out"],
     "learn": ["learn", "../good", "-o", "part.moeclip", "--patches", "200"],
-    "eval": ["eval", "../set", "--out", "out", "--report", "r.html"],
+    "eval": ["eval", "../set", "--out", "out", "--report", "r.html", "--image-size", "64"],
     "train": ["train", "../set", "--out", "run", "--steps", "2", "--image-size", "64"],
     "convert": ["convert", "../run/moe_last.safetensors", "a.pth"],
     "synthesize": ["synthesize", "--out", "drawn", "--size", "32", "--count", "1", "--categories", "tile"],
