@@ -333,8 +333,8 @@ TEST_CASE("many files take time in proportion") {
     const Tree tree(concat("own_many_", count));
     create_directories(tree / "images"), create_directories(tree / "masks");
     for (int i = 0; i < count; ++i) {
-      detail::open_stream(detail::native_path(tree / concat("images/", i, ".png")), "wb");
-      detail::open_stream(detail::native_path(tree / concat("masks/", i, "_mask.png")), "wb");
+      detail::open_stream((tree / concat("images/", i, ".png")).c_str(), "wb");
+      detail::open_stream((tree / concat("masks/", i, "_mask.png")).c_str(), "wb");
     }
     const auto start = Clock::now();
     CHECK(scan_dataset(tree.path(), {.trusts_masks = true}).entries.size() == static_cast<std::size_t>(count));
