@@ -50,4 +50,5 @@ TEST_CASE("a count and its noun") {
   CHECK(counted(1, "class") == "1 class");
   CHECK(counted(3, "class") == "3 classes");
   CHECK(counted(-1, "entry") == "-1 entries");
+  CHECK(counted(2, "epoch") == "2 epochs");
 }

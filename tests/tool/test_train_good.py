@@ -187,7 +187,7 @@ class TrainGoodTest(ToolTest):
 
     def test_estimate(self):
         _, message = self.train("run", "--epochs", 2, "--draws", 5, "--threads", 1)
-        self.assertRegex(message, r"about [0-9.]+ (s|min) for 40 steps on 1 threads")
+        self.assertRegex(message, r"about [0-9.]+ (s|min) for 40 steps on 1 thread")
 
     def test_one_expert_and_other_variants(self):
         for name, more in (("uniform", ("--experts", 1, "--chosen", 1, "--rank", 16)), ("plain", ("--mix-weight", 0)),

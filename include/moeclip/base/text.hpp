@@ -106,7 +106,7 @@ MOECLIP_COLD MOECLIP_FUNC std::string join_noun(std::int64_t count, std::string_
   std::string text = join({count, ' ', noun});
   if (count == 1) return text;
   if (noun.ends_with('y')) return text.replace(text.size() - 1, 1, "ies");
-  for (const std::string_view end : {"s", "x", "ch", "sh"})
+  for (const std::string_view end : {"s", "x", "tch", "sh"})
     if (noun.ends_with(end)) return text + "es";
   return text + "s";
 }
