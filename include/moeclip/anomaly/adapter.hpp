@@ -59,7 +59,8 @@ inline std::vector<index_t> evenly_spread(index_t layers, index_t count) {
 inline index_t default_image_size(const VisionConfig& vision, bool has_adapter) {
   constexpr index_t kReleasedSize = 518, kCoarse = 16, kLeastGrid = 14;
   if (has_adapter && kReleasedSize % vision.patch_size == 0) return kReleasedSize;
-  return vision.patch_size > kCoarse ? std::max(vision.image_size, kLeastGrid * vision.patch_size) : vision.image_size;
+  return vision.patch_size > kCoarse ? (std::max)(vision.image_size, kLeastGrid * vision.patch_size)
+                                     : vision.image_size;
 }
 
 /// One embedding per image from its patch tokens (DET-1 in this folder's README).

@@ -171,7 +171,7 @@ MOECLIP_FUNC Calibration calibrate_on_good(std::vector<float> scores, double tar
   const float bound = scores[static_cast<std::size_t>(std::max<index_t>(0, allowed))];
   // next to 0 there are subnormal numbers, which count as 0 where verdicts are given (base/float_scope.hpp)
   calibration.threshold =
-      std::max(std::nextafter(bound, std::numeric_limits<float>::infinity()), std::numeric_limits<float>::min());
+      (std::max)(std::nextafter(bound, std::numeric_limits<float>::infinity()), (std::numeric_limits<float>::min)());
   detail::count_verdicts(calibration, scores, std::vector<std::uint8_t>(scores.size(), 0));
   return calibration;
 }
