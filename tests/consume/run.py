@@ -126,7 +126,7 @@ def meson_compiled(project, source, build, cxx):
 
 def plain(project, source, build, cxx):
     """Two files, of which one is told of another place for the data: they link, and the program knows both."""
-    flags = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{source / 'include'}", "-pthread"]
+    flags = ["-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{source / 'include'}", "-pthread"]
     run(cxx, *flags, '-DMOECLIP_DATA_DIRECTORY="/no/such/folder"', "-c", project / "other.cpp", "-o", project / "o.o")
     run(cxx, *flags, project / "main.cpp", project / "o.o", "-o", project / "consumer")
     return project / "consumer"
