@@ -20,9 +20,10 @@ function(moeclip_own_flags target scope)
 endfunction()
 moeclip_own_flags(moeclip_compiled PRIVATE)
 
-# moeclip_own: what all of our programs are built with, on top of the compiled library.
+# moeclip_own: what all of our programs are built with, on top of the compiled library; the few that are built for another
+# machine compile what they use of it.
 add_library(moeclip_own INTERFACE)
-target_link_libraries(moeclip_own INTERFACE moeclip::compiled)
+target_link_libraries(moeclip_own INTERFACE $<IF:$<BOOL:${CMAKE_CROSSCOMPILING}>,moeclip::moeclip,moeclip::compiled>)
 moeclip_own_flags(moeclip_own INTERFACE)
 
 # moeclip_program(NAME SOURCE...): an executable of ours.
