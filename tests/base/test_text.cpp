@@ -51,4 +51,5 @@ TEST_CASE("a count and its noun") {
   CHECK(counted(3, "class") == "3 classes");
   CHECK(counted(-1, "entry") == "-1 entries");
   CHECK(counted(2, "epoch") == "2 epochs");
+  CHECK(counted(2, "key") == "2 keys");
 }

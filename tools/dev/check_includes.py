@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Checks that every header includes, if only through others, what declares the names of ours that it uses, so that it
 compiles alone in header-only mode too. (moeclip_test_headers compiles each alone with the compiled library, where
-headers only declare; to compile all their definitions alone takes ten minutes.)
+headers only declare; to compile all their definitions alone takes many minutes.)
 
 usage: check_includes.py
 """

@@ -105,6 +105,8 @@ MOECLIP_COLD MOECLIP_FUNC std::string join(std::initializer_list<Piece> pieces) 
 MOECLIP_COLD MOECLIP_FUNC std::string join_noun(std::int64_t count, std::string_view noun) {
   std::string text = join({count, ' ', noun});
   if (count == 1) return text;
+  for (const std::string_view end : {"ay", "ey", "oy", "uy"})
+    if (noun.ends_with(end)) return text + "s";
   if (noun.ends_with('y')) return text.replace(text.size() - 1, 1, "ies");
   for (const std::string_view end : {"s", "x", "tch", "sh"})
     if (noun.ends_with(end)) return text + "es";
