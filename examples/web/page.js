@@ -82,7 +82,7 @@
       return 'The built-in model judges, by words. It is a toy that knows drawn pictures: on photographs its verdicts are '
         + 'noise. Give it good pictures of your part below, or a model file.';
     if (!memory) return `${told} judges, by words about ${model.classes.join(', ')}.`;
-    const of = `${told} judges, learned from ${counted(memory.pictures, 'good picture')}`;
+    const of = `${told} judges, from ${counted(memory.pictures, 'good picture')}`;
     if (memory.held_out.length === 0)
       return `${of} of one thing. One thing says nothing about how much good ones differ: there are scores and maps, but no `
         + 'threshold. Give more pictures, or set a threshold yourself.';
@@ -244,7 +244,7 @@
       URL.revokeObjectURL(by('save').href);
       by('save').href = URL.createObjectURL(new Blob([found.file]));
       by('save').hidden = false;
-      await change(found, 'What you gave');
+      await change(found, 'What this page learned');
     } finally {
       by('progress').hidden = true;
       showGood();
