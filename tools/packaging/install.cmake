@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Installed: headers, the data that the library reads (vocabulary and class words), the CMake package, the pkg-config
-# file, the licence, the compiled library where it is built and, with the tool, the built-in model too.
+# file, the licence, the compiled library where it is built and, with the tool, the built-in model, man pages and
+# completions too.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeclip)
@@ -59,4 +60,9 @@ endforeach()
 if(MOECLIP_BUILD_TOOLS)
   install(TARGETS moeclip_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(FILES ${MOECLIP_DATA_FILES} DESTINATION ${data_dir})
+  if(MOECLIP_PAGES)
+    install(DIRECTORY ${MOECLIP_PAGES}/man/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+    install(DIRECTORY ${MOECLIP_PAGES}/bash-completion ${MOECLIP_PAGES}/zsh ${MOECLIP_PAGES}/fish
+      DESTINATION ${CMAKE_INSTALL_DATADIR})
+  endif()
 endif()
