@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "tools" / "packaging"
 VERSION = re.search(r'MOECLIP_VERSION_STRING "(.+)"', (ROOT / "include/moeclip/base/version.hpp").read_text()).group(1)
+PROMISED = {"web", "windows"}  # presets that come with their programs, from other branches
 
 
 def load_recipe(path):
@@ -104,9 +105,55 @@ class Recipes(unittest.TestCase):
             self.assertEqual(recipe.info.was_cleared, not compiled)
             self.assertEqual("fPIC" in recipe.options, compiled and system != "Windows")
 
-    def test_versions_agree(self):
-        changelog = (PACKAGING / "debian" / "changelog").read_text()
-        self.assertTrue(changelog.startswith(f"moeclip ({VERSION}-"), changelog[:40])
+    def test_wrap_names_its_archive(self):
+        sys.path.insert(0, str(PACKAGING))
+        import make_release
+        archive = self.folder / "source.tar.gz"
+        archive.write_bytes(b"source")
+        text = make_release.wrap(self.folder, archive, "https://example.org/x").read_text()
+        self.assertIn(f"source_url = https://example.org/x/moeclip-{VERSION}.tar.gz\n", text)
+        self.assertIn("source_hash = 41cf6794ba4200b839c53531555f0f3998df4cbb01a4d5cb0b94e3ca5e23947d\n", text)
+        self.assertNotIn("@", text)
+        names = re.search(r"\[provide\]\n(.*)", text, re.S).group(1)
+        overrides = re.findall(r"override_dependency\('([^']*)', (\w+)\)", (ROOT / "meson.build").read_text())
+        self.assertEqual(dict(re.findall(r"(\S+) = (\S+)", names)), dict(overrides))
+        self.assertIn("First version", make_release.notes())
+
+
+class Workflows(unittest.TestCase):
+    """GitHub's runners are not here: what their files name must at least be there, and their expressions be known."""
+
+    def test_files_name_what_is_there(self):
+        try:
+            import yaml
+        except ImportError:
+            self.skipTest("there is no PyYAML here (Debian: python3-yaml)")
+        presets = json.loads((ROOT / "CMakePresets.json").read_text())
+        known = {preset["name"] for preset in presets["configurePresets"]}
+        contexts = r"(github|matrix|env|secrets|steps|runner)\.[\w.-]+"
+        for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+            text = path.read_text()
+            workflow = yaml.safe_load(text)
+            self.assertIn(True, workflow)  # `on`, as YAML 1.1 reads it
+            self.assertLessEqual(set(workflow), {"name", True, "jobs", "permissions", "concurrency"}, path.name)
+            for expression in re.findall(r"\$\{\{(.*?)\}\}", text):
+                self.assertRegex(expression.strip(), rf"^{contexts}$", path.name)
+            for name, job in workflow["jobs"].items():
+                self.assertLessEqual({"runs-on", "steps", "timeout-minutes"}, set(job), name)
+                matrix = job.get("strategy", {}).get("matrix", {})
+                keys = set(matrix) - {"include"} | {key for row in matrix.get("include", []) for key in row}
+                self.assertLessEqual(set(re.findall(r"matrix\.([\w-]+)", str(job))), keys, name)
+                for step in job["steps"]:
+                    self.assertEqual(len({"run", "uses"} & set(step)), 1, step)
+                    self.check_commands(step.get("run", ""), known)
+
+    def check_commands(self, text, known):
+        for script in re.findall(r"(?:python3|bash) ((?:tools|\.ci)/\S+)", text):
+            self.assertTrue((ROOT / script).is_file(), script)
+        used = set(re.findall(r"--preset (\S+)", text))
+        if "make_release.py dist" in text:
+            used |= set(re.search(r"dist ((?:[\w-]+ )*?)--url", text).group(1).split())
+        self.assertLessEqual(used - known, PROMISED, text)
 
 
 if __name__ == "__main__":
