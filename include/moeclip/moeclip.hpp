@@ -55,6 +55,7 @@
 #include "io/json.hpp"
 #include "io/json_value.hpp"
 #include "io/json_writer.hpp"
+#include "io/little_endian.hpp"
 #include "io/naming.hpp"
 #include "io/npy.hpp"
 #include "io/record.hpp"
