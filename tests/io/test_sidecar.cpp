@@ -89,4 +89,16 @@ TEST_CASE("sidecar: if it cannot be written, there is no checkpoint either") {
   CHECK(list_files(folder.path()).empty());  // nothing unfinished is left
 }
 
+TEST_CASE("sidecar: a record of a later format is refused, whatever it is of") {
+  const TemporaryFolder folder("sidecar");
+  const std::string path = join_path(folder.path(), "a.pth");
+  write_recorded(path, 1, Json::object().set("format", int{kRecordFormat}).set("x", 1));
+  CHECK(detail::recorded(WeightFile::open(path)).at("x") == Json(1));
+  for (const Json& later : {Json(2), Json("1"), Json()}) {
+    write_recorded(path, 1, Json::object().set("format", later).set("x", 1));
+    expect_error(ErrorCode::unsupported, {path, "format " + dump_json(later), "knows format 1"},
+                 [&] { (void)detail::recorded(WeightFile::open(path)); });
+  }
+}
+
 }  // namespace
