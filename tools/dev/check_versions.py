@@ -13,10 +13,10 @@ from cpp_source import INCLUDE, NAMESPACE, ROOT, relative, sources, without_comm
 
 # Asked for in headers, but not of the namespace: each with the reason.
 NO_SWITCHES = {
-    "MOECLIP_DATA_DIRECTORY": "reaches only an object that each translation unit has of its own",
     "MOECLIP_SOURCE": "says which translation units hold what all others declare",
     "MOECLIP_SOURCE_PART": "says which part of it",
     "MOECLIP_DATA_DIRECTORY": "reaches an object that each translation unit has of its own, and no inline function",
+    "MOECLIP_SINGLE_HEADER": "likewise: where the single header lies is where data may lie",
 }
 
 

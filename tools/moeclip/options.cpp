@@ -2,8 +2,8 @@
 #include "options.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/base/text.hpp>
 #include <moeclip/io/naming.hpp>
 #include <numeric>
@@ -25,7 +25,7 @@ Description* wanted = nullptr;  // by describe(), for as long as it runs
 template <class Number>
 Number parse_number(const std::string& name, const std::string& text, const char* kind) {
   Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const auto [end, error] = moeclip::read_number(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(static_cast<double>(number)))
     throw UsageError(concat("--", name, " wants ", kind, ", not '", text, "'"));
   return number;

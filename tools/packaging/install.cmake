@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Installed: headers, the data that the library reads (vocabulary and class words), the CMake package, the pkg-config
-# file, the licence, the compiled library where it is built and, with the tool, the built-in model, man pages,
-# completions and the service too. None of it knows where it lies.
+# file, the licence, the compiled library and that for C where they are built and, with the tool, the built-in model, man
+# pages, completions and the service too. None of it knows where it lies.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeclip)
@@ -32,6 +32,15 @@ if(MOECLIP_BUILD_COMPILED)
     string(APPEND moeclip_pc_switches " -DMOECLIP_ENABLE_ASSERT")
   endif()
 endif()
+if(MOECLIP_BUILD_CAPI)
+  install(TARGETS moeclip_c moeclip_c_static EXPORT moeclipTargets
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/capi/moeclip.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/capi/moeclip.py DESTINATION ${data_dir})
+  set(any_architecture "")
+endif()
 install(EXPORT moeclipTargets NAMESPACE moeclip:: DESTINATION ${package_dir})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/moeclipConfig.cmake.in moeclipConfig.cmake
@@ -51,6 +60,9 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_DATADIR BASE_DIRECTORY ${CMAKE_INSTA
 set(pc_files moeclip.pc)
 if(MOECLIP_BUILD_COMPILED)
   list(APPEND pc_files moeclip-compiled.pc)
+endif()
+if(MOECLIP_BUILD_CAPI)
+  list(APPEND pc_files moeclip-c.pc)
 endif()
 foreach(name IN LISTS pc_files)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.in ${name} @ONLY)
