@@ -26,8 +26,8 @@ class MoeclipConan(ConanFile):
         self.version = self.version or re.search(r'MOECLIP_VERSION_STRING "(.+)"', load(self, header)).group(1)
 
     def export_sources(self):
-        for pattern in ("CMakeLists.txt", "LICENSE", "include/*", "tools/compiled/*", "tools/dev/own_targets.cmake",
-                        "tools/dev/docs.cmake", "tools/moeclip/data/*", "tools/packaging/*"):
+        for pattern in ("CMakeLists.txt", "LICENSE", "include/*", "tools/compiled/*", "tools/dev/*.cmake",
+                        "tools/moeclip/data/*", "tools/packaging/*"):
             copy(self, pattern, os.path.join(self.recipe_folder, TREE), self.export_sources_folder)
 
     def config_options(self):
