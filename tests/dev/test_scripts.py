@@ -151,7 +151,8 @@ class Equations(unittest.TestCase):
         self.assertIn("LN-2' is the backward equation of LN-2", alone[0])
 
     def test_where_a_comment_says_it_is(self):
-        wrong = "include/moeclip/moe/x.hpp", "// y (LN-1, LN-1' in this\n// folder's README), LIN-1, LIN-1' in nn/README.md"
+        wrong = ("include/moeclip/moe/x.hpp",
+                 "// y (LN-1, LN-1' in this\n// folder's README), LIN-1, LIN-1' in nn/README.md")
         self.assertEqual(self.breaches(wrong), [f"include/moeclip/moe/x.hpp: {label} is not in moe/, but in "
                                                 "include/moeclip/nn/README.md" for label in ("LN-1", "LN-1'")])
 
