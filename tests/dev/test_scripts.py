@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The scripts of tools/dev that read C++: what they see in a header, and what Doxygen gets of it."""
+import re
 import sys
 import tempfile
 import unittest
@@ -7,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools" / "dev"))
 
+import amalgamate  # noqa: E402
 import check_equations  # noqa: E402
 import doxygen_text  # noqa: E402
 from cpp_source import INCLUDE, ROOT, room  # noqa: E402
@@ -165,6 +167,44 @@ class Rooms(unittest.TestCase):
         self.assertEqual(room(INCLUDE / "image" / "png" / "chunks.hpp"), ("image", "png"))
         self.assertIsNone(room(INCLUDE / "image" / "png.hpp"))
         self.assertIsNone(room(Path("/elsewhere/a/b/c.hpp")))
+
+
+class SingleHeader(unittest.TestCase):
+    """tests/single compiles them; these look at the text."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.text = amalgamate.single_header("moeclip_infer.hpp")
+
+    def test_every_header_once_and_none_included(self):
+        names = re.findall(r"^// (include/moeclip/\S+\.hpp)$", self.text, re.M)
+        self.assertEqual(len(names), len(set(names)))
+        for name in ("base/version.hpp", "image/png/chunks.hpp", "anomaly/detector.hpp"):
+            self.assertIn(f"include/moeclip/{name}", names)
+        self.assertNotRegex(self.text, r'(?m)^\s*#\s*include\s*"|^#pragma once|^#line|^// SPDX.*(?s:.)*^// SPDX')
+
+    def test_standard_headers_once_others_where_they_were(self):
+        names = re.findall(r"^#include <(\w+)>", self.text.split("// include/moeclip/")[0], re.M)
+        self.assertEqual(names, sorted(set(names)))
+        self.assertIn("vector", names)
+        self.assertRegex(self.text, r"#if MOECLIP_HAS_NEON\n#include <arm_neon.h>\n#endif")
+
+    def test_a_header_behind_what_it_needs(self):
+        places = [self.text.index(f"// include/moeclip/{name}.hpp\n")
+                  for name in ("base/error", "tensor/tensor", "kernels/gemm", "nn/linear", "anomaly/detector")]
+        self.assertEqual(places, sorted(places))
+
+    def test_needs_that_cannot_be_met_are_errors(self):
+        with tempfile.TemporaryDirectory() as folder:
+            a, b = Path(folder) / "a.hpp", Path(folder) / "b.hpp"
+            a.write_text('#pragma once\n#include "b.hpp"\n', encoding="utf-8")
+            b.write_text('#pragma once\n#include "a.hpp"\n', encoding="utf-8")
+            original, amalgamate.relative = amalgamate.relative, str
+            try:
+                with self.assertRaisesRegex(SystemExit, "include each other"):
+                    amalgamate.Amalgamation().add(a.resolve())
+            finally:
+                amalgamate.relative = original
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ TEST_CASE("report: figures on demand make the same page, one picture at a time")
   write_report(made, report, source);
   CHECK(text_of_file(made) == text_of_file(kept));
   CHECK(calls > std::ssize(figures));
-  CHECK(list_files(folder.path(), false).size() == 2);  // no temporary stays
+  CHECK(list_files(folder.path()).size() == 2);  // no temporary stays
 }
 
 TEST_CASE("report: what fails leaves no file") {
@@ -127,7 +127,7 @@ TEST_CASE("report: what fails leaves no file") {
   const std::string path = join_path(folder.path(), "out.html");
   const auto source = [](std::size_t) -> std::vector<Figure> { fail(ErrorCode::io, "the disk is gone"); };
   expect_error(ErrorCode::io, {"the disk is gone"}, [&] { write_report(path, small_report(), source); });
-  CHECK(list_files(folder.path(), false).empty());
+  CHECK(list_files(folder.path()).empty());
   expect_error(ErrorCode::io, {"missing"},
                [&] { write_report(join_path(folder.path(), "missing/out.html"), small_report()); });
 }

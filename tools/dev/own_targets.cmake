@@ -12,6 +12,9 @@ function(moeclip_own_flags target scope)
   target_compile_definitions(${target} ${scope} $<$<CONFIG:Debug>:MOECLIP_ENABLE_ASSERT>)
   target_compile_options(${target} ${scope}
     $<IF:$<CXX_COMPILER_ID:MSVC>,/W4;/permissive-;/utf-8,-Wall;-Wextra;-Wconversion;-Wshadow>)
+  if(EMSCRIPTEN)  # pointers of 32 bits, where every element that is counted in 64 would be a warning
+    target_compile_options(${target} ${scope} -Wno-shorten-64-to-32 -Wno-sign-conversion)
+  endif()
   if(MOECLIP_SANITIZE)
     target_compile_options(${target} ${scope}
       -fsanitize=${MOECLIP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -20,10 +23,14 @@ function(moeclip_own_flags target scope)
 endfunction()
 moeclip_own_flags(moeclip_compiled PRIVATE)
 
-# moeclip_own: what all of our programs are built with, on top of the compiled library; the few that are built for another
-# machine compile what they use of it.
+# moeclip_own: what all of our programs are built with, on top of the compiled library; where only a few are built for
+# another machine, they compile what they use of it.
+set(moeclip_mode moeclip::compiled)
+if(CMAKE_CROSSCOMPILING AND NOT MOECLIP_BUILD_COMPILED)
+  set(moeclip_mode moeclip::moeclip)
+endif()
 add_library(moeclip_own INTERFACE)
-target_link_libraries(moeclip_own INTERFACE $<IF:$<BOOL:${CMAKE_CROSSCOMPILING}>,moeclip::moeclip,moeclip::compiled>)
+target_link_libraries(moeclip_own INTERFACE ${moeclip_mode})
 moeclip_own_flags(moeclip_own INTERFACE)
 
 # moeclip_program(NAME SOURCE...): an executable of ours.

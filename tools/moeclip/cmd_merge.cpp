@@ -21,7 +21,7 @@ std::vector<std::string> states_of(const std::vector<std::string>& arguments) {
       continue;
     }
     const std::size_t before = states.size();
-    for (const std::string& path : moeclip::list_files(argument, false)) {
+    for (const std::string& path : moeclip::list_files(argument)) {
       const std::string name = moeclip::file_name(path);
       if (name.starts_with("shard-") && name.ends_with(".safetensors")) states.push_back(path);
     }

@@ -23,8 +23,7 @@ void JudgeSettings::declare(Options& options, bool takes_model) {
         "model", model, "FILE",
         "of `moeclip export`, or textures of `moeclip learn`: all that follows but the class and the threshold");
   const std::size_t first = options.declared().size();
-  options.repeated("good", good, "GOOD",
-                   "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
+  options.repeated("good", good, "GOOD", "pictures without any defect, folders of them, or a file of `moeclip learn`");
   options.value("clip", clip, "FILE",
                 "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
                 "with its adapter");

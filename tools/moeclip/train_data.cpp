@@ -2,7 +2,7 @@
 // What `moeclip train` learns from, and what it is judged by while it does.
 
 #include <algorithm>
-#include <charconv>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/data/hold_out.hpp>
 #include <moeclip/data/tile_source.hpp>
 #include <moeclip/synthetic/good_pictures.hpp>
@@ -23,7 +23,7 @@ namespace {
 /// The share that `text` is, if it is a number.
 std::optional<double> share_of(const std::string& text) {
   double share = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  const auto [end, error] = moeclip::read_number(text.data(), text.data() + text.size(), share);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return share;
 }

@@ -2,10 +2,10 @@
 #pragma once
 // Sections of figures and tables, and where the numbers come from.
 
-#include <charconv>
 #include <string>
 #include <string_view>
 
+#include "../../base/read_number.hpp"
 #include "context.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
@@ -15,7 +15,7 @@ inline bool is_numeric_cell(std::string_view cell) {
   if (cell.empty() || cell == "-") return true;
   double ignored = 0;
   if (cell.front() == '+') cell.remove_prefix(1);
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), ignored);
+  const auto [end, error] = read_number(cell.data(), cell.data() + cell.size(), ignored);
   std::string_view rest(end, static_cast<std::size_t>(cell.data() + cell.size() - end));
   return error == std::errc() && (rest.empty() || rest == "%" || rest == " %");
 }
