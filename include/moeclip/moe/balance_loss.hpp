@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The balance loss (BAL-1 in this folder's README; METHOD section 4) is zero when all experts are wanted equally. With
-// the sums S_e of the probabilities over all tokens it is their squared coefficient of variation,
+// The balance loss (BAL-1, BAL-1' in this folder's README; METHOD section 4) is zero when all experts are wanted
+// equally. With the sums S_e of the probabilities over all tokens it is their squared coefficient of variation,
 //   L = (std / (mean + 1e-6))^2,   std unbiased over the E sums.
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Dropout acts on what the experts see (DRP-1 in this folder's README): each expert drops its own elements of x. Which
-// ones is a pure function of seed, step, layer, expert and place, so nothing is kept for the backward pass, and threads
-// and a resumed run see the same.
+// Dropout acts on what the experts see (DRP-1, DRP-1' in this folder's README): each expert drops its own elements of
+// x. Which ones is a pure function of seed, step, layer, expert and place, so nothing is kept for the backward pass,
+// and threads and a resumed run see the same.
 
 #include <cstdint>
 

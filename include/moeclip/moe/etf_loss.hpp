@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The ETF loss (ETF-1 in this folder's README; METHOD section 4) is zero when, for each token, the directions of the
-// experts' outputs are as far apart as K directions can be: a simplex equiangular tight frame, u_e . u_f = -1 / (K -
-// 1). With
+// The ETF loss (ETF-1, ETF-1' in this folder's README; METHOD section 4) is zero when, for each token, the directions
+// of the experts' outputs are as far apart as K directions can be: a simplex equiangular tight frame, u_e . u_f = -1 /
+// (K - 1). With
 //   u_e = o_e / max(|o_e|, 1e-6),   G = (u_e . u_f),   G* = 1 on the diagonal, -1 / (K - 1) elsewhere,
 // L is the mean of (G - G*)^2 over all tokens and all K K entries, zero for K = 1.
 
@@ -98,8 +98,8 @@ double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<
   return sum * share;
 }
 
-/// What the loss compares, averaged: mean over the tokens of G for the outputs o (K, N, D). `cosines` (K, K) is
-/// overwritten; returns L, which for K = 1 is 0.
+/// What the loss compares, averaged (COS-1 in explain/README.md): mean over the tokens of G for the outputs o (K, N,
+/// D). `cosines` (K, K) is overwritten; returns L, which for K = 1 is 0.
 template <class T>
 double mean_gram(Context& context, View<const T, 3> outputs, View<double, 2> cosines) {
   const index_t experts = outputs.extent(0), tokens = outputs.extent(1), width = outputs.extent(2);
