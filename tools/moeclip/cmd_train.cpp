@@ -45,8 +45,8 @@ ValidOptions valid_options(const TrainSettings& s, const moeclip::TrainerOptions
 /// A small CLIP has one mixture after each block, if nobody says how many.
 void fit_mixtures(const TrainSettings& s, index_t layers, moeclip::Recipe& recipe) {
   if (s.options.has("mixtures") || recipe.mixtures <= layers) return;
-  say(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
-             recipe.mixtures));
+  inform(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
+                recipe.mixtures));
   recipe.mixtures = layers;
 }
 
@@ -93,10 +93,10 @@ void say_budget(TrainRun& run, const TrainSize& wanted, const TrainSize& planned
              describe_duration(seconds), " on ",
              moeclip::counted(moeclip::Context({.threads = run.plan.trainer.threads}).threads(), "thread"), "; ");
   text += loss.empty() ? "nothing is given up" : concat("given up: ", loss);
-  say(text);
+  inform(text);
   if (!loss.empty())
-    say(concat("the same again without a clock: --image-size ", planned.image_size, " --batch ", planned.batch,
-               " --steps ", run.plan.first_step + planned.steps));
+    inform(concat("the same again without a clock: --image-size ", planned.image_size, " --batch ", planned.batch,
+                  " --steps ", run.plan.first_step + planned.steps));
 }
 
 /// Sets image size, batch and steps, and says how long they will take.
@@ -120,9 +120,9 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   if (wanted.steps < (run.clock.is_on() ? 1 : kFewest)) return;
   if (!run.clock.is_on()) {
     measure(wanted.image_size, wanted.batch);
-    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ",
-               moeclip::counted(wanted.steps, "step"), " on ",
-               moeclip::counted(moeclip::Context({.threads = trainer.threads}).threads(), "thread")));
+    inform(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ",
+                  moeclip::counted(wanted.steps, "step"), " on ",
+                  moeclip::counted(moeclip::Context({.threads = trainer.threads}).threads(), "thread")));
   } else {
     const bool is_fixed = run.plan.first_step > 0;
     const BudgetWish wish{wanted, vision.patch_size, std::min(vision.image_size, wanted.image_size),
@@ -145,15 +145,19 @@ void judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer
   const double before = run.clock.left();
   const Judgement& judgement = validator.judge(trainer, data, is_regular);
   if (run.clock.is_on()) run.judgement_seconds = std::max(run.judgement_seconds, before - run.clock.left());
-  say(concat("step ", judgement.step, ": ", judgement.text(),
-             &judgement == validator.best() ? ", the best so far" : ""));
+  messages().log("valid", moeclip::Json::object()
+                              .set("step", judgement.step)
+                              .set("image_auroc", metric_json(judgement.image_auroc))
+                              .set("pixel_ap", metric_json(judgement.pixel_ap))
+                              .set("is_best", &judgement == validator.best()));
+  inform(concat("step ", judgement.step, ": ", judgement.text(),
+                &judgement == validator.best() ? ", the best so far" : ""));
 }
 
 /// Says of each picture that is not whole, once.
-void say_remarks(const moeclip::StepReport& report, Progress& progress, std::set<std::string>& said) {
+void say_remarks(const moeclip::StepReport& report, std::set<std::string>& said) {
   for (std::size_t i = 0; i < report.pictures.size(); ++i) {
     if (report.remarks[i].empty() || !said.insert(report.pictures[i]).second) continue;
-    progress.clear();
     say_remark(report.pictures[i], report.remarks[i]);
   }
 }
@@ -167,7 +171,7 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
   const std::string data = trainer.fingerprint(run.sources.train);
   TrainLog log(moeclip::join_path(s.out, "log.jsonl"), run.plan.first_step);
   const index_t left = std::max<index_t>(0, run.all_steps() - trainer.position().step);
-  Progress progress(static_cast<std::size_t>(left));
+  Progress progress("train", static_cast<std::size_t>(left));
   std::set<std::string> said;
   static_cast<void>(trainer.record(data));  // hashes the CLIP, which takes too long when the end is near
   StopSignal stop;
@@ -184,8 +188,8 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
   trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) {
     run.loss = report.loss.total;
     log.write(report);
-    say_remarks(report, progress, said);
-    progress.step(describe_step(report));
+    say_remarks(report, said);
+    progress.finish(describe_step(report), step_json(report));
     const bool is_last = report.epoch == report.epochs && report.batch == report.batches;
     const bool is_due = validator.is_due(report), is_full = run.plan.steps > 0 && report.step >= run.plan.steps;
     const double judgements = validator.is_on() ? (is_due ? 2 : 1) : 0;  // now, and when it ends
@@ -195,7 +199,6 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
       end = TrainEnd::signal;
     } else {
       if (is_due || (validator.is_on() && (is_last || is_full || !has_time))) {
-        progress.clear();
         judge(run, validator, trainer, data, is_due);
       }
       if (is_last)
@@ -231,8 +234,8 @@ void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, 
     json.begin_object("best");
     json.member("checkpoint", validator.best_checkpoint());
     json.member("step", best->step);
-    json.member("image_auroc", best->image_auroc ? moeclip::Json(*best->image_auroc) : moeclip::Json());
-    json.member("pixel_ap", best->pixel_ap ? moeclip::Json(*best->pixel_ap) : moeclip::Json());
+    json.member("image_auroc", metric_json(best->image_auroc));
+    json.member("pixel_ap", metric_json(best->pixel_ap));
     json.end();
   }
   json.finish();
@@ -263,7 +266,7 @@ int run_train(Words words) {
   fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
   prepare_folder(s.out);  // what is missing was told, and the work begins
   plan_time(run, pictures);
-  if (!s.data.good.empty()) say(pictures.describe(run.sources));
+  if (!s.data.good.empty()) inform(pictures.describe(run.sources));
   moeclip::Trainer trainer(*run.clip, run.plan.recipe, run.plan.trainer);
   if (run.plan.first_step > 0) {
     trainer.resume(s.last_checkpoint(), trainer.fingerprint(run.sources.train));
@@ -277,7 +280,7 @@ int run_train(Words words) {
   trainer.add_judged_by(moeclip::training_pictures(context, run.sources.valid));
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
-    say(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
+    inform(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
   const TrainEnd end = train(run, trainer, validator);
   report_result(run, trainer, validator, end);
   return end == TrainEnd::signal ? kFailed : kOk;

@@ -10,7 +10,7 @@
 
 #include "describe.hpp"
 #include "inspect.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 

@@ -62,6 +62,13 @@ constexpr const char* kHelpEnd =
     "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
     "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
     "--force.\n\n"
+    "What takes long shows rate, time left and memory on stderr: on a terminal a line that is rewritten, elsewhere a "
+    "line\n"
+    "every ten seconds. --quiet: neither that nor remarks, errors only. --log-json FILE adds every step to FILE as a "
+    "line of\n"
+    "JSON (- is stderr, /dev/fd/3 a descriptor): time, verb, stage, done, total, rate, seconds_left, resident_bytes, "
+    "name,\n"
+    "and where something is trained its losses, gradient_norm, lr, and figures of validation.\n\n"
     "Environment: MOECLIP_ISA pins the instruction set, to one that `moeclip doctor` lists; MOECLIP_VOCABULARY names "
     "the\n"
     "vocabulary; NO_COLOR or TERM=dumb keeps progress from rewriting its line.\n";
@@ -133,7 +140,9 @@ int run(std::span<char*> arguments) {
 /// Says why, and ends the process, in what a handler of signals may do.
 template <std::size_t size>
 [[noreturn]] void end_in_handler(const char (&message)[size]) {
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, size - 1);
+  constexpr char kTakeAway[] = "\r\033[K";
+  [[maybe_unused]] auto written = progress_is_shown() ? ::write(STDERR_FILENO, kTakeAway, sizeof(kTakeAway) - 1) : 0;
+  written = ::write(STDERR_FILENO, message, size - 1);
   ::_exit(kFailed);
 }
 

@@ -112,6 +112,9 @@ class TrainLog {
   std::unique_ptr<std::FILE, Closer> file_;
 };
 
+/// The losses of a step and what belongs to them, as log.jsonl and --log-json have it.
+moeclip::Json step_json(const moeclip::StepReport& report);
+
 /// One line about a step, for people: losses one by one, share of each expert per layer, gradient, speed.
 std::string describe_step(const moeclip::StepReport& report);
 

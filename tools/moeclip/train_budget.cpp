@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 

@@ -7,7 +7,7 @@
 #include <system_error>
 #include <type_traits>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 #include "tiny_model.hpp"
 #include "train.hpp"
 
@@ -134,7 +134,7 @@ void say_start(const std::string& path, const AdapterFlags& flags, const moeclip
     if (!(there.at(name) == here.at(name)))
       text +=
           concat(text.empty() ? "" : ", ", name, " (", dump_json(there.at(name)), ", ", dump_json(here.at(name)), ")");
-  if (!text.empty()) say(concat(path, ": goes on with settings that it was not trained with (there, here): ", text));
+  if (!text.empty()) inform(concat(path, ": goes on with settings that it was not trained with (there, here): ", text));
 }
 
 std::string start_of(const std::string& start, bool is_built_in, const moeclip::Recipe& recipe, index_t layers) {
@@ -148,8 +148,8 @@ std::string start_of(const std::string& start, bool is_built_in, const moeclip::
   const bool is_same = found.experts == wanted.experts && found.rank == wanted.rank &&
                        found.levels() == wanted.levels() &&
                        moeclip::adapter_record(found, kActivation) == moeclip::adapter_record(wanted, kActivation);
-  say(is_same ? "begins with the built-in adapter; --start none begins with nothing"
-              : "begins with nothing: the built-in adapter has other options");
+  inform(is_same ? "begins with the built-in adapter; --start none begins with nothing"
+                 : "begins with nothing: the built-in adapter has other options");
   return is_same ? path : "";
 }
 
@@ -162,7 +162,7 @@ TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
                   concat(path, ": cannot be written: ", std::error_code(errno, std::generic_category()).message()));
 }
 
-void TrainLog::write(const moeclip::StepReport& report) {
+Json step_json(const moeclip::StepReport& report) {
   const moeclip::LossReport& loss = report.loss;
   Json experts = Json::array();
   for (const auto& tokens : loss.expert_tokens) {
@@ -170,22 +170,25 @@ void TrainLog::write(const moeclip::StepReport& report) {
     for (const index_t count : tokens) layer.push_back(count);
     experts.push_back(std::move(layer));
   }
-  const Json line = Json::object()
-                        .set("step", report.step)
-                        .set("epoch", report.epoch)
-                        .set("batch", report.batch)
-                        .set("loss", loss.total)
-                        .set("cross_entropy", loss.cross_entropy)
-                        .set("focal", list_json(loss.focal))
-                        .set("dice_normal", list_json(loss.dice_normal))
-                        .set("dice_abnormal", list_json(loss.dice_abnormal))
-                        .set("etf", list_json(loss.etf))
-                        .set("balance", list_json(loss.balance))
-                        .set("expert_tokens", std::move(experts))
-                        .set("gradient_norm", report.gradient_norm)
-                        .set("lr", report.lr)
-                        .set("images_per_second", report.images_per_second)
-                        .set("seconds_left", report.seconds_left);
+  return Json::object()
+      .set("step", report.step)
+      .set("epoch", report.epoch)
+      .set("batch", report.batch)
+      .set("loss", loss.total)
+      .set("cross_entropy", loss.cross_entropy)
+      .set("focal", list_json(loss.focal))
+      .set("dice_normal", list_json(loss.dice_normal))
+      .set("dice_abnormal", list_json(loss.dice_abnormal))
+      .set("etf", list_json(loss.etf))
+      .set("balance", list_json(loss.balance))
+      .set("expert_tokens", std::move(experts))
+      .set("gradient_norm", report.gradient_norm)
+      .set("lr", report.lr);
+}
+
+void TrainLog::write(const moeclip::StepReport& report) {
+  const Json line =
+      step_json(report).set("images_per_second", report.images_per_second).set("seconds_left", report.seconds_left);
   const std::string text = dump_json(line) + "\n";
   if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
     moeclip::fail(moeclip::ErrorCode::io,

@@ -27,6 +27,9 @@ struct Judgement {
   [[nodiscard]] std::string text() const;
 };
 
+/// A figure that may be undefined: null then.
+moeclip::Json metric_json(const std::optional<double>& metric);
+
 struct ValidOptions {
   std::string folder;                 ///< of the run
   std::int64_t every = 0;             ///< steps between judgements; 0: at the end of each epoch
