@@ -162,6 +162,26 @@ void say_remarks(const moeclip::StepReport& report, std::set<std::string>& said)
   }
 }
 
+/// Writes report.html with what there is so far. `seconds_left` is negative when the training is over.
+void write_page(const TrainRun& run, moeclip::Trainer<float>& trainer, const TrainLog& log, const Validator& validator,
+                const std::string& data, double seconds_left) {
+  const moeclip::CheckpointRecord record = trainer.record(data);
+  const moeclip::RunIdentity& id = record.identity;
+  TrainPage page;
+  page.seconds_left = seconds_left;
+  page.state = concat("step ", record.position.step, " of ", run.all_steps(), ", ", record.position.epoch, " of ",
+                      moeclip::counted(run.plan.epochs, "epoch"), " done");
+  const moeclip::Json recipe = to_json(id.recipe);
+  for (const auto& [name, value] : recipe.members()) page.settings.emplace_back(name, dump_json(value));
+  page.settings.insert(page.settings.begin(), {{"pictures per step", concat(id.batch)},
+                                               {"image size", concat(id.image_size)},
+                                               {"seed", concat(id.seed)},
+                                               {"pictures to train on", concat(run.sources.train.size())},
+                                               {"pictures to judge by", concat(run.sources.valid.size())}});
+  page.provenance = {{"CLIP", id.clip}, {"data", id.data}, {"instructions", record.isa}, {"version", record.version}};
+  write_train_page(moeclip::join_path(run.s.out, "report.html"), page, log.history(), validator.judgements());
+}
+
 /// Trains until something ends it. A signal lets the step end, or, where that takes too long, ends the process in the
 /// middle of it, with what was trained before.
 TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& validator) {
@@ -180,9 +200,14 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
     trainer.save(s.last_checkpoint(), data);
     say(concat("stopped in the middle of a step; ", s.last_checkpoint(), " is written, --resume goes on before it"));
   });
+  const auto on_checkpoint = [&] {
+    const index_t done = trainer.position().step - run.plan.first_step;
+    write_page(run, trainer, log, validator, data,
+               std::max(0.0, progress.seconds_left(static_cast<std::size_t>(done))));
+  };
   const moeclip::FitOptions fit{
-      run.plan.epochs,          s.out, s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false,
-      static_cast<int>(s.ahead)};
+      run.plan.epochs,           s.out,        s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false,
+      static_cast<int>(s.ahead), on_checkpoint};
   TrainEnd end = TrainEnd::epochs;
   run.clock.begin_step();
   trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) {
@@ -215,6 +240,7 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
     run.clock.begin_step();
     return goes_on;
   });
+  write_page(run, trainer, log, validator, data, -1);
   return end;
 }
 

@@ -3,11 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <ctime>
-#include <memory>
 #include <moeclip/anomaly/overlay.hpp>
 #include <moeclip/image/png.hpp>
 #include <moeclip/image/read_image.hpp>

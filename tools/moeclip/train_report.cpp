@@ -36,8 +36,8 @@ std::string load_of(const std::vector<index_t>& tokens) {
   return text;
 }
 
-/// Lines of a log that a run at `step` keeps.
-std::string kept_lines(const std::string& path, index_t step) {
+/// Lines of a log that a run at `step` keeps; their steps become its history.
+std::string kept_lines(const std::string& path, index_t step, TrainHistory& history) {
   constexpr std::uint64_t kLargestLog = std::uint64_t{1} << 32;
   const auto bytes = moeclip::read_file(path, kLargestLog);
   std::string_view text = moeclip::as_text(bytes);
@@ -46,7 +46,10 @@ std::string kept_lines(const std::string& path, index_t step) {
     const std::string_view line = text.substr(0, end + 1);
     text.remove_prefix(end + 1);
     try {
-      if (moeclip::parse_json(line, path).at("step").as_int64() <= step) kept += line;
+      const Json json = moeclip::parse_json(line, path);
+      if (json.at("step").as_int64() > step) continue;
+      history.add(json);
+      kept += line;
     } catch (const moeclip::Error&) {
       continue;  // cut short when the run was killed
     }
@@ -154,7 +157,7 @@ std::string start_of(const std::string& start, bool is_built_in, const moeclip::
 }
 
 TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
-  const std::string kept = step > 0 && moeclip::file_exists(path) ? kept_lines(path, step) : "";
+  const std::string kept = step > 0 && moeclip::file_exists(path) ? kept_lines(path, step, history_) : "";
   moeclip::write_file(path, moeclip::as_bytes(kept));
   file_.reset(std::fopen(path.c_str(), "ab"));
   if (file_ == nullptr)
@@ -187,6 +190,7 @@ Json step_json(const moeclip::StepReport& report) {
 }
 
 void TrainLog::write(const moeclip::StepReport& report) {
+  history_.add(step_json(report));
   const Json line =
       step_json(report).set("images_per_second", report.images_per_second).set("seconds_left", report.seconds_left);
   const std::string text = dump_json(line) + "\n";

@@ -46,7 +46,8 @@ void declare_run(Options& options, TrainSettings& s) {
                 "side of the square that the model sees; default: 518 where the patch size divides it, else the CLIP's "
                 "own; 448 for patches of 32");
   options.value("seed", s.seed, "N", "of first values, order, augmentations, flaws and dropout; default 111");
-  options.value("out", s.out, "DIR", "checkpoints, log.jsonl and valid.jsonl go there");
+  options.value("out", s.out, "DIR",
+                "checkpoints, log.jsonl, valid.jsonl and report.html, which shows the curves so far, go there");
   options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");
   options.value(
       "start", s.start, "FILE",

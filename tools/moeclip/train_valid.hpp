@@ -7,6 +7,7 @@
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,7 @@ class Validator {
   /// Judges a few pictures and forgets it: how many seconds one takes, without the class's sentences.
   [[nodiscard]] double seconds_per_picture(moeclip::Trainer<float>& trainer);
 
+  [[nodiscard]] std::span<const Judgement> judgements() const { return judgements_; }
   [[nodiscard]] const Judgement* best() const;    ///< null: none yet
   [[nodiscard]] const Judgement* latest() const;  ///< null: none yet
   /// Whether the last `patience` regular judgements were no better than one before.

@@ -6,12 +6,14 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "../anomaly/fingerprint.hpp"
+#include "../base/function_ref.hpp"
 #include "../base/lists.hpp"
 #include "../clip/clip.hpp"
 #include "../data/class_words.hpp"
@@ -59,6 +61,8 @@ struct FitOptions {
   double checkpoint_seconds = 300;  ///< and whenever so much time has passed; 0: not
   bool is_resumed = false;          ///< go on from the folder's moe_last, if there is one
   int ahead = 2;                    ///< batches that are prepared in advance, on a thread each
+  /// Called behind each checkpoint of moe_last.
+  std::optional<function_ref<void()>> on_checkpoint = std::nullopt;
 };
 
 /// The newest checkpoint in a run's folder.
@@ -434,6 +438,7 @@ void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
   if (is_epoch_done) save(join_path(options.checkpoint, concat("moe_epoch_", at_.epoch, ".safetensors")), run.data);
   save(join_path(options.checkpoint, kLastCheckpoint), run.data);
   run.last_checkpoint = Clock::now();
+  if (options.on_checkpoint) (*options.on_checkpoint)();
 }
 
 template <class T>
