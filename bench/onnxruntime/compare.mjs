@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// node compare.mjs MODEL.onnx IMAGE.safetensors BENCH_ENCODER CLIP [ROUNDS] [THREADS]
+// node compare.mjs MODEL.onnx IMAGE.safetensors BENCH_ENCODER CLIP [ROUNDS [THREADS [f32|bf16|int8]]]
 //
 // Times ONNX Runtime and moeclip on the same image tower and picture, one pass each in turn, after checking that both
-// give the same tokens (sum and sum of squares). Prints medians and their ratio: of processor time on one thread, so that
+// give the same tokens (sum of squares; to a twentieth where either rounds its products, as quantize.py's models do). Prints medians and their ratio: of processor time on one thread, so that
 // neighbours on the machine count little, of wall-clock time on more. random_clip.py makes weights and a picture. Needs
 // `npm i onnxruntime-node` (--ignore-scripts leaves out its downloads for GPUs).
 import { spawn } from 'node:child_process';
@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createRequire } from 'node:module';
 
-const [model, imageFile, encoder, clip, rounds = '7', threads = '2'] = process.argv.slice(2);
+const [model, imageFile, encoder, clip, rounds = '7', threads = '2', precision = 'f32'] = process.argv.slice(2);
 const ort = createRequire(process.cwd() + '/')('onnxruntime-node');
 
 function readImage(path) {
@@ -25,7 +25,7 @@ function readImage(path) {
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-const child = spawn(encoder, [clip, imageFile, threads], { stdio: ['pipe', 'pipe', 'inherit'] });
+const child = spawn(encoder, [clip, imageFile, threads, '1', precision], { stdio: ['pipe', 'pipe', 'inherit'] });
 const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 await lines.next();  // "ready"
 const session = await ort.InferenceSession.create(model, { intraOpNumThreads: Number(threads), interOpNumThreads: 1 });
@@ -47,14 +47,18 @@ async function runTheirs() {
 
 const [, , ourSquare] = await runOurs();
 const [, , theirSquare] = await runTheirs();
-if (!(Math.abs(ourSquare - theirSquare) <= 1e-4 * theirSquare))
+const bound = precision === 'f32' ? 1e-4 : 0.05;
+if (!(Math.abs(ourSquare - theirSquare) <= bound * theirSquare))
   throw new Error(`different tokens: sum of squares ${ourSquare} against ${theirSquare}`);
 const ours = [], theirs = [];
+const rest = () => new Promise((done) => setTimeout(done, 200));  // until the other's threads have stopped spinning
 for (let round = 0; round < Number(rounds); ++round) {
+  await rest();
   ours.push((await runOurs())[0]);
+  await rest();
   theirs.push((await runTheirs())[0]);
   console.log(`round ${round + 1}: moeclip ${ours.at(-1).toFixed(0)} ms, ONNX Runtime ${theirs.at(-1).toFixed(0)} ms`);
 }
 console.log(`median: moeclip ${median(ours).toFixed(0)} ms, ONNX Runtime ${median(theirs).toFixed(0)} ms, ` +
-            `ratio ${(median(ours) / median(theirs)).toFixed(3)} (${threads} threads)`);
+            `ratio ${(median(ours) / median(theirs)).toFixed(3)} (${threads} threads, ${precision})`);
 child.stdin.end();

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include <moeclip/data/layout/recognise.hpp>
+#include <moeclip/data/picture_files.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/io/file/system.hpp>
 #include "expect_error.hpp"
@@ -22,6 +23,17 @@ bool has_note(const DatasetListing& listing, std::string_view part) {
 }
 
 }  // namespace
+
+TEST_CASE("what is said to be good, but lies where a data set keeps something else") {
+  const auto other = [](const Lines& paths) { return first_not_good(paths); };
+  CHECK(other({"a.png", "day 1/b.png", "defect.png"}).empty());
+  CHECK(other({"train/good/a.png", "test/Good/b.png"}).empty());
+  CHECK(other({"good/a.png", "hole/b.png"}) == "hole/b.png");
+  CHECK(other({"a.png", "good/b.png"}) == "a.png");
+  CHECK(other({"a.png", "NG/b.png"}) == "NG/b.png");
+  CHECK(other({"train/a.png", "ground_truth/hole/b.png"}) == "ground_truth/hole/b.png");
+  CHECK(other({}).empty());
+}
 
 TEST_CASE("good and bad in folders, with masks in one folder or one for each kind") {
   const Tree tree("own_good_bad");

@@ -135,6 +135,12 @@ class LearnTest(ToolTest):
             no.write_bytes(text[:start] + wrong + text[end:])
             self.assertIn(f'"{name}" is {wrong.decode().strip()}', self.message(3, *detect, no))
 
+    def test_what_lies_among_defects_is_not_taken_for_good(self):
+        for folder in (self.data / "gear" / "test", self.data / "gear"):
+            message = self.message(3, "learn", folder, "-o", self.folder / "x.moeclip")
+            self.assertRegex(message, "would be taken for good, but .* seems to be something else")
+            self.assertFalse((self.folder / "x.moeclip").exists())
+
     def test_what_makes_no_sense(self):
         picture = self.test / "good"
         for message, words in (("belong to --good", ["detect", picture, "--folds", 5]),

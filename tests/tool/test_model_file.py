@@ -68,6 +68,24 @@ class ModelFileTest(ToolTest):
         told, maps = self.verdicts("--model", textures)  # as `learn` wrote it
         self.assertEqual(told, self.verdicts("--good", textures)[0])
 
+    def test_eval_judges_with_a_file_as_with_its_parts(self):
+        textures = self.folder / "textures.moeclip"
+        self.run_tool("learn", self.good, "-o", textures)
+        for options in ((), ("--dtype", "int8"), ("--good", textures)):
+            with self.subTest(options):
+                model = self.folder / "model.moeclip"
+                self.run_tool("export", *options, "--class", "gear", "--out", model, "--force")
+                parts = self.objects("eval", self.data, *options, "--protocol", "default", "--json")[0]
+                whole = self.objects("eval", self.data, "--model", model, "--json")[0]
+                for key in ("rows", "mean", "verdicts"):
+                    self.assertEqual(parts[key], whole[key], key)
+        page = self.folder / "page.html"
+        self.run_tool("eval", self.data, "--model", model, "--threshold", "0.4", "--out", self.folder / "run", "--report", page)
+        self.assertIn("At the threshold 0.4", page.read_text())
+        self.assertIn("was decided when", self.message(2, "eval", self.data, "--model", model, "--clip", CLIP))
+        two = self.export("--classes", "nut,bolt", name="two.moeclip")
+        self.assertIn("knows no class", self.message(3, "eval", self.data, "--model", two))
+
     def test_any_clip_and_the_same_bytes_again(self):
         clip = self.write("clip.safetensors", micro_clip())
         options = ("--clip", clip, "--vocab", VOCABULARY, "--image-size", "28")

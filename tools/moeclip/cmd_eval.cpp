@@ -71,12 +71,25 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
     throw UsageError("--out, --shard and --report take one draw of one number of shots");
 }
 
+/// Checks what goes together with --model, a file that leaves little to say.
+void finish_model(EvalSettings& s, const Options& options) {
+  constexpr std::string_view kOpen[] = {
+      "model", "data",  "split",  "layout", "mask-from", "unmasked-good",      "threads", "exact", "threshold",
+      "out",   "shard", "resume", "report", "ablation",  "checkpoint-seconds", "json",    "force"};
+  for (const std::string& name : options.given())
+    if (std::ranges::find(kOpen, name) == std::end(kOpen))
+      throw UsageError(concat("--", name, " was decided when ", s.model, " was made; leave it out"));
+  s.protocol = "default";
+}
+
 bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   Options options("eval",
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
                   "and F1-max of pictures, these and AUPRO of pixels.");
   s.declare(options);
   options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
+  options.value("model", s.model, "FILE",
+                "of `moeclip export`, or textures of `moeclip learn`: judges in place of all other models");
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
@@ -109,6 +122,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
     throw UsageError("a shard has no report; `moeclip merge --report` writes that of all shards");
   if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
     throw UsageError("--checkpoint-seconds needs --out DIR to write to");
+  if (!s.model.empty()) finish_model(s, options);
   finish_memory(s, report);
   report.finish(s.is_forced);
   return true;
@@ -214,7 +228,7 @@ int run_eval(Words words) {
   const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
   if (shots.size() > 1) return run_shots(s, shots, data, model);
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);
-  if (s.clip.empty() && !s.has_memory()) notes.emplace_back(kTinyKnows);
+  if (s.clip.empty() && s.model.empty() && !s.has_memory()) notes.emplace_back(kTinyKnows);
   moeclip::EvaluationRun run = start(s, model, data, shard);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {
@@ -227,7 +241,8 @@ int run_eval(Words words) {
     return code;
   }
   const moeclip::RunResults results = moeclip::results_of(run);
-  FinishedEval finished{&s, &model, &data, run, results, static_cast<float>(s.threshold.value_or(0.5))};
+  FinishedEval finished{&s,  &model,  &data,
+                        run, results, model.threshold_of("", static_cast<float>(s.threshold.value_or(0.5)))};
   finished.notes = notes;
   finished.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   publish_evaluation(finished, {s.out, report, words, s.is_json});

@@ -18,6 +18,7 @@ struct DetectInput {
   std::string stem;           ///< where its outputs go below --out, without extension; no two inputs share one
   std::int64_t number = 0;    ///< in its stream, from 1; 0: it is no stream's
   std::int64_t dropped = -1;  ///< pictures of the stream so far that nobody looked at; negative: none ever is
+  std::size_t argument = 0;   ///< which of the arguments named it
 };
 
 /// Pictures to look at, and what may hide others.

@@ -46,12 +46,14 @@ bool is_input_name(std::string_view name) {
 DetectInputs collect_inputs(const std::vector<std::string>& arguments) {
   DetectInputs inputs;
   std::set<std::string> taken;
+  std::size_t at = 0;
   const auto add = [&](const std::string& path, const std::string& stem) {
     std::string name = stem;
     for (int number = 2; !taken.insert(name).second; ++number) name = moeclip::concat(stem, "-", number);
-    inputs.pictures.push_back({path, name});
+    inputs.pictures.push_back({path, name, 0, -1, at});
   };
-  for (const std::string& argument : arguments) {
+  for (; at < arguments.size(); ++at) {
+    const std::string& argument = arguments[at];
     if (argument == "-") {
       add(argument, "stdin");
       continue;

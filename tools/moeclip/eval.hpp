@@ -8,7 +8,7 @@
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
 #include <moeclip/eval/run_results.hpp>
-#include <moeclip/memory/patch_memory.hpp>
+#include <moeclip/memory/model.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,6 +37,7 @@ struct EvalSettings {
   std::optional<std::string> good_class;  ///< of the pictures of folders in no layout, all good; nothing: of none
   // of eval alone
   std::string protocol = "both", shard, out, shots;
+  std::string model;              ///< a file of `moeclip export`, which judges alone
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
   GoodOptions learning;
   std::int64_t draws = 1;  ///< of each number of shots
@@ -74,22 +75,31 @@ std::vector<std::string> doubts_about(const EvalSettings& s, const EvalData& dat
 
 /// A detector, and all that the bytes of an evaluation depend on.
 struct EvalModel {
-  moeclip::Detector detector;
+  std::optional<moeclip::Detector> detector;  ///< none: a model file judges
   moeclip::ClassWords words;
   moeclip::RunSettings settings;
   std::optional<moeclip::TrainingPictures> trained_on;               ///< nothing: the adapter does not say
   moeclip::TrainingPictures judged_by = {};                          ///< chose the adapter's weights
   std::map<std::string, moeclip::PatchMemory<float>> memories = {};  ///< by class; empty: words judge
   std::map<std::string, std::vector<DetectInput>> good = {};         ///< by class: what they were learned from, if here
+  std::optional<moeclip::PartModel> file = {};                       ///< of --model
 
-  /// The threshold of scores of a class: its memory's, else the one of all.
+  [[nodiscard]] bool has_memory() const { return !memories.empty() || (file && file->memory); }
+
+  /// Where thresholds come from, as PartModel says it.
+  [[nodiscard]] std::string threshold_source(const EvalSettings& s) const {
+    return file ? file->threshold_source : has_memory() ? "good pictures" : s.threshold ? "--threshold" : "default";
+  }
+
+  /// The threshold of scores of a class: that of its good pictures, else the one of all.
   [[nodiscard]] float threshold_of(const std::string& class_name, float of_all) const {
+    if (file) return file->memory ? file->memory->record.threshold : file->detector->options().threshold;
     const auto memory = memories.find(class_name);
     return memory == memories.end() ? of_all : memory->second.record.threshold;
   }
 };
 
-/// The built-in model, or that of --clip and --adapter, for `data`.
+/// The built-in model, or that of --clip and --adapter, or of --model, for `data`.
 EvalModel load_model(const EvalSettings& s, const EvalData& data);
 
 /// Hashes of the weights of a detector.
@@ -156,6 +166,9 @@ std::span<const MetricColumn> default_columns();
 /// Columns of equal width, the first to the left, the others to the right.
 using TableRows = std::vector<std::vector<std::string>>;
 std::string in_columns(const TableRows& rows);
+
+/// "At the threshold 0.5", to begin a sentence with.
+std::string threshold_words(const FinishedEval& finished);
 
 /// Tables for people.
 std::string results_text(const FinishedEval& finished);

@@ -127,7 +127,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     if (is_file) {
       const auto file = moeclip::WeightFile::open(s.good.front());
       const auto& memory =
-          model.memories.emplace(name, load_good(context, file, &model.detector, !s.clip.empty())).first->second;
+          model.memories.emplace(name, load_good(context, file, &*model.detector, !s.clip.empty())).first->second;
       model.settings.tiles = s.tiles.tiles_like(memory.record.tiles, file.path());
       continue;
     }
@@ -136,9 +136,9 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
-    if (weight > 0) anchors = model.detector.anchors(name, model.words.prompts(name));
+    if (weight > 0) anchors = model.detector->anchors(name, model.words.prompts(name));
     model.memories.emplace(name, learn_good(context,
-                                            {takes_textures ? nullptr : &model.detector, anchors ? &*anchors : nullptr,
+                                            {takes_textures ? nullptr : &*model.detector, anchors ? &*anchors : nullptr,
                                              name, weight, model.settings.tiles},
                                             good, s.learning, model.settings.images));
     model.good.emplace(name, good.pictures);

@@ -49,24 +49,24 @@ void compare_class(moeclip::Context& context, const EvalModel& model, const Show
   const std::string& name = shown.classes[members.front()];
   const moeclip::PatchMemory<float>& memory = model.memories.at(name);
   std::optional<moeclip::TextAnchors<float>> anchors;
-  if (memory.record.text_weight > 0) anchors = model.detector.anchors(name, model.words.prompts(name));
+  if (memory.record.text_weight > 0) anchors = model.detector->anchors(name, model.words.prompts(name));
   std::vector<moeclip::Evidence<float>> evidence;
   moeclip::Detection found;
   for (const std::size_t i : members) {
     const moeclip::Sample& sample = shown.samples[i];
     moeclip::ReportPicture& picture = report.pictures[shown.places[i]];
-    moeclip::detect_by_memory<float>(context, model.detector, memory, anchors ? &*anchors : nullptr,
+    moeclip::detect_by_memory<float>(context, *model.detector, memory, anchors ? &*anchors : nullptr,
                                      sample.picture.view(), found);
     moeclip::InspectionFigureOptions options;
     if (sample.mask.width() > 0) options.truth = sample.mask.view();
     if (found.pixel_threshold > 1) options.pixel_threshold = 0.5f;  // there is none
     picture.figures = {moeclip::map_figure(found, options)};
     picture.sentences.push_back(verdict_sentence(found, memory.record));
-    evidence.push_back(moeclip::find_evidence<float>(context, model.detector, memory, sample.picture.view()));
+    evidence.push_back(moeclip::find_evidence<float>(context, *model.detector, memory, sample.picture.view()));
   }
   const auto good = model.good.find(name);  // a memory from a file does not say where its pictures are
   for (const DetectInput& input : good == model.good.end() ? std::vector<DetectInput>() : good->second)
-    moeclip::show_good_picture<float>(context, model.detector, memory, input.path,
+    moeclip::show_good_picture<float>(context, *model.detector, memory, input.path,
                                       read_input(input, model.settings.images).image.view(), evidence);
   for (std::size_t k = 0; k < members.size(); ++k)
     report.pictures[shown.places[members[k]]].figures.push_back(moeclip::evidence_figure(evidence[k]));

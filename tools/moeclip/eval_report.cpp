@@ -40,7 +40,7 @@ moeclip::ClassResult both_protocols(const moeclip::RunRow& row, std::string name
 
 /// The threshold of a row whose class has a memory of its own.
 std::optional<double> own_threshold(const FinishedEval& finished, const std::string& set, const std::string& row) {
-  if (finished.model == nullptr || finished.model->memories.empty()) return std::nullopt;
+  if (finished.model == nullptr || !finished.model->has_memory()) return std::nullopt;
   for (const auto& [key, record] : finished.run.pictures)
     if (record.set == set && record.row == row)
       return static_cast<double>(finished.model->threshold_of(record.class_name, finished.threshold));
@@ -110,13 +110,13 @@ ShownPictures read_shown(const FinishedEval& finished, const moeclip::Report& re
 /// Figures and sentences for those pictures, and the section about the experts.
 void look_at_pictures(moeclip::Context& context, const EvalModel& model, const ShownPictures& shown,
                       moeclip::Report& report) {
-  CloseLooks looks(context, model.detector);
+  CloseLooks looks(context, *model.detector);
   Progress progress("report", shown.places.size());
   for (std::size_t i = 0; i < shown.places.size(); ++i) {
     moeclip::ReportPicture& picture = report.pictures[shown.places[i]];
     const std::string& name = shown.classes[i];
     progress.step(concat("report: ", picture.path));
-    const auto anchors = model.detector.anchors(name, model.words.prompts(name));
+    const auto anchors = model.detector->anchors(name, model.words.prompts(name));
     looks.look({shown.samples[i], model.words.words(name), anchors, pixel_threshold(report, picture.class_name)},
                picture);
   }
@@ -131,7 +131,7 @@ void add_other_adapter(moeclip::Context& context, const FinishedEval& finished, 
   const auto [name, path] = named_file(other);
   const std::string& clip = finished.settings->clip;
   const moeclip::ClassWords& words = finished.model->words;
-  moeclip::DetectorOptions options = finished.model->detector.options();
+  moeclip::DetectorOptions options = finished.model->detector->options();
   options.activation.reset();  // each adapter says what it was trained with
   if (moeclip::records_switches(moeclip::WeightFile::open(path))) options.adapter = {};
   finished.settings->adapter_flags.say_assumed(path);
@@ -190,10 +190,8 @@ void add_ablation(const std::string& path, moeclip::Report& report) {
 
 std::string summary_of(const moeclip::Report& report, const FinishedEval& finished) {
   const Verdicts verdicts = verdicts_of(finished);
-  const bool has_memory = finished.model != nullptr && !finished.model->memories.empty();
-  return concat(has_memory ? "At the threshold of its good pictures" : concat("At the threshold ", finished.threshold),
-                ", ", verdicts.found, " of ", verdicts.defective, " defective pictures are found and ",
-                verdicts.false_positives, " of ", verdicts.good,
+  return concat(threshold_words(finished), ", ", verdicts.found, " of ", verdicts.defective,
+                " defective pictures are found and ", verdicts.false_positives, " of ", verdicts.good,
                 " good ones are called defective. AUROC, mean over classes: pictures ",
                 metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".",
                 finished.run.failures() > 0 ? concat(" ", moeclip::counted(finished.run.failures(), "picture"),
@@ -243,7 +241,7 @@ void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Word
   add_classes(report, finished);
   add_pictures(report, finished);
   report.summary = summary_of(report, finished);
-  if (finished.model != nullptr) {
+  if (finished.model != nullptr && !finished.model->file) {  // a file has no text tower to explain with
     moeclip::Context context({.threads = static_cast<int>(finished.settings->threads)});
     const ShownPictures shown = read_shown(finished, report);
     if (finished.model->memories.empty())

@@ -91,7 +91,7 @@ class Anchors {
     const auto known = anchors_.find(class_name);
     if (known != anchors_.end()) return known->second;
     try {
-      return anchors_.emplace(class_name, model_.detector.anchors(class_name, model_.words.prompts(class_name)))
+      return anchors_.emplace(class_name, model_.detector->anchors(class_name, model_.words.prompts(class_name)))
           .first->second;
     } catch (const moeclip::Error& error) {
       if (error.code() != moeclip::ErrorCode::limit) throw;
@@ -105,14 +105,25 @@ class Anchors {
   std::map<std::string, moeclip::TextAnchors<float>> anchors_;
 };
 
-/// Judges a picture by its class' memory if there is one, else by words.
+/// Judges a picture or a tile by its class' memory if there is one, else by words.
 void look(moeclip::Context& context, const EvalModel& model, Anchors& anchors, const std::string& class_name,
           moeclip::ImageView picture, moeclip::Detection& found) {
   const auto memory = model.memories.find(class_name);
-  if (memory == model.memories.end()) return model.detector.detect(context, picture, anchors.of(class_name), found);
+  if (memory == model.memories.end()) return model.detector->detect(context, picture, anchors.of(class_name), found);
   const bool has_text = memory->second.record.text_weight > 0;
-  moeclip::detect_by_memory<float>(context, model.detector, memory->second,
+  moeclip::detect_by_memory<float>(context, *model.detector, memory->second,
                                    has_text ? &anchors.of(class_name) : nullptr, picture, found);
+}
+
+/// Judges a whole picture.
+void judge(moeclip::Context& context, const EvalModel& model, Anchors& anchors, const std::string& class_name,
+           moeclip::ImageView picture, moeclip::Detection& found) {
+  if (model.file)  // one set of words is for whatever the data call it
+    return model.file->detect(context, picture, found, model.file->anchors.size() > 1 ? class_name : "");
+  const auto look_at = [&](moeclip::ImageView part, moeclip::Detection& seen) {
+    look(context, model, anchors, class_name, part, seen);
+  };
+  moeclip::judge_in_tiles(context, picture, model.settings.tiles, look_at, found);
 }
 
 double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
@@ -135,7 +146,54 @@ ModelHashes model_hashes(const moeclip::Detector& detector) {
           moeclip::adapter_fingerprint(detector.adapter())};
 }
 
+namespace {
+
+/// What the bytes of an evaluation depend on, but for the model.
+moeclip::RunSettings settings_of(const EvalSettings& s, const EvalData& data) {
+  moeclip::RunSettings settings;
+  std::vector<moeclip::PictureRecord> records;
+  for (const EvalPicture& picture : data.pictures) records.push_back(picture.record);
+  settings.data = moeclip::listing_hash(std::move(records));
+  settings.pictures = std::ssize(data.pictures);
+  settings.has_default = s.protocol != "released";
+  settings.has_released = s.protocol != "default";
+  settings.pixels.is_exact = s.is_exact;
+  settings.mask_from = s.layout.mask_from;
+  return settings;
+}
+
+/// The model in a file, which decides how pictures are read and cut, and what is looked for.
+EvalModel read_model(const EvalSettings& s, const EvalData& data) {
+  EvalModel model{{}, {}, settings_of(s, data), {}};
+  const moeclip::PartModel& part = model.file.emplace(moeclip::PartModel::load(s.model, static_cast<int>(s.threads)));
+  moeclip::RunSettings& settings = model.settings;
+  if (part.detector) {
+    if (!part.memory && part.detector->options().map != moeclip::MapKind::probability)
+      moeclip::fail(moeclip::ErrorCode::mismatch,
+                    concat(s.model,
+                           ": makes the released sum of maps; figures take the mean probability, which "
+                           "`moeclip export` without --map reference makes"));
+    settings.domain = part.detector->options().domain;
+  }
+  std::set<std::string> classes;
+  for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
+  if (part.memory && classes.size() > 1)
+    throw UsageError(concat(s.model, " knows one part, but the data have ", moeclip::counted(classes.size(), "class"),
+                            "; give the folder of one"));
+  if (part.anchors.size() > 1)
+    for (const std::string& name : classes) static_cast<void>(part.anchors_of(name));
+  settings.clip = moeclip::sha256_hex(moeclip::WeightBytes::map(s.model).bytes());
+  settings.image_size = part.side();
+  settings.images = part.images;
+  settings.tiles = part.tiles;
+  if (s.threshold) model.file->set_threshold(static_cast<float>(*s.threshold));
+  return model;
+}
+
+}  // namespace
+
 EvalModel load_model(const EvalSettings& s, const EvalData& data) {
+  if (!s.model.empty()) return read_model(s, data);
   moeclip::DetectorOptions options;
   options.image_size = s.image_size;
   options.domain = s.domain == "medical"      ? moeclip::Domain::medical
@@ -150,28 +208,21 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   s.adapter_flags.apply(options.adapter);
   s.adapter_flags.say_assumed(s.adapter);
   const std::string adapter = adapter_path(s.clip, s.adapter);
-  EvalModel model{load_detector(s.clip, s.adapter, options), moeclip::load_class_words(s.words), {}, {}};
+  EvalModel model{
+      load_detector(s.clip, s.adapter, options), moeclip::load_class_words(s.words), settings_of(s, data), {}};
   if (!adapter.empty()) {
     const auto file = moeclip::WeightFile::open(adapter);
     model.trained_on = moeclip::trained_on(file);
     model.judged_by = moeclip::judged_by(file);
   }
-  const ModelHashes hashes = model_hashes(model.detector);
+  const ModelHashes hashes = model_hashes(*model.detector);
   moeclip::RunSettings& settings = model.settings;
   settings.clip = hashes.clip;
   settings.adapter = hashes.adapter;
-  std::vector<moeclip::PictureRecord> records;
-  for (const EvalPicture& picture : data.pictures) records.push_back(picture.record);
-  settings.data = moeclip::listing_hash(std::move(records));
   settings.words = words_hash(model.words, data);
-  settings.pictures = std::ssize(data.pictures);
-  settings.image_size = model.detector.options().image_size;
+  settings.image_size = model.detector->options().image_size;
   settings.domain = options.domain;
-  settings.has_default = s.protocol != "released";
-  settings.has_released = s.protocol != "default";
-  settings.pixels.is_exact = s.is_exact;
   settings.images = s.pictures.image_options();
-  settings.mask_from = s.layout.mask_from;
   settings.tiles = s.tiles.tiles();
   return model;
 }
@@ -179,7 +230,9 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
 std::vector<std::string> guard_against_leakage(const EvalSettings& s, const EvalModel& model, const EvalData& data,
                                                const moeclip::Shard& shard) {
   if (!model.trained_on) {
-    if (model.detector.adapter().mixtures.empty() || s.clip.empty()) return {};
+    const std::optional<moeclip::Detector>& detector = model.file ? model.file->detector : model.detector;
+    const bool is_builtin = s.clip.empty() && !model.file;
+    if (is_builtin || !detector || detector->adapter().mixtures.empty()) return {};
     return {"the adapter does not say what it was trained on; whether it has seen these pictures cannot be told"};
   }
   const moeclip::TrainingPictures& seen = *model.trained_on;
@@ -247,10 +300,7 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       say_remark(picture->entry.image_path, read.sample.remark);
       record.hash = read.hash;
       record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
-      const auto judge = [&](moeclip::ImageView part, moeclip::Detection& seen) {
-        look(context, model, anchors, record.class_name, part, seen);
-      };
-      moeclip::judge_in_tiles(context, read.sample.picture.view(), model.settings.tiles, judge, found);
+      judge(context, model, anchors, record.class_name, read.sample.picture.view(), found);
       record.seconds = seconds_since(start);
       const std::lock_guard reporting(stop.reporting());
       moeclip::add_picture(context, run, std::move(record), read.sample, found);

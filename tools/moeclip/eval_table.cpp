@@ -206,20 +206,23 @@ std::string results_text(const FinishedEval& finished) {
                                                    : "");
   if (run.standard) {
     const Verdicts verdicts = verdicts_of(finished);
-    const bool is_default = finished.settings != nullptr && !finished.settings->threshold;
-    const bool has_memory = finished.model != nullptr && !finished.model->memories.empty();
-    text += concat(
-        has_memory ? "\nAt the threshold of its good pictures" : concat("\nAt the threshold ", finished.threshold),
-        has_memory || !is_default ? ": "
-        : is_default              ? " (the default; `moeclip calibrate` finds one for your pictures): "
-                                  : ": ",
-        verdicts.found, " of ", verdicts.defective, " defective pictures are found, ", verdicts.false_positives, " of ",
-        verdicts.good, " good ones are called defective.\n");
+    const bool is_default =
+        finished.model != nullptr && finished.model->threshold_source(*finished.settings) == "default";
+    text += concat("\n", threshold_words(finished),
+                   is_default ? " (the default; `moeclip calibrate` finds one for your pictures): " : ": ",
+                   verdicts.found, " of ", verdicts.defective, " defective pictures are found, ",
+                   verdicts.false_positives, " of ", verdicts.good, " good ones are called defective.\n");
   }
   if (const index_t failures = run.failures(); failures > 0)
     text += concat(moeclip::counted(failures, "picture"), " could not be read; no figure knows of them.\n");
   for (const std::string& note : finished.notes) text += concat("Note: ", printable(note), ".\n");
   return text;
+}
+
+std::string threshold_words(const FinishedEval& finished) {
+  const bool is_of_good =
+      finished.model != nullptr && finished.model->threshold_source(*finished.settings) == "good pictures";
+  return is_of_good ? "At the threshold of its good pictures" : concat("At the threshold ", finished.threshold);
 }
 
 void print_evaluation(const FinishedEval& finished, const std::string& folder, bool is_json) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <moeclip/data/picture_files.hpp>
 
 #include "commands.hpp"
 
@@ -82,11 +83,30 @@ class PictureKinds {
 
 }  // namespace
 
+namespace {
+
+/// Throws mismatch if a folder of `inputs` seems to be a data set, of which not all is good.
+void expect_all_good(const std::vector<std::string>& arguments, const std::vector<DetectInput>& inputs) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    std::vector<std::string> paths;
+    for (const DetectInput& input : inputs)
+      if (input.argument == i) paths.push_back(input.stem);
+    const std::string other = moeclip::first_not_good(paths);
+    if (other.empty()) continue;
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  concat(arguments[i], ": all in this folder would be taken for good, but ", printable(other),
+                         " seems to be something else; name the folder with the good ones alone"));
+  }
+}
+
+}  // namespace
+
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
   GoodInputs good;
   PictureKinds kinds;
   const DetectInputs inputs = collect_inputs(arguments);
   good.failures = inputs.unread;
+  expect_all_good(arguments, inputs.pictures);
   for (const DetectInput& input : inputs.pictures) {
     if (input.path == "-") throw UsageError("good pictures are read twice, so they cannot come from standard input");
     const auto read = [&] {

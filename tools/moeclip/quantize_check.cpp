@@ -115,7 +115,7 @@ QuantizeCheck::QuantizeCheck(const EvalSettings& s, const EvalData& data, bool h
   moeclip::Evaluation evaluation;
   Progress progress("judge", views_.size());
   look_at(
-      full_, full_.detector, views_, views_.size(),
+      full_, *full_.detector, views_, views_.size(),
       [&](moeclip::Context& context, std::size_t i, const moeclip::Sample& sample, const moeclip::Detection& found) {
         progress.step(views_[i].picture->record.path);
         views_[i].map.assign(found.map.begin(), found.map.end());
@@ -126,7 +126,7 @@ QuantizeCheck::QuantizeCheck(const EvalSettings& s, const EvalData& data, bool h
 }
 
 moeclip::Detector QuantizeCheck::load(const moeclip::PrecisionPlan& plan) const {
-  moeclip::DetectorOptions options = full_.detector.options();
+  moeclip::DetectorOptions options = full_.detector->options();
   options.precision = plan;
   return load_detector(settings_.clip, settings_.adapter, options);
 }
@@ -178,7 +178,7 @@ std::vector<std::string> QuantizeCheck::broken(const QuantizeFigures& figures, c
 
 std::vector<LayerHarm> rank_layers(const QuantizeCheck& check, Precision precision) {
   std::vector<LayerHarm> layers;
-  const auto& blocks = check.full().detector.clip().vision().transformer.blocks;
+  const auto& blocks = check.full().detector->clip().vision().transformer.blocks;
   for (std::size_t i = 0; i < blocks.size(); ++i)
     moeclip::visit_matrices(blocks[i], [&](const char* matrix, const moeclip::Linear<float>&) {
       layers.emplace_back(concat("visual.transformer.resblocks.", i, ".", matrix), 0.0);

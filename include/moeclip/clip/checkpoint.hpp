@@ -81,6 +81,7 @@ double read_logit_scale(const ClipFile& clip);
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
@@ -284,7 +285,8 @@ inline kernels::PackedWeight<float> pack_integers(Context& context, const Weight
   auto* const integers = scratch.take<std::int8_t>(wanted.size());
   std::int8_t* end = integers;
   file.stored_bytes(name, [&](Bytes piece) {
-    for (const std::byte byte : piece) *end++ = static_cast<std::int8_t>(byte);
+    std::memcpy(end, piece.data(), piece.size());
+    end += piece.size();
   });
   if (std::find(integers, end, std::int8_t{-128}) != end) fail_out_of_range(file, name);
   kernels::detail::NarrowPanels panels = kernels::detail::make_narrow(kernels::Precision::int8, columns, rows);

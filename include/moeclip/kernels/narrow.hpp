@@ -95,11 +95,17 @@ inline NarrowPanels make_narrow(Precision precision, index_t k, index_t n) {
 /// Column j of b becomes these integers times `scale`: integer(i) for i in [0, k), from -127 to 127.
 template <class Integer>
 void set_column(NarrowPanels& b, index_t j, float scale, const Integer& integer) {
+  const index_t step = b.panel();
+  std::uint32_t* word = b.words.data() + b.word_at(0, j);
   std::int32_t sum = 0;
-  for (index_t i = 0; i < b.k; ++i) {
-    const int value = integer(i);
-    sum += value;
-    b.words.data()[b.word_at(i, j)] |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(value)) << i % 4 * 8;
+  for (index_t i = 0; i < b.k; i += 4, word += step) {
+    std::uint32_t four = 0;
+    for (index_t at = i; at < (std::min)(i + 4, b.k); ++at) {
+      const int value = integer(at);
+      sum += value;
+      four |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(value)) << (at - i) * 8;
+    }
+    *word = four;
   }
   b.scales.data()[j] = scale;
   b.sums.data()[j] = scale * static_cast<float>(sum);
@@ -128,10 +134,11 @@ inline void quantize_column(NarrowPanels& b, index_t j, float scale, const float
 
 /// Column j of b, rounded to bfloat16.
 inline void round_column(NarrowPanels& b, index_t j, const float* column, index_t stride) {
-  for (index_t i = 0; i < b.k; i += 2) {
-    std::uint32_t& word = b.words.data()[b.word_at(i, j)];
-    word = float_to_bfloat16(column[i * stride]);
-    if (i + 1 < b.k) word |= static_cast<std::uint32_t>(float_to_bfloat16(column[(i + 1) * stride])) << 16;
+  const index_t step = b.panel();
+  std::uint32_t* word = b.words.data() + b.word_at(0, j);
+  for (index_t i = 0; i < b.k; i += 2, word += step) {
+    *word = float_to_bfloat16(column[i * stride]);
+    if (i + 1 < b.k) *word |= static_cast<std::uint32_t>(float_to_bfloat16(column[(i + 1) * stride])) << 16;
   }
 }
 
