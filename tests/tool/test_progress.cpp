@@ -77,7 +77,7 @@ TEST_CASE("results are counted when they are there, and slow steps by their seco
 }
 
 TEST_CASE("a terminal has one line, no longer than itself and gone in the end") {
-  for (const std::size_t width : {1, 2, 20, 80}) {
+  for (const std::size_t width : {std::size_t{1}, std::size_t{2}, std::size_t{20}, std::size_t{80}}) {
     Stage stage(width);
     std::size_t most = 0;
     {
@@ -156,7 +156,7 @@ TEST_CASE("the log has every step") {
     lines.push_back(moeclip::parse_json(text.substr(0, end), path));
     text.remove_prefix(end + 1);
   }
-  REQUIRE(lines.size() == 5);
+  REQUIRE(lines.size() == 6);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(lines[i].at("time").as_string() == "2026-11-29T21:00:00Z");
     CHECK(lines[i].at("verb").as_string() == "train");
@@ -170,7 +170,9 @@ TEST_CASE("the log has every step") {
   }
   CHECK(lines[3].at("total").is_null());
   CHECK(lines[3].at("name").as_string() == "caf\xEF\xBF\xBD");
-  CHECK(lines[4].at("stage").as_string() == "valid");
+  CHECK(lines[4].at("stage").as_string() == "watch");  // its last step is done
+  CHECK(lines[4].at("done").as_uint64() == 1);
+  CHECK(lines[5].at("stage").as_string() == "valid");
   CHECK(stage.text.empty());
 }
 

@@ -95,8 +95,9 @@ class ProgressTest(ToolTest):
         self.run_tool("detect", *pictures, "--quiet", "--log-json", log)  # a log is added to
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         judged = [line for line in lines if line["verb"] == "detect"]
-        self.assertEqual([line["name"] for line in judged], [str(path) for path in pictures])
-        self.assertEqual([line["total"] for line in judged], [3, 3, 3])
+        self.assertEqual([line["name"] for line in judged], [*map(str, pictures), ""])
+        self.assertEqual([line["done"] for line in judged], [0, 1, 2, 3])
+        self.assertEqual([line["total"] for line in judged], [3, 3, 3, 3])
         self.assertGreater(len(lines), len(judged))
 
 

@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "detect.hpp"
+#include "group.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
@@ -68,6 +69,7 @@ std::string_view name_of(TrainEnd end) {
 struct TrainRun {
   const TrainSettings& s;
   BudgetClock& clock;
+  moeclip::ProcessGroup* group;
   TrainPlan plan;
   std::shared_ptr<const moeclip::Clip<float>> clip;
   TrainSources sources;
@@ -139,6 +141,22 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   run.judgement_seconds = cost.picture * static_cast<double>(work.judged);
 }
 
+/// The same in a group: the first process measures and chooses for all.
+void plan_together(TrainRun& run, const TrainPictures& pictures) {
+  struct Chosen {
+    index_t image_size, batch, steps, epochs;
+  };
+  moeclip::TrainerOptions& trainer = run.plan.trainer;
+  if (is_first(run.group)) plan_time(run, pictures);
+  const Chosen chosen = agree(run.group, Chosen{trainer.image_size, trainer.batch, run.plan.steps, run.plan.epochs});
+  trainer.image_size = chosen.image_size;
+  trainer.batch = chosen.batch;
+  run.plan.steps = chosen.steps;
+  run.plan.epochs = chosen.epochs;
+  trainer.group = run.group;
+  if (!is_first(run.group)) run.sources = pictures.sources(trainer);
+}
+
 /// Judges the adapter, says how it did, and keeps the time.
 void judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer, const std::string& data,
            bool is_regular) {
@@ -182,12 +200,29 @@ void write_page(const TrainRun& run, moeclip::Trainer<float>& trainer, const Tra
   write_train_page(moeclip::join_path(run.s.out, "report.html"), page, log.history(), validator.judgements());
 }
 
+/// What another process than the first one does: the same steps, of which it tells nothing. The first one decides when
+/// they end.
+TrainEnd follow(const TrainRun& run, moeclip::Trainer<float>& trainer) {
+  std::set<std::string> said;
+  moeclip::FitOptions fit;
+  fit.epochs = run.plan.epochs;
+  fit.ahead = static_cast<int>(run.s.ahead);
+  trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) { say_remarks(report, said); });
+  return TrainEnd::epochs;
+}
+
+/// Why there is nothing to do, if that is so.
+std::optional<TrainEnd> over_already(const TrainRun& run, const moeclip::Trainer<float>& trainer,
+                                     const Validator& validator) {
+  if (validator.is_exhausted()) return TrainEnd::patience;
+  if (run.plan.steps > 0 && trainer.position().step >= run.plan.steps) return TrainEnd::steps;
+  return std::nullopt;
+}
+
 /// Trains until something ends it. A signal lets the step end, or, where that takes too long, ends the process in the
 /// middle of it, with what was trained before.
 TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& validator) {
   const TrainSettings& s = run.s;
-  if (validator.is_exhausted()) return TrainEnd::patience;
-  if (run.plan.steps > 0 && trainer.position().step >= run.plan.steps) return TrainEnd::steps;
   const std::string data = trainer.fingerprint(run.sources.train);
   TrainLog log(moeclip::join_path(s.out, "log.jsonl"), run.plan.first_step);
   const index_t left = std::max<index_t>(0, run.all_steps() - trainer.position().step);
@@ -286,12 +321,14 @@ int run_train(Words words) {
     moeclip::fail(
         moeclip::ErrorCode::io,
         concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
-  TrainRun run{s, clock, make_train_plan(s), {}, {}};
+  moeclip::ProcessGroup* const group = join_group();
+  if (!is_first(group)) messages().set_up("train", true, "");  // one voice is enough
+  TrainRun run{s, clock, group, make_train_plan(s), {}, {}};
   const TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
   fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
-  prepare_folder(s.out);  // what is missing was told, and the work begins
-  plan_time(run, pictures);
+  if (is_first(group)) prepare_folder(s.out);  // what is missing was told, and the work begins
+  plan_together(run, pictures);
   if (!s.data.good.empty()) inform(pictures.describe(run.sources));
   moeclip::Trainer trainer(*run.clip, run.plan.recipe, run.plan.trainer);
   if (run.plan.first_step > 0) {
@@ -307,7 +344,9 @@ int run_train(Words words) {
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
     inform(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
-  const TrainEnd end = train(run, trainer, validator);
+  const std::optional<TrainEnd> before = agree(group, over_already(run, trainer, validator));
+  const TrainEnd end = before ? *before : is_first(group) ? train(run, trainer, validator) : follow(run, trainer);
+  if (!is_first(group)) return kOk;
   report_result(run, trainer, validator, end);
   return end == TrainEnd::signal ? kFailed : kOk;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "group.hpp"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -109,7 +110,7 @@ int run_command(const std::string& name, Words words) {
 }
 
 /// Runs the command and makes sure that what it printed has arrived.
-int run(std::span<char*> arguments) {
+int run_or_fail(std::span<char*> arguments) {
   std::string name;
   try {
     const std::vector<std::string> all(arguments.begin(), arguments.end());
@@ -118,6 +119,7 @@ int run(std::span<char*> arguments) {
     if (words.empty()) throw UsageError("a command is missing");
     const int code = run_command(name, words.subspan(1));
     finish_output();
+    leave_group();
     return code;
   } catch (const UsageError& error) {
     const bool is_known = is_command(name);
@@ -133,6 +135,12 @@ int run(std::span<char*> arguments) {
     say(error.what());
     return kFailed;
   }
+}
+
+int run(std::span<char*> arguments) {
+  const int code = run_or_fail(arguments);
+  if (code != kOk) abandon_group(code);  // nothing, if it was left
+  return code;
 }
 
 #if !defined(_WIN32)

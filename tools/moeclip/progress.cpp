@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <exception>
 #include <moeclip/base/error.hpp>
 #include <moeclip/base/text.hpp>
 #include <moeclip/io/json_writer.hpp>
@@ -196,6 +197,13 @@ Progress::Progress(std::string_view stage, std::size_t total, Messages& to)
 }
 
 Progress::~Progress() {
+  if (is_open_ && std::uncaught_exceptions() == 0) {
+    try {
+      log(begun_, "", Json::object());
+    } catch (const moeclip::Error& error) {
+      to_.say(error.what());
+    }
+  }
   const std::lock_guard lock(to_.mutex_);
   if (to_.shown_ != this) return;
   to_.shown_ = nullptr;
@@ -218,20 +226,23 @@ std::string Progress::line(std::size_t done, double passed, std::string_view nam
   return concat(text, ": ", printable(name));
 }
 
+void Progress::log(std::size_t done, std::string_view name, const Json& more) {
+  if (!to_.log_ && !to_.is_log_on_stderr_) return;
+  const double passed = to_.output_.seconds() - start_, left = seconds_left(done);
+  Json members = Json::object()
+                     .set("done", done)
+                     .set("total", total_ > 0 ? Json(total_) : Json())
+                     .set("rate", done > 0 && passed > 0 ? Json(static_cast<double>(done) / passed) : Json())
+                     .set("seconds_left", left >= 0 ? Json(left) : Json())
+                     .set("resident_bytes", to_.output_.resident())
+                     .set("name", std::string(name));
+  for (const auto& [key, value] : more.members()) members.set(key, value);
+  to_.log(stage_, members);
+}
+
 void Progress::tell(std::size_t done, std::string_view name, const Json& more) {
+  log(done, name, more);
   const double now = to_.output_.seconds(), passed = now - start_;
-  const double rate = done > 0 && passed > 0 ? static_cast<double>(done) / passed : 0, left = seconds_left(done);
-  if (to_.log_ || to_.is_log_on_stderr_) {
-    Json members = Json::object()
-                       .set("done", done)
-                       .set("total", total_ > 0 ? Json(total_) : Json())
-                       .set("rate", rate > 0 ? Json(rate) : Json())
-                       .set("seconds_left", left >= 0 ? Json(left) : Json())
-                       .set("resident_bytes", to_.output_.resident())
-                       .set("name", std::string(name));
-    for (const auto& [key, value] : more.members()) members.set(key, value);
-    to_.log(stage_, members);
-  }
   const std::lock_guard lock(to_.mutex_);
   if (to_.is_quiet_ || to_.is_log_on_stderr_ || to_.shown_ != this || total_ < 2) return;
   const bool is_terminal = static_cast<bool>(to_.output_.columns);

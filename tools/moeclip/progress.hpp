@@ -79,12 +79,15 @@ class Progress {
  public:
   /// `stage` says in a word what is gone through: "train", "judge".
   Progress(std::string_view stage, std::size_t total, Messages& to = messages());
-  ~Progress();
+  ~Progress();  ///< the last step is done, unless an error is under way: the log gets a line that says so
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   /// The next step starts, and the ones before are done; `name` is what it works on. `more` goes into the log.
-  void step(std::string_view name, const moeclip::Json& more = moeclip::Json::object()) { tell(begun_++, name, more); }
+  void step(std::string_view name, const moeclip::Json& more = moeclip::Json::object()) {
+    is_open_ = true;
+    tell(begun_++, name, more);
+  }
 
   /// A step is done, and `result` is what came of it.
   void finish(std::string_view result, const moeclip::Json& more = moeclip::Json::object()) {
@@ -96,12 +99,14 @@ class Progress {
 
  private:
   void tell(std::size_t done, std::string_view name, const moeclip::Json& more);
+  void log(std::size_t done, std::string_view name, const moeclip::Json& more);
   [[nodiscard]] std::string line(std::size_t done, double passed, std::string_view name) const;
 
   Messages& to_;
   std::string stage_;
   std::size_t total_, begun_ = 0;
   double start_, last_line_;
+  bool is_open_ = false;  // the latest step was said to start, not to be done
 };
 
 /// Whether a line of progress stands on the terminal: for handlers of signals, which may write but not lock.

@@ -58,5 +58,8 @@ endforeach()
 
 if(MOECLIP_BUILD_TOOLS)
   install(TARGETS moeclip_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(TARGET moeclip_mpi)
+    install(TARGETS moeclip_mpi RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
   install(FILES ${MOECLIP_DATA_FILES} DESTINATION ${data_dir})
 endif()
