@@ -25,6 +25,12 @@ constexpr EnvironmentText kEnvironment[] = {
     {"NO_COLOR", "or TERM=dumb keeps progress from rewriting its line"},
 };
 
+constexpr std::string_view kProgressHelp =
+    "What takes long shows rate, time left and memory on stderr: on a terminal a line that is rewritten, elsewhere a "
+    "line every ten seconds. --quiet: neither that nor remarks, errors only. --log-json FILE adds every step to FILE as "
+    "a line of JSON (- is stderr, /dev/fd/3 a descriptor): time, verb, stage, done, total, rate, seconds_left, "
+    "resident_bytes, name, and where something is trained its losses, gradient_norm, lr, and figures of validation.";
+
 std::string list_of_commands() {
   constexpr std::size_t kWidth = 110;
   std::string text = "usage: moeclip COMMAND [OPTION]... [ARGUMENT]...\n\n";
@@ -43,6 +49,8 @@ std::string list_of_commands() {
   text +=
       "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
       "--force.\n\n";
+  append_wrapped(text, std::string(kProgressHelp), 0, kWidth);
+  text += "\n";
   append_wrapped(text, environment + ".", 0, kWidth);
   return text;
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The commands, one cmd_*.cpp each, and what they share. A command gets the words after its name and returns an exit
-// code. Results go to stdout (output.hpp), everything else to stderr (terminal.hpp).
+// code. Results go to stdout (output.hpp), everything else to stderr (progress.hpp).
 
 #include <moeclip/base/function_ref.hpp>
 
 #include "options.hpp"
 #include "output.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "group.hpp"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -62,7 +63,7 @@ int run_command(const std::string& name, Words words) {
 }
 
 /// Runs the command and makes sure that what it printed has arrived.
-int run(std::span<char*> arguments) {
+int run_or_fail(std::span<char*> arguments) {
   std::string name;
   try {
     const std::vector<std::string> all(arguments.begin(), arguments.end());
@@ -71,6 +72,7 @@ int run(std::span<char*> arguments) {
     if (words.empty()) throw UsageError("a command is missing");
     const int code = run_command(name, words.subspan(1));
     finish_output();
+    leave_group();
     return code;
   } catch (const UsageError& error) {
     const bool is_known = is_command(name);
@@ -88,12 +90,20 @@ int run(std::span<char*> arguments) {
   }
 }
 
+int run(std::span<char*> arguments) {
+  const int code = run_or_fail(arguments);
+  if (code != kOk) abandon_group(code);  // nothing, if it was left
+  return code;
+}
+
 #if !defined(_WIN32)
 
 /// Says why, and ends the process, in what a handler of signals may do.
 template <std::size_t size>
 [[noreturn]] void end_in_handler(const char (&message)[size]) {
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, size - 1);
+  constexpr char kTakeAway[] = "\r\033[K";
+  [[maybe_unused]] auto written = progress_is_shown() ? ::write(STDERR_FILENO, kTakeAway, sizeof(kTakeAway) - 1) : 0;
+  written = ::write(STDERR_FILENO, message, size - 1);
   ::_exit(kFailed);
 }
 

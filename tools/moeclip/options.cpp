@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "output.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -141,6 +142,11 @@ void Options::positionals(std::string_view placeholder, std::vector<std::string>
   positionals_.push_back({std::string(placeholder), std::string(help), &values, at_least, {}});
 }
 
+void Options::progress() {
+  flag("quiet", is_quiet_, "say nothing on stderr but errors");
+  value("log-json", log_, "FILE", "add a line of JSON to FILE for every step (`moeclip help`); -: to stderr");
+}
+
 const Options::Option& Options::find(const std::string& name) const {
   std::vector<std::string> names = {"help"};
   for (const Option& option : options_) {
@@ -179,6 +185,7 @@ bool Options::parse(Words words) {
     words = words.subspan(taken);
   }
   assign(arguments);
+  messages().set_up(command_, is_quiet_, log_);
   return true;
 }
 

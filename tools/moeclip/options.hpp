@@ -44,6 +44,8 @@ class Options {
  public:
   /// `command` as typed after the program's name, `purpose` one or more sentences for the help.
   Options(std::string_view command, std::string_view purpose) : command_(command), purpose_(purpose) {}
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
 
   /// --name: sets `value` to true.
   void flag(std::string_view name, bool& value, std::string_view help);
@@ -73,6 +75,9 @@ class Options {
   /// All arguments that are left, at least `at_least` of them. Declared last.
   void positionals(std::string_view placeholder, std::vector<std::string>& values, std::size_t at_least,
                    std::string_view help);
+
+  /// --quiet and --log-json, for what takes long (progress.hpp); parse() sets them up.
+  void progress();
 
   /// A paragraph at the end of the help.
   void note(std::string_view text) { notes_.emplace_back(text); }
@@ -109,7 +114,8 @@ class Options {
   static void store(const Option& option, const std::string& text);
   void assign(Words arguments) const;
 
-  std::string command_, purpose_;
+  std::string command_, purpose_, log_;
+  bool is_quiet_ = false;
   std::vector<Option> options_;
   std::vector<Positional> positionals_;
   std::vector<std::string> notes_, given_;
