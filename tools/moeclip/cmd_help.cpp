@@ -27,7 +27,8 @@ constexpr EnvironmentText kEnvironment[] = {
 
 constexpr std::string_view kProgressHelp =
     "What takes long shows rate, time left and memory on stderr: on a terminal a line that is rewritten, elsewhere a "
-    "line every ten seconds. --quiet: neither that nor remarks, errors only. --log-json FILE adds every step to FILE as "
+    "line every ten seconds. --quiet: neither that nor remarks, errors only. --log-json FILE adds every step to FILE "
+    "as "
     "a line of JSON (- is stderr, /dev/fd/3 a descriptor): time, verb, stage, done, total, rate, seconds_left, "
     "resident_bytes, name, and where something is trained its losses, gradient_norm, lr, and figures of validation.";
 
