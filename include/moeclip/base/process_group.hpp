@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Several processes that work on one batch, and how they add what they found in the order of one. A sum over the
-// pictures of a batch is a running one: the first process begins it, adds its pictures one after the other, and hands
-// it to the next. So every addition has the operands that it has in one process, and the same bits come out, however
-// many share the work. What carries bytes from process to process is not known here: MPI does in tools/moeclip/mpi,
-// queues between threads in the tests.
+// pictures of a batch is a running one (SUM-1 in train/README.md): the first process begins it, adds its pictures one
+// after the other, and hands it to the next. So every addition has the operands that it has in one process, and the
+// same bits come out, however many share the work. What carries bytes from process to process is not known here: MPI
+// does in tools/moeclip/mpi, queues between threads in the tests.
 
 #include <algorithm>
 #include <cstddef>
