@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include <moeclip/image/image.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/little_endian.hpp>
 #include "golden.hpp"
 
 namespace image_test {
@@ -40,6 +42,9 @@ class Golden {
     const auto end = static_cast<std::size_t>(range.at(1).as_uint64());
     std::vector<T> values((end - begin) / sizeof(T));
     std::memcpy(values.data(), data_.data() + begin, end - begin);
+    const auto swapped_back =
+        little_endian_bytes(std::span<const T>(values));  // for the way is the same in both directions
+    std::memcpy(values.data(), swapped_back.data(), swapped_back.size());
     return values;
   }
 

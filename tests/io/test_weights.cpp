@@ -8,6 +8,7 @@
 #include <string>
 
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/little_endian.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
 #include "expect_error.hpp"
@@ -55,7 +56,8 @@ void check_golden(const std::string& name, WeightKind kind) {
     REQUIRE(static_cast<std::size_t>(entry->shape.rank()) == wanted.at("shape").size());
     for (int axis = 0; axis < entry->shape.rank(); ++axis)
       CHECK(entry->shape[axis] == wanted.at("shape").at(static_cast<std::size_t>(axis)).as_int64());
-    CHECK(sha256_hex(std::as_bytes(file.read<float>(tensor).values())) == wanted.at("sha256_f32").as_string());
+    CHECK(sha256_hex(little_endian_bytes<float>(file.read<float>(tensor).values())) ==
+          wanted.at("sha256_f32").as_string());
     if (const Json* const raw = wanted.find("sha256_raw")) {
       Sha256 hash;
       file.stored_bytes(tensor, [&](Bytes piece) { hash.update(piece); });

@@ -5,6 +5,7 @@
 #include <moeclip/base/error.hpp>
 #include <moeclip/base/float_scope.hpp>
 #include <moeclip/base/lists.hpp>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/base/text.hpp>
 #include <moeclip/base/thread_pool.hpp>
 #include <moeclip/base/version.hpp>

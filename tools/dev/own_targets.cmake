@@ -23,10 +23,14 @@ function(moeclip_own_flags target scope)
 endfunction()
 moeclip_own_flags(moeclip_compiled PRIVATE)
 
-# moeclip_own: what all of our programs are built with, on top of the compiled library; the few that are built for another
-# machine compile what they use of it.
+# moeclip_own: what all of our programs are built with, on top of the compiled library; where only a few are built for
+# another machine, they compile what they use of it.
+set(moeclip_mode moeclip::compiled)
+if(CMAKE_CROSSCOMPILING AND NOT MOECLIP_BUILD_COMPILED)
+  set(moeclip_mode moeclip::moeclip)
+endif()
 add_library(moeclip_own INTERFACE)
-target_link_libraries(moeclip_own INTERFACE $<IF:$<BOOL:${CMAKE_CROSSCOMPILING}>,moeclip::moeclip,moeclip::compiled>)
+target_link_libraries(moeclip_own INTERFACE ${moeclip_mode})
 moeclip_own_flags(moeclip_own INTERFACE)
 
 # moeclip_program(NAME SOURCE...): an executable of ours.

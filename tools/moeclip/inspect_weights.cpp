@@ -3,6 +3,7 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/base/text.hpp>
 #include <moeclip/io/sha256.hpp>
 #include <moeclip/io/weights.hpp>
@@ -10,7 +11,7 @@
 
 #include "describe.hpp"
 #include "inspect.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -71,7 +72,7 @@ Json to_json(const WeightValue& value) {
       const auto whole = std::from_chars(text.data(), end, integer);
       if (whole.ptr == end && whole.ec == std::errc{}) return integer;
       double real = 0;
-      const auto read = std::from_chars(text.data(), end, real);
+      const auto read = moeclip::read_number(text.data(), end, real);
       const bool is_real = text.find_first_of(".e") != std::string::npos && std::isfinite(real);
       return read.ptr == end && read.ec == std::errc{} && is_real ? Json(real) : Json(text);
     }

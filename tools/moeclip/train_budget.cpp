@@ -2,11 +2,11 @@
 #include "train_budget.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
+#include <moeclip/base/read_number.hpp>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -17,7 +17,7 @@ using moeclip::index_t;
 double duration_of(const std::string& text) {
   double value = 0;
   const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, value);
+  const auto [end, error] = moeclip::read_number(text.data(), last, value);
   const std::string unit(end, last);
   const double factor = unit == "h" ? 3600 : unit == "m" ? 60 : unit.empty() || unit == "s" ? 1 : 0;
   if (error != std::errc{} || !(value > 0) || factor == 0)

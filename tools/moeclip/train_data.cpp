@@ -2,13 +2,13 @@
 // What `moeclip train` learns from, and what it is judged by while it does.
 
 #include <algorithm>
-#include <charconv>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/data/hold_out.hpp>
 #include <moeclip/data/tile_source.hpp>
 #include <moeclip/synthetic/good_pictures.hpp>
 
 #include "detect.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 #include "train.hpp"
 
 namespace cli {
@@ -23,7 +23,7 @@ namespace {
 /// The share that `text` is, if it is a number.
 std::optional<double> share_of(const std::string& text) {
   double share = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  const auto [end, error] = moeclip::read_number(text.data(), text.data() + text.size(), share);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return share;
 }
@@ -83,7 +83,7 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
   std::string first_mask, first_picture;
   for (const std::string& path : data) {
     moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
-    for (const std::string& note : listing.notes) say(note);
+    for (const std::string& note : listing.notes) inform(note);
     std::vector<DatasetEntry>& entries = listing.entries;
     if (entries.empty())
       moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": there are no pictures in that part; see --split"));
@@ -103,11 +103,11 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
                   concat("of ", moeclip::counted(source.size(), "picture"), " ", lost_pictures,
                          lost_pictures == 1 ? " is" : " are", " not there; the first is ", first_picture));
   if (lost_masks > 0)
-    say(concat(moeclip::counted(lost_masks, "mask file"), lost_masks == 1 ? " is" : " are", " not there; the first is ",
-               first_mask));
+    inform(concat(moeclip::counted(lost_masks, "mask file"), lost_masks == 1 ? " is" : " are",
+                  " not there; the first is ", first_mask));
   if (unmarked > 0)
-    say(concat("of ", moeclip::counted(defective, "defective picture"), " ", unmarked, unmarked == 1 ? " has" : " have",
-               " no mask: there only the loss of whole pictures learns"));
+    inform(concat("of ", moeclip::counted(defective, "defective picture"), " ", unmarked,
+                  unmarked == 1 ? " has" : " have", " no mask: there only the loss of whole pictures learns"));
   return source;
 }
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/base/rng.hpp>
 #include <moeclip/data/picture_files.hpp>
 #include <system_error>
@@ -95,7 +95,7 @@ std::string unescaped(std::string_view text) {
 template <class Number>
 bool take_number(std::string_view& line, Number& number) {
   if (line.empty() || line.front() != '\t') return false;
-  const auto [end, error] = std::from_chars(line.data() + 1, line.data() + line.size(), number);
+  const auto [end, error] = moeclip::read_number(line.data() + 1, line.data() + line.size(), number);
   line.remove_prefix(static_cast<std::size_t>(end - line.data()));
   return error == std::errc{};
 }

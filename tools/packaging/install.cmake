@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Installed: headers, the data that the library reads (vocabulary and class words), the CMake package, the pkg-config
-# file, the licence, the compiled library where it is built and, with the tool, the built-in model too.
+# file, the licence, the compiled library and that for C where they are built and, with the tool, the built-in model, man
+# pages, completions and the service too. None of it knows where it lies.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeclip)
@@ -31,6 +32,15 @@ if(MOECLIP_BUILD_COMPILED)
     string(APPEND moeclip_pc_switches " -DMOECLIP_ENABLE_ASSERT")
   endif()
 endif()
+if(MOECLIP_BUILD_CAPI)
+  install(TARGETS moeclip_c moeclip_c_static EXPORT moeclipTargets
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/capi/moeclip.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/capi/moeclip.py DESTINATION ${data_dir})
+  set(any_architecture "")
+endif()
 install(EXPORT moeclipTargets NAMESPACE moeclip:: DESTINATION ${package_dir})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/moeclipConfig.cmake.in moeclipConfig.cmake
@@ -51,6 +61,9 @@ set(pc_files moeclip.pc)
 if(MOECLIP_BUILD_COMPILED)
   list(APPEND pc_files moeclip-compiled.pc)
 endif()
+if(MOECLIP_BUILD_CAPI)
+  list(APPEND pc_files moeclip-c.pc)
+endif()
 foreach(name IN LISTS pc_files)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.in ${name} @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -58,5 +71,20 @@ endforeach()
 
 if(MOECLIP_BUILD_TOOLS)
   install(TARGETS moeclip_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(TARGET moeclip_mpi)
+    install(TARGETS moeclip_mpi RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
   install(FILES ${MOECLIP_DATA_FILES} DESTINATION ${data_dir})
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    install(FILES ${CMAKE_CURRENT_LIST_DIR}/moeclip.service DESTINATION lib/systemd/system)
+  endif()
+  if(MOECLIP_PAGES)
+    install(DIRECTORY ${MOECLIP_PAGES}/man/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+    install(DIRECTORY ${MOECLIP_PAGES}/bash-completion ${MOECLIP_PAGES}/zsh ${MOECLIP_PAGES}/fish
+      DESTINATION ${CMAKE_INSTALL_DATADIR})
+  endif()
+endif()
+if(MOECLIP_BUILD_INFER)
+  install(TARGETS moeclip_infer RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/infer/moeclip-infer.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()

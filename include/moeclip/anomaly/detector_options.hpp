@@ -29,7 +29,7 @@ struct DetectorOptions {
   bool truncate_prompts = false;  ///< cut sentences that are too long for the text tower instead of throwing
   int threads = 0;                ///< for loading; 0: one per core
   std::optional<PrecisionPlan> precision = {};  ///< of the CLIP: see ClipOptions
-  AdapterOptions adapter;                       ///< what the adapter's file may leave open
+  AdapterOptions adapter = {};                  ///< what the adapter's file may leave open
 };
 
 }}  // namespace moeclip::abi_v0_1

@@ -20,7 +20,8 @@ bool is_picture_name(std::string_view name);
 std::vector<std::string> pictures_in(const FolderTree& tree);
 
 /// Of pictures that are said to be good, by their paths below the folder that was named: the first that a data set
-/// would call something else, since it lies in a folder for defects or masks, or beside one for good pictures; "": none.
+/// would call something else, since it lies in a folder for defects or masks, or beside one for good pictures; "":
+/// none.
 std::string first_not_good(std::span<const std::string> paths);
 
 }}  // namespace moeclip::abi_v0_1
@@ -63,9 +64,8 @@ MOECLIP_FUNC std::vector<std::string> pictures_in(const FolderTree& tree) {
 MOECLIP_FUNC std::string first_not_good(std::span<const std::string> paths) {
   const auto is_good = [](std::string_view path) { return detail::lies_in(path, detail::is_good_name); };
   const auto is_other = [](std::string_view path) {
-    return detail::lies_in(path, [](std::string_view name) {
-      return detail::is_bad_name(name) || detail::is_mask_name(name);
-    });
+    return detail::lies_in(
+        path, [](std::string_view name) { return detail::is_bad_name(name) || detail::is_mask_name(name); });
   };
   const bool has_good = lists::any_of(paths, is_good);
   for (const std::string& path : paths)

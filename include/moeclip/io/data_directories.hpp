@@ -3,9 +3,9 @@
 // Finds the files that come with the library and the program: the vocabulary, word lists, the built-in model.
 //
 // Where the library's own files are is known when a program is compiled: from the macro MOECLIP_DATA_DIRECTORY, which
-// the targets of CMake and Meson set, or else from the path of this header. Each translation unit has an object of its
-// own that adds the place to one list. No inline function depends on the macro, so translation units may name different
-// places, or none (MOECLIP_DATA_DIRECTORY=""), and still link.
+// the targets of CMake and Meson set, or else from the path of this header or of the single header that holds it. Each
+// translation unit has an object of its own that adds the place to one list. No inline function depends on the macro,
+// so translation units may name different places, or none (MOECLIP_DATA_DIRECTORY=""), and still link.
 
 #include <string>
 #include <string_view>
@@ -31,6 +31,8 @@ bool know_data_of_header(const char* header);
 // Of each translation unit its own: this is all that the macro reaches.
 #if defined(MOECLIP_DATA_DIRECTORY)
 [[maybe_unused]] static const bool data_folder_is_known = know_data_folder(MOECLIP_DATA_DIRECTORY);
+#elif defined(MOECLIP_SINGLE_HEADER)
+[[maybe_unused]] static const bool data_folder_is_known = know_data_folder(parent_directory(__FILE__));
 #else
 [[maybe_unused]] static const bool data_folder_is_known = know_data_of_header(__FILE__);
 #endif

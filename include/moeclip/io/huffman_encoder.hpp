@@ -46,7 +46,7 @@ inline void limited_lengths(std::span<const std::uint32_t> frequencies, unsigned
   std::size_t bought = 2 * symbols.size() - 2;
   for (unsigned level = limit; level-- > 0;) {
     std::size_t own = 0;
-    for (std::size_t i = 0; i < bought; ++i) own += levels[level][i].is_symbol ? 1 : 0;
+    for (std::size_t i = 0; i < bought; ++i) own += levels[level][i].is_symbol ? 1u : 0u;
     for (std::size_t i = 0; i < own; ++i) ++lengths[symbols[i]];
     bought = 2 * (bought - own);
   }

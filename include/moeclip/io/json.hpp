@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "../base/lists.hpp"
+#include "../base/read_number.hpp"
 #include "json_value.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -285,7 +286,7 @@ class JsonParser {
 
   template <class Number>
   static bool convert(std::string_view digits, Number& number) {
-    return std::from_chars(digits.data(), digits.data() + digits.size(), number).ec == std::errc();
+    return read_number(digits.data(), digits.data() + digits.size(), number).ec == std::errc();
   }
 
   /// Of a number that no double is near to: whether it is too small. The place of its first digit and its exponent

@@ -2,16 +2,15 @@
 #pragma once
 // NumPy's .npy files, version 1.0, as `numpy.load` reads them: little endian, in C order.
 
-#include <array>
-#include <bit>
+#include <algorithm>
 #include <concepts>
 #include <cstring>
 #include <type_traits>
 #include <vector>
 
-#include "../base/lists.hpp"
 #include "../tensor/shape.hpp"
 #include "bytes.hpp"
+#include "little_endian.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -55,11 +54,8 @@ requires(std::is_arithmetic_v<T>) std::vector<std::byte> encode_npy(const T* dat
                                              static_cast<unsigned char>(length >> 8)};
   std::memcpy(file.data(), preamble, kPreamble);
   std::memcpy(file.data() + kPreamble, header.data(), header.size());
-  for (std::size_t i = 0; i < size; ++i) {
-    auto bytes = std::bit_cast<std::array<std::byte, sizeof(T)>>(data[i]);
-    if constexpr (std::endian::native == std::endian::big) lists::reverse(bytes);
-    std::memcpy(file.data() + start + i * sizeof(T), bytes.data(), sizeof(T));
-  }
+  const std::vector<std::byte> elements = little_endian_bytes(std::span<const T>(data, size));
+  std::copy(elements.begin(), elements.end(), file.begin() + static_cast<std::ptrdiff_t>(start));
   return file;
 }
 

@@ -147,7 +147,7 @@ class SafetensorsReader {
     for (const auto& [key, text] : index_.metadata) {
       std::size_t differing = 0;
       for (std::size_t i = 0; i < key.size() && key.size() == kChecksumKey.size(); ++i)
-        differing += key[i] != kChecksumKey[i] ? 1 : 0;
+        differing += key[i] != kChecksumKey[i] ? 1u : 0u;
       if (key.size() != kChecksumKey.size() || differing > 1) continue;
       const std::string stored = concat("\"", kChecksumKey, "\":\"", text, "\"");
       const std::size_t at = header.find(stored);

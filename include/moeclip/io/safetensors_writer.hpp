@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <span>
@@ -15,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "../base/lists.hpp"
+#include "little_endian.hpp"
 #include "safetensors.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -46,16 +45,10 @@ class SafetensorsWriter {
   template <class T>
   void write(std::span<const T> values) {
     static_assert(std::is_arithmetic_v<T>);
-    if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1) {
+    if constexpr (kIsStoredAsInMemory<T>)
       write_raw(std::as_bytes(values));
-    } else {
-      for (const T& value : values) {
-        std::array<std::byte, sizeof(T)> bytes;
-        std::memcpy(bytes.data(), &value, sizeof(T));
-        lists::reverse(bytes);
-        write_raw(bytes);
-      }
-    }
+    else
+      write_raw(little_endian_bytes(values));
   }
 
   /// Makes the file appear. Throws contract if elements are missing, io if the disk does not take it.

@@ -64,6 +64,8 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+// The bounds of arrays are template arguments of type index_t, in which it sees changes of sign.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #endif
 
 namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_scalar {

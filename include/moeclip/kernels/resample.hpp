@@ -33,7 +33,7 @@ template <int Channels>
 void resample_column(const std::uint8_t* row, const ResampleColumns& columns, index_t column, std::uint8_t* line) {
   const std::int32_t* weight = columns.weight + column * columns.stride;
   const std::uint8_t* pixel = row + columns.first[column] * Channels;
-  std::int32_t sum[Channels];
+  std::int32_t sum[static_cast<std::size_t>(Channels)];
   for (auto& s : sum) s = kWeightHalf;
   for (index_t tap = 0; tap < columns.count[column]; ++tap, pixel += Channels)
     for (int c = 0; c < Channels; ++c) sum[c] += weight[tap] * pixel[c];

@@ -25,12 +25,12 @@ typename Adam<T>::States read_moments(const WeightFile& file, const Adapter<T>& 
 
 #if MOECLIP_DEFINES(MOECLIP_TRAIN)
 
-#include <charconv>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "../base/read_number.hpp"
 #include "../tensor/visit.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -49,7 +49,7 @@ inline double value_or(const WeightFile& file, std::string_view name, double oth
   for (const WeightValue& value : file.values()) {
     if (value.name != name) continue;
     double number = 0;
-    const auto [end, error] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
+    const auto [end, error] = read_number(value.text.data(), value.text.data() + value.text.size(), number);
     if (error == std::errc()) return number;
   }
   return otherwise;

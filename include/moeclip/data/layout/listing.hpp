@@ -168,7 +168,7 @@ inline void list_pictures(const PictureFolder& place, Listing& out) {
   for (const std::string& file : place.pictures->files) {
     if (!is_picture(file) || lists::binary_search(beside.files, file)) continue;
     std::string mask = masks.take(file);
-    found += mask.empty() ? 0 : 1;
+    found += mask.empty() ? 0u : 1u;
     out.pictures.push_back(
         {place.pictures->file_path(file), place.label, place.class_name, std::move(mask), place.split});
   }
@@ -176,7 +176,7 @@ inline void list_pictures(const PictureFolder& place, Listing& out) {
     ListedPicture& picture = out.pictures[i];
     const std::string_view name = picture.image;
     if (found == 0) picture.mask = masks.take_by_numbers(name.substr(name.rfind('/') + 1));  // npos + 1 is 0
-    guessed += found == 0 && !picture.mask.empty() ? 1 : 0;
+    guessed += found == 0 && !picture.mask.empty() ? 1u : 0u;
     if (!place.is_by_mask || !picture.mask.empty()) continue;
     picture.label = 0;
     picture.is_labelled = false;

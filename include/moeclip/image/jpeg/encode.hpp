@@ -31,7 +31,7 @@ inline constexpr std::array<std::array<std::uint8_t, 64>, 2> kJpegSteps{
 /// Huffman code of one table (T.81 annex C), made for the symbols that occur.
 class JpegCode {
  public:
-  void count(unsigned symbol) { frequencies_[symbol] += frequencies_[symbol] == 0 ? 2 : 1; }
+  void count(unsigned symbol) { frequencies_[symbol] += frequencies_[symbol] == 0 ? 2u : 1u; }
 
   /// A further symbol, rarer than all others, takes the code of ones alone, which T.81 forbids.
   void build() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../../base/lists.hpp"
+#include "../../base/read_number.hpp"
 #include "../bytes.hpp"
 #include "../utf8.hpp"
 
@@ -21,7 +22,7 @@ namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number value{};
-  const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto end = read_number(text.data(), text.data() + text.size(), value);
   if (end.ec != std::errc{} || end.ptr != text.data() + text.size()) return std::nullopt;
   return value;
 }

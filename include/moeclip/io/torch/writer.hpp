@@ -4,7 +4,6 @@
 // library's reader (zip.hpp) read. Values come in the order of the file; a tensor's elements are remembered, not
 // copied, until commit().
 
-#include <bit>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "../../base/function_ref.hpp"
 #include "../../tensor/shape.hpp"
+#include "../little_endian.hpp"
 #include "../pickle.hpp"
 #include "../sha256.hpp"
 #include "../weight_index.hpp"
@@ -51,7 +51,8 @@ class TorchWriter {
     pickle_.end();  // no hooks
     pickle_.end();
     pickle_.reduce();
-    tensors_.push_back(std::as_bytes(values));
+    if constexpr (!kIsStoredAsInMemory<T>) swapped_.push_back(little_endian_bytes(values));
+    tensors_.push_back(kIsStoredAsInMemory<T> ? std::as_bytes(values) : Bytes(swapped_.back()));
   }
 
   /// Writes the file and makes it appear. Throws io, or limit beyond 4 GiB.
@@ -66,7 +67,7 @@ class TorchWriter {
     ZipWriter zip(path_, &hash);
     const std::string structure = pickle_.finish();
     zip.add("archive/data.pkl", as_bytes(structure), kAlignment);
-    zip.add("archive/byteorder", as_bytes(std::endian::native == std::endian::little ? "little" : "big"), kAlignment);
+    zip.add("archive/byteorder", as_bytes("little"), kAlignment);
     for (std::size_t i = 0; i < tensors_.size(); ++i) zip.add(concat("archive/data/", i), tensors_[i], kAlignment);
     zip.add("archive/version", as_bytes("3\n"), kAlignment);  // of the layout, since PyTorch 1.6
     zip.commit([&] { on_written(to_hex(hash.finish())); });
@@ -95,6 +96,7 @@ class TorchWriter {
   std::string path_;
   PickleWriter pickle_;
   std::vector<Bytes> tensors_;
+  std::vector<std::vector<std::byte>> swapped_;  // their elements, where this machine's are not stored as they lie
 };
 
 }}  // namespace moeclip::abi_v0_1

@@ -2,11 +2,12 @@
 #pragma once
 // Sections of figures and tables, and where the numbers come from.
 
-#include <charconv>
 #include <string>
 #include <string_view>
 
+#include "../../base/read_number.hpp"
 #include "context.hpp"
+#include "lines.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
@@ -15,7 +16,7 @@ inline bool is_numeric_cell(std::string_view cell) {
   if (cell.empty() || cell == "-") return true;
   double ignored = 0;
   if (cell.front() == '+') cell.remove_prefix(1);
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), ignored);
+  const auto [end, error] = read_number(cell.data(), cell.data() + cell.size(), ignored);
   std::string_view rest(end, static_cast<std::size_t>(cell.data() + cell.size() - end));
   return error == std::errc() && (rest.empty() || rest == "%" || rest == " %");
 }
@@ -58,6 +59,7 @@ inline void write_sections(HtmlWriter& page, const ReportContext& context) {
     page.write("<section id=\"", section_id(i), "\" aria-labelledby=\"h-", section_id(i), "\"><h2 id=\"h-",
                section_id(i), "\">", escape_html(section.title), "</h2>\n");
     if (!section.text.empty()) page.write("<p>", escape_html(section.text), "</p>\n");
+    for (const ReportChart& chart : section.charts) write_lines(page, chart);
     if (!section.figures.empty()) {
       page.write("<div class=\"figures large\">\n");
       for (const Figure& figure : section.figures) write_figure(page, figure, context.options.section);
