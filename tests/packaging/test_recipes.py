@@ -128,7 +128,7 @@ class Workflows(unittest.TestCase):
         except ImportError:
             self.skipTest("there is no PyYAML here (Debian: python3-yaml)")
         presets = json.loads((ROOT / "CMakePresets.json").read_text())
-        known = {preset["name"] for preset in presets["configurePresets"]}
+        known = {kind: {preset["name"] for preset in presets[f"{kind}Presets"]} for kind in ("configure", "workflow")}
         contexts = r"(github|matrix|env|secrets|steps|runner)\.[\w.-]+"
         for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
             text = path.read_text()
@@ -149,10 +149,11 @@ class Workflows(unittest.TestCase):
     def check_commands(self, text, known):
         for script in re.findall(r"(?:python3|bash) ((?:tools|\.ci)/\S+)", text):
             self.assertTrue((ROOT / script).is_file(), script)
+        self.assertLessEqual(set(re.findall(r"--workflow --preset (\S+)", text)), known["workflow"], text)
         used = set(re.findall(r"--preset (\S+)", text))
         if "make_release.py dist" in text:
             used |= set(re.search(r"dist ((?:[\w-]+ )*?)--url", text).group(1).split())
-        self.assertLessEqual(used, known, text)
+        self.assertLessEqual(used, known["configure"], text)
 
 
 if __name__ == "__main__":

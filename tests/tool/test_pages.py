@@ -50,7 +50,7 @@ class Pages(ToolTest):
             for word in entries.split():
                 self.assertIn(word, words.replace("`", ""), line)
         self.assertEqual(overview, self.output("help", "--man"))
-        for name in ("MOECLIP_ISA", "MOECLIP_VOCABULARY", "NO_COLOR"):
+        for name in ("MOECLIP_ISA", "MOECLIP_VOCABULARY", "NO_COLOR", "seconds_left"):
             self.assertIn(name, overview)
 
     def test_readers_of_pages_have_no_complaints(self):

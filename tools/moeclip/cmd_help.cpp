@@ -28,8 +28,7 @@ constexpr EnvironmentText kEnvironment[] = {
 constexpr std::string_view kProgressHelp =
     "What takes long shows rate, time left and memory on stderr: on a terminal a line that is rewritten, elsewhere a "
     "line every ten seconds. --quiet: neither that nor remarks, errors only. --log-json FILE adds every step to FILE "
-    "as "
-    "a line of JSON (- is stderr, /dev/fd/3 a descriptor): time, verb, stage, done, total, rate, seconds_left, "
+    "as a line of JSON (- is stderr, /dev/fd/3 a descriptor): time, verb, stage, done, total, rate, seconds_left, "
     "resident_bytes, name, and where something is trained its losses, gradient_norm, lr, and figures of validation.";
 
 std::string list_of_commands() {
@@ -77,6 +76,7 @@ void write_page(const std::string& folder, const std::string& name, const std::s
 
 std::span<const ExitCodeText> exit_code_texts() { return kExitCodes; }
 std::span<const EnvironmentText> environment_texts() { return kEnvironment; }
+std::string_view progress_text() { return kProgressHelp; }
 
 int run_help(Words words) {
   std::vector<std::string> names;

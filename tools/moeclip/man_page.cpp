@@ -129,6 +129,8 @@ std::string man_overview() {
   append_section(out, "COMMANDS");
   for (const Page& page : all_pages())
     append_item(out, concat(".BR ", escaped(page.name()), " (1)"), page.command->help);
+  append_section(out, "PROGRESS");
+  append_text(out, progress_text());
   append_section(out, "EXIT STATUS");
   for (const auto& [code, meaning] : exit_code_texts())
     append_item(out, concat("\\fB", static_cast<int>(code), "\\fR"), meaning);

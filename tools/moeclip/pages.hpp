@@ -33,6 +33,7 @@ struct EnvironmentText {
 };
 [[nodiscard]] std::span<const ExitCodeText> exit_code_texts();
 [[nodiscard]] std::span<const EnvironmentText> environment_texts();
+[[nodiscard]] std::string_view progress_text();
 
 /// moeclip(1), and the page of one command line, for man(7).
 [[nodiscard]] std::string man_overview();

@@ -10,6 +10,7 @@ as skipped. Most need minutes, because they compile the library; ccache, where i
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -236,18 +237,24 @@ def size(path):
 ROUTES = (debian, vcpkg, conan, meson, fetchcontent, cpm, archive, archive_aarch64, container)
 
 
+def cpu_seconds():
+    """Of all commands that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def attempt(route, options, work):
     folder = work / route.__name__
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    start = time.monotonic()
+    start, cpu = time.monotonic(), cpu_seconds()
     try:
         result, word = route(Trial(route.__name__, options, folder)), "ok"
     except Skipped as reason:
         result, word = str(reason), "skipped"
     except (AssertionError, OSError, StopIteration) as error:
         result, word = str(error), "FAILED"
-    print(f"{route.__name__:16} {word:8} {time.monotonic() - start:6.0f} s  {route.__doc__}: {result}", flush=True)
+    print(f"{route.__name__:16} {word:8} {time.monotonic() - start:6.0f} s {cpu_seconds() - cpu:6.0f} of CPU  {route.__doc__}: {result}", flush=True)
     return word != "FAILED"
 
 
