@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import unittest
 
@@ -25,8 +26,9 @@ class ProgressTest(ToolTest):
     def train(self, out, *more):
         return train_words(self.clip, self.data, self.folder / out, "--epochs", 2, *more)
 
-    def on_terminal(self, *arguments):
-        """What a terminal of 60 columns gets from stderr."""
+    def on_terminal(self, *arguments, is_stopped=False):
+        """What a terminal of 60 columns gets from stderr; the command may be stopped when it shows something."""
+        code = 3 if is_stopped else 0
         ours, theirs = pty.openpty()
         os.set_blocking(ours, True)
         subprocess.run(["stty", "cols", "60"], stdin=theirs, check=True)
@@ -43,8 +45,11 @@ class ProgressTest(ToolTest):
             if not piece:
                 break
             text += piece
+            if is_stopped and b" left" in text:
+                process.send_signal(signal.SIGTERM)
+                is_stopped = False
         os.close(ours)
-        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(process.wait(60), code)
         return text.decode()
 
     def test_a_terminal_has_one_line_and_in_the_end_none(self):
@@ -55,6 +60,12 @@ class ProgressTest(ToolTest):
         self.assertTrue(text.endswith("\r\x1b[K") or text.endswith("\n"), text[-80:])
         self.assertNotIn("\x1b[K", text[text.rindex("\x1b[K") + 3:])
         self.assertEqual(text[text.rindex("\x1b[K") + 3:].strip(), "")
+
+    def test_nothing_is_left_where_a_signal_ends_it(self):
+        words = ["synthesize", "--out", self.folder / "many", "--count", 200, "--size", 64]
+        text = self.on_terminal(*words, is_stopped=True)
+        self.assertEqual(text[text.rindex("\x1b[K") + 3:],
+                         "moeclip: stopped by a signal; nothing is half-written\r\n")
 
     def test_quiet_is_quiet_and_the_log_is_complete(self):
         log = self.folder / "log"

@@ -2,8 +2,8 @@
 #pragma once
 // Processes of a group as threads of one: what is sent waits in a queue.
 
+#include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <exception>
 #include <map>
@@ -47,7 +47,7 @@ class Member : public ProcessGroup {
     if (queue.empty()) fail(ErrorCode::io, concat("process ", from, " is gone"));
     if (queue.front().size() != bytes.size())
       fail(ErrorCode::mismatch, concat(queue.front().size(), " bytes came, ", bytes.size(), " were wanted"));
-    std::memcpy(bytes.data(), queue.front().data(), bytes.size());
+    std::copy(queue.front().begin(), queue.front().end(), bytes.begin());
     queue.pop_front();
   }
   void broadcast(int from, std::span<std::byte> bytes) override {

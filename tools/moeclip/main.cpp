@@ -101,9 +101,8 @@ int run(std::span<char*> arguments) {
 /// Says why, and ends the process, in what a handler of signals may do.
 template <std::size_t size>
 [[noreturn]] void end_in_handler(const char (&message)[size]) {
-  constexpr char kTakeAway[] = "\r\033[K";
-  [[maybe_unused]] auto written = progress_is_shown() ? ::write(STDERR_FILENO, kTakeAway, sizeof(kTakeAway) - 1) : 0;
-  written = ::write(STDERR_FILENO, message, size - 1);
+  clear_at_once();
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, size - 1);
   ::_exit(kFailed);
 }
 

@@ -28,9 +28,9 @@ using moeclip::Json;
 
 namespace {
 
-constexpr double kPlainLineEvery = 10;  // seconds: a log of a long run stays readable
-constexpr double kRewriteEvery = 0.1;   // seconds: faster is only work for the terminal
-constexpr const char* kTakeAway = "\r\033[K";
+constexpr double kPlainLineEvery = 10;         // seconds: a log of a long run stays readable
+constexpr double kRewriteEvery = 0.1;          // seconds: faster is only work for the terminal
+constexpr const char* kTakeAway = "\r\033[K";  // the line, and the place goes to its start
 
 std::atomic<bool> is_line_shown{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a handler of signals reads it");
@@ -136,7 +136,13 @@ Messages& messages() {
 
 void say(std::string_view message) { messages().say(message); }
 void inform(std::string_view message) { messages().inform(message); }
-bool progress_is_shown() noexcept { return is_line_shown; }
+
+void clear_at_once() noexcept {
+#if !defined(_WIN32)
+  constexpr std::string_view kBytes = kTakeAway;
+  if (is_line_shown) static_cast<void>(!::write(STDERR_FILENO, kBytes.data(), kBytes.size()));
+#endif
+}
 
 void Messages::set_up(std::string_view verb, bool is_quiet, const std::string& log) {
   const std::lock_guard lock(mutex_);

@@ -109,7 +109,7 @@ class Progress {
   bool is_open_ = false;  // the latest step was said to start, not to be done
 };
 
-/// Whether a line of progress stands on the terminal: for handlers of signals, which may write but not lock.
-bool progress_is_shown() noexcept;
+/// Takes the line of progress away where a process ends at once: in a handler of signals too, for it locks nothing.
+void clear_at_once() noexcept;
 
 }  // namespace cli
