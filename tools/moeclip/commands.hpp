@@ -23,7 +23,7 @@ struct Command {
   const char* name;
   const char* help;  ///< what it does, in a few words
   int (*run)(Words words);
-  std::vector<std::string> verbs = {};  ///< one of which comes first, where a command has them
+  std::span<const char* const> verbs = {};  ///< one of which comes first, where a command has them
 };
 
 /// All commands, in the order in which `moeclip help` lists them.

@@ -19,7 +19,7 @@ std::vector<Page> all_pages() {
   std::vector<Page> pages;
   for (const Command& command : commands()) {
     std::vector<std::vector<std::string>> starts;
-    for (const std::string& verb : command.verbs) starts.push_back({verb});
+    for (const char* const verb : command.verbs) starts.push_back({verb});
     if (starts.empty()) starts.emplace_back();
     for (const std::vector<std::string>& words : starts) pages.push_back({&command, describe(command.run, words)});
   }
@@ -139,7 +139,7 @@ std::string bash_completion() {
   for (const Command& command : commands()) {
     if (command.verbs.empty()) continue;
     std::string verbs;
-    for (const std::string& verb : command.verbs) verbs += concat(verbs.empty() ? "" : " ", verb);
+    for (const char* const verb : command.verbs) verbs += concat(verbs.empty() ? "" : " ", verb);
     out +=
         concat("  if [[ $command == ", command.name, " ]]; then\n    if ((COMP_CWORD == 2)); then kind=words words='",
                verbs, "' command=''; else command+=\" ${COMP_WORDS[2]}\"; fi\n  fi\n");
@@ -220,7 +220,7 @@ _moeclip() {
   for (const Command& command : commands()) {
     if (command.verbs.empty()) continue;
     std::string verbs;
-    for (const std::string& verb : command.verbs) verbs += " " + verb;
+    for (const char* const verb : command.verbs) verbs += concat(" ", verb);
     out += concat("  if [[ $command == ", command.name, " ]]; then\n    if ((CURRENT == 2)); then compadd --", verbs,
                   "; return; fi\n    command+=\" $words[2]\"\n    shift words\n    ((CURRENT--))\n  fi\n");
   }
@@ -280,7 +280,7 @@ complete -c moeclip -f
 )";
   for (const Command& command : commands()) {
     out += concat("complete -c moeclip -n '__moeclip_has 1' -a ", command.name, " -d ", fish_text(command.help), "\n");
-    for (const std::string& verb : command.verbs)
+    for (const char* const verb : command.verbs)
       out += concat("complete -c moeclip -n '__moeclip_is ", command.name, "; and __moeclip_has 2' -a ", verb, "\n");
   }
   for (const Page& page : all_pages()) out += fish_lines(page.description);

@@ -25,7 +25,10 @@ using moeclip::concat;
 
 namespace {
 
-const Command kCommands[] = {
+constexpr const char* kDatasetVerbs[] = {"scan", "check"};
+
+// Made before anything runs, so that want of memory is met by what says so.
+constexpr Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
     {"serve", "judge pictures that come by HTTP", run_serve},
     {"explain", "say and draw why the model says so", run_explain},
@@ -37,7 +40,7 @@ const Command kCommands[] = {
     {"calibrate", "find the threshold that gives as few false alarms as you like", run_calibrate},
     {"quantize", "round a CLIP to bf16 or int8, if its maps and scores stay", run_quantize},
     {"train", "train an adapter on pictures with labels and masks", run_train},
-    {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset, {"scan", "check"}},
+    {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset, kDatasetVerbs},
     {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},
     {"convert", "turn an adapter into the official .pth or back", run_convert},
     {"inspect", "say what a weight, tokenizer or image file holds", run_inspect},
