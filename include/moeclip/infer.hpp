@@ -11,6 +11,7 @@
 #include "base/function_ref.hpp"
 #include "base/half.hpp"
 #include "base/lists.hpp"
+#include "base/process_group.hpp"
 #include "base/read_number.hpp"
 #include "base/rng.hpp"
 #include "base/text.hpp"

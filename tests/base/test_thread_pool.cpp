@@ -15,7 +15,7 @@ TEST_CASE("every task runs once, on a worker of the pool") {
   for (int threads = 1; threads <= 4; ++threads) {
     CAPTURE(threads);
     ThreadPool pool(threads);
-    CHECK(pool.size() == threads);
+    CHECK(pool.size() == (MOECLIP_HAS_THREADS ? threads : 1));
     for (const index_t tasks : {0, 1, 2, 3, 7, 100}) {
       std::vector<std::atomic<int>> runs(static_cast<std::size_t>(tasks));
       std::atomic<int> strangers{0};

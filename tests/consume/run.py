@@ -143,6 +143,33 @@ def readme(project, source, build, cxx):
     assert done.returncode == 1 and done.stderr.endswith(": no such file\n"), done
 
 
+def tool(project, source, build, cxx):
+    """The tool where all of it was moved to: vocabulary and model are found, and what came with it is there."""
+    prefix = install(build, project)
+    moeclip = prefix / "bin" / "moeclip"
+    assert run(moeclip, "tokenize", "a photo of a cat.", cwd=project).strip() == SENTENCE, "another vocabulary"
+    assert "score" in run(moeclip, "detect", cwd=project), "the built-in model was not found"
+    share = prefix / "share"
+    assert (share / "doc" / "moeclip" / "LICENSE").is_file(), "no licence"
+    if os.name == "posix":
+        check_pages(moeclip, share)
+    if sys.platform == "linux":
+        unit = (prefix / "lib" / "systemd" / "system" / "moeclip.service").read_text()
+        assert "ExecStart=moeclip serve" in unit, unit  # found on the path, wherever it was installed
+
+
+def check_pages(moeclip, share):
+    """There is a man page of each command, and what shells complete."""
+    commands = re.findall(r"^  (\w+) ", run(moeclip, "help"), re.M)
+    pages = {page.name for page in (share / "man" / "man1").iterdir()}
+    assert "moeclip.1" in pages, "no overview"
+    for command in commands:
+        assert any(page.startswith(f"moeclip-{command}") for page in pages), f"no page of {command}"
+    for script in ("bash-completion/completions/moeclip", "zsh/site-functions/_moeclip",
+                   "fish/vendor_completions.d/moeclip.fish"):
+        assert "quantize" in (share / script).read_text(), script
+
+
 def main():
     kind, source, build, cxx = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     consume = Path(__file__).parent

@@ -9,8 +9,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools" / "dev"))
 
 import amalgamate  # noqa: E402
+import check_equations  # noqa: E402
 import doxygen_text  # noqa: E402
-from cpp_source import INCLUDE, room  # noqa: E402
+from cpp_source import INCLUDE, ROOT, room  # noqa: E402
 from declarations import declarations  # noqa: E402
 
 HEADER = """// SPDX-License-Identifier: MIT
@@ -99,6 +100,66 @@ class DoxygenText(unittest.TestCase):
     def test_what_goes(self):
         self.assertNotIn("operator=(Thing&&)", self.text)
         self.assertNotIn("inline namespace", self.text)
+
+
+NN = INCLUDE / "nn" / "README.md"
+README = """# nn: layers
+
+| label | equation |
+|---|---|
+| LN-1 | y = gamma n + beta |
+
+**LN-1'.** d_x by LIN-1'. **LIN-1, LIN-1'.** y = W x.
+Prose names TIL-1 and UTF-8.
+```
+**CODE-1.** is no definition
+```
+"""
+
+
+class Equations(unittest.TestCase):
+    def breaches(self, *texts):
+        """What is wrong with the README above and these (path, text)."""
+        return check_equations.breaches({NN: README.replace("Prose names TIL-1 and UTF-8.", ""),
+                                         **{ROOT / path: text for path, text in texts}})[0]
+
+    def test_what_a_readme_defines(self):
+        self.assertEqual(check_equations.defined_labels(README), {"LN-1", "LN-1'", "LIN-1", "LIN-1'"})
+
+    def test_what_is_a_label(self):
+        self.assertEqual(check_equations.labels("(LN-1'), TIL-1 to TIL-3; BF16-1, UTF-8, FNV-1a, x-1, B-1"),
+                         ["LN-1'", "TIL-1", "TIL-2", "TIL-3", "BF16-1"])
+        self.assertEqual(check_equations.labels("(EVA-1' to EVA-2')"), ["EVA-1'", "EVA-2'"])
+
+    def test_both_directions(self):
+        code = "include/moeclip/nn/x.hpp", "// LN-1, LN-1' and LIN-1,\n// LIN-1'\n"
+        self.assertEqual(self.breaches(code), [])
+        self.assertEqual(self.breaches((code[0], code[1] + 'auto s = "NO-1";  // NO-2')),
+                         ["include/moeclip/nn/x.hpp: no folder's README defines NO-2"])
+        self.assertEqual(self.breaches((code[0], "// LN-1, LN-1', LIN-1")),
+                         ["include/moeclip/nn/README.md: nothing in the code names LIN-1'"])
+        self.assertEqual(self.breaches(code, ("examples/x.md", "by NO-3")),
+                         ["examples/x.md: no folder's README defines NO-3"])
+
+    def test_a_lesson_alone_does_not_keep_a_label(self):
+        code = "include/moeclip/nn/x.hpp", "// LN-1, LN-1', LIN-1"
+        self.assertEqual(len(self.breaches(code, ("examples/course/x.cpp", "// LIN-1'"))), 1)
+
+    def test_one_home_and_a_forward_equation(self):
+        code = "include/moeclip/nn/x.hpp", "// LN-1, LN-1', LIN-1, LIN-1'"
+        self.assertEqual(self.breaches(code, ("include/moeclip/moe/README.md", "**LN-1.** again")),
+                         ["LN-1 is defined in include/moeclip/nn/README.md and in include/moeclip/moe/README.md"])
+        alone = self.breaches(code, ("include/moeclip/moe/README.md", "**LN-2'.** x"))
+        self.assertIn("LN-2' is the backward equation of LN-2", alone[0])
+
+    def test_where_a_comment_says_it_is(self):
+        wrong = ("include/moeclip/moe/x.hpp",
+                 "// y (LN-1, LN-1' in this\n// folder's README), LIN-1, LIN-1' in nn/README.md")
+        self.assertEqual(self.breaches(wrong), [f"include/moeclip/moe/x.hpp: {label} is not in moe/, but in "
+                                                "include/moeclip/nn/README.md" for label in ("LN-1", "LN-1'")])
+
+    def test_this_checkout(self):
+        self.assertEqual(check_equations.breaches(check_equations.texts_of_checkout())[0], [])
 
 
 class Rooms(unittest.TestCase):

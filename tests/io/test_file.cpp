@@ -73,7 +73,7 @@ TEST_CASE("file: what was written is read, also under a name in any script") {
     CHECK(text_of(path).empty());
     CHECK(as_text(MappedFile::open(path)->bytes()).empty());
   }
-  CHECK(list_files(folder.path(), false) == std::vector<std::string>{folder / kForeign, folder / "plain.bin"});
+  CHECK(list_files(folder.path()) == std::vector<std::string>{folder / kForeign, folder / "plain.bin"});
 }
 
 TEST_CASE("file: a mapping can be written to without changing the file") {
@@ -131,9 +131,9 @@ TEST_CASE("file: what is wrong with a path is said") {
   }
   CHECK(contains(io_error([&] { write_file(folder.path(), {}); }), "is a directory"));
   CHECK(contains(io_error([&] { write_file(deeper, {}); }), deeper + ": cannot be written: "));
-  CHECK(contains(io_error([&] { list_files(missing, true); }), missing + ": cannot be listed: "));
+  CHECK(contains(io_error([&] { list_files(missing); }), missing + ": cannot be listed: "));
   write_file(missing, {});
-  CHECK(contains(io_error([&] { list_files(missing, true); }), "cannot be listed"));
+  CHECK(contains(io_error([&] { list_files(missing); }), "cannot be listed"));
   CHECK(contains(io_error([&] { create_directories(missing); }), "cannot be created"));
   CHECK(contains(io_error([&] { create_directories(missing + "/below"); }), "cannot be created"));
   CHECK_FALSE(is_directory(missing));
@@ -147,9 +147,9 @@ TEST_CASE("file: a writer that does not commit leaves nothing behind") {
   {
     FileWriter writer(path);
     writer.write(as_bytes("new"));
-    CHECK(list_files(folder.path(), false).size() == 2);
+    CHECK(list_files(folder.path()).size() == 2);
   }
-  CHECK(list_files(folder.path(), false) == std::vector<std::string>{path});
+  CHECK(list_files(folder.path()) == std::vector<std::string>{path});
   CHECK(text_of(path) == "old");
   FileWriter one(path);
   FileWriter other(path);  // two at a time do not meet
@@ -161,7 +161,7 @@ TEST_CASE("file: a writer that does not commit leaves nothing behind") {
   CHECK(text_of(path) == "one");
   CHECK_THROWS_AS(one.write(as_bytes("more")), Error);
   CHECK_THROWS_AS(one.commit(), Error);
-  CHECK(list_files(folder.path(), false) == std::vector<std::string>{path});
+  CHECK(list_files(folder.path()) == std::vector<std::string>{path});
 }
 
 TEST_CASE("file: folders, and what is in them") {
@@ -170,10 +170,8 @@ TEST_CASE("file: folders, and what is in them") {
   create_directories(folder / "b/c");
   CHECK(is_directory(folder / "b/c"));
   for (const char* name : {"z", "b/y", "b/c/x", "a"}) write_file(folder / name, {});
-  CHECK(list_files(folder.path(), false) == std::vector<std::string>{folder / "a", folder / "z"});
-  CHECK(list_files(folder.path(), true) ==
-        std::vector<std::string>{folder / "a", folder / "b/c/x", folder / "b/y", folder / "z"});
-  CHECK(list_files(folder / "b", true).size() == 2);
+  CHECK(list_files(folder.path()) == std::vector<std::string>{folder / "a", folder / "z"});
+  CHECK(list_files(folder / "b") == std::vector<std::string>{folder / "b/y"});
 }
 
 TEST_CASE("file: parts of a path") {
@@ -215,7 +213,7 @@ TEST_CASE("file: a disk that takes no more") {
     CHECK(contains(at_once, path + ": cannot be written: "));
     CHECK(contains(at_last, path + ": cannot be written: "));
   }
-  CHECK(list_files(folder.path(), false) == std::vector<std::string>{path});
+  CHECK(list_files(folder.path()) == std::vector<std::string>{path});
   CHECK(text_of(path) == "old");
   if (file_exists("/dev/full")) {
     CHECK(contains(io_error([&] { write_file("/dev/full", large); }), "/dev/full: cannot be written: "));
@@ -237,7 +235,7 @@ TEST_CASE("file: links, devices, pipes, permissions") {
   std::filesystem::create_symlink("nowhere", folder / "broken");
   CHECK(contains(io_error([&] { MappedFile::open(folder / "broken"); }), "no such file"));
   std::filesystem::create_symlink(".", folder / "loop");
-  CHECK(list_files(folder.path(), true) == std::vector<std::string>{link, target});
+  CHECK(list_files(folder.path()) == std::vector<std::string>{link, target});
 
   write_file("/dev/null", as_bytes("gone"));
   CHECK(std::filesystem::is_character_file("/dev/null"));

@@ -38,7 +38,7 @@ TEST_CASE("sidecar: what lies beside a checkpoint is among its metadata") {
   const Json record = Json::object().set("third", 1.0 / 3).set("list", Json::array({Json(1), Json("x")}));
   write_recorded(path, 1, record);
   CHECK(sidecar_path(path) == sidecar);
-  CHECK(list_files(folder.path(), false) == std::vector<std::string>{path, sidecar});
+  CHECK(list_files(folder.path()) == std::vector<std::string>{path, sidecar});
   const WeightFile file = WeightFile::open(path);
   REQUIRE(file.metadata().size() == 1);
   CHECK(file.metadata()[0].first == kRecordKey);
@@ -86,7 +86,19 @@ TEST_CASE("sidecar: if it cannot be written, there is no checkpoint either") {
   expect_error(ErrorCode::io, {"a.pth.json", "directory"},
                [&] { write_recorded(path, 1, Json::object().set("a", 1)); });
   CHECK_FALSE(file_exists(path));
-  CHECK(list_files(folder.path(), true).empty());  // nothing unfinished is left
+  CHECK(list_files(folder.path()).empty());  // nothing unfinished is left
+}
+
+TEST_CASE("sidecar: a record of a later format is refused, whatever it is of") {
+  const TemporaryFolder folder("sidecar");
+  const std::string path = join_path(folder.path(), "a.pth");
+  write_recorded(path, 1, Json::object().set("format", int{kRecordFormat}).set("x", 1));
+  CHECK(detail::recorded(WeightFile::open(path)).at("x") == Json(1));
+  for (const Json& later : {Json(2), Json("1"), Json()}) {
+    write_recorded(path, 1, Json::object().set("format", later).set("x", 1));
+    expect_error(ErrorCode::unsupported, {path, "format " + dump_json(later), "knows format 1"},
+                 [&] { (void)detail::recorded(WeightFile::open(path)); });
+  }
 }
 
 }  // namespace

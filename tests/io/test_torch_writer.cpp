@@ -39,7 +39,7 @@ TEST_CASE("torch writer: tensors and values are read again") {
   writer.tensor<float>({0, 4}, {});
   structure.end();
   structure.end();
-  CHECK(list_files(folder.path(), false).empty());
+  CHECK(list_files(folder.path()).empty());
   writer.commit();
 
   const WeightFile file = WeightFile::open(path);

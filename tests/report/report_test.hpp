@@ -81,10 +81,13 @@ inline moeclip::Report small_report() {
   report.classes[1].result.name = "second";
   const std::vector<ClassResult> rows{report.classes[0].result, report.classes[1].result};
   report.mean = mean_of(rows);
-  report.sections.push_back({"Experts <4>",
-                             "Text.",
-                             {{"Load", "Bars.", gray_picture(4, 4, 1)}},
-                             {{"Table", "note", {"Name", "Number"}, {{"a", "-1.5"}, {"b", "2 %"}}}}});
+  report.sections.push_back(
+      {"Experts <4>",
+       "Text.",
+       {{"Load", "Bars.", gray_picture(4, 4, 1)}},
+       {{"Table", "note", {"Name", "Number"}, {{"a", "-1.5"}, {"b", "2 %"}}}},
+       {{"Chart <1>", "note", "step", {{"one & two", {{1, 2}, {2, 0.5}, {3, 1e-7}}}, {"none", {}}}}}});
+  report.tiles = {{"1 < 2", "things & more"}};
   report.provenance = {{"command", "moeclip eval <dir> && true"}};
   return report;
 }

@@ -5,127 +5,35 @@ chromium chromium-driver python3-selenium; without them the test is skipped (77)
 
 usage: test_browser.py WRITE_SAMPLE_REPORT
 """
-import importlib.util
-import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
-SKIPPED = 77
-DRIVER = shutil.which("chromedriver")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-def need(condition, message):
-    if not condition:
-        print(f"skipped: {message}")
-        sys.exit(SKIPPED)
-
-
-need(DRIVER and BROWSER, "no chromium and chromedriver (Debian: chromium chromium-driver)")
-if importlib.util.find_spec("selenium") is None:  # Debian's package belongs to Debian's python
-    system = "/usr/bin/python3"
-    need(os.path.realpath(sys.executable) != os.path.realpath(system) and os.path.exists(system),
-         "no selenium (Debian: python3-selenium)")
-    os.execv(system, [system, *sys.argv])
-
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.chrome.options import Options  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from browser import CONTRAST, BrowserCase  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+from selenium.webdriver.support.ui import Select  # noqa: E402
 
 PROGRAM = sys.argv.pop(1)
 PER_CLASS = 5
 WIDTHS = (320, 360, 800, 1400)
 
-# The lowest contrast of any text with what is behind it (WCAG 2), and which text that is.
-CONTRAST = """
-const channel = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-const ground = (e) => {
-  for (; e; e = e.parentElement) {
-    const color = rgb(getComputedStyle(e).backgroundColor);
-    if (color.length < 4 || color[3] === 1) return color;
-  }
-  return [255, 255, 255];
-};
-let worst = [99, ''];
-document.querySelectorAll('body *').forEach((e) => {
-  if (!e.checkVisibility() || !Array.from(e.childNodes).some((n) => n.nodeType === 3 && n.data.trim())) return;
-  if (e.closest('script')) return;
-  const style = getComputedStyle(e);
-  const a = light(rgb(e instanceof SVGElement ? style.fill : style.color)), b = light(ground(e));
-  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < worst[0]) worst = [ratio, e.outerHTML.slice(0, 120)];
-});
-return worst;
-"""
 
-
-class BrowserTest(unittest.TestCase):
+class BrowserTest(BrowserCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory(prefix="moeclip-browser-")
-        cls.addClassCleanup(cls.folder.cleanup)
+        super().setUpClass()
         path = Path(cls.folder.name) / "report.html"
         subprocess.run([PROGRAM, path, str(PER_CLASS)], check=True, timeout=100)
         cls.url = path.as_uri()
-        options = Options()
-        options.binary_location = BROWSER
-        for argument in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                         f"--user-data-dir={cls.folder.name}/profile"):
-            options.add_argument(argument)
-        if hasattr(os, "geteuid") and os.geteuid() == 0:  # its sandbox refuses to run as root
-            options.add_argument("--no-sandbox")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        cls.driver = webdriver.Chrome(service=Service(DRIVER), options=options)
-        cls.addClassCleanup(cls.driver.quit)
-        cls.driver.get("about:blank")
-        cls.driver.get_log("performance")  # what the browser did for itself at its start
-
-    def open(self, fragment="", width=1400, scheme="light"):
-        """Opens the report anew."""
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                    {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600})
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
-                                    {"features": [{"name": "prefers-color-scheme", "value": scheme},
-                                                  {"name": "prefers-reduced-motion", "value": "reduce"}]})
-        self.driver.get("about:blank")
-        self.driver.get(self.url + fragment)
-
-    def tearDown(self):
-        self.assertEqual([entry["message"] for entry in self.driver.get_log("browser")], [])
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                url = message["params"]["request"]["url"]
-                self.assertTrue(url.startswith((self.url, "data:")), url[:200])
-
-    def find(self, selector):
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def script(self, text, *arguments):
-        return self.driver.execute_script(text, *arguments)
-
-    def wait(self, condition):
-        WebDriverWait(self.driver, 10).until(lambda _: condition())
 
     def column(self, index):
         """Sort keys of the rows that can be seen, from top to bottom."""
         return self.script("return Array.from(document.querySelectorAll('.pictures tbody tr'))"
                            ".filter((r) => r.getClientRects().length).map((r) => r.cells[arguments[0]].dataset.value)",
                            index)
-
-    def press(self, key):
-        ActionChains(self.driver).send_keys(key).perform()
 
     def title(self):
         """Heading of the open view, None if none is open."""
@@ -254,9 +162,7 @@ class BrowserTest(unittest.TestCase):
             for fragment in ("", "#picture-4"):
                 with self.subTest(width=width, fragment=fragment):
                     self.open(fragment, width)
-                    wide = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-                    scroll, client = self.script(wide)
-                    self.assertLessEqual(scroll, client)
+                    self.expect_no_overflow()
                     if fragment:
                         scroll, client = self.script("const d = document.querySelector('dialog');"
                                                      "return [d.scrollWidth, d.clientWidth]")

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "expect_error.hpp"
 #include "report_test.hpp"
 #include "temporary_folder.hpp"
@@ -41,6 +43,31 @@ TEST_CASE("report: markup is whole and text stays text") {
   CHECK(contains(html, "It&#39;s a &lt;scratch&gt;."));
   CHECK(contains(html, "moeclip eval &lt;dir&gt; &amp;&amp; true"));
   CHECK(std::ranges::all_of(kPageScript, [](char c) { return static_cast<unsigned char>(c) < 0x80; }));
+}
+
+TEST_CASE("report: lines over one axis") {
+  const auto page_of = [](const ReportChart& chart) {
+    std::string html;
+    const auto append = [&](std::string_view piece) { html += piece; };
+    HtmlWriter page(append);
+    write_lines(page, chart);
+    page.flush();
+    return html;
+  };
+  const double none = std::nan("");
+  const std::string html = page_of({"A <b>", "", "step", {{"one", {{1, 2}, {2, none}, {3, 0}}}, {"two", {{2, 1}}}}});
+  CHECK(markup_error(html) == "");
+  CHECK(contains(html, "A &lt;b&gt;, over step. one: from 2.000 at 1 to 0 at 3. two: from 1.000 at 2 to 1.000 at 2."));
+  CHECK(contains(html, "M56.0 10.0h.1M706.0 230.0h.1"));  // broken where there is no number
+  CHECK(contains(html, "M381.0 120.0h.1"));
+  CHECK(count_of(html, "<li>") == 2);
+  CHECK_FALSE(contains(html, "nan"));
+  CHECK(page_of({"empty", "", "step", {{"one", {}}}}).empty());
+  const std::string flat = page_of({"flat", "", "step", {{"one", {{1, 0}}}}});  // one point, no height
+  CHECK_FALSE(contains(flat, "nan"));
+  CHECK_FALSE(contains(flat, "inf"));
+  CHECK(contains(page_of({"below", "", "step", {{"one", {{1, -5}, {2, -4}}}}}), "-4"));
+  CHECK(contains(to_html(small_report()), "<li><b>1 &lt; 2</b><span>things &amp; more</span></li>"));
 }
 
 TEST_CASE("report: asks no network for anything, and runs no script but its own") {
@@ -119,7 +146,7 @@ TEST_CASE("report: figures on demand make the same page, one picture at a time")
   write_report(made, report, source);
   CHECK(text_of_file(made) == text_of_file(kept));
   CHECK(calls > std::ssize(figures));
-  CHECK(list_files(folder.path(), false).size() == 2);  // no temporary stays
+  CHECK(list_files(folder.path()).size() == 2);  // no temporary stays
 }
 
 TEST_CASE("report: what fails leaves no file") {
@@ -127,7 +154,7 @@ TEST_CASE("report: what fails leaves no file") {
   const std::string path = join_path(folder.path(), "out.html");
   const auto source = [](std::size_t) -> std::vector<Figure> { fail(ErrorCode::io, "the disk is gone"); };
   expect_error(ErrorCode::io, {"the disk is gone"}, [&] { write_report(path, small_report(), source); });
-  CHECK(list_files(folder.path(), false).empty());
+  CHECK(list_files(folder.path()).empty());
   expect_error(ErrorCode::io, {"missing"},
                [&] { write_report(join_path(folder.path(), "missing/out.html"), small_report()); });
 }

@@ -190,6 +190,14 @@ Report sample_report(index_t per_class) {
                                {{"full", "93.1", "95.2", "88.0"},
                                 {"without FOFS", "92.4", "94.9", "87.1"},
                                 {"one expert", "90.7", "94.0", "84.4"}}}}});
+  report.sections.push_back({"Training", "Each step is a point.", {}, {}, {{"Losses", "of every step", "step", {}}}});
+  for (const char* name : {"total", "class", "focal", "dice", "ETF", "balance"}) {
+    ReportLine& line = report.sections.back().charts.front().lines.emplace_back();
+    line.name = name;
+    for (int i = 1; i <= 60; ++i)
+      line.points.push_back(
+          {1.0 * i, (7.0 - static_cast<double>(line.name.size())) / (1 + 0.1 * i) + 0.02 * (i * 7 % 5)});
+  }
   report.provenance = {{"command", "moeclip eval data/synthetic --weights tiny --report out.html"},
                        {"version", "0.1.0"},
                        {"weights (SHA-256)", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Gradients against finite differences, in double. Along a random direction d the derivative of a loss L is <gradient,
-// d> and, within a tolerance, the difference
+// Gradients against finite differences, in double (CHK-1 in nn/README.md). Along a random direction d the derivative of
+// a loss L is <gradient, d> and, within a tolerance, the difference
 //
 //   (8 (L(x + h d) - L(x - h d)) - (L(x + 2h d) - L(x - 2h d))) / 12 h,       h = eps^(1/3),
 //

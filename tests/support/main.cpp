@@ -18,7 +18,7 @@ bool lacks_wanted_isa() {
   using moeclip::kernels::Isa;
   const char* wanted = std::getenv("MOECLIP_ISA");
   if (wanted == nullptr) return false;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon})
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon, Isa::simd128})
     if (std::string_view(wanted) == moeclip::kernels::to_string(isa)) return !moeclip::kernels::supported(isa);
   return false;
 }

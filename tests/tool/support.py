@@ -46,7 +46,7 @@ class ToolTest(unittest.TestCase):
     def output(self, *arguments, **options):
         """stdout of a command that succeeds and says nothing else, but for its progress on a machine that is slow."""
         out, err = self.run_tool(*arguments, **options)
-        self.assertEqual(re.sub(r"^\d+/\d+(, .* left)?: .*\n", "", err, flags=re.M), "")
+        self.assertEqual(re.sub(r"^\d+/\d+(, .* left)?(, \d+ MiB)?: .*\n", "", err, flags=re.M), "")
         return out
 
     def message(self, code, *arguments, **options):

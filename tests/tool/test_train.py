@@ -46,7 +46,8 @@ class TrainTest(ToolTest):
             out, _ = self.train(recipe, "--recipe", recipe, "--epochs", 2)
             self.assertIn("6 steps, 2 of 2 epochs", out)
             self.assertEqual(sorted(os.listdir(self.folder / recipe)),
-                             ["log.jsonl", "moe_epoch_1.safetensors", "moe_epoch_2.safetensors", "moe_last.safetensors"])
+                             ["log.jsonl", "moe_epoch_1.safetensors", "moe_epoch_2.safetensors", "moe_last.safetensors",
+                              "report.html"])
             lines = [json.loads(line) for line in (self.folder / recipe / "log.jsonl").read_text().splitlines()]
             self.assertEqual([line["step"] for line in lines], list(range(1, 7)))
             self.assertEqual([line["batch"] for line in lines], [1, 2, 3] * 2)
@@ -110,6 +111,24 @@ class TrainTest(ToolTest):
         self.assertNotEqual(elements(self.weights("plain")), elements(self.weights("words")))
         self.train("words", "--epochs", 2, "--words", words, "--resume")
         self.assertIn("other data", self.train("plain", "--epochs", 2, "--words", words, "--resume", code=3)[1])
+
+    def test_the_report_shows_the_run(self):
+        """It is there at the first checkpoint, whole at the end, and the same after resuming."""
+        def page(out):
+            return (self.folder / out / "report.html").read_text()
+
+        self.train("whole", "--epochs", 3, "--valid", self.data)
+        self.train("parts", "--epochs", 1, "--valid", self.data)
+        first = page("parts")
+        self.train("parts", "--epochs", 3, "--valid", self.data, "--resume")
+        self.assertTrue(page("whole") == page("parts"))
+        self.assertTrue(first != page("parts"))
+        for text in ("Ended: step 9 of 9, 3 of 3 epochs done.", "Parts of the loss", "Learning rate", "Validation",
+                     "total: from ", "pixel AP: from ", "use_fofs", "<dt>CLIP</dt>", "Each step is a point."):
+            self.assertTrue(text in page("whole"), text)
+        self.assertFalse("http:" in page("whole") or "https:" in page("whole"))
+        self.run_tool(*train_words(self.clip, self.data, self.folder / "short", "--epochs", 3, "--steps", 2))
+        self.assertTrue("Ended: step 2 of 2, 0 of 3 epochs done." in page("short"))
 
     def test_a_tower_in_bf16(self):
         """Its products are rounded, what is trained is not; a run stays in the precision that it began in."""

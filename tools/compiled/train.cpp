@@ -11,5 +11,6 @@
 #include <moeclip/train/moments.hpp>
 #include <moeclip/train/official_checkpoint.hpp>
 #include <moeclip/train/recipe.hpp>
+#include <moeclip/train/same_in_group.hpp>
 #include <moeclip/train/schedule.hpp>
 #include <moeclip/train/trainer.hpp>

@@ -15,6 +15,7 @@ from pathlib import Path
 from cpp_source import INCLUDE, ROOT, UMBRELLAS, code_only, included_below, match_close, relative, sources
 
 HEADER_LINES, BODY_LINES = 400, 500          # a .hpp or .cpp; a .inl
+LESSON_LINES = 150                           # a lesson of the course
 FUNCTION_LINES, KERNEL_LINES = 60, 100       # anywhere; in kernels/body and kernels/isa
 PARAMETERS = 6
 INCLUDE_DEPTH = 17                           # longest chain of our own includes, from each umbrella; 17th: a model file over a memory's
@@ -138,6 +139,8 @@ def measure():
             subject = f"{name} {function.name}"
             yield subject, function.lines, KERNEL_LINES if kernel else FUNCTION_LINES, "lines in the function"
             yield subject, function.parameters, PARAMETERS, "parameters"
+    for path in sorted((ROOT / "examples" / "course").glob("*.cpp")):
+        yield relative(path), path.read_text(encoding="utf-8").count("\n"), LESSON_LINES, "lines in the lesson"
     umbrella = INCLUDE / "moeclip.hpp"
     for name in UMBRELLAS:
         yield relative(INCLUDE / name), len(longest_chain(INCLUDE / name)) - 1, INCLUDE_DEPTH, DEPTH

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Checks what the READMEs and the comments of sources say about files: whatever they name is there. Each folder of the
 library has a README, which names every header of the folder, and the picture of the folders and the reading routes in
-include/moeclip/README.md are true (draw_folders.py).
+include/moeclip/README.md are true (draw_folders.py). Each lesson of the course is in its syllabus, and each exercise is
+solved by a test.
 
 usage: check_docs.py
 """
@@ -66,6 +67,22 @@ def check_folder(folder, report):
             report(path, 1, f"does not mention `{inside.name}/`")
 
 
+def check_course(report):
+    """The syllabus links every lesson; exercise 2 of lesson 7 is solved by a test called "lesson 7, exercise 2: ..."."""
+    course = ROOT / "examples" / "course"
+    syllabus = ROOT / "examples" / "README.md"
+    linked = set(re.findall(r"\(course/([\w.]+)\)", syllabus.read_text(encoding="utf-8")))
+    for path in sorted(course.glob("*.cpp")):
+        if path.name not in linked:
+            report(syllabus, 1, f"does not link course/{path.name}")
+        solutions = course / "solutions" / path.name
+        solved = solutions.read_text(encoding="utf-8") if solutions.exists() else ""
+        wanted = [f"lesson {int(path.name[:2])}, exercise {number}"
+                  for number in re.findall(r"^// Exercise (\d+)\.", path.read_text(encoding="utf-8"), re.M)]
+        if not wanted or wanted != re.findall(r'TEST_CASE\("(lesson \d+, exercise \d+):', solved):
+            report(path, 1, f"its exercises are {wanted or 'none'}, which is not what {solutions.name} solves")
+
+
 def main():
     breaches = []
 
@@ -77,6 +94,7 @@ def main():
             check_mentions(path, report)
     for folder in RANKS:
         check_folder(folder, report)
+    check_course(report)
     for message in draw_folders.stale():
         report(INCLUDE / "README.md", 1, message)
     print(*breaches, sep="\n", end="\n" if breaches else "")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs an example and compares what it prints with the output that its first comment shows.
 
-usage: check_example.py SOURCE PROGRAM
+usage: check_example.py SOURCE PROGRAM [ARGUMENT...]      arguments are the program's
 The expected output is the part of the first comment after the line `// Output:`, up to the end of the comment. In it,
 `...` stands for any text within a line: times, and whatever differs between machines.
 """
@@ -25,10 +25,11 @@ def expected(source):
 
 
 def main():
-    source, program = sys.argv[1:]
+    source, program, *arguments = sys.argv[1:]
     wanted = expected(source)
     with tempfile.TemporaryDirectory(prefix="moeclip-example-") as folder:  # examples may write files
-        done = subprocess.run([Path(program).resolve()], text=True, stdout=subprocess.PIPE, cwd=folder, timeout=300)
+        done = subprocess.run([Path(program).resolve(), *arguments], text=True, stdout=subprocess.PIPE, cwd=folder,
+                              timeout=300)
     if done.returncode != 0:
         sys.exit(f"exit code {done.returncode}")
     found = [line.rstrip() for line in done.stdout.rstrip("\n").split("\n")]

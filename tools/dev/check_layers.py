@@ -21,7 +21,7 @@ ONLY_IN = {
 ONLY_IN_PREFIX = {"sys/": "io/file.hpp"}
 # Intrinsics come into every file through these alone; no file asks the preprocessor what -m flags it is built with.
 ISA_FILES = ("kernels/isa/", "kernels/isa.hpp", "kernels/dispatch.hpp")
-ISA_ONLY = re.compile(r"(immintrin|arm_neon|cpuid|intrin|sys/auxv|asm/hwcap)\.h$")
+ISA_ONLY = re.compile(r"(immintrin|arm_neon|wasm_simd128|cpuid|intrin|sys/auxv|asm/hwcap)\.h$")
 ISA_MACRO = re.compile(r"\b__(AVX\w*|FMA|F16C|SSE\w*|ARM_NEON\w*)__\b|\b__ARM_NEON\b")
 
 

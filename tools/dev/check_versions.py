@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Checks that everything that states a version states the one of include/moeclip/base/version.hpp, and that the name of
-the inline namespace holds that version and every switch that changes the tokens of the library.
+"""Checks that everything that states a version states the one of include/moeclip/base/version.hpp, that what states its date
+states that of the CHANGELOG, and that the name of the inline namespace holds that version and every switch that changes the tokens of the library.
 
 usage: check_versions.py      the preprocessor is $CXX (g++ by default)
 """
@@ -65,6 +65,10 @@ def main():
     numbers = [re.search(rf"MOECLIP_VERSION_{part} (\d+)", header).group(1) for part in ("MAJOR", "MINOR", "PATCH")]
     version, minor = ".".join(numbers), ".".join(numbers[:2])
 
+    changelog = (ROOT / "tools/packaging/CHANGELOG.md").read_text(encoding="utf-8")
+    date = re.search(rf"^## {re.escape(version)} - (\S+)", changelog, re.M)
+    date = date.group(1) if date else "nothing in the CHANGELOG"
+
     # (file, pattern with the version as its group, what it must be, whether it must be there)
     places = [
         ("include/moeclip/base/version.hpp", r'MOECLIP_VERSION_STRING "([^"]*)"', version, True),
@@ -74,12 +78,22 @@ def main():
         ("README.md", r"find_package\(moeclip ([0-9.]+)", minor, False),
         ("README.md", r"moeclip[ -]v?(\d+\.\d+\.\d+)", version, False),
         ("README.md", r"GIT_TAG\s+v?([0-9.]+)", version, False),
+        ("tools/packaging/README.md", r"moeclip-(\d+\.\d+\.\d+)", version, True),
+        ("tools/packaging/README.md", r"find_package\(moeclip ([0-9.]+)", minor, True),
+        ("tools/packaging/CHANGELOG.md", r"\A.*\n\n## ([0-9.]+) - ", version, True),
+        ("tools/packaging/vcpkg/moeclip/vcpkg.json", r'"version-semver": "([^"]*)"', version, True),
+        ("tools/packaging/debian/changelog", r"\Amoeclip \(([^-]*)-", version, True),
+        ("tools/infer/moeclip-infer.1", r'"moeclip ([^"]*)"', version, True),
+        ("tools/infer/moeclip-infer.1", r"^\.TH \S+ 1 (\S+)", date, True),
+        (".github/CITATION.cff", r"^version: (\S+)", version, True),
+        (".github/CITATION.cff", r"^date-released: (\S+)", date, True),
+        ("tools/moeclip/man_page.cpp", r'kPageDate = "([^"]*)"', date, True),
     ]
     wrong = []
     for name, pattern, wanted, needed in places:
         path = ROOT / name
         found = re.findall(pattern, path.read_text(encoding="utf-8"), re.M) if path.exists() else []
-        wrong += [f"{name}: says {text}, version.hpp says {version}" for text in found if text != wanted]
+        wrong += [f"{name}: says {text}, it should say {wanted}" for text in found if text != wanted]
         if needed and not found:
             wrong.append(f"{name}: states no version")
 

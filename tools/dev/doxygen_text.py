@@ -16,6 +16,7 @@ import re
 from cpp_source import INCLUDE, RANKS, ROOT, UMBRELLAS, relative
 from declarations import angle_free, declarations
 
+TOP = ("bench", "examples", "tests", "tools")
 HIDDEN = "detail"
 PARTS = "|".join(folder.upper() for folder in RANKS)
 INTERNAL_MACRO = re.compile(
@@ -188,6 +189,12 @@ class Header:
         return "\n".join(self.lines)
 
 
+def pages():
+    """The READMEs that become pages: those of the top, of its folders, and of the library and its folders."""
+    found = [ROOT / "README.md", INCLUDE / "README.md", *INCLUDE.glob("*/README.md")]
+    return [path for path in found + [ROOT / folder / "README.md" for folder in TOP] if path.exists()]
+
+
 def readme(path):
     """Markdown whose links all lead to pages of the documentation."""
     text = path.read_text(encoding="utf-8")
@@ -199,7 +206,7 @@ def readme(path):
         file = (path.parent / target.split("#")[0]).resolve()
         if bang:
             return f"![{title}]({file.name})"
-        if target.endswith(".md") or ".md#" in target:
+        if file in pages():
             return f"[{title}]({relative(file)})"
         return title
     text = re.sub(r"(!?)\[([^\]\n]*)\]\(([^)\s]+)\)", link, text)

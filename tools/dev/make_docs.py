@@ -18,9 +18,7 @@ def write_input(folder):
     shutil.rmtree(folder, ignore_errors=True)
     texts = {path: doxygen_text.Header(path).result()
              for path in [INCLUDE / name for name in UMBRELLAS] + public_headers()}
-    texts |= {path: doxygen_text.readme(path)
-              for path in [ROOT / "README.md", *ROOT.glob("*/README.md"), INCLUDE / "README.md",
-                          *INCLUDE.glob("*/README.md")] if path.exists()}
+    texts |= {path: doxygen_text.readme(path) for path in doxygen_text.pages()}
     texts[ROOT / "groups.dox"] = "\n".join(doxygen_text.groups())
     for path, text in texts.items():
         copy = folder / path.relative_to(ROOT)
@@ -36,7 +34,7 @@ def main():
     sources = output / "sources"
     write_input(sources)
     inputs = ["groups.dox", "README.md", "include/moeclip", *(f"include/moeclip/{folder}" for folder in RANKS),
-              "examples", "tests"]
+              *doxygen_text.TOP]
     settings = (ROOT / "tools" / "dev" / "Doxyfile").read_text(encoding="utf-8")
     settings += f"\nINPUT = {' '.join(inputs)}\nOUTPUT_DIRECTORY = \"{output}\"\n"
     done = subprocess.run(["doxygen", "-"], cwd=sources, input=settings, text=True, stdout=subprocess.PIPE,

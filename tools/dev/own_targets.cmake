@@ -12,6 +12,9 @@ function(moeclip_own_flags target scope)
   target_compile_definitions(${target} ${scope} $<$<CONFIG:Debug>:MOECLIP_ENABLE_ASSERT>)
   target_compile_options(${target} ${scope}
     $<IF:$<CXX_COMPILER_ID:MSVC>,/W4;/permissive-;/utf-8,-Wall;-Wextra;-Wconversion;-Wshadow>)
+  if(EMSCRIPTEN)  # pointers of 32 bits, where every element that is counted in 64 would be a warning
+    target_compile_options(${target} ${scope} -Wno-shorten-64-to-32 -Wno-sign-conversion)
+  endif()
   if(MOECLIP_SANITIZE)
     target_compile_options(${target} ${scope}
       -fsanitize=${MOECLIP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -47,12 +47,12 @@ void AdapterFlags::say_assumed(const std::string& path) const {
   if (config.mixture_blocks.empty()) return;
   const double assumed = config.scale * static_cast<double>(config.rank);
   if (top_k)
-    say(concat(path, " does not say alpha; ", assumed, " is assumed (--lora-alpha)"));
+    inform(concat(path, " does not say alpha; ", assumed, " is assumed (--lora-alpha)"));
   else if (alpha)
-    say(concat(path, " does not say how many experts a token gets; ", config.chosen, " is assumed (--top-k)"));
+    inform(concat(path, " does not say how many experts a token gets; ", config.chosen, " is assumed (--top-k)"));
   else
-    say(concat(path, " says neither how many experts a token gets nor alpha; ", config.chosen, " and ", assumed,
-               " are assumed (--top-k, --lora-alpha)"));
+    inform(concat(path, " says neither how many experts a token gets nor alpha; ", config.chosen, " and ", assumed,
+                  " are assumed (--top-k, --lora-alpha)"));
 }
 
 }  // namespace cli

@@ -54,6 +54,7 @@ bool parse(Words words, AblateSettings& s) {
   options.choice("defects", e.defects, {"unseen", "all"}, "kinds of defects in the test; default unseen");
   options.value("jobs", s.jobs, "N", "runs at the same time, a thread each; default: one per core");
   options.flag("json", s.is_json, "the table as one JSON object");
+  options.progress();
   if (!options.parse(words)) return false;
   if (s.seeds < 1 || s.first_seed < 0 || e.pictures < 1 || e.epochs < 1 || e.batch < 1 || e.test_pictures < 1)
     throw UsageError("--seeds, --pictures, --epochs, --batch and --test-pictures are 1 or more");
@@ -147,9 +148,9 @@ void run_missing(const AblateSettings& s, const std::vector<Run>& runs, RunStore
   for (const Run& run : runs)
     if (store.find(run.key) == nullptr) missing.push_back(&run);
   if (missing.size() < runs.size())
-    say(concat(runs.size() - missing.size(), " of ", runs.size(), " runs are finished already, in ", s.out));
+    inform(concat(runs.size() - missing.size(), " of ", runs.size(), " runs are finished already, in ", s.out));
   moeclip::Context context({.threads = static_cast<int>(s.jobs)});
-  Progress progress(missing.size());
+  Progress progress("ablate", missing.size());
   std::mutex mutex;
   context.parallel_for(std::ssize(missing), [&](moeclip::index_t i, int) {
     const Run& run = *missing[static_cast<std::size_t>(i)];

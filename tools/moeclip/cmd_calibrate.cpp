@@ -51,6 +51,7 @@ bool parse(Words words, CalibrateSettings& s) {
   options.value("out", s.out, "FILE", "to write; default calibration.json");
   options.flag("json", s.is_json, "print what is written, on one line");
   options.flag("force", s.is_forced, "replace FILE");
+  options.progress();
   if (!options.parse(words)) return false;
   s.eval.protocol = "default";
   s.eval.finish();
@@ -107,8 +108,8 @@ Scored judge(const CalibrateSettings& s) {
                   concat(s.eval.data.front(), ": there is no good picture",
                          s.classes.empty() ? "" : " of the wanted classes", " to take a threshold from"));
   const EvalModel model = load_model(s.eval, data);
-  if (s.eval.clip.empty()) say(kTinyKnows);
-  for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) say(note);
+  if (s.eval.clip.empty()) inform(kTinyKnows);
+  for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) inform(note);
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
   if (!judge_pictures(s.eval, model, data, "", run))
     moeclip::fail(moeclip::ErrorCode::contract, "stopped; nothing was written");

@@ -171,7 +171,7 @@ int run_scan(Words words) {
       moeclip::write_dataset(s.out, entries);
   }
   if (is_piped) {
-    for (const std::string& note : listing.notes) say(note);
+    for (const std::string& note : listing.notes) inform(note);
     return dropped == 0 ? kOk : kInputFailed;
   }
   JsonLine json(s.is_json);
@@ -199,10 +199,9 @@ std::vector<moeclip::DatasetFinding> find_all(const DatasetSettings& s, const mo
     for (const std::string& gap : moeclip::numbering_gaps(listing.entries))
       if (!moeclip::file_exists(gap)) findings.push_back({"missing_image", gap, "by the numbers of those beside it"});
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
-  Progress progress(listing.entries.size());
+  Progress progress("check", listing.entries.size());
   const auto on_picture = [&](const std::string& path) { progress.step(path); };
   auto of_pictures = moeclip::check_dataset(context, listing.entries, !s.is_quick, on_picture, s.images);
-  progress.clear();
   findings.insert(findings.end(), of_pictures.begin(), of_pictures.end());
   for (const std::string& mask : listing.spare_masks) findings.push_back({"spare_mask", mask, ""});
   std::ranges::stable_sort(findings, {}, [](const auto& finding) { return &moeclip::finding_kind(finding.kind); });
@@ -252,6 +251,7 @@ int run_check(Words words) {
                "for training with --exif: a mask may lie as its picture is stored, or as it is upright");
   options.flag("all", s.shows_all, "name everything, not only the first five of a kind");
   declare_layout(options, s);
+  options.progress();
   if (!options.parse(words)) return kOk;
   finish_settings(s);
 

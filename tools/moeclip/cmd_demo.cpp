@@ -15,6 +15,7 @@
 #include "demo_pictures.hpp"
 #include "picture_report.hpp"
 #include "tiny_model.hpp"
+#include "train.hpp"
 
 namespace cli {
 
@@ -59,6 +60,7 @@ bool parse(Words words, DemoSettings& s) {
   options.value("threads", s.threads, "N", "default: one per core");
   options.flag("json", s.is_json, "the table as one JSON object");
   options.flag("force", s.is_forced, "replace files in DIR");
+  options.progress();
   if (!options.parse(words)) return false;
   if (s.pictures < 1 || s.pictures > 1000 || s.seed < 0 || s.train_pictures < 1 || s.epochs < 1 || s.pretrain_steps < 1)
     throw UsageError("--pictures is from 1 to 1000, the other numbers are 1 or more");
@@ -79,10 +81,10 @@ void pretrain_tiny(moeclip::Context& context, const DemoSettings& s, const std::
   options.window_steps = s.pretrain_steps;
   options.whole_steps = (s.pretrain_steps + kShare - 1) / kShare;
   const index_t steps = options.window_steps + options.whole_steps;
-  say(concat("training a tiny CLIP: ", steps, " steps (the built-in one had 2550)"));
-  Progress progress(static_cast<std::size_t>(steps));
+  inform(concat("training a tiny CLIP: ", steps, " steps (the built-in one had 2550)"));
+  Progress progress("pretrain", static_cast<std::size_t>(steps));
   const auto on_step = [&](const moeclip::PretrainReport& report) {
-    progress.step(concat("loss ", fixed(report.loss.total(), 3)));
+    progress.finish(concat("loss ", fixed(report.loss.total(), 3)), pretrain_json(report));
     if (!std::isfinite(report.loss.total()))
       moeclip::fail(moeclip::ErrorCode::mismatch, concat("the loss of step ", report.step, " is no number"));
     return true;
@@ -101,14 +103,14 @@ void train_adapters(const DemoSettings& s, const moeclip::Clip<float>& clip, con
   recipe.lr = kTinyRate;
   moeclip::Trainer<float> trainer(clip, recipe, options);
   const moeclip::SampleSource source = adapter_pictures(s.train_pictures, options.image_size, kTinySeed);
-  say(concat("training adapters on ", moeclip::counted(source.size(), "picture"), " of ",
-             moeclip::adapter_categories().size(), " categories, ", s.epochs, " times"));
+  inform(concat("training adapters on ", moeclip::counted(source.size(), "picture"), " of ",
+                moeclip::adapter_categories().size(), " categories, ", s.epochs, " times"));
   moeclip::FitOptions fit;
   fit.epochs = s.epochs;
   const auto batches = (source.size() + options.batch - 1) / options.batch;
-  Progress progress(static_cast<std::size_t>(s.epochs * batches));
+  Progress progress("train", static_cast<std::size_t>(s.epochs * batches));
   trainer.fit(source, fit, [&](const moeclip::StepReport& report) {
-    progress.step(concat("epoch ", report.epoch, ", loss ", fixed(report.loss.total, 3)));
+    progress.finish(concat("epoch ", report.epoch, ", loss ", fixed(report.loss.total, 3)), step_json(report));
   });
   moeclip::write_checkpoint<float>(path, trainer.record(trainer.fingerprint(source)), trainer.adapter(), {});
 }

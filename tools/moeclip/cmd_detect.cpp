@@ -44,6 +44,7 @@ bool parse(Words words, DetectSettings& s) {
   options.value("out", s.out, "DIR", "write NAME.overlay.png, NAME.map.png (16 bit) and NAME.map.npy there");
   options.flag("json", s.is_json, "one JSON object a line");
   options.flag("force", s.is_forced, "replace files in DIR");
+  options.progress();
   if (!options.parse(words)) return false;
   s.model.check(options);
   s.stream.check(s.arguments);
@@ -134,12 +135,12 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
   FrameDecoder decoder(s.stream, judge.images, judge.side());
   DetectRun run(judge, context, s);
   run.expect_all_free(inputs.pictures);
-  Progress progress(s.is_endless() ? 1 : inputs.pictures.size());
+  Progress progress("detect", s.is_endless() ? 0 : inputs.pictures.size());
   const auto exit_code = [&] {
     const bool is_cut_short = stop.is_signalled() && !s.is_endless();
     return is_cut_short ? kFailed : run.failures() + judge.failures + inputs.unread == 0 ? kOk : kInputFailed;
   };
-  if (is_watching) say(moeclip::concat("watching ", s.watch.folder));
+  if (is_watching) inform(moeclip::concat("watching ", s.watch.folder));
   std::int64_t dropped = 0;
   {
     FrameReader reader(next, decoder, s.stream.is_latest, stop);
@@ -147,7 +148,6 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
       progress.step(frame.input.path);
       stop.set_exit_code(s.is_endless() ? exit_code() : kFailed);
       run.look(frame);
-      progress.clear();
       const std::lock_guard reporting(stop.reporting());
       run.tell(frame);
       if (folder) folder->finish(frame);
@@ -155,8 +155,8 @@ int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs
     dropped = reader.dropped();
   }
   if (s.stream.is_latest)
-    say(moeclip::concat(moeclip::counted(run.count(), "picture"), run.count() == 1 ? " was judged, " : " were judged, ",
-                        dropped, " dropped"));
+    inform(moeclip::concat(moeclip::counted(run.count(), "picture"),
+                           run.count() == 1 ? " was judged, " : " were judged, ", dropped, " dropped"));
   if (stop.is_signalled()) say(moeclip::concat("stopped by a signal after ", moeclip::counted(run.count(), "picture")));
   return exit_code();
 }
@@ -169,9 +169,9 @@ int run_detect(Words words) {
   DetectInputs inputs = collect_inputs(s.arguments);
   if (s.is_demonstration()) {
     inputs.pictures.push_back({std::string(kDrawnPicture), "drawn"});
-    say("no pictures were given: this one is drawn, and judged by the built-in model");
+    inform("no pictures were given: this one is drawn, and judged by the built-in model");
   } else if (s.model.is_builtin()) {
-    say(kTinyKnows);
+    inform(kTinyKnows);
   }
   if (!s.watch.folder.empty() && !moeclip::is_directory(s.watch.folder))
     moeclip::fail(moeclip::ErrorCode::io, moeclip::concat(s.watch.folder, ": there is no such folder to watch"));

@@ -112,6 +112,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
       "--shard auto reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _STEP, or JOB_COMPLETION_INDEX (from 0) and "
       "JOB_COMPLETIONS; auto/N gives the number of parts. `moeclip merge` puts them together.");
   options.note("Ctrl-C and SIGTERM stop it within a second with exit code 3; the state is written, --resume goes on.");
+  options.progress();
   if (!options.parse(words)) return false;
   s.finish();
   if (s.data.empty()) throw UsageError("a data set is missing: a folder or a list of pictures");
@@ -162,10 +163,10 @@ moeclip::EvaluationRun start(const EvalSettings& s, const EvalModel& model, cons
     moeclip::fail(moeclip::ErrorCode::mismatch, concat(path, ": cannot be resumed, it is of another evaluation: ",
                                                        differences.empty() ? "the shard" : differences));
   if (found.isa != run.isa)
-    say(concat("it ran with ", found.isa, " instructions, this machine uses ", run.isa, ": last bits may differ"));
+    inform(concat("it ran with ", found.isa, " instructions, this machine uses ", run.isa, ": last bits may differ"));
   run = moeclip::read_run(file);
-  say(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ",
-             moeclip::counted(assigned, "picture")));
+  inform(concat("going on behind ", run.pictures.size() - static_cast<std::size_t>(run.failures()), " of ",
+                moeclip::counted(assigned, "picture")));
   return run;
 }
 

@@ -62,6 +62,7 @@ bool parse(Words words, ExplainSettings& s) {
   options.flag("json", s.is_json, "one JSON object a line");
   options.flag("force", s.is_forced, "replace files in DIR");
   options.value("threads", s.threads, "N", "default: one per core");
+  options.progress();
   if (!options.parse(words)) return false;
   s.adapter_flags.check(!s.adapter.empty());
   if (!s.mask.empty() && s.arguments.size() != 1) throw UsageError("--mask belongs to one picture");
@@ -235,7 +236,7 @@ int explain_all(moeclip::Context& context, const moeclip::Detector& detector, co
   std::optional<moeclip::DefectWords<float>> words;  // all pictures are of one class
   std::optional<moeclip::TextAnchors<float>> anchors;
   if (!s.arguments.empty()) words = words_about(context, detector, s, names, vocabulary);
-  Progress progress(inputs.size());
+  Progress progress("explain", inputs.size());
   bool is_whole = found.unread == 0;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
@@ -243,11 +244,9 @@ int explain_all(moeclip::Context& context, const moeclip::Detector& detector, co
       const ExplainInput read = read_explained(s, input);
       if (!words) words = encode_words(context, detector.clip(), names.words(read.class_name), vocabulary);
       if (!anchors) anchors = detector.anchors(read.class_name, names.prompts(read.class_name));
-      progress.clear();
       explain_one(context, detector, read, *anchors, *words, s);
     } catch (const moeclip::Error& error) {
       is_whole = false;
-      progress.clear();
       const std::string message = error.what();
       say(message.find(input.path) != std::string::npos ? message : input.path + ": " + message);
       if (s.is_json) report_failure(input, error);
@@ -334,7 +333,7 @@ int run_explain(Words words) {
   const moeclip::DefectVocabulary vocabulary =
       s.vocabulary.empty() ? moeclip::default_vocabulary() : moeclip::read_vocabulary(s.vocabulary);
   const moeclip::Detector detector = explained_detector(s);
-  if (s.clip.empty() && !s.arguments.empty()) say(kTinyKnows);
+  if (s.clip.empty() && !s.arguments.empty()) inform(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   if (!s.benchmark) return explain_all(context, detector, s, vocabulary);
   run_benchmark(context, detector, s, vocabulary);

@@ -63,6 +63,7 @@ bool parse(Words words, ExportSettings& s) {
   s.model.declare(options, false);
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE");
+  options.progress();
   if (!options.parse(words)) return false;
   if (s.out.empty()) throw UsageError("--out FILE is needed");
   if (!s.memory.empty()) {
@@ -193,7 +194,7 @@ int run_export(Words words) {
   ExportSettings s;
   if (!parse(words, s)) return kOk;
   expect_writable(s.out, s.is_forced);
-  if (s.model.is_builtin()) say(kTinyKnows);
+  if (s.model.is_builtin()) inform(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, s.is_json);
   if (!s.classes.empty() && judge.anchors.empty())

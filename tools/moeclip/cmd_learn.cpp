@@ -49,6 +49,7 @@ bool parse(Words words, LearnSettings& s) {
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE if it exists");
   options.value("threads", s.threads, "N", "default: one per core");
+  options.progress();
   if (!options.parse(words)) return false;
   if (s.out.empty()) throw UsageError("--out FILE is needed");
   if (!is_memory_name(s.out)) throw UsageError("--out should end in .moeclip");
@@ -106,7 +107,7 @@ int run_learn(Words words) {
   const auto start = std::chrono::steady_clock::now();
   const moeclip::ImageOptions images = s.pictures.image_options();
   const GoodInputs good = collect_good(s.arguments, images);
-  if (!good.remark.empty()) say(good.remark);
+  if (!good.remark.empty()) inform(good.remark);
   moeclip::DetectorOptions options;
   options.image_size = s.image_size;
   options.vocabulary = s.vocabulary;

@@ -21,7 +21,7 @@ std::vector<std::string> states_of(const std::vector<std::string>& arguments) {
       continue;
     }
     const std::size_t before = states.size();
-    for (const std::string& path : moeclip::list_files(argument, false)) {
+    for (const std::string& path : moeclip::list_files(argument)) {
       const std::string name = moeclip::file_name(path);
       if (name.starts_with("shard-") && name.ends_with(".safetensors")) states.push_back(path);
     }
@@ -59,7 +59,7 @@ int run_merge(Words words) {
   const auto begin = std::chrono::steady_clock::now();
   moeclip::EvaluationRun run = moeclip::merge_shards(states_of(arguments));
   if (run.isa.find('+') != std::string::npos)
-    say(concat("the shards ran with ", run.isa, " instructions: last bits may differ from a run of one kind"));
+    inform(concat("the shards ran with ", run.isa, " instructions: last bits may differ from a run of one kind"));
   const moeclip::RunResults results = moeclip::results_of(run);
   FinishedEval finished{nullptr, nullptr, nullptr, run, results, static_cast<float>(threshold)};
   finished.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

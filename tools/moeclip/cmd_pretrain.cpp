@@ -36,13 +36,14 @@ struct PretrainOutcome {
 /// Trains and returns the weights. Throws mismatch if the loss stops being a number.
 PretrainOutcome train(moeclip::Context& context, const PretrainSettings& settings) {
   PretrainOutcome outcome;
-  Progress progress(static_cast<std::size_t>(settings.steps()));
+  Progress progress("pretrain", static_cast<std::size_t>(settings.steps()));
   const auto start = std::chrono::steady_clock::now();
   std::string failure;
   auto on_step = [&](const moeclip::PretrainReport& report) {
     outcome.loss = report.loss;
-    progress.step(concat("loss ", fixed(report.loss.total(), 3), ", scale ", fixed(report.logit_scale, 1),
-                         ", gradient ", fixed(report.gradient_norm, 2)));
+    progress.finish(concat("loss ", fixed(report.loss.total(), 3), ", scale ", fixed(report.logit_scale, 1),
+                           ", gradient ", fixed(report.gradient_norm, 2)),
+                    pretrain_json(report));
     if (std::isfinite(report.loss.total()) && std::isfinite(report.gradient_norm)) return true;
     failure = concat("the loss of step ", report.step, " is no number; a lower --lr may help");
     return false;
@@ -121,6 +122,7 @@ int run_pretrain(Words words) {
   options.value("threads", settings.threads, "N", "default: one per core");
   options.flag("json", settings.is_json, "print the result as one JSON object");
   options.flag("force", settings.is_forced, "replace FILE if it exists");
+  options.progress();
   if (!options.parse(words)) return kOk;
   if (settings.out.empty()) throw UsageError("--out is needed");
   if (!settings.out.ends_with(".safetensors")) throw UsageError("--out should end in .safetensors");

@@ -47,6 +47,7 @@ bool parse(Words words, QuantizeSettings& s) {
   options.value("out", s.out, "FILE", "safetensors to write; without it, nothing is written");
   options.flag("json", s.is_json, "one JSON object");
   options.flag("force", s.is_forced, "replace FILE");
+  options.progress();
   if (!options.parse(words)) return false;
   s.eval.protocol = "default";
   s.eval.finish();
@@ -78,7 +79,7 @@ Attempt find_plan(const QuantizeSettings& s, const QuantizeCheck& check, const s
     const bool can_spare =
         s.precision() == Precision::int8 && std::max<std::size_t>(1, 2 * spared) <= layers.size() / 2;
     if (attempt.broken.empty() || !can_spare) return attempt;
-    say(concat(attempt.broken.front(), "; more matrices stay bf16"));
+    inform(concat(attempt.broken.front(), "; more matrices stay bf16"));
   }
 }
 

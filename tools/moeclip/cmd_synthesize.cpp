@@ -64,6 +64,7 @@ int run_synthesize(Words words) {
   options.flag("force", force, "overwrite a data set in DIR");
   options.note(listed("Categories:", moeclip::synthetic_categories()));
   options.note(listed("Defects:", moeclip::synthetic_defects()));
+  options.progress();
   if (!options.parse(words)) return kOk;
 
   if (out.empty()) throw UsageError("--out is missing: the folder to write to");
@@ -84,11 +85,10 @@ int run_synthesize(Words words) {
   prepare_folder(out);
 
   moeclip::Context context({.threads = static_cast<int>(threads)});
-  Progress progress(moeclip::synthetic_folders(files).size());
+  Progress progress("draw", moeclip::synthetic_folders(files).size());
   moeclip::write_synthetic_dataset(context, out, files, [&](const moeclip::SyntheticFolder& folder) {
     progress.step(folder.defect.empty() ? folder.category : moeclip::concat(folder.category, " with ", folder.defect));
   });
-  progress.clear();
   print(moeclip::concat(moeclip::join_path(out, "test.jsonl"), "\n"));
   return kOk;
 }

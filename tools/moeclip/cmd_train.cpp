@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "detect.hpp"
+#include "group.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
@@ -45,8 +46,8 @@ ValidOptions valid_options(const TrainSettings& s, const moeclip::TrainerOptions
 /// A small CLIP has one mixture after each block, if nobody says how many.
 void fit_mixtures(const TrainSettings& s, index_t layers, moeclip::Recipe& recipe) {
   if (s.options.has("mixtures") || recipe.mixtures <= layers) return;
-  say(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
-             recipe.mixtures));
+  inform(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
+                recipe.mixtures));
   recipe.mixtures = layers;
 }
 
@@ -68,6 +69,7 @@ std::string_view name_of(TrainEnd end) {
 struct TrainRun {
   const TrainSettings& s;
   BudgetClock& clock;
+  moeclip::ProcessGroup* group;
   TrainPlan plan;
   std::shared_ptr<const moeclip::Clip<float>> clip;
   TrainSources sources;
@@ -93,10 +95,10 @@ void say_budget(TrainRun& run, const TrainSize& wanted, const TrainSize& planned
              describe_duration(seconds), " on ",
              moeclip::counted(moeclip::Context({.threads = run.plan.trainer.threads}).threads(), "thread"), "; ");
   text += loss.empty() ? "nothing is given up" : concat("given up: ", loss);
-  say(text);
+  inform(text);
   if (!loss.empty())
-    say(concat("the same again without a clock: --image-size ", planned.image_size, " --batch ", planned.batch,
-               " --steps ", run.plan.first_step + planned.steps));
+    inform(concat("the same again without a clock: --image-size ", planned.image_size, " --batch ", planned.batch,
+                  " --steps ", run.plan.first_step + planned.steps));
 }
 
 /// Sets image size, batch and steps, and says how long they will take.
@@ -120,9 +122,9 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   if (wanted.steps < (run.clock.is_on() ? 1 : kFewest)) return;
   if (!run.clock.is_on()) {
     measure(wanted.image_size, wanted.batch);
-    say(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ",
-               moeclip::counted(wanted.steps, "step"), " on ",
-               moeclip::counted(moeclip::Context({.threads = trainer.threads}).threads(), "thread")));
+    inform(concat("about ", describe_duration(work.seconds(cost, wanted.steps, wanted.batch)), " for ",
+                  moeclip::counted(wanted.steps, "step"), " on ",
+                  moeclip::counted(moeclip::Context({.threads = trainer.threads}).threads(), "thread")));
   } else {
     const bool is_fixed = run.plan.first_step > 0;
     const BudgetWish wish{wanted, vision.patch_size, std::min(vision.image_size, wanted.image_size),
@@ -139,35 +141,92 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   run.judgement_seconds = cost.picture * static_cast<double>(work.judged);
 }
 
+/// The same in a group: the first process measures and chooses for all.
+void plan_together(TrainRun& run, const TrainPictures& pictures) {
+  struct Chosen {
+    index_t image_size, batch, steps, epochs;
+  };
+  moeclip::TrainerOptions& trainer = run.plan.trainer;
+  if (is_first(run.group)) plan_time(run, pictures);
+  const Chosen chosen = agree(run.group, Chosen{trainer.image_size, trainer.batch, run.plan.steps, run.plan.epochs});
+  trainer.image_size = chosen.image_size;
+  trainer.batch = chosen.batch;
+  run.plan.steps = chosen.steps;
+  run.plan.epochs = chosen.epochs;
+  trainer.group = run.group;
+  if (!is_first(run.group)) run.sources = pictures.sources(trainer);
+}
+
 /// Judges the adapter, says how it did, and keeps the time.
 void judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer, const std::string& data,
            bool is_regular) {
   const double before = run.clock.left();
   const Judgement& judgement = validator.judge(trainer, data, is_regular);
   if (run.clock.is_on()) run.judgement_seconds = std::max(run.judgement_seconds, before - run.clock.left());
-  say(concat("step ", judgement.step, ": ", judgement.text(),
-             &judgement == validator.best() ? ", the best so far" : ""));
+  messages().log("valid", moeclip::Json::object()
+                              .set("step", judgement.step)
+                              .set("image_auroc", metric_json(judgement.image_auroc))
+                              .set("pixel_ap", metric_json(judgement.pixel_ap))
+                              .set("is_best", &judgement == validator.best()));
+  inform(concat("step ", judgement.step, ": ", judgement.text(),
+                &judgement == validator.best() ? ", the best so far" : ""));
 }
 
 /// Says of each picture that is not whole, once.
-void say_remarks(const moeclip::StepReport& report, Progress& progress, std::set<std::string>& said) {
+void say_remarks(const moeclip::StepReport& report, std::set<std::string>& said) {
   for (std::size_t i = 0; i < report.pictures.size(); ++i) {
     if (report.remarks[i].empty() || !said.insert(report.pictures[i]).second) continue;
-    progress.clear();
     say_remark(report.pictures[i], report.remarks[i]);
   }
+}
+
+/// Writes report.html with what there is so far. `seconds_left` is negative when the training is over.
+void write_page(const TrainRun& run, moeclip::Trainer<float>& trainer, const TrainLog& log, const Validator& validator,
+                const std::string& data, double seconds_left) {
+  const moeclip::CheckpointRecord record = trainer.record(data);
+  const moeclip::RunIdentity& id = record.identity;
+  TrainPage page;
+  page.seconds_left = seconds_left;
+  page.state = concat("step ", record.position.step, " of ", run.all_steps(), ", ", record.position.epoch, " of ",
+                      moeclip::counted(run.plan.epochs, "epoch"), " done");
+  const moeclip::Json recipe = to_json(id.recipe);
+  for (const auto& [name, value] : recipe.members()) page.settings.emplace_back(name, dump_json(value));
+  page.settings.insert(page.settings.begin(), {{"pictures per step", concat(id.batch)},
+                                               {"image size", concat(id.image_size)},
+                                               {"seed", concat(id.seed)},
+                                               {"pictures to train on", concat(run.sources.train.size())},
+                                               {"pictures to judge by", concat(run.sources.valid.size())}});
+  page.provenance = {{"CLIP", id.clip}, {"data", id.data}, {"instructions", record.isa}, {"version", record.version}};
+  write_train_page(moeclip::join_path(run.s.out, "report.html"), page, log.history(), validator.judgements());
+}
+
+/// What another process than the first one does: the same steps, of which it tells nothing. The first one decides when
+/// they end.
+TrainEnd follow(const TrainRun& run, moeclip::Trainer<float>& trainer) {
+  std::set<std::string> said;
+  moeclip::FitOptions fit;
+  fit.epochs = run.plan.epochs;
+  fit.ahead = static_cast<int>(run.s.ahead);
+  trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) { say_remarks(report, said); });
+  return TrainEnd::epochs;
+}
+
+/// Why there is nothing to do, if that is so.
+std::optional<TrainEnd> over_already(const TrainRun& run, const moeclip::Trainer<float>& trainer,
+                                     const Validator& validator) {
+  if (validator.is_exhausted()) return TrainEnd::patience;
+  if (run.plan.steps > 0 && trainer.position().step >= run.plan.steps) return TrainEnd::steps;
+  return std::nullopt;
 }
 
 /// Trains until something ends it. A signal lets the step end, or, where that takes too long, ends the process in the
 /// middle of it, with what was trained before.
 TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& validator) {
   const TrainSettings& s = run.s;
-  if (validator.is_exhausted()) return TrainEnd::patience;
-  if (run.plan.steps > 0 && trainer.position().step >= run.plan.steps) return TrainEnd::steps;
   const std::string data = trainer.fingerprint(run.sources.train);
   TrainLog log(moeclip::join_path(s.out, "log.jsonl"), run.plan.first_step);
   const index_t left = std::max<index_t>(0, run.all_steps() - trainer.position().step);
-  Progress progress(static_cast<std::size_t>(left));
+  Progress progress("train", static_cast<std::size_t>(left));
   std::set<std::string> said;
   static_cast<void>(trainer.record(data));  // hashes the CLIP, which takes too long when the end is near
   StopSignal stop;
@@ -176,16 +235,21 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
     trainer.save(s.last_checkpoint(), data);
     say(concat("stopped in the middle of a step; ", s.last_checkpoint(), " is written, --resume goes on before it"));
   });
+  const auto on_checkpoint = [&] {
+    const index_t done = trainer.position().step - run.plan.first_step;
+    write_page(run, trainer, log, validator, data,
+               std::max(0.0, progress.seconds_left(static_cast<std::size_t>(done))));
+  };
   const moeclip::FitOptions fit{
-      run.plan.epochs,          s.out, s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false,
-      static_cast<int>(s.ahead)};
+      run.plan.epochs,           s.out,        s.checkpoint_every, static_cast<double>(s.checkpoint_seconds), false,
+      static_cast<int>(s.ahead), on_checkpoint};
   TrainEnd end = TrainEnd::epochs;
   run.clock.begin_step();
   trainer.fit(run.sources.train, fit, [&](const moeclip::StepReport& report) {
     run.loss = report.loss.total;
     log.write(report);
-    say_remarks(report, progress, said);
-    progress.step(describe_step(report));
+    say_remarks(report, said);
+    progress.finish(describe_step(report), step_json(report));
     const bool is_last = report.epoch == report.epochs && report.batch == report.batches;
     const bool is_due = validator.is_due(report), is_full = run.plan.steps > 0 && report.step >= run.plan.steps;
     const double judgements = validator.is_on() ? (is_due ? 2 : 1) : 0;  // now, and when it ends
@@ -195,7 +259,6 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
       end = TrainEnd::signal;
     } else {
       if (is_due || (validator.is_on() && (is_last || is_full || !has_time))) {
-        progress.clear();
         judge(run, validator, trainer, data, is_due);
       }
       if (is_last)
@@ -212,6 +275,7 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
     run.clock.begin_step();
     return goes_on;
   });
+  write_page(run, trainer, log, validator, data, -1);
   return end;
 }
 
@@ -231,8 +295,8 @@ void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, 
     json.begin_object("best");
     json.member("checkpoint", validator.best_checkpoint());
     json.member("step", best->step);
-    json.member("image_auroc", best->image_auroc ? moeclip::Json(*best->image_auroc) : moeclip::Json());
-    json.member("pixel_ap", best->pixel_ap ? moeclip::Json(*best->pixel_ap) : moeclip::Json());
+    json.member("image_auroc", metric_json(best->image_auroc));
+    json.member("pixel_ap", metric_json(best->pixel_ap));
     json.end();
   }
   json.finish();
@@ -257,13 +321,15 @@ int run_train(Words words) {
     moeclip::fail(
         moeclip::ErrorCode::io,
         concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
-  TrainRun run{s, clock, make_train_plan(s), {}, {}};
+  moeclip::ProcessGroup* const group = join_group();
+  if (!is_first(group)) messages().set_up("train", true, "");  // one voice is enough
+  TrainRun run{s, clock, group, make_train_plan(s), {}, {}};
   const TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
   fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
-  prepare_folder(s.out);  // what is missing was told, and the work begins
-  plan_time(run, pictures);
-  if (!s.data.good.empty()) say(pictures.describe(run.sources));
+  if (is_first(group)) prepare_folder(s.out);  // what is missing was told, and the work begins
+  plan_together(run, pictures);
+  if (!s.data.good.empty()) inform(pictures.describe(run.sources));
   moeclip::Trainer trainer(*run.clip, run.plan.recipe, run.plan.trainer);
   if (run.plan.first_step > 0) {
     trainer.resume(s.last_checkpoint(), trainer.fingerprint(run.sources.train));
@@ -277,8 +343,10 @@ int run_train(Words words) {
   trainer.add_judged_by(moeclip::training_pictures(context, run.sources.valid));
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
-    say(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
-  const TrainEnd end = train(run, trainer, validator);
+    inform(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
+  const std::optional<TrainEnd> before = agree(group, over_already(run, trainer, validator));
+  const TrainEnd end = before ? *before : is_first(group) ? train(run, trainer, validator) : follow(run, trainer);
+  if (!is_first(group)) return kOk;
   report_result(run, trainer, validator, end);
   return end == TrainEnd::signal ? kFailed : kOk;
 }

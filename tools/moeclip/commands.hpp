@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The commands, one cmd_*.cpp each, and what they share. A command gets the words after its name and returns an exit
-// code. Results go to stdout (output.hpp), everything else to stderr (terminal.hpp).
+// code. Results go to stdout (output.hpp), everything else to stderr (progress.hpp).
 
 #include <moeclip/base/function_ref.hpp>
 
 #include "options.hpp"
 #include "output.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -18,8 +18,23 @@ enum ExitCode {
   kFailed = 3,       ///< the command could not do its work: weights, vocabulary, memory, or an output
 };
 
+/// A line of the table of commands.
+struct Command {
+  const char* name;
+  const char* help;  ///< what it does, in a few words
+  int (*run)(Words words);
+  std::vector<std::string> verbs = {};  ///< one of which comes first, where a command has them
+};
+
+/// All commands, in the order in which `moeclip help` lists them.
+[[nodiscard]] std::span<const Command> commands();
+
+/// Throws UsageError, with the name that was probably meant, if there is none of this name.
+[[nodiscard]] const Command& find_command(const std::string& name);
+
 int run_ablate(Words words);
 int run_calibrate(Words words);
+int run_completion(Words words);
 int run_convert(Words words);
 int run_dataset(Words words);
 int run_decode(Words words);
@@ -29,6 +44,7 @@ int run_doctor(Words words);
 int run_eval(Words words);
 int run_explain(Words words);
 int run_export(Words words);
+int run_help(Words words);
 int run_inspect(Words words);
 int run_learn(Words words);
 int run_merge(Words words);

@@ -11,7 +11,7 @@
 
 #include "detect.hpp"
 #include "eval.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 namespace {
@@ -114,7 +114,7 @@ moeclip::DatasetListing list_dataset(const std::string& path, const EvalSettings
 void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::string>& taken, EvalData& data,
                  std::set<moeclip::Domain>& domains) {
   const moeclip::DatasetListing listing = list_dataset(path, s);
-  for (const std::string& note : listing.notes) say(note);
+  for (const std::string& note : listing.notes) inform(note);
   if (listing.entries.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no pictures of the part ", s.split));
   std::map<std::string, const moeclip::KnownSet*> known;  // of a class

@@ -78,7 +78,7 @@ void compare_with_good(moeclip::Context& context, const EvalModel& model, const 
                        moeclip::Report& report) {
   std::map<std::string, std::vector<std::size_t>> classes;
   for (std::size_t i = 0; i < shown.places.size(); ++i) classes[shown.classes[i]].push_back(i);
-  Progress progress(classes.size());
+  Progress progress("report", classes.size());
   for (const auto& [name, members] : classes) {
     progress.step(concat("report: ", name));
     compare_class(context, model, shown, members, report);

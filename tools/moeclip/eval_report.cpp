@@ -111,7 +111,7 @@ ShownPictures read_shown(const FinishedEval& finished, const moeclip::Report& re
 void look_at_pictures(moeclip::Context& context, const EvalModel& model, const ShownPictures& shown,
                       moeclip::Report& report) {
   CloseLooks looks(context, *model.detector);
-  Progress progress(shown.places.size());
+  Progress progress("report", shown.places.size());
   for (std::size_t i = 0; i < shown.places.size(); ++i) {
     moeclip::ReportPicture& picture = report.pictures[shown.places[i]];
     const std::string& name = shown.classes[i];

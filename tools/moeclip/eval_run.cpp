@@ -282,7 +282,7 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
   moeclip::Detection found;
   Anchors anchors(model);
   PictureReader reader(open, model.settings.images);
-  Progress progress(open.size());
+  Progress progress("judge", open.size());
   StopSignal stop;
   stop.set_exit_code(kFailed);
   stop.set_last_act([&] {
@@ -297,7 +297,6 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
     const Clock::time_point start = Clock::now();
     try {
       const PictureReader::Read read = reader.next();
-      if (!read.sample.remark.empty()) progress.clear();
       say_remark(picture->entry.image_path, read.sample.remark);
       record.hash = read.hash;
       record.was_trained_on = model.trained_on && model.trained_on->has_picture(read.hash);
@@ -306,7 +305,6 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
       const std::lock_guard reporting(stop.reporting());
       moeclip::add_picture(context, run, std::move(record), read.sample, found);
     } catch (const moeclip::Error& error) {
-      progress.clear();
       say(error.what());
       const std::lock_guard reporting(stop.reporting());
       moeclip::add_failure(run, picture->record, error.code());
@@ -316,7 +314,6 @@ bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalDat
     moeclip::write_run(state, run);
     last_write = Clock::now();
   }
-  progress.clear();
   const std::lock_guard reporting(stop.reporting());
   const bool is_written_later = run.is_complete() && run.shard.count == 1;  // with the results
   if (!state.empty() && !is_written_later) moeclip::write_run(state, run);

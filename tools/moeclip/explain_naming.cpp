@@ -8,7 +8,7 @@
 #include <moeclip/synthetic/synthesize.hpp>
 
 #include "explain.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 namespace {
@@ -85,7 +85,7 @@ std::vector<NamingRow> measure_naming(moeclip::Context& context, const moeclip::
   std::map<std::string, moeclip::DefectWords<float>> words_of;
   std::map<std::string, std::int64_t> kinds_seen;
   NamingTally tally;
-  Progress progress(static_cast<std::size_t>(plan.pictures));
+  Progress progress("name", static_cast<std::size_t>(plan.pictures));
   moeclip::InspectOptions options;
   options.has_grad_cam = false;
   for (index_t i = 0; i < plan.pictures; ++i) {

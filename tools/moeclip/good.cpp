@@ -141,7 +141,7 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   const auto load = [&](moeclip::index_t i) {
     return read_input(good.pictures[static_cast<std::size_t>(i)], images).image;
   };
-  Progress progress(2 * good.pictures.size());
+  Progress progress("learn", 2 * good.pictures.size());
   const auto on_step = [&](moeclip::index_t step) {
     progress.step(good.pictures[static_cast<std::size_t>(step) % good.pictures.size()].path);
   };

@@ -11,7 +11,7 @@
 
 #include "describe.hpp"
 #include "inspect.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 

@@ -23,8 +23,7 @@ void JudgeSettings::declare(Options& options, bool takes_model) {
         "model", model, "FILE",
         "of `moeclip export`, or textures of `moeclip learn`: all that follows but the class and the threshold");
   const std::size_t first = options.declared().size();
-  options.repeated("good", good, "GOOD",
-                   "pictures without any defect, folders of them, or a file of `moeclip learn`; may be repeated");
+  options.repeated("good", good, "GOOD", "pictures without any defect, folders of them, or a file of `moeclip learn`");
   options.value("clip", clip, "FILE",
                 "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
                 "with its adapter");
@@ -147,8 +146,8 @@ void expect_calibrated(const JudgeSettings& s, const moeclip::Detector& detector
   if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
   std::string classes;
   for (const std::string& name : wanted.classes) classes += moeclip::concat(classes.empty() ? "" : ", ", name);
-  say(moeclip::concat(s.calibration, ": was made from pictures of ", classes, "; for \"", s.class_name,
-                      "\" it promises nothing"));
+  inform(moeclip::concat(s.calibration, ": was made from pictures of ", classes, "; for \"", s.class_name,
+                         "\" it promises nothing"));
 }
 
 /// The anchors of each class, or of the sentences in --prompts.
@@ -187,7 +186,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
   if (weight > 0) judge.anchors = anchors_of(*judge.detector, s);
   if (!file) {
     const GoodInputs good = collect_good(s.good, judge.images);
-    if (!good.remark.empty()) say(good.remark);
+    if (!good.remark.empty()) inform(good.remark);
     judge.failures = good.failures;
     judge.memory = learn_good(
         context, {takes_textures ? nullptr : &*judge.detector, judge.anchors_of(""), s.class_name, weight, judge.tiles},

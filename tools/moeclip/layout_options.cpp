@@ -7,9 +7,22 @@ namespace cli {
 
 using moeclip::concat;
 
+namespace {
+
+/// What --layout can say: names of layouts, and of sets that have one.
+std::vector<std::string> layout_names() {
+  std::vector<std::string> names;
+  for (const moeclip::DatasetLayout& known : moeclip::dataset_layouts()) names.emplace_back(known.name);
+  for (const moeclip::KnownSet& set : moeclip::kKnownSets) names.emplace_back(set.name);
+  return names;
+}
+
+}  // namespace
+
 void LayoutChoice::declare(Options& options) {
   options.value("layout", layout, "NAME",
                 "how the files lie, or which set it is (`moeclip dataset scan --help` lists both); default: found out");
+  options.offer(layout_names());
   options.flag("unmasked-good", unmasked_is_good,
                "where masks tell defective from good, pictures without a mask are good; default: unlabelled, left out");
   options.value("mask-from", mask_from, "LEVEL",
@@ -19,9 +32,7 @@ void LayoutChoice::declare(Options& options) {
 
 void LayoutChoice::check() const {
   if (mask_from < 1 || mask_from > 255) throw UsageError("--mask-from is a gray level from 1 to 255");
-  std::vector<std::string> names;
-  for (const moeclip::DatasetLayout& known : moeclip::dataset_layouts()) names.emplace_back(known.name);
-  for (const moeclip::KnownSet& set : moeclip::kKnownSets) names.emplace_back(set.name);
+  const std::vector<std::string> names = layout_names();
   if (layout.empty() || std::ranges::find(names, layout) != names.end() || moeclip::find_known_set(layout)) return;
   const std::string meant = nearest(layout, names);
   throw UsageError(

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "group.hpp"
 
 #if defined(_WIN32)
 #if !defined(WIN32_LEAN_AND_MEAN)
@@ -34,13 +35,7 @@ using moeclip::concat;
 
 namespace {
 
-struct Command {
-  const char* name;
-  const char* help;
-  int (*run)(Words words);
-};
-
-constexpr Command kCommands[] = {
+const Command kCommands[] = {
     {"detect", "look for defects in pictures", run_detect},
     {"serve", "judge pictures that come by HTTP", run_serve},
     {"explain", "say and draw why the model says so", run_explain},
@@ -52,7 +47,7 @@ constexpr Command kCommands[] = {
     {"calibrate", "find the threshold that gives as few false alarms as you like", run_calibrate},
     {"quantize", "round a CLIP to bf16 or int8, if its maps and scores stay", run_quantize},
     {"train", "train an adapter on pictures with labels and masks", run_train},
-    {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset},
+    {"dataset", "list what is in a folder of pictures, and check that it is whole", run_dataset, {"scan", "check"}},
     {"prompts", "show the sentences about a class, their tokens and anchors", run_prompts},
     {"convert", "turn an adapter into the official .pth or back", run_convert},
     {"inspect", "say what a weight, tokenizer or image file holds", run_inspect},
@@ -63,56 +58,22 @@ constexpr Command kCommands[] = {
     {"tokenize", "print the token ids of texts", run_tokenize},
     {"trace", "write every intermediate of the model on recorded inputs", run_trace},
     {"doctor", "say what this machine and this installation can do", run_doctor},
+    {"completion", "print what completes command lines in bash, zsh or fish", run_completion},
+    {"help", "explain a command, or write man pages", run_help},
     {"version", "print the version", run_version},
 };
-
-constexpr const char* kHelpEnd =
-    "\n`moeclip COMMAND --help` explains a command; -o stands for --out.\n\n"
-    "Exit codes: 0 all is well; 1 at least one input was bad, all others were used; 2 the command line makes no\n"
-    "sense; 3 the command could not do its work (weights, vocabulary, memory, an output).\n"
-    "Results go to stdout, messages to stderr. Files are written whole or not at all, and replaced only with "
-    "--force.\n\n"
-    "Environment: MOECLIP_ISA pins the instruction set, to one that `moeclip doctor` lists; MOECLIP_VOCABULARY names "
-    "the\n"
-    "vocabulary; NO_COLOR or TERM=dumb keeps progress from rewriting its line.\n";
 
 bool is_command(const std::string& name) {
   return std::ranges::any_of(kCommands, [&](const Command& command) { return name == command.name; });
 }
 
-const Command& find_command(const std::string& name) {
-  std::vector<std::string> names = {"help"};
-  for (const Command& command : kCommands) {
-    if (name == command.name) return command;
-    names.emplace_back(command.name);
-  }
-  const std::size_t letters = std::min(name.find_first_not_of('-'), name.size());
-  const std::string meant = nearest(name.substr(letters), names);
-  throw UsageError(
-      concat("there is no command '", name, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
-}
-
-/// `moeclip help [COMMAND]`
-int run_help(Words words) {
-  if (!words.empty() && words[0] != "--help" && words[0] != "help")
-    return find_command(words[0]).run(std::vector<std::string>{"--help"});
-  std::string text = "usage: moeclip COMMAND [OPTION]... [ARGUMENT]...\n\n";
-  for (const Command& command : kCommands) {
-    std::string name = command.name;
-    name.resize(12, ' ');
-    text += concat("  ", name, command.help, "\n");
-  }
-  print(text + kHelpEnd);
-  return kOk;
-}
-
 int run_command(const std::string& name, Words words) {
-  if (name == "help" || name == "--help" || name == "-h") return run_help(words);
+  if (name == "--help" || name == "-h") return run_help({});
   return find_command(name == "--version" ? "version" : name).run(words);
 }
 
 /// Runs the command and makes sure that what it printed has arrived.
-int run(std::span<char*> arguments) {
+int run_or_fail(std::span<char*> arguments) {
   std::string name;
   try {
     const std::vector<std::string> all(arguments.begin(), arguments.end());
@@ -121,6 +82,7 @@ int run(std::span<char*> arguments) {
     if (words.empty()) throw UsageError("a command is missing");
     const int code = run_command(name, words.subspan(1));
     finish_output();
+    leave_group();
     return code;
   } catch (const UsageError& error) {
     const bool is_known = is_command(name);
@@ -138,11 +100,18 @@ int run(std::span<char*> arguments) {
   }
 }
 
+int run(std::span<char*> arguments) {
+  const int code = run_or_fail(arguments);
+  if (code != kOk) abandon_group(code);  // nothing, if it was left
+  return code;
+}
+
 #if !defined(_WIN32)
 
 /// Says why, and ends the process, in what a handler of signals may do.
 template <std::size_t size>
 [[noreturn]] void end_in_handler(const char (&message)[size]) {
+  clear_at_once();
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message, size - 1);
   ::_exit(kFailed);
 }
@@ -192,6 +161,20 @@ std::vector<char*> words_of_program(int, char**) {
 #endif
 
 }  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+const Command& find_command(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (name == command.name) return command;
+    names.emplace_back(command.name);
+  }
+  const std::size_t letters = std::min(name.find_first_not_of('-'), name.size());
+  const std::string meant = nearest(name.substr(letters), names);
+  throw UsageError(
+      concat("there is no command '", name, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
+}
 
 bool attempt(moeclip::function_ref<void()> work) {
   try {

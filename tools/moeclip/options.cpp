@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "output.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -20,6 +21,8 @@ constexpr std::size_t kHelpColumn = 26;  // where the descriptions of options st
 constexpr std::size_t kHelpWidth = 100;
 const std::string kOut = "--out";
 
+Description* wanted = nullptr;  // by describe(), for as long as it runs
+
 template <class Number>
 Number parse_number(const std::string& name, const std::string& text, const char* kind) {
   Number number{};
@@ -29,13 +32,28 @@ Number parse_number(const std::string& name, const std::string& text, const char
   return number;
 }
 
-/// Appends `text` word by word, wrapped at kHelpWidth, with lines after the first indented to `column`.
-void append_wrapped(std::string& out, std::string_view text, std::size_t column) {
+/// One entry of the help: the term, then its description in a column of its own.
+void append_entry(std::string& out, const std::string& term, const std::string& description) {
+  out += concat("  ", term);
+  out += term.size() + 4 > kHelpColumn ? concat("\n", std::string(kHelpColumn, ' '))
+                                       : std::string(kHelpColumn - 2 - term.size(), ' ');
+  append_wrapped(out, description, kHelpColumn, kHelpWidth);
+}
+
+std::string joined(const std::vector<std::string>& words, const char* separator) {
+  return std::accumulate(words.begin(), words.end(), std::string(), [&](std::string all, const std::string& word) {
+    return all.empty() ? word : std::move(all) + separator + word;
+  });
+}
+
+}  // namespace
+
+void append_wrapped(std::string& out, std::string_view text, std::size_t column, std::size_t width) {
   std::size_t at = out.size() - (out.rfind('\n') + 1);  // npos + 1 is 0
   while (!text.empty()) {
     const std::string_view word = text.substr(0, text.find_first_of(" \n"));
     text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (at > column && at + 1 + word.size() > kHelpWidth) {
+    if (at > column && at + 1 + word.size() > width) {
       out += concat("\n", std::string(column, ' '));
       at = column;
     } else if (at > column) {
@@ -47,22 +65,6 @@ void append_wrapped(std::string& out, std::string_view text, std::size_t column)
   }
   out += '\n';
 }
-
-/// One entry of the help: the term, then its description in a column of its own.
-void append_entry(std::string& out, const std::string& term, const std::string& description) {
-  out += concat("  ", term);
-  out += term.size() + 4 > kHelpColumn ? concat("\n", std::string(kHelpColumn, ' '))
-                                       : std::string(kHelpColumn - 2 - term.size(), ' ');
-  append_wrapped(out, description, kHelpColumn);
-}
-
-std::string joined(const std::vector<std::string>& words, const char* separator) {
-  return std::accumulate(words.begin(), words.end(), std::string(), [&](std::string all, const std::string& word) {
-    return all.empty() ? word : std::move(all) + separator + word;
-  });
-}
-
-}  // namespace
 
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {
   constexpr std::size_t kLongest = 64;  // longer than any candidate: nothing is near
@@ -92,7 +94,7 @@ std::string with_default(std::string_view help, const Value& value) {
 }  // namespace
 
 void Options::add(std::string_view name, Target target, std::string_view placeholder, std::string_view help) {
-  options_.push_back({std::string(name), std::string(placeholder), std::string(help), target, {}});
+  options_.push_back({std::string(name), std::string(placeholder), std::string(help), target, {}, {}});
 }
 
 void Options::flag(std::string_view name, bool& value, std::string_view help) { add(name, &value, "", help); }
@@ -130,13 +132,19 @@ void Options::repeated(std::string_view name, std::vector<std::string>& values, 
   add(name, &values, placeholder, concat(help, " (may be repeated)"));
 }
 
-void Options::positional(std::string_view placeholder, std::string& value, std::string_view help) {
-  positionals_.push_back({std::string(placeholder), std::string(help), &value});
+void Options::positional(std::string_view placeholder, std::string& value, std::string_view help,
+                         std::vector<std::string> choices) {
+  positionals_.push_back({std::string(placeholder), std::string(help), &value, 1, std::move(choices)});
 }
 
 void Options::positionals(std::string_view placeholder, std::vector<std::string>& values, std::size_t at_least,
                           std::string_view help) {
-  positionals_.push_back({std::string(placeholder), std::string(help), &values, at_least});
+  positionals_.push_back({std::string(placeholder), std::string(help), &values, at_least, {}});
+}
+
+void Options::progress() {
+  flag("quiet", is_quiet_, "say nothing on stderr but errors");
+  value("log-json", log_, "FILE", "add a line of JSON to FILE for every step (`moeclip help`); -: to stderr");
 }
 
 const Options::Option& Options::find(const std::string& name) const {
@@ -151,6 +159,10 @@ const Options::Option& Options::find(const std::string& name) const {
 }
 
 bool Options::parse(Words words) {
+  if (wanted != nullptr) {
+    *wanted = description();
+    return false;
+  }
   std::vector<std::string> arguments;
   while (!words.empty()) {
     const std::string& word = words.front();
@@ -173,6 +185,7 @@ bool Options::parse(Words words) {
     words = words.subspan(taken);
   }
   assign(arguments);
+  messages().set_up(command_, is_quiet_, log_);
   return true;
 }
 
@@ -223,10 +236,38 @@ void Options::assign(Words arguments) const {
       (*list)->assign(arguments.begin(), arguments.end());
       return;
     }
+    const std::vector<std::string>& choices = positional.choices;
+    if (!choices.empty() && std::ranges::find(choices, arguments.front()) == choices.end())
+      throw UsageError(
+          concat(positional.placeholder, " is one of ", joined(choices, ", "), ", not '", arguments.front(), "'"));
     *std::get<std::string*>(positional.target) = arguments.front();
     arguments = arguments.subspan(1);
   }
   if (!arguments.empty()) throw UsageError(concat("one argument too many: '", arguments.front(), "'"));
+}
+
+Description Options::description() const {
+  Description all{command_, purpose_, {}, {}, notes_};
+  for (const Positional& positional : positionals_) {
+    const bool is_list = std::holds_alternative<std::vector<std::string>*>(positional.target);
+    all.arguments.push_back(
+        {"", positional.placeholder, positional.help, positional.choices, is_list, positional.at_least == 0});
+  }
+  for (const Option& option : options_) {
+    const bool is_list = std::holds_alternative<std::vector<std::string>*>(option.target);
+    const std::vector<std::string>& values = option.choices.empty() ? option.offered : option.choices;
+    all.options.push_back({option.name, option.placeholder, option.help, values, is_list});
+  }
+  all.options.push_back({"help", "", "show this", {}, false});
+  return all;
+}
+
+Description describe(int (*run)(Words words), Words words) {
+  Description found;
+  wanted = &found;
+  static_cast<void>(run(words));
+  wanted = nullptr;
+  return found;
 }
 
 std::string Options::help() const {
@@ -237,7 +278,7 @@ std::string Options::help() const {
     out += positional.at_least == 0 ? concat(" [", term, "]") : concat(" ", term);
   }
   out += "\n\n";
-  append_wrapped(out, purpose_, 0);
+  append_wrapped(out, purpose_, 0, kHelpWidth);
   out += '\n';
   for (const Positional& positional : positionals_) append_entry(out, positional.placeholder, positional.help);
   for (const Option& option : options_) {
@@ -247,7 +288,7 @@ std::string Options::help() const {
   append_entry(out, "--help", "show this");
   for (const std::string& note : notes_) {
     out += '\n';
-    append_wrapped(out, note, 0);
+    append_wrapped(out, note, 0, kHelpWidth);
   }
   return out;
 }

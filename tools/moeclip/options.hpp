@@ -27,10 +27,25 @@ class UsageError : public std::runtime_error {
 
 using Words = std::span<const std::string>;
 
+/// What a command line takes, for whoever writes about it: man pages and completions.
+struct Description {
+  struct Entry {
+    std::string name;                  ///< of an option, without dashes; "": an argument
+    std::string placeholder, help;     ///< no placeholder: a flag
+    std::vector<std::string> choices;  ///< values that it can have or, of those of files and the like, some of them
+    bool is_list = false, is_optional = true;
+  };
+  std::string command, purpose;
+  std::vector<Entry> options, arguments;
+  std::vector<std::string> notes;
+};
+
 class Options {
  public:
   /// `command` as typed after the program's name, `purpose` one or more sentences for the help.
   Options(std::string_view command, std::string_view purpose) : command_(command), purpose_(purpose) {}
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
 
   /// --name: sets `value` to true.
   void flag(std::string_view name, bool& value, std::string_view help);
@@ -46,25 +61,33 @@ class Options {
   /// --name VALUE where VALUE is one of `choices`.
   void choice(std::string_view name, std::string& value, std::vector<std::string> choices, std::string_view help);
 
+  /// Values of the option declared last that shells offer. Others are taken, too.
+  void offer(std::vector<std::string> values) { options_.back().offered = std::move(values); }
+
   /// --name VALUE, any number of times.
   void repeated(std::string_view name, std::vector<std::string>& values, std::string_view placeholder,
                 std::string_view help);
 
-  /// One argument that must be there, in the order of declaration.
-  void positional(std::string_view placeholder, std::string& value, std::string_view help);
+  /// One argument that must be there, in the order of declaration. With `choices`, it is one of these.
+  void positional(std::string_view placeholder, std::string& value, std::string_view help,
+                  std::vector<std::string> choices = {});
 
   /// All arguments that are left, at least `at_least` of them. Declared last.
   void positionals(std::string_view placeholder, std::vector<std::string>& values, std::size_t at_least,
                    std::string_view help);
 
+  /// --quiet and --log-json, for what takes long (progress.hpp); parse() sets them up.
+  void progress();
+
   /// A paragraph at the end of the help.
   void note(std::string_view text) { notes_.emplace_back(text); }
 
   /// Sets the variables from the words after the command. Words after `--` are positional. Returns false if --help was
-  /// among them and has been printed. Throws UsageError.
+  /// among them and has been printed, or if describe() asks. Throws UsageError.
   [[nodiscard]] bool parse(Words words);
 
   [[nodiscard]] std::string help() const;
+  [[nodiscard]] Description description() const;
 
   /// The options that were declared so far, and those of them that were given, without dashes.
   [[nodiscard]] std::vector<std::string> declared() const;
@@ -76,12 +99,13 @@ class Options {
   struct Option {
     std::string name, placeholder, help;
     Target target;
-    std::vector<std::string> choices;
+    std::vector<std::string> choices, offered;
   };
   struct Positional {
     std::string placeholder, help;
     std::variant<std::string*, std::vector<std::string>*> target;
     std::size_t at_least = 1;
+    std::vector<std::string> choices;
   };
 
   void add(std::string_view name, Target target, std::string_view placeholder, std::string_view help);
@@ -90,11 +114,18 @@ class Options {
   static void store(const Option& option, const std::string& text);
   void assign(Words arguments) const;
 
-  std::string command_, purpose_;
+  std::string command_, purpose_, log_;
+  bool is_quiet_ = false;
   std::vector<Option> options_;
   std::vector<Positional> positionals_;
   std::vector<std::string> notes_, given_;
 };
+
+/// What a command declares: it is run with `words` until it parses them, and no further.
+[[nodiscard]] Description describe(int (*run)(Words words), Words words);
+
+/// Appends `text` word by word, wrapped at `width`, with lines after the first indented to `column`.
+void append_wrapped(std::string& out, std::string_view text, std::size_t column, std::size_t width);
 
 /// The candidate that `word` was probably meant to be, or "" if none is near.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);

@@ -8,6 +8,8 @@
 #include <moeclip/io/json_writer.hpp>
 #include <system_error>
 
+#include "progress.hpp"
+
 namespace cli {
 
 using moeclip::concat;
@@ -25,6 +27,7 @@ namespace {
 }  // namespace
 
 void print(std::string_view text) {
+  messages().clear();  // both may be one terminal
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) fail_output();
 }
 

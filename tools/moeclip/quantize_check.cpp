@@ -9,8 +9,8 @@
 #include <moeclip/eval/evaluation.hpp>
 
 #include "detect.hpp"
+#include "progress.hpp"
 #include "quantize.hpp"
-#include "terminal.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -66,7 +66,7 @@ EvalData checked_pictures(const EvalSettings& s, std::int64_t most_pictures, boo
     const DetectInputs inputs = collect_inputs(s.data);
     const auto is_empty = [](const DetectInput& input) { return moeclip::is_directory(input.path); };
     if (std::ranges::any_of(inputs.pictures, is_empty)) throw;  // a folder without any picture
-    say(concat(error.what(), "; maps and scores are compared without labels"));
+    inform(concat(error.what(), "; maps and scores are compared without labels"));
     has_labels = false;
     for (const DetectInput& input : inputs.pictures) {
       EvalPicture picture;
@@ -113,7 +113,7 @@ QuantizeCheck::QuantizeCheck(const EvalSettings& s, const EvalData& data, bool h
     : settings_(s), full_(load_model(s, data)), has_labels_(has_labels) {
   for (const EvalPicture& picture : data.pictures) views_.push_back({&picture, {}, 0});
   moeclip::Evaluation evaluation;
-  Progress progress(views_.size());
+  Progress progress("judge", views_.size());
   look_at(
       full_, *full_.detector, views_, views_.size(),
       [&](moeclip::Context& context, std::size_t i, const moeclip::Sample& sample, const moeclip::Detection& found) {
@@ -136,10 +136,12 @@ QuantizeFigures QuantizeCheck::compare(const moeclip::Detector& detector, std::s
   moeclip::Evaluation evaluation;
   const double share = 1 / static_cast<double>(std::max<std::size_t>(1, std::min(count, views_.size())));
   figures.rank_correlation = 0;
+  Progress progress("compare", std::min(count, views_.size()));
   look_at(
       full_, detector, views_, count,
       [&](moeclip::Context& context, std::size_t i, const moeclip::Sample& sample, const moeclip::Detection& found) {
         const FullView& view = views_[i];
+        progress.step(view.picture->record.path);
         const moeclip::MapAgreement agreement = moeclip::compare_maps(
             view.map, std::span<const float>(found.map.data(), static_cast<std::size_t>(found.map.size())));
         figures.rank_correlation += share * agreement.rank_correlation;
@@ -181,7 +183,7 @@ std::vector<LayerHarm> rank_layers(const QuantizeCheck& check, Precision precisi
     moeclip::visit_matrices(blocks[i], [&](const char* matrix, const moeclip::Linear<float>&) {
       layers.emplace_back(concat("visual.transformer.resblocks.", i, ".", matrix), 0.0);
     });
-  Progress progress(layers.size());
+  Progress progress("layers", layers.size());
   for (auto& [name, harm] : layers) {
     progress.step(name);
     harm = check.compare(check.load({Precision::f32, {{name, precision}}}), kLayerPictures).mean_difference;

@@ -3,17 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <ctime>
-#include <memory>
 #include <moeclip/anomaly/overlay.hpp>
 #include <moeclip/image/png.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/io/json_writer.hpp>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -25,28 +20,6 @@ constexpr std::size_t kShownVerdicts = 20;
 
 HttpAnswer told(int status, const std::string& message) {
   return {status, "text/plain; charset=utf-8", message + "\n"};
-}
-
-/// Memory of this process in bytes, as Linux says it; 0 elsewhere.
-std::int64_t resident_bytes() {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "r"), &std::fclose);
-  char line[128] = "";
-  if (!file || std::fgets(line, sizeof(line), file.get()) == nullptr) return 0;
-  constexpr std::int64_t kPage = 4096;
-  const char* const second = std::strchr(line, ' ');
-  return second == nullptr ? 0 : std::atoll(second) * kPage;
-}
-
-std::string time_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-#if defined(_WIN32)
-  ::gmtime_s(&utc, &now);
-#else
-  ::gmtime_r(&now, &utc);
-#endif
-  char text[32];
-  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc));
 }
 
 /// A Host that a browser can only have from this machine: names that others own may be made to lead here.

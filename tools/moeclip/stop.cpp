@@ -74,6 +74,7 @@ struct StopSignal::Watchdog {
     if (is_over.wait_for(lock, kPatience, [&] { return has_ended; }) || has_signal == 0) return;
     const bool is_free = reporting.try_lock_for(kLastLine);  // whoever writes has had its time
     if (is_free && last_act) static_cast<void>(attempt(last_act));
+    clear_at_once();
     std::_Exit(exit_code);
   }
 };

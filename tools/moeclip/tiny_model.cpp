@@ -10,7 +10,7 @@
 #include <moeclip/tensor/visit.hpp>
 #include <vector>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -35,7 +35,7 @@ std::string adapter_path(const std::string& clip, const std::string& adapter) {
 namespace {
 
 void say_unused(const std::string& path, const std::vector<std::string>& unused) {
-  if (!unused.empty()) say(concat(path, ": ", moeclip::count_and_names(unused), " that nothing here uses"));
+  if (!unused.empty()) inform(concat(path, ": ", moeclip::count_and_names(unused), " that nothing here uses"));
 }
 
 }  // namespace
@@ -76,6 +76,17 @@ Adapter<float> packed_copy(moeclip::Context& context, const Adapter<float>& adap
   moeclip::visit_parameters(copy, "", [&](const std::string&, Tensor<float>& t) { t = **value++; });
   moeclip::pack(context, copy);
   return copy;
+}
+
+moeclip::Json pretrain_json(const moeclip::PretrainReport& report) {
+  return moeclip::Json::object()
+      .set("step", report.step)
+      .set("loss", report.loss.total())
+      .set("image_to_text", report.loss.image_to_text)
+      .set("text_to_image", report.loss.text_to_image)
+      .set("logit_scale", report.logit_scale)
+      .set("gradient_norm", report.gradient_norm)
+      .set("lr", report.lr);
 }
 
 }  // namespace cli

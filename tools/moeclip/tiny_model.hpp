@@ -4,6 +4,7 @@
 
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/data/source.hpp>
+#include <moeclip/synthetic/pretrain.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ moeclip::Detector load_detector(const std::string& clip, const std::string& adap
 inline constexpr const char* kDtypeHelp =
     "precision of the CLIP's matrices: bf16 halves their memory, int8 quarters it; auto: f32, or as the file was "
     "quantized";
+
+/// A step of the training of a tiny CLIP, as --log-json has it.
+moeclip::Json pretrain_json(const moeclip::PretrainReport& report);
 
 /// The plan of a --dtype; unset for "auto".
 std::optional<moeclip::PrecisionPlan> plan_of_dtype(std::string_view dtype);

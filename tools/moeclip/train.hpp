@@ -17,6 +17,7 @@
 #include "layout_options.hpp"
 #include "options.hpp"
 #include "tile_flags.hpp"
+#include "train_page.hpp"
 
 namespace cli {
 
@@ -95,13 +96,15 @@ void say_start(const std::string& path, const AdapterFlags& flags, const moeclip
 std::string start_of(const std::string& start, bool is_built_in, const moeclip::Recipe& recipe,
                      moeclip::index_t layers);
 
-/// log.jsonl of a run: a line per step.
+/// log.jsonl of a run: a line per step; and, in bounded room, the curves of all steps.
 class TrainLog {
  public:
   /// Opens `path`; lines of steps beyond `step`, which a resumed run makes again, and broken ones go. Throws io.
   TrainLog(const std::string& path, moeclip::index_t step);
 
   void write(const moeclip::StepReport& report);
+
+  [[nodiscard]] const TrainHistory& history() const { return history_; }
 
  private:
   struct Closer {
@@ -110,7 +113,11 @@ class TrainLog {
 
   std::string path_;
   std::unique_ptr<std::FILE, Closer> file_;
+  TrainHistory history_;
 };
+
+/// The losses of a step and what belongs to them, as log.jsonl and --log-json have it.
+moeclip::Json step_json(const moeclip::StepReport& report);
 
 /// One line about a step, for people: losses one by one, share of each expert per layer, gradient, speed.
 std::string describe_step(const moeclip::StepReport& report);

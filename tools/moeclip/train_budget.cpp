@@ -6,7 +6,7 @@
 #include <limits>
 #include <moeclip/base/read_number.hpp>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 
 namespace cli {
 

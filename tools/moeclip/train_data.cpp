@@ -8,7 +8,7 @@
 #include <moeclip/synthetic/good_pictures.hpp>
 
 #include "detect.hpp"
-#include "terminal.hpp"
+#include "progress.hpp"
 #include "train.hpp"
 
 namespace cli {
@@ -83,7 +83,7 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
   std::string first_mask, first_picture;
   for (const std::string& path : data) {
     moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
-    for (const std::string& note : listing.notes) say(note);
+    for (const std::string& note : listing.notes) inform(note);
     std::vector<DatasetEntry>& entries = listing.entries;
     if (entries.empty())
       moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": there are no pictures in that part; see --split"));
@@ -103,11 +103,11 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
                   concat("of ", moeclip::counted(source.size(), "picture"), " ", lost_pictures,
                          lost_pictures == 1 ? " is" : " are", " not there; the first is ", first_picture));
   if (lost_masks > 0)
-    say(concat(moeclip::counted(lost_masks, "mask file"), lost_masks == 1 ? " is" : " are", " not there; the first is ",
-               first_mask));
+    inform(concat(moeclip::counted(lost_masks, "mask file"), lost_masks == 1 ? " is" : " are",
+                  " not there; the first is ", first_mask));
   if (unmarked > 0)
-    say(concat("of ", moeclip::counted(defective, "defective picture"), " ", unmarked, unmarked == 1 ? " has" : " have",
-               " no mask: there only the loss of whole pictures learns"));
+    inform(concat("of ", moeclip::counted(defective, "defective picture"), " ", unmarked,
+                  unmarked == 1 ? " has" : " have", " no mask: there only the loss of whole pictures learns"));
   return source;
 }
 

@@ -7,7 +7,7 @@
 #include <system_error>
 #include <type_traits>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 #include "tiny_model.hpp"
 #include "train.hpp"
 
@@ -36,8 +36,8 @@ std::string load_of(const std::vector<index_t>& tokens) {
   return text;
 }
 
-/// Lines of a log that a run at `step` keeps.
-std::string kept_lines(const std::string& path, index_t step) {
+/// Lines of a log that a run at `step` keeps; their steps become its history.
+std::string kept_lines(const std::string& path, index_t step, TrainHistory& history) {
   constexpr std::uint64_t kLargestLog = std::uint64_t{1} << 32;
   const auto bytes = moeclip::read_file(path, kLargestLog);
   std::string_view text = moeclip::as_text(bytes);
@@ -46,7 +46,10 @@ std::string kept_lines(const std::string& path, index_t step) {
     const std::string_view line = text.substr(0, end + 1);
     text.remove_prefix(end + 1);
     try {
-      if (moeclip::parse_json(line, path).at("step").as_int64() <= step) kept += line;
+      const Json json = moeclip::parse_json(line, path);
+      if (json.at("step").as_int64() > step) continue;
+      history.add(json);
+      kept += line;
     } catch (const moeclip::Error&) {
       continue;  // cut short when the run was killed
     }
@@ -134,7 +137,7 @@ void say_start(const std::string& path, const AdapterFlags& flags, const moeclip
     if (!(there.at(name) == here.at(name)))
       text +=
           concat(text.empty() ? "" : ", ", name, " (", dump_json(there.at(name)), ", ", dump_json(here.at(name)), ")");
-  if (!text.empty()) say(concat(path, ": goes on with settings that it was not trained with (there, here): ", text));
+  if (!text.empty()) inform(concat(path, ": goes on with settings that it was not trained with (there, here): ", text));
 }
 
 std::string start_of(const std::string& start, bool is_built_in, const moeclip::Recipe& recipe, index_t layers) {
@@ -148,13 +151,13 @@ std::string start_of(const std::string& start, bool is_built_in, const moeclip::
   const bool is_same = found.experts == wanted.experts && found.rank == wanted.rank &&
                        found.levels() == wanted.levels() &&
                        moeclip::adapter_record(found, kActivation) == moeclip::adapter_record(wanted, kActivation);
-  say(is_same ? "begins with the built-in adapter; --start none begins with nothing"
-              : "begins with nothing: the built-in adapter has other options");
+  inform(is_same ? "begins with the built-in adapter; --start none begins with nothing"
+                 : "begins with nothing: the built-in adapter has other options");
   return is_same ? path : "";
 }
 
 TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
-  const std::string kept = step > 0 && moeclip::file_exists(path) ? kept_lines(path, step) : "";
+  const std::string kept = step > 0 && moeclip::file_exists(path) ? kept_lines(path, step, history_) : "";
   moeclip::write_file(path, moeclip::as_bytes(kept));
   file_.reset(std::fopen(path.c_str(), "ab"));
   if (file_ == nullptr)
@@ -162,7 +165,7 @@ TrainLog::TrainLog(const std::string& path, index_t step) : path_(path) {
                   concat(path, ": cannot be written: ", std::error_code(errno, std::generic_category()).message()));
 }
 
-void TrainLog::write(const moeclip::StepReport& report) {
+Json step_json(const moeclip::StepReport& report) {
   const moeclip::LossReport& loss = report.loss;
   Json experts = Json::array();
   for (const auto& tokens : loss.expert_tokens) {
@@ -170,22 +173,26 @@ void TrainLog::write(const moeclip::StepReport& report) {
     for (const index_t count : tokens) layer.push_back(count);
     experts.push_back(std::move(layer));
   }
-  const Json line = Json::object()
-                        .set("step", report.step)
-                        .set("epoch", report.epoch)
-                        .set("batch", report.batch)
-                        .set("loss", loss.total)
-                        .set("cross_entropy", loss.cross_entropy)
-                        .set("focal", list_json(loss.focal))
-                        .set("dice_normal", list_json(loss.dice_normal))
-                        .set("dice_abnormal", list_json(loss.dice_abnormal))
-                        .set("etf", list_json(loss.etf))
-                        .set("balance", list_json(loss.balance))
-                        .set("expert_tokens", std::move(experts))
-                        .set("gradient_norm", report.gradient_norm)
-                        .set("lr", report.lr)
-                        .set("images_per_second", report.images_per_second)
-                        .set("seconds_left", report.seconds_left);
+  return Json::object()
+      .set("step", report.step)
+      .set("epoch", report.epoch)
+      .set("batch", report.batch)
+      .set("loss", loss.total)
+      .set("cross_entropy", loss.cross_entropy)
+      .set("focal", list_json(loss.focal))
+      .set("dice_normal", list_json(loss.dice_normal))
+      .set("dice_abnormal", list_json(loss.dice_abnormal))
+      .set("etf", list_json(loss.etf))
+      .set("balance", list_json(loss.balance))
+      .set("expert_tokens", std::move(experts))
+      .set("gradient_norm", report.gradient_norm)
+      .set("lr", report.lr);
+}
+
+void TrainLog::write(const moeclip::StepReport& report) {
+  history_.add(step_json(report));
+  const Json line =
+      step_json(report).set("images_per_second", report.images_per_second).set("seconds_left", report.seconds_left);
   const std::string text = dump_json(line) + "\n";
   if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
     moeclip::fail(moeclip::ErrorCode::io,

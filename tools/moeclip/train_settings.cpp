@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "terminal.hpp"
+#include "progress.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
 
@@ -46,7 +46,8 @@ void declare_run(Options& options, TrainSettings& s) {
                 "side of the square that the model sees; default: 518 where the patch size divides it, else the CLIP's "
                 "own; 448 for patches of 32");
   options.value("seed", s.seed, "N", "of first values, order, augmentations, flaws and dropout; default 111");
-  options.value("out", s.out, "DIR", "checkpoints, log.jsonl and valid.jsonl go there");
+  options.value("out", s.out, "DIR",
+                "checkpoints, log.jsonl, valid.jsonl and report.html, which shows the curves so far, go there");
   options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");
   options.value(
       "start", s.start, "FILE",
@@ -112,6 +113,7 @@ bool parse_train(Words words, TrainSettings& s) {
   declare_run(options, s);
   s.options.declare(options);
   add_notes(options);
+  options.progress();
   if (!options.parse(words)) return false;
   check(s);
   return true;
@@ -144,9 +146,10 @@ TrainPlan make_train_plan(const TrainSettings& s) {
     plan.trainer.images = record.identity.images;
     plan.first_step = record.position.step;
     const char* isa = moeclip::kernels::to_string(moeclip::kernels::active_isa());
-    say(concat("going on behind step ", plan.first_step, " of ", s.last_checkpoint()));
+    inform(concat("going on behind step ", plan.first_step, " of ", s.last_checkpoint()));
     if (record.isa != isa)
-      say(concat("it ran with ", record.isa, " instructions, this machine uses ", isa, ": the last bits will differ"));
+      inform(
+          concat("it ran with ", record.isa, " instructions, this machine uses ", isa, ": the last bits will differ"));
   }
   apply_options(s, plan.recipe);
   plan.trainer.batch = s.batch.value_or(plan.trainer.batch);

@@ -18,8 +18,6 @@ using moeclip::Json;
 
 namespace {
 
-Json metric_json(const std::optional<double>& metric) { return metric ? Json(*metric) : Json(); }
-
 std::optional<double> metric_of(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(json.as_number());
 }
@@ -33,6 +31,8 @@ std::string percent(const std::optional<double>& metric) {
 }
 
 }  // namespace
+
+Json metric_json(const std::optional<double>& metric) { return metric ? Json(*metric) : Json(); }
 
 std::string Judgement::text() const {
   return concat("image AUROC ", percent(image_auroc), ", pixel AP ", percent(pixel_ap));

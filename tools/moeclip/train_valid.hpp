@@ -7,6 +7,7 @@
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct Judgement {
   /// "image AUROC 93.1, pixel AP 40.2", in percent.
   [[nodiscard]] std::string text() const;
 };
+
+/// A figure that may be undefined: null then.
+moeclip::Json metric_json(const std::optional<double>& metric);
 
 struct ValidOptions {
   std::string folder;                 ///< of the run
@@ -58,6 +62,7 @@ class Validator {
   /// Judges a few pictures and forgets it: how many seconds one takes, without the class's sentences.
   [[nodiscard]] double seconds_per_picture(moeclip::Trainer<float>& trainer);
 
+  [[nodiscard]] std::span<const Judgement> judgements() const { return judgements_; }
   [[nodiscard]] const Judgement* best() const;    ///< null: none yet
   [[nodiscard]] const Judgement* latest() const;  ///< null: none yet
   /// Whether the last `patience` regular judgements were no better than one before.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Installed: headers, the data that the library reads (vocabulary and class words), the CMake package, the pkg-config
-# file, the licence, the compiled library and that for C where they are built and, with the tool, the built-in model too.
+# file, the licence, the compiled library and that for C where they are built and, with the tool, the built-in model, man
+# pages, completions and the service too. None of it knows where it lies.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeclip)
@@ -70,5 +71,20 @@ endforeach()
 
 if(MOECLIP_BUILD_TOOLS)
   install(TARGETS moeclip_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(TARGET moeclip_mpi)
+    install(TARGETS moeclip_mpi RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
   install(FILES ${MOECLIP_DATA_FILES} DESTINATION ${data_dir})
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    install(FILES ${CMAKE_CURRENT_LIST_DIR}/moeclip.service DESTINATION lib/systemd/system)
+  endif()
+  if(MOECLIP_PAGES)
+    install(DIRECTORY ${MOECLIP_PAGES}/man/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+    install(DIRECTORY ${MOECLIP_PAGES}/bash-completion ${MOECLIP_PAGES}/zsh ${MOECLIP_PAGES}/fish
+      DESTINATION ${CMAKE_INSTALL_DATADIR})
+  endif()
+endif()
+if(MOECLIP_BUILD_INFER)
+  install(TARGETS moeclip_infer RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/tools/infer/moeclip-infer.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()

@@ -61,6 +61,7 @@ template <class T>
 struct MapFeatureGradient {
   View<T, 2> d_features;  ///< (B * L, C) in; overwritten
   View<T, 2> d_tokens;    ///< (B * L, D) out; without data: not wanted
+  BatchShare share = {};  ///< whose pictures these are
 };
 
 /// The embeddings of a batch on their way back.
@@ -70,6 +71,7 @@ struct EmbeddingBackward {
   DetectionSteps<T> steps;       ///< of embeddings_forward
   View<const T, 2> d_embedding;  ///< (B, C)
   View<T, 2> d_tokens;           ///< (B * L, D), added to
+  BatchShare share = {};         ///< whose pictures these are
 };
 
 /// (2) and (3) of map `map`, from the tokens x (B, 1 + L, D) of its level.
@@ -228,11 +230,20 @@ template <class T>
 void embeddings_backward(Context& context, const DetectionHead<T>& head, const EmbeddingBackward<T>& back,
                          DetectionHead<T>* gradient) {
   const index_t patches = back.tokens.extent(0) / back.d_embedding.extent(0);
-  for (index_t b = 0; b < back.d_embedding.extent(0); ++b)
+  const bool is_shared = gradient != nullptr && back.share.size() > 1;
+  const auto each_sum = [&](auto&& visit) {
+    visit_parameters(*gradient, "", [&](const std::string&, Tensor<T>& sums) {
+      visit(std::span<T>(sums.data(), static_cast<std::size_t>(sums.size())));
+    });
+  };
+  if (is_shared) each_sum([&](std::span<T> sums) { back.share.take_over(sums); });
+  const index_t own = is_shared ? back.share.own() : back.d_embedding.extent(0);
+  for (index_t b = 0; b < own; ++b)
     detection_backward<T>(context, head,
                           {detail::patches_of(back.tokens, b, patches), back.steps.rows(b * patches, (b + 1) * patches),
                            &back.d_embedding(b, 0), detail::patches_of(back.d_tokens, b, patches)},
                           gradient);
+  if (is_shared) each_sum([&](std::span<T> sums) { back.share.hand_on(sums); });
 }
 
 template <class T>
@@ -249,7 +260,7 @@ void map_features_forward(Context& context, const Adapter<T>& adapter, index_t m
 template <class T>
 void map_features_backward(Context& context, const Adapter<T>& adapter, index_t map, const MapSteps<T>& steps,
                            const MapFeatureGradient<T>& d, Adapter<T>* gradient) {
-  project_tokens_backward<T>(context, adapter, map, {steps.tokens, steps.projected, d.d_features, d.d_tokens},
+  project_tokens_backward<T>(context, adapter, map, {steps.tokens, steps.projected, d.d_features, d.d_tokens, d.share},
                              gradient);
 }
 

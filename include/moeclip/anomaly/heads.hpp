@@ -47,6 +47,7 @@ struct ProjectionBackward {
   View<const T, 2> projected;  ///< (N, C), of project_tokens
   View<T, 2> d_features;       ///< (N, C) in: gradient of normalise(projected); overwritten
   View<T, 2> d_tokens;         ///< (N, D) out; without data: not wanted
+  BatchShare share = {};       ///< whose pictures the tokens are of
 };
 
 /// Backward of project_tokens and normalize_tokens (SEG-1'). `gradient` may be null.
@@ -60,8 +61,24 @@ void project_tokens_backward(Context& context, const Adapter<T>& adapter, index_
   if (adapter.config.use_relu)  // its slope depends on the sign, which LeakyReLU leaves as it is
     kernels::activate_backward<T>(context, kernels::Activation::leaky_relu, back.projected.size(),
                                   back.projected.data(), d, d);
-  linear_backward<T>(context, adapter.projections[which], back.tokens, back.d_features, back.d_tokens,
-                     gradient == nullptr ? nullptr : &gradient->projections[which]);
+  const Linear<T>& layer = adapter.projections[which];
+  if (back.d_tokens.data() != nullptr)
+    linear_backward<T>(context, layer, back.tokens, back.d_features, back.d_tokens, nullptr);
+  if (gradient == nullptr) return;
+  // The maps of a level share a projection: each map's sum is whole before it is added, so that it can be a running
+  // one.
+  Tensor<T>& total = gradient->projections[which].weight;  // without bias
+  Arena::Scope scratch(context.arena());
+  const std::span<T> sums(scratch.take<T>(total.size()), static_cast<std::size_t>(total.size()));
+  std::fill(sums.begin(), sums.end(), T(0));
+  const View<const T, 2> d_out = back.d_features;
+  back.share.add_pictures(back.tokens.extent(0), sums, [&](index_t begin, index_t end) {
+    const kernels::MatrixRef<T> d_rows{&d_out(begin, 0), d_out.stride(0), d_out.stride(1)};
+    const kernels::MatrixRef<T> rows{&back.tokens(begin, 0), back.tokens.stride(0), back.tokens.stride(1)};
+    kernels::gemm<T>(context, {layer.outputs(), layer.inputs(), end - begin}, kernels::transposed(d_rows), rows,
+                     sums.data(), layer.inputs(), {.accumulate = true});
+  });
+  for (std::size_t i = 0; i < sums.size(); ++i) total[static_cast<index_t>(i)] += sums[i];
 }
 
 /// What the detection head makes on its way: (L, D), (L, D) and (L, C) per image.

@@ -2,7 +2,8 @@
 #pragma once
 // Counter-based random numbers: element i of the stream (seed, name) is a pure function of the three, so any element
 // can be made alone, in any order, on any number of threads. The function is splitmix64 keyed by the FNV-1a hash of
-// the name; the golden data uses the same one, so its inputs can be remade here bit for bit.
+// the name (RNG-1 in this folder's README); the golden data uses the same one, so its inputs can be remade here bit for
+// bit.
 
 #include <cstdint>
 #include <string_view>

@@ -6,7 +6,8 @@
 // the same bits for any number of threads.
 //
 // There is also a single background thread, for work that goes on while the caller does something else, such as reading
-// the next pictures.
+// the next pictures. Where a program cannot have threads (WebAssembly without them), a pool has one worker whatever was
+// asked for, and what would run in the background runs when it begins: all results are the same.
 
 #include <atomic>
 #include <cstdint>
@@ -19,6 +20,12 @@
 #include "float_scope.hpp"
 #include "function_ref.hpp"
 #include "types.hpp"
+
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+#define MOECLIP_HAS_THREADS 0
+#else
+#define MOECLIP_HAS_THREADS 1
+#endif
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -70,7 +77,7 @@ class BackgroundWorker {
  public:
   using Task = function_ref<void()>;  ///< what is run once on the background thread
 
-  BackgroundWorker() : thread_([this] { serve(); }) {}
+  BackgroundWorker();
 
   /// Lets a running task finish; its exception, if nobody waited for it, is dropped.
   ~BackgroundWorker();
@@ -114,7 +121,11 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC ThreadPool::ThreadPool(int threads) {
   MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
+#if MOECLIP_HAS_THREADS
   if (threads == 0) threads = static_cast<int>((std::max)(1u, std::thread::hardware_concurrency()));
+#else
+  threads = 1;
+#endif
   threads_.reserve(static_cast<std::size_t>(threads - 1));
   for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
 }
@@ -179,12 +190,18 @@ MOECLIP_FUNC void ThreadPool::drain(int worker) {
     (*task_)(i, worker);
 }
 
+MOECLIP_FUNC BackgroundWorker::BackgroundWorker() {
+#if MOECLIP_HAS_THREADS
+  thread_ = std::thread([this] { serve(); });
+#endif
+}
+
 MOECLIP_FUNC BackgroundWorker::~BackgroundWorker() {
   join_task();
   task_.reset();
   state_.store(State::stopping, std::memory_order_release);
   state_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 MOECLIP_FUNC void BackgroundWorker::start(Task task) {
@@ -192,8 +209,12 @@ MOECLIP_FUNC void BackgroundWorker::start(Task task) {
                  "a background worker was given a task before the last one was waited for");
   task_.emplace(task);
   mode_ = float_mode();
+#if MOECLIP_HAS_THREADS
   state_.store(State::busy, std::memory_order_release);
   state_.notify_all();
+#else
+  run();
+#endif
 }
 
 MOECLIP_FUNC void BackgroundWorker::wait() {

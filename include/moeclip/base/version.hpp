@@ -97,12 +97,17 @@
 #else
 #define MOECLIP_TAG_NEON 8
 #endif
+#if defined(MOECLIP_DISABLE_SIMD128)
+#define MOECLIP_TAG_SIMD128 0
+#else
+#define MOECLIP_TAG_SIMD128 1
+#endif
 
-#define MOECLIP_JOIN_TAG_(m, e, a, z, y, n) abi_v0_1_##m##e##a##z##y##n
-#define MOECLIP_JOIN_TAG(m, e, a, z, y, n) MOECLIP_JOIN_TAG_(m, e, a, z, y, n)
+#define MOECLIP_JOIN_TAG_(m, e, a, z, y, n, w) abi_v0_1_##m##e##a##z##y##n##w
+#define MOECLIP_JOIN_TAG(m, e, a, z, y, n, w) MOECLIP_JOIN_TAG_(m, e, a, z, y, n, w)
 
 // The whole library lives in this inline namespace. Sources spell its name out, so that tools which do not run the
 // preprocessor (outline views, ctags, Doxygen) see an ordinary namespace; the compiler sees the name with all switches.
 #define abi_v0_1                                                                                                       \
   MOECLIP_JOIN_TAG(MOECLIP_TAG_MODE, MOECLIP_TAG_EXCEPTIONS, MOECLIP_TAG_ASSERT, MOECLIP_TAG_AVX512, MOECLIP_TAG_AVX2, \
-                   MOECLIP_TAG_NEON)
+                   MOECLIP_TAG_NEON, MOECLIP_TAG_SIMD128)

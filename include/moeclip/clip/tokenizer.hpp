@@ -117,7 +117,7 @@ MOECLIP_FUNC std::vector<std::int32_t> Tokenizer::encode_padded(std::string_view
     fail(ErrorCode::limit, concat("\"", excerpt(text), "\" has ", counted(ids.size() + 2, "token"),
                                   " with start and end, ", context_length, " fit; shorten it, or ask for truncation"));
   ids.insert(ids.begin(), start_token());
-  ids.resize(static_cast<std::size_t>((std::min)(std::ssize(ids), context_length - 1)));
+  ids.resize(static_cast<std::size_t>((std::min<index_t>)(std::ssize(ids), context_length - 1)));
   ids.push_back(end_token());
   ids.resize(static_cast<std::size_t>(context_length), 0);
   return ids;

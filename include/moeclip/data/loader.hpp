@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "../base/process_group.hpp"
 #include "../tensor/tensor.hpp"
 #include "augment.hpp"
 #include "prepare.hpp"
@@ -23,7 +24,8 @@ struct LoaderOptions {
   bool revises_labels = false;  ///< a picture whose whole defect left the frame becomes a good one
   AugmentOptions augment = {};  ///< how often, and how far
   int ahead = 2;  ///< batches prepared at the same time, each on a thread of its own; 0: none, when they are asked for
-  ImageOptions images = {};  ///< how pictures are read
+  ImageOptions images = {};       ///< how pictures are read
+  ProcessGroup* group = nullptr;  ///< shares each batch; null: this process has all of it
 };
 
 /// Where in a training run a batch stands.
@@ -32,7 +34,8 @@ struct LoaderPosition {
   index_t batch = 0;  ///< in the epoch
 };
 
-/// B samples, ready for a training step. All lists have B entries.
+/// B samples, ready for a training step. All lists have B entries. Of a shared batch these are the ones that this
+/// process holds (BatchShare).
 template <class T>
 struct LoadedBatch {
   Tensor<T> images;                  ///< (B, 3, S, S), normalised
@@ -44,6 +47,7 @@ struct LoadedBatch {
   std::vector<std::string> remarks;  ///< why its picture is not whole; mostly empty
   LoaderPosition position;           ///< of this batch in the training run
   bool is_last = false;              ///< of its epoch
+  index_t total = 0;                 ///< samples of the whole batch
 };
 
 /// The order of `count` samples in an epoch: Fisher and Yates' shuffle, from the seed.
@@ -185,7 +189,10 @@ void Loader<T>::plan(Slot& slot) {
   const index_t first = planned_.batch * options_.batch;
   const index_t count = (std::min)(options_.batch, source_.size() - first);
   slot.loader = this;
-  slot.members.assign(order_.begin() + first, order_.begin() + first + count);
+  const BatchShare share{options_.group, count};
+  const index_t held = first + (std::min)(share.first(), count - share.held());
+  slot.members.assign(order_.begin() + held, order_.begin() + held + share.held());
+  slot.batch.total = count;
   slot.batch.position = planned_;
   slot.batch.is_last = planned_.batch + 1 == batches();
   planned_ =

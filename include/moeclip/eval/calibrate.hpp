@@ -68,7 +68,8 @@ struct CalibrationFile {
 /// The content of a calibration file.
 Json to_json(const CalibrationFile& file);
 
-/// What of a calibration detection needs. Throws format or missing, naming `source`.
+/// What of a calibration detection needs. Throws unsupported for one of a later format, format or missing, naming
+/// `source`.
 CalibrationFile calibration_from_json(const Json& json, std::string_view source);
 
 /// A calibration file as `moeclip calibrate` writes it: the same with a checksum of all its bytes.
@@ -88,6 +89,7 @@ CalibrationFile parse_calibration(std::string_view text, std::string_view source
 
 #include "../io/checksum.hpp"
 #include "../io/json_writer.hpp"
+#include "../io/naming.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -192,6 +194,7 @@ MOECLIP_FUNC Calibration calibrate_on_labelled(std::span<const float> scores, st
 
 namespace detail {
 
+inline constexpr std::string_view kCalibrationName = "moeclip calibration ";
 inline constexpr const char* kPlainCalibration = "moeclip calibration 1";
 inline constexpr const char* kCheckedCalibration = "moeclip calibration 2";  // has a checksum
 inline constexpr const char* kCalibrationSum = "crc32";
@@ -247,8 +250,12 @@ MOECLIP_FUNC Json to_json(const CalibrationFile& file) {
 
 MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string_view source) {
   const Json* const format = json.is_object() ? json.find("format") : nullptr;
-  if (format == nullptr || (*format != Json(detail::kPlainCalibration) && *format != Json(detail::kCheckedCalibration)))
+  const std::string stated = format != nullptr && format->is_string() ? format->as_string() : "";
+  if (!stated.starts_with(detail::kCalibrationName))
     fail(ErrorCode::format, concat(source, ": is no calibration; `moeclip calibrate` writes one"));
+  if (stated != detail::kPlainCalibration && stated != detail::kCheckedCalibration)
+    fail(ErrorCode::unsupported,
+         concat(source, ": is ", in_quotes(stated), "; this program reads 1 and 2: use a newer one"));
   CalibrationFile file;
   file.calibration.how = member<std::string>(json, "how", source);
   const auto threshold = [&](const char* name) {

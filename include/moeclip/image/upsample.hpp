@@ -2,7 +2,7 @@
 #pragma once
 // Interpolates bilinearly with aligned corners (torch's align_corners = true): the corners of input and output
 // coincide,
-//   source = i (n_in - 1) / (n_out - 1),
+//   source = i (n_in - 1) / (n_out - 1),   (UPS-1)
 // and an output of one pixel takes the first input. Positions are kept as exact fractions, so that a grid point of the
 // input that is hit is hit exactly.
 

@@ -101,9 +101,8 @@ std::string parent_directory(const std::string& path);
 /// `a` and `b` with one separator between; `b` alone if it is absolute or `a` is empty.
 std::string join_path(const std::string& a, const std::string& b);
 
-/// Paths of the files in `directory`, sorted by their bytes; with `recursive` also of those in folders below (links to
-/// folders are not followed). Throws io if a folder cannot be read.
-std::vector<std::string> list_files(const std::string& directory, bool recursive);
+/// Paths of the files in `directory`, sorted by their bytes. Throws io if it cannot be read.
+std::vector<std::string> list_files(const std::string& directory);
 
 /// Makes `path` and the folders above it where they are missing. Throws io.
 void create_directories(const std::string& path);
@@ -295,15 +294,11 @@ MOECLIP_FUNC std::string file_extension(const std::string& path) {
   return extension;
 }
 
-MOECLIP_FUNC std::vector<std::string> list_files(const std::string& directory, bool recursive) {
-  std::error_code error;
+MOECLIP_FUNC std::vector<std::string> list_files(const std::string& directory) {
   std::vector<std::string> files;
-  std::filesystem::recursive_directory_iterator entry(detail::native_path(directory), error);
-  for (; !error && entry != std::filesystem::recursive_directory_iterator(); entry.increment(error)) {
-    std::error_code vanished;  // an entry may be gone again, or be a link to nowhere: then it is no file
-    if (entry->is_regular_file(vanished)) files.push_back(detail::utf8_path(entry->path()));
-    if (!recursive) entry.disable_recursion_pending();
-  }
+  const std::error_code error = detail::list_folder(directory, [&](detail::FolderEntry entry) {
+    if (entry.type == std::filesystem::file_type::regular) files.push_back(std::move(entry.path));
+  });
   if (error) detail::fail_io(directory, "listed", error);
   std::sort(files.begin(), files.end());
   return files;

@@ -63,43 +63,39 @@ class FolderReader {
  public:
   explicit FolderReader(FolderTree& tree) : tree_(tree) {}
 
-  void read(const std::filesystem::path& directory, FolderNode& folder, int depth) {
+  void read(const std::string& directory, FolderNode& folder, int depth) {
     constexpr int kDeepest = 64;  // of honest data; a file system may have loops that are no links
     if (depth > kDeepest) return add_unread(folder.path, "is deeper than ", concat(kDeepest, " folders: left out"));
-    std::error_code error;
-    std::filesystem::directory_iterator entry(directory, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) add(*entry, folder, depth);
+    const std::error_code error = list_folder(directory, [&](const FolderEntry& entry) { add(entry, folder, depth); });
+    if (error && depth == 0) fail_io(directory, "listed", error);
     if (error) add_unread(folder.path, "cannot be listed: ", error.message());
     std::sort(folder.files.begin(), folder.files.end());
     lists::sort_by(folder.folders, &FolderNode::name);
   }
 
  private:
-  void add(const std::filesystem::directory_entry& entry, FolderNode& folder, int depth) {
-    const std::string name = utf8_path(entry.path().filename());
-    if (name.starts_with(".") || name == "__MACOSX") return;
-    const std::string path = folder.file_path(name);
-    std::error_code error;
-    const bool is_link = entry.is_symlink(error);
-    const auto type = entry.status(error).type();
-    if (type == std::filesystem::file_type::regular) {
-      folder.files.push_back(name);
-    } else if (type == std::filesystem::file_type::directory) {
-      if (is_link && !may_follow(entry.path(), path)) return;
-      FolderNode inner{name, path, {}, {}};
-      read(entry.path(), inner, depth + 1);
+  void add(const FolderEntry& entry, FolderNode& folder, int depth) {
+    using std::filesystem::file_type;
+    if (entry.name.starts_with(".") || entry.name == "__MACOSX") return;
+    const std::string path = folder.file_path(entry.name);
+    if (entry.type == file_type::regular) {
+      folder.files.push_back(entry.name);
+    } else if (entry.type == file_type::directory) {
+      if (entry.is_link && !may_follow(entry.path, path)) return;
+      FolderNode inner{entry.name, path, {}, {}};
+      read(entry.path, inner, depth + 1);
       folder.folders.push_back(std::move(inner));
-    } else if (type == std::filesystem::file_type::not_found && is_link) {
+    } else if (entry.type == file_type::not_found && entry.is_link) {
       add_unread(path, "is a link to nothing", "");
-    } else if (type == std::filesystem::file_type::none) {
-      add_unread(path, is_link ? "cannot be followed: " : "cannot be looked at: ", error.message());
+    } else if (entry.type == file_type::none) {
+      add_unread(path, entry.is_link ? "cannot be followed: " : "cannot be looked at: ", entry.error.message());
     }
   }
 
   /// A link to a folder is followed unless what it leads to is met anyway, or holds the tree itself.
-  bool may_follow(const std::filesystem::path& link, const std::string& path) {
+  bool may_follow(const std::string& link, const std::string& path) {
     std::error_code error;
-    const std::string target = utf8_path(std::filesystem::canonical(link, error));
+    const std::string target = utf8_path(std::filesystem::canonical(native_path(link), error));
     if (error) {
       add_unread(path, "cannot be followed: ", error.message());
       return false;
@@ -152,10 +148,7 @@ MOECLIP_FUNC FolderTree read_folder_tree(const std::string& directory) {
   tree.root = directory;
   tree.place = canonical_path(directory);
   tree.top.name = file_name(tree.place);
-  std::error_code error;
-  if (std::filesystem::directory_iterator(detail::native_path(directory), error); error)
-    detail::fail_io(directory, "listed", error);
-  detail::FolderReader(tree).read(detail::native_path(directory), tree.top, 0);
+  detail::FolderReader(tree).read(directory, tree.top, 0);
   return tree;
 }
 

@@ -13,8 +13,12 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Entry of a safetensors file's __metadata__ that holds, as JSON, what this library records beside the tensors.
 inline constexpr std::string_view kRecordKey = "moeclip";
 
+/// The format of such records. It stands in a record, as "format", from the second one on, so that a program that knows
+/// fewer says so instead of guessing.
+inline constexpr int kRecordFormat = 1;
+
 namespace detail {
-/// That record; null if there is none.
+/// That record; null if there is none. Throws unsupported if it is of a format that this library does not know.
 Json recorded(const WeightFile& file);
 }  // namespace detail
 
@@ -23,14 +27,19 @@ Json recorded(const WeightFile& file);
 #if MOECLIP_DEFINES(MOECLIP_IO)
 
 #include "json.hpp"
+#include "json_writer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
 MOECLIP_FUNC Json recorded(const WeightFile& file) {
   const std::string* const text = find_metadata(file.metadata(), kRecordKey);
-  return text != nullptr
-             ? parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey)), JsonNames::unique)
-             : Json();
+  if (text == nullptr) return {};
+  Json record = parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey)), JsonNames::unique);
+  const Json* const format = record.is_object() ? record.find("format") : nullptr;
+  if (format != nullptr && !(*format == Json(int{kRecordFormat})))
+    fail(ErrorCode::unsupported, concat(file.path(), ": its record is of format ", dump_json(*format),
+                                        "; this program knows format ", int{kRecordFormat}, ": use a newer one"));
+  return record;
 }
 
 }  // namespace detail

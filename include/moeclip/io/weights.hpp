@@ -170,7 +170,7 @@ inline std::string find_model_file(const std::string& directory) {
                            "open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"})
     if (std::string path = join_path(directory, name); file_exists(path)) return path;
   std::vector<std::string> found;
-  for (const std::string& path : list_files(directory, false)) {
+  for (const std::string& path : list_files(directory)) {
     const std::string extension = file_extension(path);
     for (const char* known : {".safetensors", ".pt", ".pth", ".bin", ".ckpt"})
       if (extension == known) found.push_back(path);

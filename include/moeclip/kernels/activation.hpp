@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The element-wise functions between two linear maps, by name and as plain formulas. `double` runs these formulas, and
-// tests compare with them; `float` runs polynomials that approximate the same functions (kernels/body/math.inl).
+// The element-wise functions between two linear maps (ACT-1 in this folder's README), by name and as plain formulas.
+// `double` runs these formulas, and tests compare with them; `float` runs polynomials that approximate the same
+// functions (kernels/body/math.inl).
 
 #include <cmath>
 

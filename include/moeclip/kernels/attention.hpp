@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Multi-head attention: out = softmax(scale * q k^T) v for every image and head. The tokens x tokens matrix is never
-// stored: each worker holds the scores of a few queries (48 on AVX-512) against all keys, so memory is linear in the
-// number of tokens.
+// Multi-head attention (ATT-2 in nn/README.md): out = softmax(scale * q k^T) v for every image and head. The tokens x
+// tokens matrix is never stored: each worker holds the scores of a few queries (48 on AVX-512) against all keys, so
+// memory is linear in the number of tokens.
 
 #include <algorithm>
 #include <type_traits>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The backward pass of attention (ATT-1' in this folder's README). Probabilities are computed again from queries and
+// The backward pass of attention (ATT-1' in nn/README.md). Probabilities are computed again from queries and
 // keys, for a few queries at a time, so memory is linear in the number of tokens here too.
 
 #include <type_traits>

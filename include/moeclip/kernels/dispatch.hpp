@@ -24,6 +24,9 @@
 #if MOECLIP_HAS_NEON
 #include <arm_neon.h>
 #endif
+#if MOECLIP_HAS_SIMD128
+#include <wasm_simd128.h>
+#endif
 
 #if defined(MOECLIP_COMPILED)
 #define MOECLIP_KERNEL_TABLE       \
@@ -167,6 +170,20 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_neon {
 #include "isa/end_region.inl"
 #endif
 
+#if MOECLIP_HAS_SIMD128
+#include "isa/begin_simd128.inl"
+//
+#include "isa/vec_simd128.inl"
+//
+#include "isa/dot_simd128.inl"
+//
+#include "isa/resample_portable.inl"
+//
+#include "body/kernels.inl"
+//
+#include "isa/end_region.inl"
+#endif
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
@@ -216,6 +233,12 @@ namespace isa_neon_dot {
 extern const NarrowTable kNarrowTable;  ///< the kernels for narrow numbers with NEON's dot products
 }
 #endif
+#if MOECLIP_HAS_SIMD128
+namespace isa_simd128 {
+extern const KernelTable kTable;        ///< the kernels for WebAssembly's SIMD
+extern const NarrowTable kNarrowTable;  ///< those for narrow numbers
+}
+#endif
 }}}  // namespace moeclip::abi_v0_1::kernels
 
 #endif
@@ -233,6 +256,9 @@ inline const KernelTable& table_of(Isa isa) {
 #endif
 #if MOECLIP_HAS_NEON
     case Isa::neon: return isa_neon::kTable;
+#endif
+#if MOECLIP_HAS_SIMD128
+    case Isa::simd128: return isa_simd128::kTable;
 #endif
     default: return isa_scalar::kTable;
   }
@@ -256,6 +282,9 @@ inline const NarrowTable& narrow_table_of(Isa isa) {
 #if MOECLIP_HAS_NEON
     case Isa::neon: return isa_neon::kNarrowTable;
     case Isa::neon_dot: return isa_neon_dot::kNarrowTable;
+#endif
+#if MOECLIP_HAS_SIMD128
+    case Isa::simd128: return isa_simd128::kNarrowTable;
 #endif
     default: return isa_scalar::kNarrowTable;
   }

@@ -29,6 +29,11 @@
 #else
 #define MOECLIP_HAS_NEON 0
 #endif
+#if defined(__wasm__) && !defined(MOECLIP_DISABLE_SIMD128)
+#define MOECLIP_HAS_SIMD128 1
+#else
+#define MOECLIP_HAS_SIMD128 0
+#endif
 
 #if defined(_MSC_VER) && defined(_M_X64)
 #include <intrin.h>
@@ -51,6 +56,7 @@ enum class Isa {
   avx512_bf16,  ///< ... and AVX512-BF16, dot products of bfloat16: since Cooper Lake (2020) and Zen 4
   neon,         ///< every 64-bit ARM
   neon_dot,     ///< ... and dot products of 8-bit integers: since Cortex-A75 (2017), all of Apple's M
+  simd128,      ///< WebAssembly with SIMD: every browser since 2023
 };
 
 /// The name of the enumerator, as MOECLIP_ISA spells it.
@@ -64,6 +70,7 @@ inline const char* to_string(Isa isa) {
     case Isa::avx512_bf16: return "avx512_bf16";
     case Isa::neon: return "neon";
     case Isa::neon_dot: return "neon_dot";
+    case Isa::simd128: return "simd128";
   }
   return "unknown";
 }
@@ -91,6 +98,9 @@ inline constexpr auto kCompiled = std::to_array<Isa>({
 #endif
 #if MOECLIP_HAS_NEON
       Isa::neon, Isa::neon_dot,
+#endif
+#if MOECLIP_HAS_SIMD128
+      Isa::simd128,
 #endif
 });
 
@@ -151,7 +161,8 @@ inline bool machine_has(Isa isa) {
   return isa == Isa::neon || (isa == Isa::neon_dot && (getauxval(AT_HWCAP) & kDotProducts) != 0);
 }
 #else
-inline bool machine_has(Isa isa) { return isa == Isa::neon; }  // part of the base instruction set of 64-bit ARM
+// NEON is part of the base instruction set of 64-bit ARM, and where a module of WebAssembly with SIMD loads, it runs.
+inline bool machine_has(Isa isa) { return isa == Isa::neon || isa == Isa::simd128; }
 #endif
 
 inline constexpr int kUndecided = -1;

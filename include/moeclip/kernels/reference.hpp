@@ -35,8 +35,8 @@ struct Epilogue {
 
 namespace reference {
 
-/// One row of c = activation(a b + bias) [+ c]; `c`, `a` and `epilogue` point at that row, `sum` is scratch of n
-/// elements.
+/// One row of c = activation(a b + bias) [+ c] (GEM-1 in this folder's README); `c`, `a` and `epilogue` point at that
+/// row, `sum` is scratch of n elements.
 template <class T>
 void gemm_row(GemmShape shape, MatrixRef<T> a, MatrixRef<T> b, const Epilogue<T>& epilogue, T* c, T* sum) {
   std::fill(sum, sum + shape.n, T(0));
@@ -54,7 +54,7 @@ void gemm_row(GemmShape shape, MatrixRef<T> a, MatrixRef<T> b, const Epilogue<T>
   }
 }
 
-/// y = softmax(x) of one row; y may be x.
+/// y = softmax(x) of one row (SMX-1); y may be x.
 template <class T>
 void softmax_row(index_t width, const T* x, T* y) {
   T highest = -std::numeric_limits<T>::infinity();
@@ -64,7 +64,7 @@ void softmax_row(index_t width, const T* x, T* y) {
   for (index_t j = 0; j < width; ++j) y[j] /= sum;
 }
 
-/// d_x = y (d_y - sum y d_y) of one row, y = softmax(x); d_x may be d_y.
+/// d_x = y (d_y - sum y d_y) of one row, y = softmax(x) (SMX-1'); d_x may be d_y.
 template <class T>
 void softmax_row_backward(index_t width, const T* y, const T* d_y, T* d_x) {
   T mean = T(0);
@@ -93,7 +93,7 @@ void attend(const Attention<T>& args, index_t image, index_t head, index_t query
   }
 }
 
-/// Attention's gradients of one head of one image (ATT-1' in this folder's README); the rows of d_query, d_key and
+/// Attention's gradients of one head of one image (ATT-1' in nn/README.md); the rows of d_query, d_key and
 /// d_value are overwritten. `scratch` has 2 * tokens elements.
 template <class T>
 void attend_backward(const Attention<T>& args, const AttentionGradient<T>& gradient, index_t image, index_t head,
@@ -180,7 +180,7 @@ T row_norm(index_t width, const T* x) {
   return std::sqrt(sum);
 }
 
-/// d_x of y = x / max(|x|, eps) of one row (NRM-1' in this folder's README); d_x may be d_y.
+/// d_x of y = x / max(|x|, eps) of one row (UNI-1, UNI-1' in this folder's README); d_x may be d_y.
 template <class T>
 void normalize_row_backward(index_t width, const T* x, T eps, const T* d_y, T* d_x) {
   const T norm = row_norm(width, x);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Dropout acts on what the experts see (DRP-1 in this folder's README): each expert drops its own elements of x. Which
-// ones is a pure function of seed, step, layer, expert and place, so nothing is kept for the backward pass, and threads
-// and a resumed run see the same.
+// Dropout acts on what the experts see (DRP-1, DRP-1' in this folder's README): each expert drops its own elements of
+// x. Which ones is a pure function of seed, step, layer, expert and place, so nothing is kept for the backward pass,
+// and threads and a resumed run see the same.
 
 #include <cstdint>
 
@@ -17,6 +17,7 @@ struct ExpertDropout {
   double probability = 0;       ///< of an element to be dropped, below 1; 0: off
   std::uint64_t seed = 0;       ///< of the training run
   index_t step = 0, layer = 0;  ///< training step, and number of the mixture (below 4096), both from 0
+  index_t first = 0;            ///< number, in the whole batch, of the first element of x
 
   /// Whether any element can be dropped.
   [[nodiscard]] bool is_on() const { return probability > 0; }
@@ -37,7 +38,7 @@ void drop_elements(Context& context, const ExpertDropout& dropout, index_t exper
   const T factor = static_cast<T>(1 / (1 - dropout.probability));
   context.for_pieces(x.size(), 1, [&](index_t begin, index_t end) {
     for (index_t i = begin; i < end; ++i) {
-      const T kept = stream.unit(i) < dropout.probability ? T(0) : factor * x.data()[i];
+      const T kept = stream.unit(dropout.first + i) < dropout.probability ? T(0) : factor * x.data()[i];
       out.data()[i] = accumulate ? out.data()[i] + kept : kept;
     }
   });

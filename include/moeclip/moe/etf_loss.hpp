@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The ETF loss (ETF-1 in this folder's README; METHOD section 4) is zero when, for each token, the directions of the
-// experts' outputs are as far apart as K directions can be: a simplex equiangular tight frame, u_e . u_f = -1 / (K -
-// 1). With
+// The ETF loss (ETF-1, ETF-1' in this folder's README; METHOD section 4) is zero when, for each token, the directions
+// of the experts' outputs are as far apart as K directions can be: a simplex equiangular tight frame, u_e . u_f = -1 /
+// (K - 1). With
 //   u_e = o_e / max(|o_e|, 1e-6),   G = (u_e . u_f),   G* = 1 on the diagonal, -1 / (K - 1) elsewhere,
 // L is the mean of (G - G*)^2 over all tokens and all K K entries, zero for K = 1.
 
@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "../base/context.hpp"
+#include "../base/process_group.hpp"
 #include "../tensor/view.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -73,15 +74,17 @@ struct EtfToken {
 }  // namespace detail
 
 /// L for the outputs o (K, N, D) of all experts on all tokens, rows contiguous. If d_outputs (K, N, D) has data,
-/// `weight` times the gradient is written there.
+/// `weight` times the gradient is written there. The tokens are those of the pictures that are held of a batch.
 template <class T>
-double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<T, 3> d_outputs) {
+double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<T, 3> d_outputs,
+                const BatchShare& share = {}) {
   const index_t experts = outputs.extent(0), tokens = outputs.extent(1), width = outputs.extent(2);
   if (experts == 1 || tokens == 0) {
     if (d_outputs.data() != nullptr) std::fill_n(d_outputs.data(), d_outputs.size(), T(0));
     return 0;
   }
-  const double share = 1.0 / static_cast<double>(tokens * experts * experts);
+  const index_t all_tokens = tokens / share.held() * share.total;
+  const double part = 1.0 / static_cast<double>(all_tokens * experts * experts);
   Arena::Scope scratch(context.arena());
   double* sums = scratch.take<double>(tokens);
   const index_t room = experts * (experts + 2);
@@ -91,15 +94,19 @@ double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<
     double *divisor = own + experts * experts, *factor = divisor + experts;
     const detail::EtfToken<T> token{&outputs(0, n, 0), outputs.stride(0), experts, width, own, divisor, factor};
     sums[n] = token.measure();
-    if (d_outputs.data() != nullptr) token.differentiate(weight * share, &d_outputs(0, n, 0), d_outputs.stride(0));
+    if (d_outputs.data() != nullptr) token.differentiate(weight * part, &d_outputs(0, n, 0), d_outputs.stride(0));
   });
   double sum = 0;
-  for (index_t n = 0; n < tokens; ++n) sum += sums[n];
-  return sum * share;
+  const std::span<double> running(&sum, 1);
+  share.in_order(running, [&] {
+    for (index_t n = 0; n < tokens; ++n) sum += sums[n];
+  });
+  share.from_last(running);
+  return sum * part;
 }
 
-/// What the loss compares, averaged: mean over the tokens of G for the outputs o (K, N, D). `cosines` (K, K) is
-/// overwritten; returns L, which for K = 1 is 0.
+/// What the loss compares, averaged (COS-1 in explain/README.md): mean over the tokens of G for the outputs o (K, N,
+/// D). `cosines` (K, K) is overwritten; returns L, which for K = 1 is 0.
 template <class T>
 double mean_gram(Context& context, View<const T, 3> outputs, View<double, 2> cosines) {
   const index_t experts = outputs.extent(0), tokens = outputs.extent(1), width = outputs.extent(2);

@@ -21,6 +21,7 @@ struct MixingOptions {
   ExpertDropout dropout = {};    ///< dense only
   double norm_match_floor = 0;   ///< NormMatchBackward::floor
   bool has_trainable_a = false;  ///< gradients of lora_A too
+  BatchShare share = {};         ///< whose pictures the tokens are of; losses are those of the whole batch
 };
 
 /// What the backward pass needs: the input, the routing and m. The outputs of the experts, E times as much, are
@@ -64,8 +65,8 @@ MixingLosses mixing_forward(Context& context, const Mixture<T>& mixture, const M
     Arena::Scope scratch(context.arena());
     const View<T, 3> outputs(scratch.take<T>(experts * x.size()), {experts, tokens, width});
     mixture_forward_dense<T>(context, mixture, routing, x, {outputs, m}, options.dropout);  // (2)
-    losses.etf = etf_loss<T>(context, outputs, 0, {});                                      // (3)
-    losses.balance = balance_loss<T>(context, routing.probabilities, 0, {});
+    losses.etf = etf_loss<T>(context, outputs, 0, {}, options.share);                       // (3)
+    losses.balance = balance_loss<T>(context, routing.probabilities, 0, {}, options.share);
   } else {
     mixture_forward_sparse<T>(context, mixture, routing, x, m);
   }
@@ -100,20 +101,22 @@ void mixing_backward(Context& context, const Mixture<T>& mixture, const MixingOp
   std::fill_n(d_probabilities.data(), d_probabilities.size(), T(0));
   const View<T, 3> outputs(scratch.take<T>(options.is_dense ? experts * d.size() : 0), {experts, tokens, width});
   const View<T, 3> d_outputs(scratch.take<T>(options.is_dense ? outputs.size() : 0), outputs.extents());
-  const MixtureGradient<T> back{d, d_weights, gradient.values, options.has_trainable_a, gradient.was_used};
+  const MixtureGradient<T> back{
+      d, d_weights, gradient.values, options.has_trainable_a, gradient.was_used, options.share};
 
   if (options.is_dense)  // once more, for the outputs; its m is thrown away
     mixture_forward_dense<T>(context, mixture, routing, x, {outputs, d_m}, options.dropout);
   norm_match_backward<T>(context, {options.mix_weight, options.norm_match_floor}, m, x, d, d_m);  // (4')
   if (options.is_dense) {
-    etf_loss<T>(context, outputs, options.lambda_etf, d_outputs);  // (3')
-    balance_loss<T>(context, routing.probabilities, options.lambda_balance, d_probabilities);
+    etf_loss<T>(context, outputs, options.lambda_etf, d_outputs, options.share);  // (3')
+    balance_loss<T>(context, routing.probabilities, options.lambda_balance, d_probabilities, options.share);
     mixture_backward_dense<T>(context, mixture, routing, {x, outputs, options.dropout, d_m, d_outputs}, back);  // (2')
   } else {
     mixture_backward_sparse<T>(context, mixture, routing, x, d_m, back);
   }
   Router<T>* const d_router = gradient.values == nullptr ? nullptr : &gradient.values->router;
-  router_backward<T>(context, mixture.router, routing, x, {d_weights, d_probabilities, d, d_router});  // (1')
+  router_backward<T>(context, mixture.router, routing, x,
+                     {d_weights, d_probabilities, d, d_router, options.share});  // (1')
 }
 
 }}  // namespace moeclip::abi_v0_1

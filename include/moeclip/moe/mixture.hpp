@@ -133,12 +133,13 @@ struct MixtureGradient {
   Mixture<T>* values = nullptr;           ///< added to; null: not wanted
   bool has_trainable_a = false;           ///< lora_a too
   std::vector<bool>* was_used = nullptr;  ///< (E), set where an expert got any token
+  BatchShare share = {};                  ///< whose pictures the tokens are of
 
-  /// Of expert e, with `own_d_x` in the place of d_x.
-  [[nodiscard]] ExpertGradient<T> of_expert(index_t e, View<T, 2> own_d_x) const {
-    if (values == nullptr) return {own_d_x, nullptr, nullptr};
+  /// Of expert e, with `own_d_x` in the place of d_x, and the rows of picture b ending at ends[b].
+  [[nodiscard]] ExpertGradient<T> of_expert(index_t e, View<T, 2> own_d_x, std::span<const index_t> ends = {}) const {
+    if (values == nullptr) return {own_d_x, nullptr, nullptr, share, ends};
     Expert<T>& expert = values->experts[static_cast<std::size_t>(e)];
-    return {own_d_x, has_trainable_a ? expert.lora_a.data() : nullptr, expert.lora_b.data()};
+    return {own_d_x, has_trainable_a ? expert.lora_a.data() : nullptr, expert.lora_b.data(), share, ends};
   }
 };
 
@@ -152,9 +153,14 @@ void mixture_backward_sparse(Context& context, const Mixture<T>& mixture, const 
   const auto take = [&] { return View<T, 2>(scratch.take<T>(tokens * width), {tokens, width}); };
   const View<T, 2> gathered = take(), outputs = take(), d_outputs = take();
   index_t* choices = scratch.take<index_t>(tokens * per_token);
+  const index_t pictures = gradient.share.held();
+  const std::span<index_t> ends(scratch.take<index_t>(pictures), static_cast<std::size_t>(pictures));
   for (index_t e = 0; e < mixture.expert_count(); ++e) {
     const Expert<T>& expert = mixture.experts[static_cast<std::size_t>(e)];
     const index_t count = detail::choices_of_expert<T>(routing, e, choices);
+    for (index_t b = 0; b < pictures; ++b)  // choices are in the order of the tokens
+      ends[static_cast<std::size_t>(b)] =
+          std::lower_bound(choices, choices + count, tokens / pictures * (b + 1) * per_token) - choices;
     if (gradient.was_used != nullptr) (*gradient.was_used)[static_cast<std::size_t>(e)] = count > 0;
     const View<T, 2> own = detail::gather_tokens<T>(x, per_token, choices, count, gathered);
     const View<T, 2> own_d = detail::gather_tokens<T>(d_m, per_token, choices, count, d_outputs);
@@ -165,7 +171,7 @@ void mixture_backward_sparse(Context& context, const Mixture<T>& mixture, const 
     });
     const View<T, 2> own_d_x = outputs.rows(0, count);  // the outputs have served
     std::fill_n(own_d_x.data(), own_d_x.size(), T(0));
-    expert_backward<T>(context, expert, mixture.scale, own, own_d, gradient.of_expert(e, own_d_x));
+    expert_backward<T>(context, expert, mixture.scale, own, own_d, gradient.of_expert(e, own_d_x, ends));
     for (index_t i = 0; i < count; ++i)
       detail::add_scaled_row<T>(T(1), &own_d_x(i, 0), &gradient.d_x(choices[i] / per_token, 0), width);
   }

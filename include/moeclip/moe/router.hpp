@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "../base/process_group.hpp"
 #include "../kernels/gemm.hpp"
 #include "../kernels/rows.hpp"
 #include "../tensor/tensor.hpp"
@@ -98,6 +99,7 @@ struct RouterGradient {
   View<T, 2> d_probabilities;   ///< (N, E) in: of p itself (a balance loss; else zeros), out: of the logits
   View<T, 2> d_x;               ///< (N, D), added to
   Router<T>* values = nullptr;  ///< added to; null: not wanted
+  BatchShare share = {};        ///< whose pictures the tokens are of
 };
 
 /// Backward of router_forward at x (N, D) with its results in `routing`.
@@ -120,9 +122,16 @@ void router_backward(Context& context, const Router<T>& router, const Routing<T>
   kernels::Epilogue<T> add;
   add.accumulate = true;
   const auto d_logits = kernels::row_major<T>(d_p.data(), experts);
-  if (gradient.values != nullptr)  // (1')
-    kernels::gemm<T>(context, {experts, width, tokens}, kernels::transposed(d_logits),
-                     {x.data(), x.stride(0), x.stride(1)}, gradient.values->gate.data(), width, add);
+  if (gradient.values != nullptr) {  // (1')
+    Tensor<T>& gate = gradient.values->gate;
+    gradient.share.add_pictures(
+        tokens, std::span<T>(gate.data(), static_cast<std::size_t>(gate.size())), [&](index_t begin, index_t end) {
+          const kernels::MatrixRef<T> rows{&x(begin, 0), x.stride(0), x.stride(1)};
+          kernels::gemm<T>(context, {experts, width, end - begin},
+                           kernels::transposed(kernels::row_major<T>(d_p.data() + begin * experts, experts)), rows,
+                           gate.data(), width, add);
+        });
+  }
   kernels::gemm<T>(context, {tokens, width, experts}, d_logits, kernels::row_major<T>(router.gate.data(), width),
                    gradient.d_x.data(), gradient.d_x.stride(0), add);
 }

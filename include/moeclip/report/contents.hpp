@@ -41,11 +41,30 @@ struct ReportClass {
   std::optional<double> threshold = {};  ///< its own; without, the report's
 };
 
+/// A point of a line. A y that is no number breaks the line.
+struct ReportPoint {
+  double x = 0, y = 0;  ///< as the axes have it
+};
+
+/// One line of a chart.
+struct ReportLine {
+  std::string name;                 ///< in the list below the chart
+  std::vector<ReportPoint> points;  ///< from left to right; may be empty
+};
+
+/// Lines over one axis, such as losses over steps.
+struct ReportChart {
+  std::string title, note;        ///< above the chart; the remark may be empty
+  std::string x_name;             ///< what the axis counts
+  std::vector<ReportLine> lines;  ///< in the order of the list
+};
+
 /// More to see: expert load, similarity of experts, FOFS, ablations.
 struct ReportSection {
-  std::string title, text;          ///< a heading and a paragraph, which may be empty
-  std::vector<Figure> figures;      ///< shown above the tables
-  std::vector<ReportTable> tables;  ///< may be empty
+  std::string title, text;               ///< a heading and a paragraph, which may be empty
+  std::vector<Figure> figures;           ///< shown above the tables
+  std::vector<ReportTable> tables;       ///< may be empty
+  std::vector<ReportChart> charts = {};  ///< shown first
 };
 
 /// The whole content of a report.
@@ -58,6 +77,7 @@ struct Report {
   std::vector<ReportPicture> pictures;                          ///< of all classes
   std::vector<ReportSection> sections;                          ///< after the pictures
   std::vector<std::pair<std::string, std::string>> provenance;  ///< command, versions, hashes, ISA, seconds, memory
+  std::vector<std::pair<std::string, std::string>> tiles = {};  ///< numbers to see first, and what each counts
 };
 
 /// The most pixels that a picture may take; larger ones are made smaller, in proportion.

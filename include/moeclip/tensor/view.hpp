@@ -30,7 +30,7 @@ class View {
       stride *= extents_[at(axis)];
     }
   }
-  /// Element (i, j, ...) lies at data[i * strides[0] + j * strides[1] + ...].
+  /// Element (i, j, ...) lies at data[i * strides[0] + j * strides[1] + ...] (VIEW-1 in this folder's README).
   View(T* data, const Extents& extents, const Extents& strides) : data_(data), extents_(extents), strides_(strides) {}
 
   /// A view of constant elements from one of mutable elements.

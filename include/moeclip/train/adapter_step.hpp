@@ -64,26 +64,48 @@ void encode_classes(const StepRun<T>& run) {
                             fit(own.anchors.vectors, {2, run.embed()}).template view<2>());
   }
   work.classes.resize(count);
-  fit(work.d_anchors, {run.batch(), 2, run.embed()}).fill(T(0));
+  const BatchShare share = run.share();
+  const index_t spare = share.own() > 0 ? 0 : 1;  // for the picture that enters no sum
+  fit(work.d_anchors, {share.total + spare, 2, run.embed()}).fill(T(0));
 }
 
 /// (1'): pictures of one class share its anchors, so their gradients are added first.
 template <class T>
 void encode_classes_backward(const StepRun<T>& run) {
   AdapterWorkspace<T>& work = run.work;
+  const BatchShare share = run.share();
+  share.gather(std::span<T>(work.d_anchors.data(), static_cast<std::size_t>(share.total * 2 * run.embed())));
+  const View<T, 3> d_anchors = work.d_anchors.template view<3>();
   Arena::Scope scratch(run.context.arena());
   const View<T, 2> sum(scratch.take<T>(2 * run.embed()), {2, run.embed()});
   for (std::size_t place = 0; place < work.classes.size(); ++place) {
     std::fill_n(sum.data(), sum.size(), T(0));
-    for (index_t b = 0; b < run.batch(); ++b)
+    for (index_t b = 0; b < share.total; ++b)
       if (work.class_of[static_cast<std::size_t>(b)] == place)
-        add_scaled_row<T>(T(1), run.d_anchors_of(b).data(), sum.data(), sum.size());
+        add_scaled_row<T>(T(1), d_anchors[b].data(), sum.data(), sum.size());
     const auto& own = work.classes[place];
     const ClassText<T>& text = run.input.texts[static_cast<std::size_t>(own.class_index)];
     anchors_backward<T>(run.context, run.model.adapter,
                         {text.encodings.template view<2>(), text.normal_count, own.z.template view<2>(), sum},
                         run.gradient->values.text);
   }
+}
+
+/// The cross entropy of the whole batch, and its gradient at the logits held here.
+template <class T>
+double shared_cross_entropy(const StepRun<T>& run, const ClassifySteps<T>& steps) {
+  const BatchShare share = run.share();
+  if (share.size() == 1) return cross_entropy<T>(steps.logits, run.input.batch.labels, steps.d_logits);
+  Arena::Scope scratch(run.context.arena());
+  const auto take = [&] { return View<T, 2>(scratch.take<T>(2 * share.total), {share.total, 2}); };
+  const View<T, 2> logits = take(), d_logits = take();
+  const index_t own = 2 * share.own(), at = 2 * share.first();
+  std::copy_n(steps.logits.data(), own, logits.data() + at);
+  share.gather(std::span<T>(logits.data(), static_cast<std::size_t>(logits.size())));
+  const double loss = cross_entropy<T>(logits, run.input.batch.labels, d_logits);
+  std::fill_n(steps.d_logits.data(), steps.d_logits.size(), T(0));
+  std::copy_n(d_logits.data() + at, own, steps.d_logits.data());
+  return loss;
 }
 
 /// (5), (6) from the tokens t (B * L, D) of the detection map.
@@ -94,7 +116,7 @@ void classify_forward(const StepRun<T>& run, View<const T, 2> tokens, const Clas
   for (index_t b = 0; b < run.batch(); ++b)                                                               // (6)
     for (index_t side = 0; side < 2; ++side)
       steps.logits(b, side) = scale * dot_product(&steps.embedding(b, 0), run.anchor_of(b, side), run.embed());
-  run.work.report.cross_entropy = cross_entropy<T>(steps.logits, run.input.batch.labels, steps.d_logits);
+  run.work.report.cross_entropy = shared_cross_entropy<T>(run, steps);
   run.observe().logits(steps.logits);
 }
 
@@ -112,7 +134,8 @@ void classify_backward(const StepRun<T>& run, View<const T, 2> tokens, const Cla
       add_scaled_row<T>(d_logit, run.anchor_of(b, side), &d_embedding(b, 0), run.embed());
       add_scaled_row<T>(d_logit, &steps.embedding(b, 0), &run.d_anchors_of(b)(side, 0), run.embed());
     }
-  embeddings_backward<T>(run.context, *run.model.adapter.detection, {tokens, steps.head, d_embedding, d_tokens},
+  embeddings_backward<T>(run.context, *run.model.adapter.detection,
+                         {tokens, steps.head, d_embedding, d_tokens, run.share()},
                          &*run.gradient->values.detection);  // (5')
   run.observe().d_embedding(d_embedding);
 }
@@ -130,9 +153,14 @@ void compare_forward(const StepRun<T>& run, index_t map, View<const T, 2> featur
     for (index_t i = 0; i < patches; ++i) difference[b * patches + i] = s(b, 1, i) - s(b, 0, i);
   }
   run.observe().similarities(map, work.similarities);
+  const BatchShare share = run.share();
+  const std::vector<bool>& has_mask = run.input.batch.has_mask;
+  work.has_mask.clear();  // a picture that is nobody's has none
+  for (index_t b = 0; b < batch; ++b)
+    work.has_mask.push_back(share.own() > 0 && (has_mask.empty() || has_mask[run.place_of(b)]));
   const MapLosses losses = map_losses<T>(
       run.context, {std::as_const(work.difference).template view<3>(), run.input.batch.masks.template view<3>(),
-                    run.input.batch.has_mask, work.d_difference.template view<3>()});  // (9)
+                    work.has_mask, work.d_difference.template view<3>(), run.marked(), share});  // (9)
   const auto place = static_cast<std::size_t>(map);
   work.report.focal[place] = losses.focal;
   work.report.dice_normal[place] = losses.dice_normal;
@@ -179,8 +207,8 @@ void step_at_map(const StepRun<T>& run, index_t map, View<const T, 3> x, View<T,
   std::fill_n(d_tokens.data(), d_tokens.size(), T(0));
   if (has_pixels) compare_backward<T>(run, map, steps.features, d_features);  // (9'), (8')
   if (has_pixels)                                                             // (7')
-    map_features_backward<T>(run.context, adapter, map, steps, {d_features, has_d_x ? d_tokens : View<T, 2>()},
-                             &run.gradient->values);
+    map_features_backward<T>(run.context, adapter, map, steps,
+                             {d_features, has_d_x ? d_tokens : View<T, 2>(), run.share()}, &run.gradient->values);
   if (has_classes) classify_backward<T>(run, steps.tokens, classes, d_tokens);             // (6'), (5')
   if (has_d_x) map_tokens_backward<T>(run.context, run.model, map, steps, d_tokens, d_x);  // (4')
 }
@@ -252,6 +280,29 @@ void run_tower_backward(const StepRun<T>& run) {
                      work.d_tokens.template view<3>(), {before_block, work.blocks, nullptr});
 }
 
+/// What each process found for itself becomes that of all: counts of tokens, which experts have a gradient, and the
+/// sums that the last process has.
+template <class T>
+void join_results(const StepRun<T>& run) {
+  const BatchShare share = run.share();
+  for (std::size_t j = 0; j < run.work.report.expert_tokens.size(); ++j) {
+    std::vector<index_t>& tokens = run.work.report.expert_tokens[j];
+    const std::vector<index_t> own = tokens;
+    std::fill(tokens.begin(), tokens.end(), index_t{0});
+    share.in_order(std::span<index_t>(tokens), [&] {
+      for (std::size_t e = 0; e < own.size(); ++e) tokens[e] += own[e];
+    });
+    share.from_last(std::span<index_t>(tokens));
+    if (run.gradient == nullptr) continue;
+    for (std::size_t e = 0; e < own.size(); ++e)
+      run.gradient->expert_has_gradient[j][e] = run.input.options.is_training || tokens[e] > 0;
+  }
+  if (run.gradient == nullptr) return;
+  visit_parameters(run.gradient->values, "", [&](const std::string&, Tensor<T>& sums) {
+    share.from_last(std::span<T>(sums.data(), static_cast<std::size_t>(sums.size())));
+  });
+}
+
 }  // namespace detail
 
 template <class T>
@@ -267,6 +318,7 @@ const LossReport& adapter_forward_backward(Context& context, const AdaptedModel<
   detail::run_tower(run, goes_back);                       // (2), (3) to (9), (9') to (4')
   if (goes_back) detail::run_tower_backward(run);          // (3'), (2')
   if (has_gradient) detail::encode_classes_backward(run);  // (1')
+  if (run.share().size() > 1) detail::join_results(run);
   if (has_gradient) run.observe().d_anchors(std::as_const(work.d_anchors).template view<3>());
 
   work.report.total = detail::total_loss(run);

@@ -19,7 +19,8 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// B pictures. All lists have B entries.
+/// B pictures. All lists have B entries. Where several processes share a batch (StepInput::share), images and masks are
+/// those that this one holds, and the lists are of all.
 template <class T>
 struct TrainingBatch {
   Tensor<T> images;              ///< (B, 3, S, S), normalised
@@ -44,6 +45,7 @@ struct StepInput {
   std::span<const ClassText<T>> texts;  ///< of all classes
   StepOptions options = {};             ///< switches and weights of the losses
   const Probe<T>* probe = nullptr;      ///< sees similarities and gradients of activations (observer.hpp)
+  ProcessGroup* group = nullptr;        ///< shares the batch; null: this process has all of it
 };
 
 /// The terms of the loss, before their weights. Lists have an entry per map (focal, dice) or per mixture.
@@ -87,7 +89,8 @@ struct AdapterWorkspace {
   Tensor<T> tokens, d_tokens;              // (B, T, D)
   Tensor<T> similarities, d_similarities;  // (B, 2, g, g) of one map
   Tensor<T> difference, d_difference;      // (B, g, g)
-  Tensor<T> d_anchors;                     // (B, 2, C), per picture
+  Tensor<T> d_anchors;                     // (B, 2, C), per picture of the whole batch
+  std::vector<bool> has_mask;              // of the pictures held
   LossReport report;                       ///< of the latest step
 
   /// Empty lists of the lengths that this adapter needs.
@@ -113,7 +116,10 @@ struct StepRun {
   AdapterWorkspace<T>& work;
   AdapterGradient<T>* gradient;  // null: losses only
 
+  /// Pictures held here.
   [[nodiscard]] index_t batch() const { return input.batch.images.extent(0); }
+  /// The part of the batch that is this process's.
+  [[nodiscard]] BatchShare share() const { return {input.group, std::ssize(input.batch.labels)}; }
   [[nodiscard]] index_t patches() const { return model.positions.extent(0) - 1; }
   [[nodiscard]] index_t grid() const { return grid_side(patches()); }
   [[nodiscard]] index_t width() const { return model.tower.config.width; }
@@ -121,6 +127,11 @@ struct StepRun {
   [[nodiscard]] bool has_any_mask() const {
     const std::vector<bool>& has = input.batch.has_mask;
     return has.empty() || lists::find(has, true) != has.end();
+  }
+  /// Pictures of the whole batch with a mask.
+  [[nodiscard]] index_t marked() const {
+    const std::vector<bool>& has = input.batch.has_mask;
+    return has.empty() ? share().total : lists::count(has, true);
   }
   /// Blocks up to this one are not run backward.
   [[nodiscard]] index_t first_mixture_block() const {
@@ -135,13 +146,21 @@ struct StepRun {
     if (budget == 0) return {first, config.layers + 1 - first};
     return plan_for<T>(transformer_config(config), {batch(), patches() + 1, false}, first, budget);
   }
+  /// The place of picture b of those held in the lists of the whole batch; one without use has that of another.
+  [[nodiscard]] std::size_t place_of(index_t b) const {
+    return static_cast<std::size_t>((std::min)(share().first() + b, share().total - 1));
+  }
   [[nodiscard]] const TextAnchors<T>& anchors_of(index_t b) const {
-    return work.classes[work.class_of[static_cast<std::size_t>(b)]].anchors;
+    return work.classes[work.class_of[place_of(b)]].anchors;
   }
   [[nodiscard]] const T* anchor_of(index_t b, index_t side) const {
     return anchors_of(b).vectors.data() + side * embed();
   }
-  [[nodiscard]] View<T, 2> d_anchors_of(index_t b) const { return work.d_anchors.template view<3>()[b]; }
+  /// Of a picture without use, which has none, memory behind those of all.
+  [[nodiscard]] View<T, 2> d_anchors_of(index_t b) const {
+    const index_t place = share().own() > 0 ? share().first() + b : share().total;
+    return work.d_anchors.template view<3>()[place];
+  }
   [[nodiscard]] double map_weight() const {
     return input.options.averages_maps ? 1.0 / static_cast<double>(model.adapter.config.maps()) : 1.0;
   }
@@ -153,9 +172,11 @@ struct StepRun {
             on,
             on ? o.lambda_etf : 0,
             on ? o.lambda_balance : 0,
-            {on ? o.expert_dropout : 0, o.seed, o.step, static_cast<index_t>(j)},
+            {on ? o.expert_dropout : 0, o.seed, o.step, static_cast<index_t>(j),
+             share().first() * (patches() + 1) * width()},
             o.norm_match_floor,
-            o.trains_lora_a};
+            o.trains_lora_a,
+            share()};
   }
 };
 
@@ -191,13 +212,14 @@ template <class T>
 void check_step(const StepRun<T>& run) {
   const TrainingBatch<T>& batch = run.input.batch;
   const Adapter<T>& adapter = run.model.adapter;
-  const auto count = static_cast<std::size_t>(run.batch());
-  MOECLIP_EXPECT(batch.labels.size() == count && batch.classes.size() == count &&
-                     (batch.has_mask.empty() || batch.has_mask.size() == count),
-                 "a batch of ", count, " pictures has ", batch.labels.size(), " labels, ", batch.classes.size(),
-                 " classes and ", batch.has_mask.size(), " mask flags");
+  const index_t held = run.share().held();
+  const auto count = batch.classes.size();
+  MOECLIP_EXPECT(
+      batch.labels.size() == count && run.batch() == held && (batch.has_mask.empty() || batch.has_mask.size() == count),
+      "a batch of ", run.batch(), " pictures has ", batch.labels.size(), " labels, ", count, " classes and ",
+      batch.has_mask.size(), " mask flags");
   MOECLIP_EXPECT(!run.has_any_mask() || (batch.masks.rank() == 3 && batch.masks.extent(0) == run.batch()),
-                 "a batch of ", count, " pictures has masks ", to_string(batch.masks.shape()));
+                 "a batch of ", run.batch(), " pictures has masks ", to_string(batch.masks.shape()));
   for (const index_t which : batch.classes) {
     MOECLIP_EXPECT(which >= 0 && which < std::ssize(run.input.texts), "a picture is of class ", which,
                    ", but there are ", run.input.texts.size(), " class texts");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../base/context.hpp"
+#include "../base/process_group.hpp"
 #include "../image/upsample.hpp"
 #include "../kernels/dispatch.hpp"
 #include "../kernels/reference.hpp"
@@ -35,6 +36,8 @@ struct MapTask {
   View<const T, 3> masks;             ///< (B, S, S), nonzero where abnormal, contiguous
   const std::vector<bool>& has_mask;  ///< (B), or empty: all have
   View<T, 3> d_difference;            ///< (B, g, g) out: gradient of focal + dice_normal + dice_abnormal
+  index_t marked = 0;                 ///< pictures of the whole batch that have a mask; 0: those of this part alone
+  BatchShare share = {};              ///< whose pictures these are; the losses are those of the whole batch
 };
 
 /// Focal and dice losses of a map and their gradient on the grid; pictures without a mask are left out, their gradient
@@ -170,8 +173,8 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
   const index_t batch = task.difference.extent(0), cells = task.difference.extent(1) * task.difference.extent(2);
   const index_t height = task.masks.extent(1), width = task.masks.extent(2);
   const auto is_on = [&](index_t b) { return task.has_mask.empty() || task.has_mask[static_cast<std::size_t>(b)]; };
-  index_t pictures = 0;
-  for (index_t b = 0; b < batch; ++b) pictures += is_on(b);
+  index_t pictures = task.marked;
+  for (index_t b = 0; task.marked == 0 && b < batch; ++b) pictures += is_on(b);
   std::fill_n(task.d_difference.data(), task.d_difference.size(), T(0));
   if (pictures == 0) return {};
 
@@ -201,17 +204,21 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
   });
 
   MapLosses losses;
-  for (index_t b = 0; b < batch; ++b) {
-    if (!is_on(b)) continue;
-    T* all = gathered + b * bands * grids;
-    detail::MapSums sum;
-    for (index_t band = 0; band < bands; ++band) {
-      sum.add(sums[b * bands + band]);
-      for (index_t k = 0; band > 0 && k < grids; ++k) all[k] += all[band * grids + k];
+  const std::span<MapLosses> running(&losses, 1);
+  task.share.in_order(running, [&] {
+    for (index_t b = 0; b < batch; ++b) {
+      if (!is_on(b)) continue;
+      T* all = gathered + b * bands * grids;
+      detail::MapSums sum;
+      for (index_t band = 0; band < bands; ++band) {
+        sum.add(sums[b * bands + band]);
+        for (index_t k = 0; band > 0 && k < grids; ++k) all[k] += all[band * grids + k];
+      }
+      detail::finish_picture<T>(sum, height * width, 1.0 / static_cast<double>(pictures), all, task.d_difference[b],
+                                losses);
     }
-    detail::finish_picture<T>(sum, height * width, 1.0 / static_cast<double>(pictures), all, task.d_difference[b],
-                              losses);
-  }
+  });
+  task.share.from_last(running);
   return losses;
 }
 

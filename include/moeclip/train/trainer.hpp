@@ -6,12 +6,14 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "../anomaly/fingerprint.hpp"
+#include "../base/function_ref.hpp"
 #include "../base/lists.hpp"
 #include "../clip/clip.hpp"
 #include "../data/class_words.hpp"
@@ -21,6 +23,7 @@
 #include "adapter_step.hpp"
 #include "checkpoint.hpp"
 #include "class_text.hpp"
+#include "same_in_group.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -33,6 +36,9 @@ struct TrainerOptions {
   int threads = 0;           ///< 0: one per core
   ClassWords words = {};     ///< what classes are called in sentences
   ImageOptions images = {};  ///< how pictures are read
+  /// Processes that train together, each on a part of every batch, to the bits of one; it must outlive the trainer.
+  /// Null: this process alone. All must be given the same, the last sentences of `fit` aside.
+  ProcessGroup* group = nullptr;
 };
 
 /// What a step did. Valid until the next step.
@@ -59,6 +65,8 @@ struct FitOptions {
   double checkpoint_seconds = 300;  ///< and whenever so much time has passed; 0: not
   bool is_resumed = false;          ///< go on from the folder's moe_last, if there is one
   int ahead = 2;                    ///< batches that are prepared in advance, on a thread each
+  /// Called behind each checkpoint of moe_last.
+  std::optional<function_ref<void()>> on_checkpoint = std::nullopt;
 };
 
 /// The newest checkpoint in a run's folder.
@@ -167,6 +175,7 @@ class Trainer {
 
   [[nodiscard]] LoaderOptions loader_options(int ahead) const;
   void advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report);
+  void expect_same_everywhere(const std::string& data, index_t epochs);
   void save_due(FitRun& run, bool is_epoch_done, bool is_stopped);
   void encode_class(index_t which);
   void take(const LoadedBatch<T>& loaded);
@@ -198,6 +207,7 @@ class Trainer {
 #include <map>
 #include <type_traits>
 
+#include "../io/sha256.hpp"
 #include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -259,7 +269,8 @@ StepReport Trainer<T>::look(const TrainingBatch<T>& batch) {
   options.memory_budget_bytes = options_.memory_bytes;
   zero_parameters(gradient_.values);
   const AdaptedModel<T> model{clip_.vision(), positions_, adapter_};
-  const LossReport& loss = adapter_forward_backward<T>(context_, model, {batch, texts_, options}, work_, &gradient_);
+  const LossReport& loss = adapter_forward_backward<T>(
+      context_, model, {batch, texts_, options, nullptr, options_.group}, work_, &gradient_);
   mark_experts(parameters_, adapter_, gradient_.expert_has_gradient);
   StepReport report{loss};
   report.step = at_.step + 1;
@@ -339,9 +350,19 @@ void Trainer<T>::take(const LoadedBatch<T>& loaded) {
   };
   copy(loaded.images, batch_.images);
   copy(loaded.masks, batch_.masks);
-  batch_.labels = loaded.labels;
-  batch_.classes = loaded.classes;
-  batch_.has_mask = loaded.has_mask;
+  const BatchShare share{options_.group, loaded.total};
+  const auto total = static_cast<std::size_t>(loaded.total), first = static_cast<std::size_t>(share.first());
+  std::vector<std::uint8_t> has_mask(total);
+  batch_.labels.assign(total, 0), batch_.classes.assign(total, 0);
+  for (std::size_t b = 0; b < static_cast<std::size_t>(share.own()); ++b) {
+    batch_.labels[first + b] = loaded.labels[b];
+    batch_.classes[first + b] = loaded.classes[b];
+    has_mask[first + b] = loaded.has_mask[b];
+  }
+  share.gather(std::span<int>(batch_.labels));
+  share.gather(std::span<index_t>(batch_.classes));
+  share.gather(std::span<std::uint8_t>(has_mask));
+  batch_.has_mask.assign(has_mask.begin(), has_mask.end());
 }
 
 template <class T>
@@ -395,6 +416,7 @@ CheckpointRecord Trainer<T>::resume(const std::string& path, const std::string& 
 template <class T>
 LoaderOptions Trainer<T>::loader_options(int ahead) const {
   LoaderOptions options;
+  options.group = options_.group;
   options.batch = options_.batch;
   options.size = options_.image_size;
   options.seed = options_.seed;
@@ -409,7 +431,7 @@ template <class T>
 void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& report) {
   at_.epoch += loaded.is_last ? 1 : 0;
   at_.batch = loaded.is_last ? 0 : at_.batch + 1;
-  run.pictures += std::ssize(loaded.labels);
+  run.pictures += loaded.total;
   ++run.done;
   const double seconds = seconds_since(run.start);
   report.epoch = loaded.position.epoch + 1;
@@ -420,13 +442,13 @@ void Trainer<T>::advance(const LoadedBatch<T>& loaded, FitRun& run, StepReport& 
   report.seconds_left = seconds / static_cast<double>(run.done) * static_cast<double>(run.total - run.done);
   report.pictures = loaded.paths;
   report.remarks = loaded.remarks;
-  report.without_mask = lists::count(loaded.has_mask, false);
+  report.without_mask = lists::count(batch_.has_mask, false);
 }
 
 template <class T>
 void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
   const FitOptions& options = run.options;
-  if (options.checkpoint.empty()) return;
+  if (options.checkpoint.empty() || BatchShare{options_.group}.rank() > 0) return;
   const bool is_due =
       (options.checkpoint_steps > 0 && at_.step % options.checkpoint_steps == 0) ||
       (options.checkpoint_seconds > 0 && seconds_since(run.last_checkpoint) >= options.checkpoint_seconds);
@@ -434,6 +456,33 @@ void Trainer<T>::save_due(FitRun& run, bool is_epoch_done, bool is_stopped) {
   if (is_epoch_done) save(join_path(options.checkpoint, concat("moe_epoch_", at_.epoch, ".safetensors")), run.data);
   save(join_path(options.checkpoint, kLastCheckpoint), run.data);
   run.last_checkpoint = Clock::now();
+  if (options.on_checkpoint) (*options.on_checkpoint)();
+}
+
+template <class T>
+void Trainer<T>::expect_same_everywhere(const std::string& data, index_t epochs) {
+  const RunIdentity id = identity(data);
+  Sha256 weights;
+  for (const TrainedParameter<T>& parameter : parameters_) weights.update(std::as_bytes(parameter.value->values()));
+  for (const auto& [name, state] : adam_.states()) {
+    weights.update(std::as_bytes(state.m.values()));
+    weights.update(std::as_bytes(state.v.values()));
+  }
+  const auto digest = weights.finish();
+  GroupFacts facts{{"seed", concat(id.seed)},
+                   {"batch", concat(id.batch)},
+                   {"image size", concat(id.image_size)},
+                   {"epochs", concat(epochs)},
+                   {"CLIP", id.clip},
+                   {"pictures", id.data},
+                   {"reading of pictures", describe_reading(id.images)},
+                   {"step", concat(at_.step)},
+                   {"weights", to_hex(digest)},
+                   {"instructions", kernels::to_string(kernels::active_isa())},
+                   {"version", MOECLIP_VERSION_STRING}};
+  const Json recipe = to_json(id.recipe);
+  for (const auto& [name, value] : recipe.members()) facts.emplace_back(name, dump_json(value));
+  expect_same_in_group(*options_.group, facts);
 }
 
 template <class T>
@@ -442,10 +491,11 @@ bool Trainer<T>::fit_all(const SampleSource& source, const FitOptions& options,
   const FloatScope floats;
   FitRun run{options, fingerprint(source)};
   if (!options.checkpoint.empty()) {
-    create_directories(options.checkpoint);
+    if (BatchShare{options_.group}.rank() == 0) create_directories(options.checkpoint);
     const std::string last = join_path(options.checkpoint, kLastCheckpoint);
     if (options.is_resumed && file_exists(last)) resume(last, run.data);
   }
+  if (options_.group != nullptr) expect_same_everywhere(run.data, options.epochs);
   if (at_.epoch >= options.epochs) return true;
   set_classes(source.classes());
   {
@@ -467,6 +517,11 @@ bool Trainer<T>::fit_all(const SampleSource& source, const FitOptions& options,
       advance(loaded, run, report);
     }
     goes_on = on_step(report);
+    if (options_.group != nullptr) {  // the first process decides
+      std::uint8_t decision = goes_on ? 1 : 0;
+      options_.group->broadcast(0, std::as_writable_bytes(std::span(&decision, 1)));
+      goes_on = decision != 0;
+    }
     save_due(run, loaded.is_last, !goes_on);
   }
   return at_.epoch >= options.epochs;

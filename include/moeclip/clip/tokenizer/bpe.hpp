@@ -44,8 +44,8 @@ class BytePairEncoder {
 
   /// `merges` by rank; every id is in [0, vocabulary). Throws format, naming `source`, if a pair is listed twice.
   BytePairEncoder(std::vector<Merge> merges, index_t vocabulary, std::string_view source) : merges_(std::move(merges)) {
-    MOECLIP_EXPECT((std::max)(std::ssize(merges_), vocabulary) < (std::numeric_limits<std::int32_t>::max)(), source,
-                   ": ", vocabulary, " tokens and ", merges_.size(), " merges are too many");
+    MOECLIP_EXPECT((std::max<index_t>)(std::ssize(merges_), vocabulary) < (std::numeric_limits<std::int32_t>::max)(),
+                   source, ": ", vocabulary, " tokens and ", merges_.size(), " merges are too many");
     first_.resize(static_cast<std::size_t>(vocabulary) + 1);
     for (const auto& [left, right, result] : merges_) {
       MOECLIP_EXPECT((std::min)({left, right, result}) >= 0 && (std::max)({left, right, result}) < vocabulary, source,

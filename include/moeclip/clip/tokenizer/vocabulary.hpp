@@ -57,7 +57,7 @@ inline std::string find_vocabulary_in(const std::string& directory) {
     if (file_exists(path)) return path;
   }
   std::vector<std::string> lists;
-  for (auto& path : list_files(directory, false))
+  for (auto& path : list_files(directory))
     if (path.ends_with(".txt.gz")) lists.push_back(std::move(path));
   if (lists.size() == 1) return lists[0];
   fail(ErrorCode::missing,

@@ -25,6 +25,7 @@
 #include <process.h>
 #include <windows.h>
 #else
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@
 #endif
 #endif
 
+#include "../../base/function_ref.hpp"
 #include "../bytes.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
@@ -112,6 +114,77 @@ inline PathState state_of(const std::string& path) {
                                      : file_type::unknown,
           0,
           {}};
+}
+
+#endif
+
+/// An entry of a folder.
+struct FolderEntry {
+  std::string name, path;           ///< path: as the folder's was written, with the name behind it
+  std::filesystem::file_type type;  ///< of what a link leads to; not_found: to nothing; none: it cannot be looked at
+  bool is_link = false;
+  std::error_code error;  ///< why not
+};
+
+/// Looks at what `path` is, links followed.
+inline FolderEntry look_at_entry(std::string name, std::string path, std::filesystem::file_type type) {
+  using std::filesystem::file_type;
+  FolderEntry entry{std::move(name), std::move(path), type, type == file_type::symlink, {}};
+  if (type == file_type::regular || type == file_type::directory) return entry;
+  const PathState state = state_of(entry.path);
+  entry.type = state.type;
+  entry.error = state.error;
+  return entry;
+}
+
+#if defined(_WIN32)
+
+/// Calls `visit` with each entry of a folder, in the system's order. What is returned says why it ended early.
+inline std::error_code list_folder(const std::string& folder, function_ref<void(FolderEntry)> visit) {
+  std::error_code error, unknown;
+  std::filesystem::directory_iterator entry(native_path(folder), error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string name = utf8_path(entry->path().filename());
+    visit(look_at_entry(name, concat(folder, "/", name), entry->symlink_status(unknown).type()));
+  }
+  return error;
+}
+
+#else
+
+struct FolderCloser {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+
+/// What an entry is, as far as reading the folder tells.
+inline std::filesystem::file_type type_of([[maybe_unused]] const dirent& entry) {
+  using std::filesystem::file_type;
+#if defined(DT_UNKNOWN)
+  if (entry.d_type == DT_REG) return file_type::regular;
+  if (entry.d_type == DT_DIR) return file_type::directory;
+  if (entry.d_type == DT_LNK) return file_type::symlink;
+#endif
+  return file_type::unknown;
+}
+
+/// Calls `visit` with each entry of a folder, in the system's order. What is returned says why it ended early. Not by
+/// std::filesystem, whose iterator ends the program where memory runs out (libstdc++).
+inline std::error_code list_folder(const std::string& folder, function_ref<void(FolderEntry)> visit) {
+  const std::unique_ptr<DIR, FolderCloser> opened(::opendir(native_name(folder).c_str()));
+  if (opened == nullptr) return library_error();
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(opened.get());
+    if (entry == nullptr) return library_error();
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    std::string path = concat(folder, folder.ends_with('/') ? "" : "/", name);
+    std::filesystem::file_type type = type_of(*entry);
+    struct stat status {};
+    if (type == std::filesystem::file_type::unknown && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode))
+      type = std::filesystem::file_type::symlink;
+    visit(look_at_entry(name, std::move(path), type));
+  }
 }
 
 #endif

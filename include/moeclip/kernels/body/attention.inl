@@ -4,6 +4,7 @@
 // packed right-hand operand of the product with the values.
 //   (1) S^T = K (scale Q)^T, and the highest score of each query   (2) P^T = exp(S^T - highest), and its sum
 //   (3) O^T = V^T P^T, key block by key block behind (2)           (4) O = (O^T / sum)^T
+// A strip of scores fits the cache, so the maximum is found first and nothing is ever rescaled, as ATT-3 would.
 
 // A panel of few queries, as the last one may be, takes as many vectors as it needs (kVectors).
 

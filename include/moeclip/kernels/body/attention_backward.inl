@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Attention backward of one head (ATT-1' in kernels/README.md), panel of queries by panel of queries. Scores are made
+// Attention backward of one head (ATT-1' in nn/README.md), panel of queries by panel of queries. Scores are made
 // again as in attention.inl; E = exp(S - highest) is not divided by its sums l: that factor goes into d_o.
 //   (1) S^T = K (scale Q)^T      (2) E^T = exp(S^T - highest), l its sums      (3) d_o <- d_o / l,  delta = o d_o
 //   (4) dS^T = E^T (V d_o^T - delta)      (5) dQ^T = scale K^T dS^T      (6) dV += E d_o,  dK += dS (scale Q)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplication. A tile of c is held in registers while rows of a and a column panel of b stream by. An element
-// of c is the same sequence of operations in whatever tile it is computed: k blocks in order, and in each block its
-// products in order, added to the blocks before.
+// Matrix multiplication. A tile of c is held in registers while rows of a and a column panel of b stream by (GEM-2). An
+// element of c is the same sequence of operations in whatever tile it is computed: k blocks in order, and in each block
+// its products in order, added to the blocks before.
 
 inline constexpr index_t kTileSize = kTileRows * kTileColumns;
 

@@ -7,6 +7,7 @@
 
 #include "../../base/read_number.hpp"
 #include "context.hpp"
+#include "lines.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
@@ -58,6 +59,7 @@ inline void write_sections(HtmlWriter& page, const ReportContext& context) {
     page.write("<section id=\"", section_id(i), "\" aria-labelledby=\"h-", section_id(i), "\"><h2 id=\"h-",
                section_id(i), "\">", escape_html(section.title), "</h2>\n");
     if (!section.text.empty()) page.write("<p>", escape_html(section.text), "</p>\n");
+    for (const ReportChart& chart : section.charts) write_lines(page, chart);
     if (!section.figures.empty()) {
       page.write("<div class=\"figures large\">\n");
       for (const Figure& figure : section.figures) write_figure(page, figure, context.options.section);

@@ -82,6 +82,11 @@ svg text{white-space:pre}
 .area{fill:var(--good);opacity:.1}
 .chance{stroke:var(--soft);stroke-dasharray:3 4;fill:none}
 .mark{fill:var(--card);stroke:var(--bad-fill);stroke-width:2.5}
+.chart.lines{max-width:none;margin:1rem 0 1.75rem}.line{stroke-width:1.8;fill:none;stroke-linejoin:round;stroke-linecap:round}
+.keys{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;list-style:none;margin:.5rem 0 0;padding:0;color:var(--soft);font-size:.88rem}
+.keys svg{display:inline-block;width:1.75rem;height:.65rem;margin-right:.45rem}
+.l0{stroke:var(--text);stroke-width:2.4}.l1{stroke:var(--good)}.l2{stroke:var(--bad-fill);stroke-dasharray:7 4}
+.l3{stroke:var(--soft);stroke-dasharray:2 4}.l4{stroke:var(--accent);stroke-dasharray:10 3 2 3}.l5{stroke:var(--bad);stroke-dasharray:4 3}
 .limit{stroke:var(--text);stroke-dasharray:4 3;fill:none}
 rect.good{fill:var(--good)}rect.bad{fill:var(--bad-fill)}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.25rem,1fr));gap:1rem;list-style:none;margin:.5rem 0 2rem;

@@ -36,6 +36,7 @@ inline void write_tiles(HtmlWriter& page, const Report& report) {
   const index_t good = count(Outcome::false_alarm) + count(Outcome::passed);
   const index_t unknown = count(Outcome::flagged) + count(Outcome::not_flagged);
   page.write("<ul class=\"tiles\">\n");
+  for (const auto& [number, name] : report.tiles) write_tile(page, escape_html(number), escape_html(name));
   if (defective > 0)
     write_tile(page, outcome_link(report.pictures, Outcome::missed, defective), "defective pictures missed");
   if (good > 0) write_tile(page, outcome_link(report.pictures, Outcome::false_alarm, good), "good pictures flagged");

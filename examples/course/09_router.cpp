@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Lesson 9. The router. For each token x it chooses K of E experts and says how much each counts:
+//
+//   p = softmax(G x);   T = the K largest, equal ones by lower index;   q_e = p_e / sum_T p       (ROU-1)
+//   m = sum over T of q_e o_e                                                                     (MIX-1)
+//
+// The choice T jumps and has no derivative; the weights q have one. With s = sum_T p,
+//
+//   d_p_e = (d_q_e - sum_T q_f d_q_f) / s  in T, 0 elsewhere;   d_z_e = p_e (d_p_e - sum_f p_f d_p_f),  z = G x
+//   (ROU-1')
+//
+// Output:
+// choices by the lesson and by the library: the same numbers
+// weights by the lesson and by the library: the same numbers
+// m of the tokens' own experts (sparse), and of all experts masked (dense): the same numbers
+// tokens of each expert, random gate: 30 27 32 31
+// tokens of each expert, gate 0: 60 60 0 0
+// d_z by the lesson and by differences: the same numbers
+// a logit passes another one by 2e-6: m moves by 1.5 times its length
+
+#include <algorithm>
+#include <moeclip/moe/mixture.hpp>
+#include <numeric>
+#include <vector>
+
+#include "lesson.hpp"
+
+constexpr index_t kTokens = 60, kWidth = 32, kExperts = 4, kChosen = 2, kRank = 4;
+using Matrix = Tensor<double>;
+
+/// What the router says of one token.
+struct Choice {
+  double p[kExperts], q[kChosen];
+  index_t experts[kExperts];  // of which the first K are chosen
+
+  /// ROU-1 from the logits z.
+  explicit Choice(const double* z) {
+    const double highest = *std::max_element(z, z + kExperts);
+    double sum = 0, chosen = 0;
+    for (index_t e = 0; e < kExperts; ++e) sum += p[e] = std::exp(z[e] - highest);
+    for (double& value : p) value /= sum;
+    std::iota(experts, experts + kExperts, 0);
+    std::stable_sort(experts, experts + kExperts, [this](index_t a, index_t b) { return p[a] > p[b]; });
+    for (index_t k = 0; k < kChosen; ++k) chosen += p[experts[k]];
+    for (index_t k = 0; k < kChosen; ++k) q[k] = p[experts[k]] / chosen;
+  }
+
+  /// ROU-1': d_z from d_q.
+  void backward(const double* d_q, double* d_z) const {
+    double s = 0, mean = 0, along = 0, d_p[kExperts] = {};
+    for (index_t k = 0; k < kChosen; ++k) s += p[experts[k]], mean += q[k] * d_q[k];
+    for (index_t k = 0; k < kChosen; ++k) d_p[experts[k]] = (d_q[k] - mean) / s;
+    for (index_t e = 0; e < kExperts; ++e) along += p[e] * d_p[e];
+    for (index_t e = 0; e < kExperts; ++e) d_z[e] = p[e] * (d_p[e] - along);
+  }
+};
+
+/// The library's routing, in tensors.
+struct Routed {
+  Matrix logits{{kTokens, kExperts}}, probabilities{{kTokens, kExperts}}, weights{{kTokens, kChosen}};
+  Tensor<std::int32_t> chosen{{kTokens, kChosen}};
+
+  moeclip::Routing<double> view() {
+    return {logits.view<2>(), probabilities.view<2>(), chosen.view<2>(), weights.view<2>()};
+  }
+  void count(const char* gate) const {
+    index_t tokens[kExperts] = {};
+    for (const std::int32_t e : chosen) ++tokens[e];
+    std::printf("tokens of each expert, %s: %td %td %td %td\n", gate, tokens[0], tokens[1], tokens[2], tokens[3]);
+  }
+};
+
+int main() {
+  Context context({.threads = 1});
+  moeclip::Mixture<double> mixture(kWidth, kExperts, kRank);
+  moeclip::visit_parameters(mixture, "", [](const std::string& name, Matrix& t) { fill_uniform(t, 1, name, 0.5f); });
+  const auto x = drawn<double>({kTokens, kWidth}, "x");
+  Routed routed;
+  moeclip::router_forward<double>(context, mixture.router, x.view<2>(), routed.view());
+
+  Tensor<std::int32_t> chosen({kTokens, kChosen});
+  Matrix weights({kTokens, kChosen});
+  for (index_t n = 0; n < kTokens; ++n) {
+    double z[kExperts];
+    for (index_t e = 0; e < kExperts; ++e) z[e] = dot(row(mixture.router.gate, e), row(x, n));
+    const Choice choice(z);
+    for (index_t k = 0; k < kChosen; ++k) {
+      chosen[n * kChosen + k] = static_cast<std::int32_t>(choice.experts[k]);
+      weights[n * kChosen + k] = choice.q[k];
+    }
+  }
+  compare("choices by the lesson and by the library", farthest(chosen, routed.chosen), 0);
+  compare("weights by the lesson and by the library", farthest(weights, routed.weights), 1e-14);
+
+  // MIX-1 in its two forms: only those who are asked answer, or all answer and most are not listened to.
+  Matrix sparse(x.shape()), dense(x.shape()), outputs({kExperts, kTokens, kWidth});
+  moeclip::mixture_forward_sparse<double>(context, mixture, routed.view(), x.view<2>(), sparse.view<2>());
+  moeclip::mixture_forward_dense<double>(context, mixture, routed.view(), x.view<2>(),
+                                         {outputs.view<3>(), dense.view<2>()});
+  compare("m of the tokens' own experts (sparse), and of all experts masked (dense)", farthest(sparse, dense), 1e-14);
+
+  // How training begins, with G = 0: all probabilities are equal, so the tie rule decides, and two experts get nothing
+  // to learn from.
+  routed.count("random gate");
+  Routed first;
+  moeclip::Router<double> zero(kExperts, kWidth);
+  zero.gate.fill(0);
+  moeclip::router_forward<double>(context, zero, x.view<2>(), first.view());
+  first.count("gate 0");
+
+  // ROU-1' against differences, for a loss sum q d_q with d_q = (1, -2).
+  const double z[kExperts] = {0.3, 0.9, -0.5, 0.2}, d_q[kChosen] = {1, -2};
+  Matrix d_z({kExperts}), differences({kExperts});
+  Choice(z).backward(d_q, d_z.data());
+  const auto loss = [&](index_t e, double h) {
+    double moved[kExperts];
+    std::copy_n(z, kExperts, moved);
+    moved[e] += h;
+    const Choice choice(moved);
+    return choice.q[0] * d_q[0] + choice.q[1] * d_q[1];
+  };
+  for (index_t e = 0; e < kExperts; ++e) differences[e] = (loss(e, 1e-5) - loss(e, -1e-5)) / 2e-5;
+  compare("d_z by the lesson and by differences", farthest(d_z, differences), 1e-9);
+
+  // The surprise: m is not continuous in x. Where the second and the third logit change places, another expert answers,
+  // at a weight of nearly the same size.
+  const auto mixed = [&](double third) {
+    Matrix m({kWidth});
+    const double logits[kExperts] = {1, 0, third, -1};
+    const Choice choice(logits);
+    for (index_t k = 0; k < kChosen; ++k)
+      for (index_t c = 0; c < kWidth; ++c) m[c] += choice.q[k] * outputs[choice.experts[k] * kTokens * kWidth + c];
+    return m;
+  };
+  const Matrix before = mixed(-1e-6), after = mixed(1e-6);
+  Matrix step({kWidth});
+  for (index_t c = 0; c < kWidth; ++c) step[c] = after[c] - before[c];
+  std::printf("a logit passes another one by 2e-6: m moves by %.1f times its length\n",
+              length(step.values()) / length(before.values()));
+}
+
+// Exercise 1. With K = 1, q = 1 whatever the logits are. What is d_z then, and what does the router learn from the
+//   loss? (What does BAL-1 do about that?)
+// Exercise 2. Under FOFS an expert sees its own chunk of channels, but the router sees all. A token changes in chunk 0,
+// and
+//   its chosen experts are 1 and 2: do their answers change? Does m?
