@@ -15,7 +15,17 @@
 #include "commands.hpp"
 #include "group.hpp"
 
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#if !defined(WIN32_LEAN_AND_MEAN)
+#define WIN32_LEAN_AND_MEAN
+#endif
+#if !defined(NOMINMAX)
+#define NOMINMAX
+#endif
+#include <windows.h>
+//
+#include <shellapi.h>
+#else
 #include <unistd.h>
 #endif
 
@@ -125,9 +135,31 @@ void take_signals() {
   std::signal(SIGTERM, end_on_request);
 }
 
+/// The words behind the program's name.
+std::vector<char*> words_of_program(int argc, char** argv) { return {argv + (argc > 0 ? 1 : 0), argv + argc}; }
+
 #else
 
 void take_signals() {}
+
+/// The words behind the program's name, in UTF-8: what main is given is in the machine's code page, which lacks most
+/// letters. What is printed is UTF-8 too.
+std::vector<char*> words_of_program(int, char**) {
+  static std::vector<std::string> words;
+  int count = 0;
+  wchar_t** const wide = ::CommandLineToArgvW(::GetCommandLineW(), &count);
+  for (int i = 1; wide != nullptr && i < count; ++i) {
+    const int size = ::WideCharToMultiByte(CP_UTF8, 0, wide[i], -1, nullptr, 0, nullptr, nullptr);
+    std::string& word = words.emplace_back(static_cast<std::size_t>(size), '\0');
+    ::WideCharToMultiByte(CP_UTF8, 0, wide[i], -1, word.data(), size, nullptr, nullptr);
+    word.resize(word.size() - 1);  // its zero
+  }
+  ::LocalFree(wide);
+  ::SetConsoleOutputCP(CP_UTF8);
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  return pointers;
+}
 
 #endif
 
@@ -161,6 +193,6 @@ bool attempt(moeclip::function_ref<void()> work) {
 
 int main(int argc, char** argv) {
   cli::take_signals();
-  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
-  return cli::run(arguments.subspan(argc > 0 ? 1 : 0));
+  std::vector<char*> words = cli::words_of_program(argc, argv);
+  return cli::run(words);
 }

@@ -32,9 +32,9 @@ class Json {
   template <std::integral Integer>
   requires(!std::same_as<Integer, bool> && !std::same_as<Integer, char>) Json(Integer value) {  // NOLINT
     if (std::in_range<std::int64_t>(value)) {
-      assign(static_cast<std::int64_t>(value));
+      value_.template emplace<std::int64_t>(value);  // not `=`: clang would want objects to be whole here in C++23
     } else {
-      assign(static_cast<std::uint64_t>(value));
+      value_.template emplace<std::uint64_t>(value);
     }
   }
 
@@ -105,9 +105,6 @@ class Json {
 
   explicit Json(Value value) noexcept;
 
-  void assign(std::int64_t value);
-  void assign(std::uint64_t value);
-
   template <class T>
   [[nodiscard]] const T& expect(std::string_view wanted) const;
   template <class T>
@@ -144,10 +141,6 @@ struct Json::Object {
   /// Of members with the same key keeps the first, with the value of the last. Needs the index.
   void merge_repeated();
 };
-
-// Here, where an object is whole: in C++23 clang wants to know what assigning might destroy.
-inline void Json::assign(std::int64_t value) { value_ = value; }
-inline void Json::assign(std::uint64_t value) { value_ = value; }
 
 /// Name of a kind with its article, for messages.
 const char* to_string(Json::Kind kind);
