@@ -75,40 +75,6 @@ int run_command(const std::string& name, Words words) {
   return find_command(name == "--version" ? "version" : name).run(words);
 }
 
-/// Runs the command and makes sure that what it printed has arrived.
-int run_or_fail(std::span<char*> arguments) {
-  std::string name;
-  try {
-    const std::vector<std::string> all(arguments.begin(), arguments.end());
-    const Words words = all;
-    if (!all.empty()) name = all[0];
-    if (words.empty()) throw UsageError("a command is missing");
-    const int code = run_command(name, words.subspan(1));
-    finish_output();
-    leave_group();
-    return code;
-  } catch (const UsageError& error) {
-    const bool is_known = is_command(name);
-    say(is_known ? concat(name, ": ", error.what()) : error.what());
-    say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
-    return kUsage;
-  } catch (const ClosedOutput&) {
-    return kFailed;
-  } catch (const std::bad_alloc&) {
-    say("out of memory");
-    return kFailed;
-  } catch (const std::exception& error) {
-    say(error.what());
-    return kFailed;
-  }
-}
-
-int run(std::span<char*> arguments) {
-  const int code = run_or_fail(arguments);
-  if (code != kOk) abandon_group(code);  // nothing, if it was left
-  return code;
-}
-
 #if !defined(_WIN32)
 
 /// Says why, and ends the process, in what a handler of signals may do.
@@ -136,7 +102,7 @@ void take_signals() {
 }
 
 /// The words behind the program's name.
-std::vector<char*> words_of_program(int argc, char** argv) { return {argv + (argc > 0 ? 1 : 0), argv + argc}; }
+std::vector<std::string> words_of_program(int argc, char** argv) { return {argv + (argc > 0 ? 1 : 0), argv + argc}; }
 
 #else
 
@@ -144,8 +110,8 @@ void take_signals() {}
 
 /// The words behind the program's name, in UTF-8: what main is given is in the machine's code page, which lacks most
 /// letters. What is printed is UTF-8 too.
-std::vector<char*> words_of_program(int, char**) {
-  static std::vector<std::string> words;
+std::vector<std::string> words_of_program(int, char**) {
+  std::vector<std::string> words;
   int count = 0;
   wchar_t** const wide = ::CommandLineToArgvW(::GetCommandLineW(), &count);
   for (int i = 1; wide != nullptr && i < count; ++i) {
@@ -156,12 +122,44 @@ std::vector<char*> words_of_program(int, char**) {
   }
   ::LocalFree(wide);
   ::SetConsoleOutputCP(CP_UTF8);
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  return pointers;
+  return words;
 }
 
 #endif
+
+/// Runs the command and makes sure that what it printed has arrived.
+int run_or_fail(int argc, char** argv) {
+  std::string name;
+  try {
+    const std::vector<std::string> all = words_of_program(argc, argv);
+    const Words words = all;
+    if (!all.empty()) name = all[0];
+    if (words.empty()) throw UsageError("a command is missing");
+    const int code = run_command(name, words.subspan(1));
+    finish_output();
+    leave_group();
+    return code;
+  } catch (const UsageError& error) {
+    const bool is_known = is_command(name);
+    say(is_known ? concat(name, ": ", error.what()) : error.what());
+    say(is_known ? concat("`moeclip ", name, " --help` explains it") : "`moeclip help` lists the commands");
+    return kUsage;
+  } catch (const ClosedOutput&) {
+    return kFailed;
+  } catch (const std::bad_alloc&) {
+    say("out of memory");
+    return kFailed;
+  } catch (const std::exception& error) {
+    say(error.what());
+    return kFailed;
+  }
+}
+
+int run(int argc, char** argv) {
+  const int code = run_or_fail(argc, argv);
+  if (code != kOk) abandon_group(code);  // nothing, if it was left
+  return code;
+}
 
 }  // namespace
 
@@ -193,6 +191,5 @@ bool attempt(moeclip::function_ref<void()> work) {
 
 int main(int argc, char** argv) {
   cli::take_signals();
-  std::vector<char*> words = cli::words_of_program(argc, argv);
-  return cli::run(words);
+  return cli::run(argc, argv);
 }
