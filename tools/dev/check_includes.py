@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Checks that every header includes, if only through others, what declares the names of ours that it uses, so that it
-compiles alone in header-only mode too. (moeclip_test_headers compiles each alone with the compiled library, where
+compiles alone in header-only mode too. (tests/headers compiles each alone with the compiled library, where
 headers only declare; to compile all their definitions alone takes many minutes.)
 
 usage: check_includes.py

@@ -96,7 +96,7 @@ inline NarrowPanels make_narrow(Precision precision, index_t k, index_t n) {
 template <class Integer>
 void set_column(NarrowPanels& b, index_t j, float scale, const Integer& integer) {
   const index_t step = b.panel();
-  std::uint32_t* word = b.words.data() + b.word_at(0, j);
+  index_t word = b.word_at(0, j);
   std::int32_t sum = 0;
   for (index_t i = 0; i < b.k; i += 4, word += step) {
     std::uint32_t four = 0;
@@ -105,7 +105,7 @@ void set_column(NarrowPanels& b, index_t j, float scale, const Integer& integer)
       sum += value;
       four |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(value)) << (at - i) * 8;
     }
-    *word = four;
+    b.words.data()[word] = four;
   }
   b.scales.data()[j] = scale;
   b.sums.data()[j] = scale * static_cast<float>(sum);
@@ -135,10 +135,11 @@ inline void quantize_column(NarrowPanels& b, index_t j, float scale, const float
 /// Column j of b, rounded to bfloat16.
 inline void round_column(NarrowPanels& b, index_t j, const float* column, index_t stride) {
   const index_t step = b.panel();
-  std::uint32_t* word = b.words.data() + b.word_at(0, j);
-  for (index_t i = 0; i < b.k; i += 2, word += step) {
-    *word = float_to_bfloat16(column[i * stride]);
-    if (i + 1 < b.k) *word |= static_cast<std::uint32_t>(float_to_bfloat16(column[(i + 1) * stride])) << 16;
+  index_t at = b.word_at(0, j);
+  for (index_t i = 0; i < b.k; i += 2, at += step) {
+    std::uint32_t& word = b.words.data()[at];
+    word = float_to_bfloat16(column[i * stride]);
+    if (i + 1 < b.k) word |= static_cast<std::uint32_t>(float_to_bfloat16(column[(i + 1) * stride])) << 16;
   }
 }
 
