@@ -80,7 +80,8 @@ class ModelFileTest(ToolTest):
                 for key in ("rows", "mean", "verdicts"):
                     self.assertEqual(parts[key], whole[key], key)
         page = self.folder / "page.html"
-        self.run_tool("eval", self.data, "--model", model, "--threshold", "0.4", "--out", self.folder / "run", "--report", page)
+        self.run_tool("eval", self.data, "--model", model, "--threshold", "0.4", "--out", self.folder / "run", "--report", page,
+                      "--quiet", "--log-json", self.folder / "log.jsonl")
         self.assertIn("At the threshold 0.4", page.read_text())
         self.assertIn("was decided when", self.message(2, "eval", self.data, "--model", model, "--clip", CLIP))
         two = self.export("--classes", "nut,bolt", name="two.moeclip")

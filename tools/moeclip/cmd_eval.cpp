@@ -73,9 +73,10 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
 
 /// Checks what goes together with --model, a file that leaves little to say.
 void finish_model(EvalSettings& s, const Options& options) {
-  constexpr std::string_view kOpen[] = {
-      "model", "data",  "split",  "layout", "mask-from", "unmasked-good",      "threads", "exact", "threshold",
-      "out",   "shard", "resume", "report", "ablation",  "checkpoint-seconds", "json",    "force"};
+  constexpr std::string_view kOpen[] = {"model",         "data",    "split",  "layout",    "mask-from",
+                                        "unmasked-good", "threads", "exact",  "threshold", "out",
+                                        "shard",         "resume",  "report", "ablation",  "checkpoint-seconds",
+                                        "json",          "force",   "quiet",  "log-json"};
   for (const std::string& name : options.given())
     if (std::ranges::find(kOpen, name) == std::end(kOpen))
       throw UsageError(concat("--", name, " was decided when ", s.model, " was made; leave it out"));
