@@ -87,11 +87,10 @@ namespace {
 
 /// Throws mismatch if a folder of `inputs` seems to be a data set, of which not all is good.
 void expect_all_good(const std::vector<std::string>& arguments, const std::vector<DetectInput>& inputs) {
+  std::vector<std::vector<std::string>> paths(arguments.size());
+  for (const DetectInput& input : inputs) paths[input.argument].push_back(input.stem);
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    std::vector<std::string> paths;
-    for (const DetectInput& input : inputs)
-      if (input.argument == i) paths.push_back(input.stem);
-    const std::string other = moeclip::first_not_good(paths);
+    const std::string other = moeclip::first_not_good(paths[i]);
     if (other.empty()) continue;
     moeclip::fail(moeclip::ErrorCode::mismatch,
                   concat(arguments[i], ": all in this folder would be taken for good, but ", printable(other),
