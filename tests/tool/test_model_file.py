@@ -136,9 +136,6 @@ class ModelFileTest(ToolTest):
         self.assertEqual(report["check"]["other_verdicts"], 0)
         self.assertIn("by good pictures", self.message(3, "export", "--json", "--good", self.good, *options, "--force",
                                                        "--max-score-change", "0.0000001", "--min-correlation", "-1"))
-        memory = self.folder / "gear.moeclip"
-        self.run_tool("learn", self.good, "-o", memory, "--clip", CLIP, "--dtype", "bf16")
-        self.assertIn("--good DIR", self.message(2, "export", "--json", "--good", memory, *options, "--force"))
 
     def test_thresholds_of_ones_own(self):
         model = self.export()

@@ -16,11 +16,9 @@ using moeclip::kernels::Precision;
 
 namespace {
 
-/// The judge of good pictures in full precision: what was learned is learned once more.
+/// The judge of good pictures in full precision: what was learned of them is learned once more. A file of `moeclip
+/// learn` belongs to a CLIP in one precision, so there are pictures.
 Judge full_judge(moeclip::Context& context, const ExportSettings& s) {
-  if (s.model.good.size() == 1 && is_memory_name(s.model.good.front()))
-    throw UsageError(
-        "--check has to learn the good pictures in full precision too: give them (--good DIR), not what was learned");
   JudgeSettings settings = s.model;
   settings.dtype = "f32";
   return make_judge(context, settings, true);
