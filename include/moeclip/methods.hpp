@@ -8,6 +8,7 @@
 #include "methods/anomaly_clip_method.hpp"
 #include "methods/anomaly_clip_step.hpp"
 #include "methods/fit.hpp"
+#include "methods/make_method.hpp"
 #include "methods/method.hpp"
 #include "methods/method_file.hpp"
 #include "methods/object_prompts.hpp"

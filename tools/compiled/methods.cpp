@@ -7,6 +7,7 @@
 #include <moeclip/methods/anomaly_clip_method.hpp>
 #include <moeclip/methods/anomaly_clip_step.hpp>
 #include <moeclip/methods/fit.hpp>
+#include <moeclip/methods/make_method.hpp>
 #include <moeclip/methods/method.hpp>
 #include <moeclip/methods/method_file.hpp>
 #include <moeclip/methods/object_prompts.hpp>
