@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include <moeclip/image/upsample.hpp>
 #include "image_test.hpp"
@@ -60,6 +63,32 @@ TEST_CASE("grid points are hit exactly, and rows may have gaps") {
   CHECK(out[10] == -1.0);
   CHECK_THROWS_AS(
       upsample_bilinear<double>(View<const double, 2>(in.data(), {0, 4}), View<double, 2>(out.data(), {2, 2})), Error);
+}
+
+TEST_CASE("with aligned edges, samples are the middles of pixels, and nothing changes beyond the outermost") {
+  const auto blend = [](const std::vector<double>& in, double place) {
+    const double inside = std::clamp(place, 0.0, static_cast<double>(in.size() - 1));
+    const auto left = static_cast<std::size_t>(inside);
+    const double east = inside - static_cast<double>(left);
+    return (1 - east) * in[left] + east * in[std::min(left + 1, in.size() - 1)];
+  };
+  for (const auto& [count, out_count] :
+       std::vector<std::pair<index_t, index_t>>{{1, 1}, {1, 7}, {5, 20}, {3, 8}, {4, 4}, {7, 3}, {6, 1}, {15, 240}}) {
+    CAPTURE(count);
+    std::vector<double> in(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = std::sin(static_cast<double>(3 * i + 1));
+    const double scale = static_cast<double>(count) / static_cast<double>(out_count);
+    std::vector<double> line(static_cast<std::size_t>(out_count)), column(line.size());
+    upsample_bilinear_edges<double>(View<const double, 2>(in.data(), {1, count}),
+                                    View<double, 2>(line.data(), {1, out_count}));
+    upsample_bilinear_edges<double>(View<const double, 2>(in.data(), {count, 1}),
+                                    View<double, 2>(column.data(), {out_count, 1}));
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      const double wanted = blend(in, (static_cast<double>(i) + 0.5) * scale - 0.5);
+      CHECK(std::abs(line[i] - wanted) < 1e-14);
+      CHECK(std::abs(column[i] - wanted) < 1e-14);
+    }
+  }
 }
 
 TEST_CASE("row by row gives the same map, and the adjoint is the transpose") {

@@ -3,8 +3,10 @@
 // Interpolates bilinearly with aligned corners (torch's align_corners = true): the corners of input and output
 // coincide,
 //   source = i (n_in - 1) / (n_out - 1),   (UPS-1)
-// and an output of one pixel takes the first input. Positions are kept as exact fractions, so that a grid point of the
-// input that is hit is hit exactly.
+// and an output of one pixel takes the first input; or with aligned edges (align_corners = false), where samples are
+// the middles of pixels and what lies beyond the outermost ones is as they are,
+//   source = clamp((i + 1/2) n_in / n_out - 1/2, 0, n_in - 1).   (UPS-2)
+// Positions are kept as exact fractions, so that a grid point of the input that is hit is hit exactly.
 
 #include <algorithm>
 #include <type_traits>
@@ -39,20 +41,34 @@ class AlignedCorners {
   index_t index_, remainder_;
 };
 
-}  // namespace detail
+/// The same for aligned edges.
+class AlignedEdges {
+ public:
+  AlignedEdges(index_t in, index_t out) : last_(in - 1), stride_(2 * in), steps_(2 * out), place_(in - out) {}
 
-/// Interpolates `in` (h, w) to the extents of `out` (H, W); the rows of both are contiguous. No extent may be zero.
-template <class T>
-void upsample_bilinear(View<const std::type_identity_t<T>, 2> in, View<T, 2> out) {
+  [[nodiscard]] index_t index() const { return (std::min)(inside() / steps_, last_); }
+  [[nodiscard]] index_t next_index() const { return (std::min)(index() + 1, last_); }
+  [[nodiscard]] double fraction() const { return static_cast<double>(inside() % steps_) / static_cast<double>(steps_); }
+  void advance() { place_ += stride_; }
+
+ private:
+  [[nodiscard]] index_t inside() const { return (std::max)(index_t{0}, place_); }
+
+  index_t last_, stride_, steps_, place_;  // the source position is place_ / steps_
+};
+
+/// Interpolates `in` (h, w) to the extents of `out` (H, W) at the positions that an Axis walks along.
+template <class Axis, class T>
+void interpolate(View<const T, 2> in, View<T, 2> out) {
   MOECLIP_EXPECT(in.size() > 0 && out.size() > 0, "an empty map cannot be interpolated");
   MOECLIP_EXPECT(in.stride(1) == 1 && out.stride(1) == 1, "the rows of a map must be contiguous");
-  detail::AlignedCorners row(in.extent(0), out.extent(0));
+  Axis row(in.extent(0), out.extent(0));
   for (index_t y = 0; y < out.extent(0); ++y, row.advance()) {
     const T* top = in.data() + row.index() * in.stride(0);
     const T* bottom = in.data() + row.next_index() * in.stride(0);
     const T down = static_cast<T>(row.fraction()), up = T{1} - down;
     T* target = out.data() + y * out.stride(0);
-    detail::AlignedCorners column(in.extent(1), out.extent(1));
+    Axis column(in.extent(1), out.extent(1));
     for (index_t x = 0; x < out.extent(1); ++x, column.advance()) {
       const index_t left = column.index(), right = column.next_index();
       const T east = static_cast<T>(column.fraction()), west = T{1} - east;
@@ -61,8 +77,23 @@ void upsample_bilinear(View<const std::type_identity_t<T>, 2> in, View<T, 2> out
   }
 }
 
-/// The same interpolation row by row, and its adjoint, for losses that look at one row of a large map at a time
-/// (UPS-1' in this folder's README). Rows are blended first, then columns.
+}  // namespace detail
+
+/// Interpolates `in` (h, w) to the extents of `out` (H, W), corners aligned (UPS-1); the rows of both are contiguous.
+/// No extent may be zero.
+template <class T>
+void upsample_bilinear(View<const std::type_identity_t<T>, 2> in, View<T, 2> out) {
+  detail::interpolate<detail::AlignedCorners, T>(in, out);
+}
+
+/// The same with edges aligned (UPS-2).
+template <class T>
+void upsample_bilinear_edges(View<const std::type_identity_t<T>, 2> in, View<T, 2> out) {
+  detail::interpolate<detail::AlignedEdges, T>(in, out);
+}
+
+/// The interpolation of upsample_bilinear row by row, and its adjoint, for losses that look at one row of a large map
+/// at a time (UPS-1' in this folder's README). Rows are blended first, then columns.
 template <class T>
 class BilinearRows {
  public:
