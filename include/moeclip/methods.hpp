@@ -4,5 +4,6 @@
 // tools/dev/generate_umbrella.py from the headers that are there.
 
 #include "methods/fit.hpp"
+#include "methods/make_method.hpp"
 #include "methods/method.hpp"
 #include "methods/method_file.hpp"

@@ -3,5 +3,6 @@
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_METHODS
 #include <moeclip/methods/fit.hpp>
+#include <moeclip/methods/make_method.hpp>
 #include <moeclip/methods/method.hpp>
 #include <moeclip/methods/method_file.hpp>

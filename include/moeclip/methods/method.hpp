@@ -29,6 +29,9 @@ struct MethodOptions {
   Json settings;             ///< what TrainedMethod::settings gave; null: as the official code has it
 };
 
+template <class T>
+class TrainedMethod;
+
 /// Immutable while it judges: any number of threads may, each with its own Context.
 template <class T>
 class Method {
@@ -42,6 +45,9 @@ class Method {
 
   [[nodiscard]] const Clip<T>& clip() const { return *clip_; }      ///< frozen
   [[nodiscard]] index_t image_size() const { return image_size_; }  ///< side of the square that is looked at, pixels
+
+  /// This method as one that is trained; null if there is nothing to train.
+  virtual TrainedMethod<T>* trained() { return nullptr; }
 
   /// One normalised picture (1, 3, S, S) of a thing that is called `words` ("metal nut"): the map (S, S), in [0, 1], is
   /// filled, and the score of the picture, in [0, 1], is returned. What is made of the words is kept.
@@ -87,6 +93,8 @@ struct MethodBatch {
 template <class T>
 class TrainedMethod : public Method<T> {
  public:
+  TrainedMethod<T>* trained() final { return this; }
+
   /// All switches: with them, the tensors of a file make the same method again (MethodOptions::settings).
   [[nodiscard]] virtual Json settings() const = 0;
 
