@@ -7,3 +7,7 @@
 #include "methods/make_method.hpp"
 #include "methods/method.hpp"
 #include "methods/method_file.hpp"
+#include "methods/winclip.hpp"
+#include "methods/winclip_prompts.hpp"
+#include "methods/winclip_steps.hpp"
+#include "methods/windows.hpp"

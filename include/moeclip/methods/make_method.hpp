@@ -6,6 +6,7 @@
 #include <span>
 
 #include "method_file.hpp"
+#include "winclip.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -46,7 +47,9 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 0> kKinds{};
+  static constexpr std::array<MethodKind, 1> kKinds{{
+      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt},
+  }};
   return kKinds;
 }
 
@@ -60,8 +63,10 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 }
 
 template <class T>
-std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>>, const MethodOptions&) {
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
+                                       const MethodOptions& options) {
   static_cast<void>(method_kind(name));  // tells the names
+  if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});
   return nullptr;
 }
 
