@@ -30,7 +30,8 @@ std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<co
                                        const MethodOptions& options = {});
 
 /// A method from a file of write_method, or, where `name` says which, of its official code. `options` counts where the
-/// file does not say it. Throws mismatch if the file is of another method than `name` ("": any), or needs another CLIP.
+/// file does not say it. Throws mismatch if the file is of another method than `name` ("": any), or of a CLIP of other
+/// sizes; whether the weights are those it was trained with, MethodRecord::clip tells.
 template <class T>
 std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view name,
                                        std::shared_ptr<const Clip<T>> clip, MethodOptions options = {});
@@ -41,8 +42,6 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 
 #include <array>
 #include <utility>
-
-#include "../anomaly/fingerprint.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -78,9 +77,6 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
     const MethodRecord record = read_method_record(file);
     if (!name.empty() && record.method != name)
       fail(ErrorCode::mismatch, concat(file.path(), ": is of the method ", record.method, ", not ", name));
-    if (record.clip != clip_fingerprint<T>(clip->vision(), clip->text()))
-      fail(ErrorCode::mismatch,
-           concat(file.path(), ": was trained on another CLIP, or on this one in another precision"));
     found = record.method;
     options.settings = record.settings;
     if (options.image_size == 0) options.image_size = record.image_size;
