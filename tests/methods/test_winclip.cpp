@@ -89,7 +89,7 @@ Image random_shot(index_t number, index_t width = 60, index_t height = 50) {
   return image;
 }
 
-Detection detect_shot(const WinClip<float>& method, const Image& image, const std::string& words, int threads = 1) {
+Detection detect_shot(const Method<float>& method, const Image& image, const std::string& words, int threads = 1) {
   Context context({.threads = threads});
   Detection found;
   method.detect(context, image.view(), words, 0.5f, found);
@@ -158,10 +158,11 @@ TEST_CASE("a good picture that was remembered is no distance away, and more of t
 }
 
 TEST_CASE("words alone, or words and good pictures: the way of a picture") {
-  WinClip<float> method(winclip_test::small_clip());
+  const WinClip<float> method(winclip_test::small_clip());
   CHECK(method.name() == "winclip");
   CHECK(method.image_size() == 56);
-  const Image image = winclip_test::random_shot(9);
+  CHECK(method.good_pictures() == 0);
+  const Image image = winclip_test::random_shot(9), good = winclip_test::random_shot(1);
   const Detection words = winclip_test::detect_shot(method, image, "metal nut");
   const auto in_range = [](float value) { return value >= 0 && value <= 1; };
   CHECK(words.map.shape() == Shape{56, 56});
@@ -170,29 +171,26 @@ TEST_CASE("words alone, or words and good pictures: the way of a picture") {
 
   Context context({.threads = 2});
   const auto load = [](index_t i) { return winclip_test::random_shot(i); };
-  method.remember(context, "metal nut", {2, load});
-  CHECK(method.remembered("metal nut") == 2);
-  const Detection both = winclip_test::detect_shot(method, image, "metal nut");
+  const auto plus = method.with_good(context, {2, load});
+  CHECK(dynamic_cast<const WinClip<float>&>(*plus).good_pictures() == 2);
+  const Detection both = winclip_test::detect_shot(*plus, image, "metal nut");
   CHECK_FALSE(same_bits(both.map, words.map));
   CHECK(std::all_of(both.map.begin(), both.map.end(), in_range));
-  CHECK(method.remembered("cable") == 0);  // another class knows nothing of them
   // one of the good pictures is no distance away: half of what the words say is left
-  const Detection known = winclip_test::detect_shot(method, winclip_test::random_shot(1), "metal nut");
-  const Detection unknown =
-      winclip_test::detect_shot(WinClip<float>(winclip_test::small_clip()), winclip_test::random_shot(1), "metal nut");
+  const Detection known = winclip_test::detect_shot(*plus, good, "metal nut");
+  const Detection unknown = winclip_test::detect_shot(method, good, "metal nut");
   CHECK(known.score == unknown.score / 2);
   for (index_t i = 0; i < known.map.size(); ++i) CHECK(known.map[i] == unknown.map[i] / 2);
 }
 
 TEST_CASE("the same bits on any number of threads") {
-  WinClip<float> method(winclip_test::small_clip());
+  const WinClip<float> method(winclip_test::small_clip());
   const auto load = [](index_t i) { return winclip_test::random_shot(i); };
   const Image image = winclip_test::random_shot(9);
   Detection wanted;
   for (const int threads : {1, 2, 3, 4}) {
     Context context({.threads = threads});
-    method.remember(context, "screw", {3, load});
-    const Detection found = winclip_test::detect_shot(method, image, "screw", threads);
+    const Detection found = winclip_test::detect_shot(*method.with_good(context, {3, load}), image, "screw", threads);
     if (threads == 1) wanted = found;
     CHECK(same_bits(found.map, wanted.map));
     CHECK(found.score == wanted.score);
@@ -201,7 +199,7 @@ TEST_CASE("the same bits on any number of threads") {
 
 TEST_CASE("WinCLIP by name, and with another temperature") {
   const auto clip = winclip_test::small_clip();
-  const auto method = make_method<float>("winclip", clip, {.image_size = 42});
+  const auto method = make_method<float>("winclip", clip, {42, 1, {}});
   CHECK(method->name() == "winclip");
   CHECK(method->image_size() == 42);
   CHECK(method->trained() == nullptr);
@@ -214,7 +212,7 @@ TEST_CASE("WinCLIP by name, and with another temperature") {
   CHECK(same_bits(warm_anchors.vectors, cold_anchors.vectors));
 }
 
-TEST_CASE("a size that is too small for windows, and a class without good pictures, are refused") {
+TEST_CASE("a size that is too small for windows, and no good pictures, are refused") {
   expect_error(ErrorCode::contract, {"28 pixels", "2 x 2 patches", "larger"},
                [] { const WinClip<float> method(winclip_test::small_clip(), {28}); });
   expect_error(ErrorCode::contract, {"multiple of the patch size 14"},
@@ -222,8 +220,10 @@ TEST_CASE("a size that is too small for windows, and a class without good pictur
   expect_error(ErrorCode::contract, {"temperature of 0"}, [] {
     const WinClip<float> method(winclip_test::small_clip(), {56, 0.0});
   });
-  WinClip<float> method(winclip_test::small_clip());
+  const WinClip<float> method(winclip_test::small_clip());
   Context context({.threads = 1});
   const auto load = [](index_t i) { return winclip_test::random_shot(i); };
-  expect_error(ErrorCode::contract, {"no good picture"}, [&] { method.remember(context, "screw", {0, load}); });
+  expect_error(ErrorCode::contract, {"no good picture"}, [&] {
+    static_cast<void>(method.with_good(context, {0, load}));
+  });
 }

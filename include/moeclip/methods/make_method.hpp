@@ -16,6 +16,7 @@ struct MethodKind {
   std::string_view about;  ///< a line for people
   /// Of the CLIP's blocks, as the official code has it; unset: the CLIP's own.
   std::optional<kernels::Activation> activation;
+  bool takes_good = false;  ///< whether good pictures help it (Method::with_good)
 };
 
 /// All methods that make_method makes.
@@ -47,7 +48,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
   static constexpr std::array<MethodKind, 1> kKinds{{
-      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt},
+      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt, true},
   }};
   return kKinds;
 }

@@ -22,6 +22,8 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+struct GoodPictures;  // memory/learn.hpp
+
 /// What every method is made with.
 struct MethodOptions {
   index_t image_size = 0;    ///< side of the square that the model sees, pixels; 0: the method's own
@@ -49,6 +51,10 @@ class Method {
   /// This method as one that is trained; null if there is nothing to train.
   virtual TrainedMethod<T>* trained() { return nullptr; }
 
+  /// This method, with the same CLIP, for a part of which good pictures are known (gray or RGB, any size; at least
+  /// one); null if it makes nothing of them. MethodKind::takes_good says so beforehand.
+  [[nodiscard]] virtual std::unique_ptr<Method<T>> with_good(Context&, const GoodPictures&) const { return nullptr; }
+
   /// One normalised picture (1, 3, S, S) of a thing that is called `words` ("metal nut"): the map (S, S), in [0, 1], is
   /// filled, and the score of the picture, in [0, 1], is returned. What is made of the words is kept.
   virtual T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const = 0;
@@ -60,6 +66,9 @@ class Method {
  protected:
   /// Throws contract unless `image_size` is a multiple of the patch size.
   Method(std::shared_ptr<const Clip<T>> clip, index_t image_size);
+
+  /// The CLIP, for another method on it.
+  [[nodiscard]] const std::shared_ptr<const Clip<T>>& shared_clip() const { return clip_; }
 
   /// Positions (1 + g g, D) for the image size.
   [[nodiscard]] const Tensor<T>& positions() const { return positions_; }

@@ -4,7 +4,10 @@
 // (winclip_steps.hpp; WCL-7 in this folder's README).
 
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 
 #include "../image/upsample.hpp"
 #include "../memory/learn.hpp"
@@ -20,7 +23,7 @@ struct WinClipOptions {
   double temperature = kWinClipTemperature;  ///< what cosines are divided by before the softmax, above 0
 };
 
-/// WinCLIP; of a class whose good pictures it was shown, WinCLIP+.
+/// WinCLIP, or, with good pictures of a part, WinCLIP+.
 template <class T>
 class WinClip : public Method<T> {
  public:
@@ -30,13 +33,11 @@ class WinClip : public Method<T> {
   [[nodiscard]] std::string_view name() const override { return "winclip"; }
   [[nodiscard]] const WinClipOptions& options() const { return options_; }  ///< with the image size that was chosen
 
-  /// From now on pictures of `words` are judged with these good ones too (gray or RGB, any size; at least one), in the
-  /// place of any that were remembered before. Each takes some 2 (g g D + 2 g g C) numbers of memory. Not while others
-  /// judge.
-  void remember(Context& context, const std::string& words, const GoodPictures& good);
+  /// WinCLIP+. Each good picture takes some 2 (g g D + 2 g g C) numbers of memory. Throws contract if there are none.
+  [[nodiscard]] std::unique_ptr<Method<T>> with_good(Context& context, const GoodPictures& good) const override;
 
-  /// Good pictures of `words` that were remembered.
-  [[nodiscard]] index_t remembered(const std::string& words) const;
+  /// k, the good pictures that are known; 0 for WinCLIP.
+  [[nodiscard]] index_t good_pictures() const { return references_ ? references_->pictures : 0; }
 
   /// Anchors of the class called `words`, made once and kept.
   [[nodiscard]] TextAnchors<T> anchors(Context& context, const std::string& words) const;
@@ -53,7 +54,7 @@ class WinClip : public Method<T> {
   [[nodiscard]] index_t grid() const { return this->image_size() / this->clip().config().vision.patch_size; }
 
   WinClipOptions options_;
-  std::map<std::string, WinClipReferences<T>> references_;
+  std::optional<WinClipReferences<T>> references_;
   std::unique_ptr<AnchorCache> cache_ = std::make_unique<AnchorCache>();
 };
 
@@ -85,7 +86,7 @@ WinClip<T>::WinClip(std::shared_ptr<const Clip<T>> clip, const WinClipOptions& o
 }
 
 template <class T>
-void WinClip<T>::remember(Context& context, const std::string& words, const GoodPictures& good) {
+std::unique_ptr<Method<T>> WinClip<T>::with_good(Context& context, const GoodPictures& good) const {
   const index_t size = this->image_size();
   Image square(size, size, 3);
   auto pixels = Tensor<T>::uninitialised({1, 3, size, size});
@@ -96,13 +97,9 @@ void WinClip<T>::remember(Context& context, const std::string& words, const Good
     winclip_features_forward<T>(context, this->clip().vision(), this->positions(),
                                 std::as_const(pixels).template view<4>(), features);
   };
-  references_.insert_or_assign(words, winclip_references<T>(context, this->clip().config(), grid(), good.count, look));
-}
-
-template <class T>
-index_t WinClip<T>::remembered(const std::string& words) const {
-  const auto found = references_.find(words);
-  return found == references_.end() ? 0 : found->second.pictures;
+  auto method = std::make_unique<WinClip<T>>(this->shared_clip(), options_);
+  method->references_ = winclip_references<T>(context, this->clip().config(), grid(), good.count, look);
+  return method;
 }
 
 template <class T>
@@ -129,10 +126,9 @@ T WinClip<T>::judge(Context& context, View<const T, 4> image, const std::string&
   const View<T, 2> small(scratch.take<T>(grid() * grid()), {grid(), grid()});
   winclip_features_forward<T>(context, this->clip().vision(), this->positions(), image, features);
   T score = winclip_zero_shot<T>(context, features, states, small);
-  const auto known = references_.find(words);
-  if (known != references_.end()) {
+  if (references_) {
     const View<T, 2> seen(scratch.take<T>(small.size()), small.extents());
-    winclip_association<T>(context, features, known->second, seen);
+    winclip_association<T>(context, features, *references_, seen);
     for (index_t i = 0; i < small.size(); ++i) small.data()[i] = (small.data()[i] + seen.data()[i]) / 2;
     score = (score + *std::max_element(seen.data(), seen.data() + seen.size())) / 2;
   }
