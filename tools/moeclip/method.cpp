@@ -7,6 +7,7 @@
 #include <moeclip/clip/save_quantized.hpp>
 #include <moeclip/io/weights.hpp>
 
+#include "commands.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
