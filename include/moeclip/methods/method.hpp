@@ -22,7 +22,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-struct GoodPictures;  // memory/learn.hpp
+struct GoodPictures;  // memory/good_pictures.hpp
 
 /// What every method is made with.
 struct MethodOptions {

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "../image/upsample.hpp"
-#include "../memory/learn.hpp"
+#include "../memory/good_pictures.hpp"
 #include "method.hpp"
 #include "winclip_prompts.hpp"
 #include "winclip_steps.hpp"
