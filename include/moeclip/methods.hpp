@@ -13,3 +13,7 @@
 #include "methods/method_file.hpp"
 #include "methods/object_prompts.hpp"
 #include "methods/value_path.hpp"
+#include "methods/winclip.hpp"
+#include "methods/winclip_prompts.hpp"
+#include "methods/winclip_steps.hpp"
+#include "methods/windows.hpp"
