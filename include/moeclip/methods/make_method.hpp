@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "aa_clip_method.hpp"
 #include "method_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -45,7 +46,9 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 0> kKinds{};
+  static constexpr std::array<MethodKind, 1> kKinds{{
+      {"aa-clip", "adapters in both towers, trained in two stages", kernels::Activation::gelu},
+  }};
   return kKinds;
 }
 
@@ -59,8 +62,10 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 }
 
 template <class T>
-std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>>, const MethodOptions&) {
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
+                                       const MethodOptions& options) {
   static_cast<void>(method_kind(name));  // tells the names
+  if (name == "aa-clip") return std::make_unique<AaClipMethod<T>>(std::move(clip), options);
   return nullptr;
 }
 
