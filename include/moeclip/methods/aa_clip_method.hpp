@@ -228,7 +228,7 @@ double AaClipMethod<T>::image_step(Context& context, const MethodBatch<T>& batch
 
 template <class T>
 double AaClipMethod<T>::forward_backward(Context& context, const MethodBatch<T>& batch) {
-  if (batch.stage == 0 || batch.step == 0) forget_words();  // the text side changes, or has changed
+  if (batch.stage == 0) forget_words();  // the text side is about to change
   zero_parameters(gradient_);
   return batch.stage == 0 ? text_step(context, batch) : image_step(context, batch);
 }
