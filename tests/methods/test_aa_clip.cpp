@@ -15,7 +15,7 @@
 #include "gradient_check.hpp"
 #include "random_tensor.hpp"
 
-using namespace aa_clip_test;  // NOLINT
+namespace aa_clip_test {  // names of its own: the tests of all methods are one translation unit
 
 namespace {
 
@@ -237,3 +237,5 @@ TEST_CASE(
   expect_error(ErrorCode::contract, {"3 pictures has 2 labels"},
                [&] { fixture.image_step(context, fixture.anchors(context), false); });
 }
+
+}  // namespace aa_clip_test

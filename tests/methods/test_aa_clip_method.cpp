@@ -20,7 +20,7 @@
 #include "random_tensor.hpp"
 #include "temporary_folder.hpp"
 
-using namespace aa_clip_test;  // NOLINT
+namespace aa_clip_test {  // names of its own: the tests of all methods are one translation unit
 
 namespace {
 
@@ -228,3 +228,5 @@ TEST_CASE("AA-CLIP's settings come back from what they were written as, and unkn
   CHECK(method->parameters(0).size() == 2);
   CHECK(method->parameters(1).size() == 1 + 4 + 1);
 }
+
+}  // namespace aa_clip_test

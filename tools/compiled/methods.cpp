@@ -7,7 +7,12 @@
 #include <moeclip/methods/aa_clip_frozen.hpp>
 #include <moeclip/methods/aa_clip_method.hpp>
 #include <moeclip/methods/aa_clip_step.hpp>
+#include <moeclip/methods/anomaly_clip.hpp>
+#include <moeclip/methods/anomaly_clip_file.hpp>
+#include <moeclip/methods/anomaly_clip_method.hpp>
+#include <moeclip/methods/anomaly_clip_step.hpp>
 #include <moeclip/methods/fit.hpp>
 #include <moeclip/methods/make_method.hpp>
 #include <moeclip/methods/method.hpp>
 #include <moeclip/methods/method_file.hpp>
+#include <moeclip/methods/object_prompts.hpp>
