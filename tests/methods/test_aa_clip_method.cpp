@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <map>
 #include <memory>
 #include <moeclip/clip/tokenizer.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/torch.hpp>
 #include <moeclip/io/weights.hpp>
+#include <moeclip/methods/aa_clip_file.hpp>
 #include <moeclip/methods/fit.hpp>
 #include <moeclip/methods/make_method.hpp>
 #include <moeclip/synthetic/source.hpp>
@@ -132,6 +134,46 @@ TEST_CASE("checkpoints of another CLIP, or with more than AA-CLIP has, are refus
   });
   refused(ErrorCode::format, {"\"image_adapter.det_proj.fc.weight\"", "nan"}, "nan",
           [](Tensors& tensors) { tensors.back().second[3] = std::nanf(""); });
+}
+
+TEST_CASE("checkpoints with LeakyReLU and more than ten adapters are read for the sizes they have") {
+  const TemporaryFolder folder("aa_clip_deep");
+  ClipConfig deep = config();
+  deep.vision.layers = deep.text.layers = 12;
+  AaClipConfig wide;
+  wide.level_blocks = {4, 8, 12};
+  wide.text_blocks = 11;
+  wide.image_blocks = 12;
+  wide.use_relu = true;
+  AaClip<float> model(wide, deep);
+  fill<float>(model, "");
+  for (const std::string_view part : {"text_adapter", "image_adapter"}) {
+    SafetensorsWriter writer(join_path(folder.path(), concat(part, ".pth")));  // told apart by content
+    std::map<std::string, const Tensor<float>*> tensors;
+    visit_parameters(model, "", [&](const std::string& name, const Tensor<float>& tensor) {
+      if (name.starts_with(part)) tensors[concat(part, ".module", name.substr(part.size()))] = &tensor;
+    });
+    for (const auto& [name, tensor] : tensors) writer.announce(name, DType::f32, tensor->shape());
+    writer.begin();
+    for (const std::string& name : writer.order()) writer.write(tensors.at(name)->values());
+    writer.commit();
+  }
+  for (const char* part : {"text_adapter.pth", "image_adapter.pth"}) {
+    const WeightFile file = WeightFile::open(join_path(folder.path(), part));
+    AaClip<float> read = read_aa_clip<float>(file, deep, aa_clip_config(deep));
+    CHECK(read.config == wide);
+    std::vector<Tensor<float>> own;
+    visit_parameters(read, "", [&](const std::string&, const Tensor<float>& tensor) { own.push_back(tensor); });
+    std::size_t i = 0;
+    visit_parameters(model, "", [&](const std::string& name, const Tensor<float>& tensor) {
+      CAPTURE(name);
+      CHECK(same_bits(tensor, own.at(i++)));
+    });
+  }
+  expect_error(ErrorCode::mismatch, {"12 image blocks", "4 and 4 blocks", "use the CLIP"}, [&] {
+    static_cast<void>(read_aa_clip<float>(WeightFile::open(join_path(folder.path(), "text_adapter.pth")), config(),
+                                          aa_clip_config(config())));
+  });
 }
 
 TEST_CASE("AA-CLIP is trained in two stages, goes on to the same bits, and what it made is read by name") {

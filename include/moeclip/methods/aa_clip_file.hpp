@@ -55,8 +55,9 @@ inline std::optional<AaClipPart> find_aa_clip_part(const WeightFile& file, std::
   std::vector<std::string> prefixes;
   if (part == kAaClipText) {
     prefixes = prefixes_of(file, "0.fc.0.weight");
-    std::erase_if(prefixes, [](const std::string& prefix) {  // lists of the other part
-      return prefix.ends_with("layer_adapters.") || prefix.ends_with("seg_proj.");
+    std::erase_if(prefixes, [](const std::string& prefix) {  // of "10.fc.0.weight", and of lists of the other part
+      return (!prefix.empty() && prefix.back() >= '0' && prefix.back() <= '9') || prefix.ends_with("layer_adapters.") ||
+             prefix.ends_with("seg_proj.");
     });
   } else {
     for (const char* tail : {"det_proj.fc.weight", "det_proj.fc.0.weight"})
