@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "aa_clip_method.hpp"
 #include "anomaly_clip_method.hpp"
 #include "method_file.hpp"
 #include "winclip.hpp"
@@ -48,7 +49,8 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 2> kKinds{{
+  static constexpr std::array<MethodKind, 3> kKinds{{
+      {"aa-clip", "AA-CLIP: adapters in both towers, trained in two stages", kernels::Activation::gelu},
       {"anomalyclip",
        "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
        {}},
@@ -70,6 +72,7 @@ template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
                                        const MethodOptions& options) {
   static_cast<void>(method_kind(name));  // tells the names
+  if (name == "aa-clip") return std::make_unique<AaClipMethod<T>>(std::move(clip), options);
   if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
   if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});
   return nullptr;
