@@ -102,9 +102,12 @@ namespace detail {
 
 /// Throws contract unless the configuration has a meaning for `clip`.
 inline void expect_bayes_pfl(const BayesPflConfig& config, const ClipConfig& clip) {
-  MOECLIP_EXPECT(config.prompts > 0 && config.context_length > 0 && config.state_length > 0 && config.flows > 0 &&
-                     config.samples > 0 && !config.level_blocks.empty(),
-                 "Bayes-PFL needs a prompt of both parts, a flow, a sample and a level at least");
+  constexpr index_t kMost = 4096;  // far beyond use, and no room is asked for that nobody has
+  for (const index_t count :
+       {config.prompts, config.context_length, config.state_length, config.flows, config.samples, clip.vision.layers})
+    MOECLIP_EXPECT(count >= 1 && count <= kMost, "Bayes-PFL with ", count, " prompts, words, flows or samples; from 1 to ",
+                   index_t{kMost}, " are possible");
+  MOECLIP_EXPECT(!config.level_blocks.empty(), "Bayes-PFL needs patches after a block at least");
   MOECLIP_EXPECT(config.context_length + config.state_length + 3 <= clip.text.context_length, "prompts of ",
                  config.context_length, " + ", config.state_length, " learned words leave no room for a name in ",
                  clip.text.context_length, " positions");

@@ -178,15 +178,15 @@ MOECLIP_FUNC index_t bayes_pfl_top_pixels(std::string_view words, index_t pixels
 
 template <class T>
 T bayes_pfl_conclude(Context& context, T probability, index_t top, View<T, 2> map) {
-  constexpr GaussianBlur kBlur{65, 8.0};  // as scipy cuts it: four deviations to each side
+  const GaussianBlur blur = GaussianBlur::scipy(8);
   Arena::Scope scratch(context.arena());
-  T* const room = scratch.take<T>((std::max)(map.size(), gaussian_blur_scratch(kBlur, map.extent(0), map.extent(1))));
+  T* const room = scratch.take<T>((std::max)(map.size(), gaussian_blur_scratch(blur, map.extent(0), map.extent(1))));
   std::copy_n(map.data(), map.size(), room);
   std::nth_element(room, room + (map.size() - top), room + map.size());
   std::sort(room + (map.size() - top), room + map.size());  // so that the sum has one order
   T sum = 0;
   for (index_t i = map.size() - top; i < map.size(); ++i) sum += room[i];
-  gaussian_blur<T>(kBlur, map, map, room);
+  gaussian_blur<T>(blur, map, map, room);
   return (probability + sum / static_cast<T>(top)) / T(2);
 }
 

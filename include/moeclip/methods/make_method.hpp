@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "bayes_pfl_method.hpp"
 #include "method_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -45,7 +46,10 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 0> kKinds{};
+  static constexpr std::array<MethodKind, 1> kKinds{{
+      {"bayes-pfl", "Bayes-PFL: prompts drawn from learned distributions, sentences that look at patches",
+       kernels::Activation::gelu},
+  }};
   return kKinds;
 }
 
@@ -59,7 +63,9 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 }
 
 template <class T>
-std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>>, const MethodOptions&) {
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
+                                       const MethodOptions& options) {
+  if (name == "bayes-pfl") return std::make_unique<BayesPflMethod<T>>(std::move(clip), options);
   static_cast<void>(method_kind(name));  // tells the names
   return nullptr;
 }
