@@ -7,6 +7,7 @@
 #include "methods/bayes_pfl.hpp"
 #include "methods/bayes_pfl_file.hpp"
 #include "methods/bayes_pfl_judge.hpp"
+#include "methods/bayes_pfl_method.hpp"
 #include "methods/bayes_pfl_samples.hpp"
 #include "methods/bayes_pfl_step.hpp"
 #include "methods/cross_attention.hpp"

@@ -6,6 +6,7 @@
 #include <moeclip/methods/bayes_pfl.hpp>
 #include <moeclip/methods/bayes_pfl_file.hpp>
 #include <moeclip/methods/bayes_pfl_judge.hpp>
+#include <moeclip/methods/bayes_pfl_method.hpp>
 #include <moeclip/methods/bayes_pfl_samples.hpp>
 #include <moeclip/methods/bayes_pfl_step.hpp>
 #include <moeclip/methods/cross_attention.hpp>
