@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <moeclip/io/safetensors_writer.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +15,7 @@
 #include "random_tensor.hpp"
 #include "temporary_folder.hpp"
 
-using namespace bayes_test;  // NOLINT
+namespace bayes_test {
 
 namespace {
 
@@ -123,3 +125,78 @@ TEST_CASE_TEMPLATE("Bayes-PFL has the same bits for any number of threads", T, f
   const std::vector<T> one = run(1);
   for (const int threads : {2, 3, 4}) CHECK(run(threads) == one);
 }
+
+TEST_CASE("an official checkpoint of Bayes-PFL tells its sizes, and by its name which part of the training it ends") {
+  const BayesPfl<float> model = read_bayes_pfl<float>(checkpoint(), clip_config());
+  BayesPflConfig expected = model_config();
+  expected.samples = BayesPflConfig().samples;  // which no file says
+  CHECK(model.config == expected);
+  CHECK(is_score_trained("bayes_weight/train_visa.pth"));
+  CHECK_FALSE(is_score_trained("my_exps/epoch_post_12_1.pth"));
+  CHECK(is_score_trained("my_exps/epoch_post_12_2.pth"));
+}
+
+namespace {
+
+/// The checkpoint under other names, as `edit` has changed its tensors.
+WeightFile edited_checkpoint(const std::string& path, function_ref<void(std::map<std::string, Tensor<float>>&)> edit) {
+  const WeightFile file = checkpoint();
+  std::map<std::string, Tensor<float>> tensors;
+  for (const WeightEntry& entry : file.entries())  // copies: what is read shares memory where the file does
+    tensors["model." + entry.name.substr(entry.name.find('/') + 1)] = recorded<float>(file, entry.name);
+  edit(tensors);
+  SafetensorsWriter writer(path);
+  for (const auto& [name, tensor] : tensors) writer.announce(name, DType::f32, tensor.shape());
+  writer.begin();
+  for (const std::string& name : writer.order()) writer.write(tensors.at(name).values());
+  writer.commit();
+  return WeightFile::open(path);
+}
+
+}  // namespace
+
+TEST_CASE("files that are no Bayes-PFL, or that of another CLIP, are refused by name and shape") {
+  using Tensors = std::map<std::string, Tensor<float>>;
+  const TemporaryFolder folder("bayes_pfl_file");
+  const auto read = [&](const ClipConfig& clip, function_ref<void(Tensors&)> edit) {
+    const WeightFile file = edited_checkpoint(join_path(folder.path(), "model.safetensors"), edit);
+    static_cast<void>(read_bayes_pfl<float>(file, clip));
+  };
+  read(clip_config(), [](Tensors&) {});
+  read(clip_config(), [](Tensors& tensors) {  // a tensor that is stored once is enough
+    tensors.erase("model.PFL_normal.encoder.weight_mean.module.0.bias");
+    tensors["optimizer.state"] = Tensor<float>({1});
+  });
+  ClipConfig other = clip_config();
+  other.vision.width = 24;
+  expect_error(ErrorCode::mismatch, {"(8,12)", "(12,12)", "the CLIP that it was trained on"},
+               [&] { read(other, [](Tensors&) {}); });
+  other = clip_config();
+  other.vision.layers = 3;
+  expect_error(ErrorCode::mismatch, {"4 levels", "3 blocks"}, [&] { read(other, [](Tensors&) {}); });
+  other = clip_config();
+  other.text.context_length = 6;
+  expect_error(ErrorCode::mismatch, {"2 + 2 words", "6 tokens"}, [&] { read(other, [](Tensors&) {}); });
+  const auto refuse = [&](ErrorCode code, std::initializer_list<std::string_view> words,
+                          function_ref<void(Tensors&)> edit) {
+    expect_error(code, words, [&] { read(clip_config(), edit); });
+  };
+  refuse(ErrorCode::mismatch, {"state_encoder.weight_mean.module.4.bias", "PFL_abnormal.encoder", "one parameter"},
+         [](Tensors& tensors) { tensors["model.PFL_abnormal.encoder.weight_mean.module.4.bias"][3] += 1; });
+  refuse(ErrorCode::unsupported, {"1 tensor (model.prompt_extra)"},
+         [](Tensors& tensors) { tensors["model.prompt_extra"] = Tensor<float>({1}); });
+  refuse(ErrorCode::missing, {"RCA.q_proj_pre.bias"},
+         [](Tensors& tensors) { tensors.erase("model.RCA.q_proj_pre.bias"); });
+  refuse(ErrorCode::missing, {"no Bayes-PFL", "prompt_state_abnormal"},
+         [](Tensors& tensors) { tensors.erase("model.prompt_state_abnormal"); });
+  refuse(ErrorCode::mismatch, {"prompt_context", "(6,24)", "3 axes"}, [](Tensors& tensors) {
+    tensors["model.prompt_context"] = Tensor<float>({6, 24});
+  });
+  refuse(ErrorCode::mismatch, {"amor_b", "(1,5000,1,1)", "4096"}, [](Tensors& tensors) {
+    tensors["model.PFL_normal.amor_b"] = Tensor<float>({1, 5000, 1, 1});
+  });
+  refuse(ErrorCode::format, {"prompt_state_normal"},
+         [](Tensors& tensors) { tensors["model.prompt_state_normal"][5] = std::nanf(""); });
+}
+
+}  // namespace bayes_test

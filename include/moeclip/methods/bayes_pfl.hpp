@@ -105,8 +105,8 @@ inline void expect_bayes_pfl(const BayesPflConfig& config, const ClipConfig& cli
   constexpr index_t kMost = 4096;  // far beyond use, and no room is asked for that nobody has
   for (const index_t count :
        {config.prompts, config.context_length, config.state_length, config.flows, config.samples, clip.vision.layers})
-    MOECLIP_EXPECT(count >= 1 && count <= kMost, "Bayes-PFL with ", count, " prompts, words, flows or samples; from 1 to ",
-                   index_t{kMost}, " are possible");
+    MOECLIP_EXPECT(count >= 1 && count <= kMost, "Bayes-PFL with ", count,
+                   " prompts, words, flows or samples; from 1 to ", index_t{kMost}, " are possible");
   MOECLIP_EXPECT(!config.level_blocks.empty(), "Bayes-PFL needs patches after a block at least");
   MOECLIP_EXPECT(config.context_length + config.state_length + 3 <= clip.text.context_length, "prompts of ",
                  config.context_length, " + ", config.state_length, " learned words leave no room for a name in ",

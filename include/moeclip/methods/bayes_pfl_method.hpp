@@ -116,8 +116,8 @@ MOECLIP_FUNC BayesPflConfig bayes_pfl_config(const Json& json, const ClipConfig&
 
 template <class T>
 BayesPflMethod<T>::BayesPflMethod(std::shared_ptr<const Clip<T>> clip, const MethodOptions& options)
-    : TrainedMethod<T>(clip, options.image_size > 0 ? options.image_size
-                                                    : default_image_size(clip->config().vision, true)) {
+    : TrainedMethod<T>(clip,
+                       options.image_size > 0 ? options.image_size : default_image_size(clip->config().vision, true)) {
   BayesPflConfig config = bayes_pfl_config(options.settings, clip->config());
   if (options.settings.is_null()) config.seed = options.seed;
   model_ = BayesPfl<T>(config, clip->config());
@@ -184,9 +184,8 @@ double BayesPflMethod<T>::forward_backward(Context& context, const MethodBatch<T
   const TrainingBatch<T>& batch = input.batch;
   const index_t pictures = batch.images.extent(0);
   zero_parameters(gradient_);
-  picture_features_forward<T>(context, this->clip().vision(),
-                              {batch.images.template view<4>(), this->positions()}, model_.config.level_blocks,
-                              features_);
+  picture_features_forward<T>(context, this->clip().vision(), {batch.images.template view<4>(), this->positions()},
+                              model_.config.level_blocks, features_);
   std::vector<std::span<const std::int32_t>> names;
   for (const index_t which : batch.classes) {
     MOECLIP_EXPECT(which >= 0 && which < std::ssize(input.words), "a picture is of class ", which, ", but there are ",
@@ -197,7 +196,12 @@ double BayesPflMethod<T>::forward_backward(Context& context, const MethodBatch<T
   const BayesPflNoise<T> noise =
       draw_bayes_pfl_noise<T>(input.seed, stream, pictures, 1, this->clip().config().text.width);
   const View<const T, 3> masks = batch.masks.rank() == 3 ? batch.masks.template view<3>() : View<const T, 3>();
-  const BayesPflBatch<T> step{features_, masks, batch.has_mask, batch.labels, names, noise,
+  const BayesPflBatch<T> step{features_,
+                              masks,
+                              batch.has_mask,
+                              batch.labels,
+                              names,
+                              noise,
                               Rng(input.seed, stream).integer(0, 0, model_.config.prompts)};
   const TextTower<T>& text = this->clip().text();
   return (input.stage == 0 ? bayes_pfl_step<T>(context, text, model_, step, work_, gradient_)
