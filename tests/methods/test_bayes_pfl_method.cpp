@@ -100,8 +100,7 @@ TEST_CASE("Bayes-PFL judges within [0, 1], by the words and the seed, whatever t
   CHECK(judged(*method, "pipe") != result);
   CHECK(judged(*method) == result);  // nothing of the picture before is left
   CHECK(judged(*other) != result);
-  expect_error(ErrorCode::contract, {"too long", "40 positions"},
-               [&] { judged(*method, std::string(37, 'q')); });
+  expect_error(ErrorCode::contract, {"too long", "40 positions"}, [&] { judged(*method, std::string(37, 'q')); });
 }
 
 TEST_CASE("the highest pixels make half of the score, and the map is blurred") {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "anomaly_clip_method.hpp"
 #include "bayes_pfl_method.hpp"
 #include "method_file.hpp"
 
@@ -40,16 +41,18 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 
 #if MOECLIP_DEFINES(MOECLIP_METHODS)
 
-#include <array>
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 1> kKinds{{
+  static constexpr MethodKind kKinds[] = {
+      {"anomalyclip",
+       "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
+       {}},
       {"bayes-pfl", "Bayes-PFL: prompts drawn from learned distributions, sentences that look at patches",
        kernels::Activation::gelu},
-  }};
+  };
   return kKinds;
 }
 
@@ -65,6 +68,7 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
                                        const MethodOptions& options) {
+  if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
   if (name == "bayes-pfl") return std::make_unique<BayesPflMethod<T>>(std::move(clip), options);
   static_cast<void>(method_kind(name));  // tells the names
   return nullptr;
