@@ -140,7 +140,7 @@ TEST_CASE("both stages of Bayes-PFL learn what is theirs, to the same bits on an
   const std::vector<double> losses = fit(*whole, options, 1);
   REQUIRE(losses.size() == 12);
   CHECK(bits_of(*whole) != first);
-  for (const std::size_t steps : {2, 8}) {
+  for (const std::size_t steps : {std::size_t{2}, std::size_t{8}}) {
     options.checkpoint = join_path(folder.path(), concat("run", steps));
     options.is_resumed = true;
     const auto before = small_method(), after = small_method();
