@@ -5,7 +5,9 @@
 #include <optional>
 #include <span>
 
+#include "anomaly_clip_method.hpp"
 #include "method_file.hpp"
+#include "winclip.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -15,6 +17,7 @@ struct MethodKind {
   std::string_view about;  ///< a line for people
   /// Of the CLIP's blocks, as the official code has it; unset: the CLIP's own.
   std::optional<kernels::Activation> activation;
+  bool takes_good = false;  ///< whether good pictures help it (Method::with_good)
 };
 
 /// All methods that make_method makes.
@@ -45,7 +48,12 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 0> kKinds{};
+  static constexpr std::array<MethodKind, 2> kKinds{{
+      {"anomalyclip",
+       "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
+       {}},
+      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt, true},
+  }};
   return kKinds;
 }
 
@@ -59,8 +67,11 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 }
 
 template <class T>
-std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>>, const MethodOptions&) {
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
+                                       const MethodOptions& options) {
   static_cast<void>(method_kind(name));  // tells the names
+  if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
+  if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});
   return nullptr;
 }
 
