@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Everything but the drawn world (synthetic.hpp). Made by tools/dev/generate_umbrella.py from the
-// headers that are there.
+// Everything but the drawn world (synthetic.hpp) and other methods (methods.hpp). Made by
+// tools/dev/generate_umbrella.py from the headers that are there.
 
 #include "base/arena.hpp"
 #include "base/checked.hpp"

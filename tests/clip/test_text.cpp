@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/clip/text.hpp>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -164,4 +165,31 @@ TEST_CASE_TEMPLATE("text gradients have the same bits under any plan and on any 
     const auto found = tensors_of(encoding_gradient<T>(tower, {1, kept}, threads));
     for (std::size_t i = 0; i < wanted.size(); ++i) CHECK(same_bits(found[i], wanted[i]));
   }
+}
+
+TEST_CASE("the gradient of rows that are no tokens agrees with differences, hooks included") {
+  const auto tower = random_tower<double>();
+  const std::vector<index_t> ends{2, 5, 1};
+  Tensor<double> rows = random_tensor<double>({3, 6, 16}, "rows"), offset = random_tensor<double>({16}, "offset");
+  const Tensor<double> d_out = random_tensor<double>({3, 16}, "d_out");
+  Context context({.threads = 2});
+  TextSaved<double> saved;
+  const auto run = [&](TextSaved<double>* kept) {
+    Tensor<double> x = rows, out({3, 16});
+    auto shift = [&](index_t block, View<double, 2> tokens) {  // learned words: row 1 of each sentence, after block 1
+      if (block != 1) return;
+      for (index_t n = 0; n < 3; ++n) std::copy_n(offset.data(), 16, &tokens(6 * n + 1, 0));
+    };
+    text_rows_forward<double>(context, tower, {x.view<3>(), ends}, shift, out.view<2>(), kept);
+    return std::inner_product(out.begin(), out.end(), d_out.begin(), 0.0);
+  };
+  run(&saved);
+  Tensor<double> d_rows({3, 6, 16}), d_offset({16});
+  auto unshift = [&](index_t block, View<double, 2> d_tokens) {
+    if (block != 1) return;
+    for (index_t n = 0; n < 3; ++n)
+      for (index_t c = 0; c < 16; ++c) d_offset[c] += std::exchange(d_tokens(6 * n + 1, c), 0.0);
+  };
+  text_rows_backward<double>(context, tower, saved, {ends, d_out.view<2>(), unshift}, d_rows.view<3>());
+  expect_gradient([&] { return run(nullptr); }, {{"rows", rows, d_rows}, {"offset", offset, d_offset}});
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one file of a program that defines the library for all others.
 #define MOECLIP_SOURCE
+#include <moeclip/methods.hpp>
 #include <moeclip/moeclip.hpp>
 #include <moeclip/synthetic.hpp>
 

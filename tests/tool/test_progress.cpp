@@ -76,6 +76,21 @@ TEST_CASE("results are counted when they are there, and slow steps by their seco
   CHECK(progress.seconds_left(5) < 0);
 }
 
+TEST_CASE("a step that takes long is not silent") {
+  Stage stage;
+  Progress progress("train", 4, stage.messages);
+  progress.beat();
+  stage.now += 25;
+  progress.beat();
+  CHECK(stage.text.empty());  // nothing is known yet
+  progress.finish("loss 1");
+  stage.text.clear();
+  for (int i = 0; i < 25; ++i, stage.now += 1) progress.beat();
+  CHECK(stage.text ==
+        "1/4, 25.0 s each, 75 s left, 700 MiB: loss 1, 10 s ago\n"
+        "1/4, 25.0 s each, 75 s left, 700 MiB: loss 1, 20 s ago\n");
+}
+
 TEST_CASE("a terminal has one line, no longer than itself and gone in the end") {
   for (const std::size_t width : {std::size_t{1}, std::size_t{2}, std::size_t{20}, std::size_t{80}}) {
     Stage stage(width);

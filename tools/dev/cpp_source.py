@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 INCLUDE = ROOT / "include" / "moeclip"
-UMBRELLAS = ("moeclip.hpp", "infer.hpp", "synthetic.hpp")
+UMBRELLAS = ("moeclip.hpp", "infer.hpp", "synthetic.hpp", "methods.hpp")
 # What every header opens; base/version.hpp makes the second name one with all switches in it.
 NAMESPACE = "namespace moeclip { inline namespace abi_v0_1 {"
 
@@ -21,6 +21,7 @@ RANKS = {
     "data": 6,  # below the three that use its samples
     "train": 7, "eval": 7, "explain": 7,
     "memory": 8, "report": 8, "synthetic": 8,
+    "methods": 9,
 }
 
 TOKEN = re.compile(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Writes the umbrella headers: moeclip.hpp includes every public header that the method needs, infer.hpp those of them
-that detection needs, synthetic.hpp the drawn world on top; and the sources of the compiled mode, one for each part.
+that detection needs, synthetic.hpp the drawn world and methods.hpp the other methods on top; and the sources of the compiled mode, one for each part.
 
 usage: generate_umbrella.py [--check]      --check writes nothing and fails if a file would change
 """
@@ -9,18 +9,21 @@ import sys
 from cpp_source import INCLUDE, RANKS, ROOT, public_headers, relative
 
 LEFT_OUT = {  # folders, and single headers of others
-    "moeclip.hpp": {"synthetic"},
-    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic", "memory/learn.hpp",
+    "moeclip.hpp": {"synthetic", "methods"},
+    "infer.hpp": {"data", "train", "eval", "explain", "report", "synthetic", "methods", "memory/learn.hpp",
                   "memory/save_model.hpp"},
     "synthetic.hpp": set(RANKS) - {"synthetic"},
+    "methods.hpp": set(RANKS) - {"methods"},
 }
 PURPOSE = {
-    "moeclip.hpp": "Everything but the drawn world (synthetic.hpp). Made by tools/dev/generate_umbrella.py from the\n"
-                   "// headers that are there.",
+    "moeclip.hpp": "Everything but the drawn world (synthetic.hpp) and other methods (methods.hpp). Made by\n"
+                   "// tools/dev/generate_umbrella.py from the headers that are there.",
     "infer.hpp": "What detection needs: no data sets, training, evaluation or reports. Made by\n"
                  "// tools/dev/generate_umbrella.py from the headers that are there.",
     "synthetic.hpp": "The drawn world: parts and materials with exact defects, sentences about them, and the tiny CLIP that\n"
                      "// is trained on both. Made by tools/dev/generate_umbrella.py from the headers that are there.",
+    "methods.hpp": "The methods that MoECLIP is compared with, for training and for judging. Made by\n"
+                   "// tools/dev/generate_umbrella.py from the headers that are there.",
 }
 
 
@@ -37,7 +40,7 @@ def text_of(name):
 PARTS = {
     "base": ["base"], "kernels": ["kernels"], "io": ["io"], "image": ["image"], "clip": ["clip"],
     "anomaly": ["anomaly"], "data": ["data"], "train": ["train"], "eval": ["eval"], "explain": ["explain"], "memory": ["memory"],
-    "report": ["report"], "synthetic": ["synthetic"],
+    "report": ["report"], "synthetic": ["synthetic"], "methods": ["methods"],
 }
 COMPILED = ROOT / "tools" / "compiled"
 

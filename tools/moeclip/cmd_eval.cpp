@@ -83,6 +83,16 @@ void finish_model(EvalSettings& s, const Options& options) {
   s.protocol = "default";
 }
 
+/// Checks what goes together with --method.
+void finish_method(EvalSettings& s, const Options& options) {
+  if (s.model.empty()) s.method = method_of(s.method, s.adapter);
+  if (s.method.empty()) return;
+  expect_fit(options, s.method,
+             {"good", "shots", "draws", "domain", "top-k", "lora-alpha", "no-paa", "beside", "model"});
+  if (s.protocol == "released") throw UsageError("the released protocol is that of MoECLIP's own code");
+  s.protocol = "default";
+}
+
 bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   Options options("eval",
                   "Judge data sets with masks or labels and print the metrics of every class and their mean: AUROC, AP "
@@ -91,6 +101,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   options.choice("dtype", s.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
   options.value("model", s.model, "FILE",
                 "of `moeclip export`, or textures of `moeclip learn`: judges in place of all other models");
+  declare_method(options, s.method);
   options.choice("protocol", s.protocol, {"both", "default", "released"},
                  "scores as they are, or stretched over all pictures of a class as the official code does");
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
@@ -124,6 +135,7 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
     throw UsageError("--checkpoint-seconds needs --out DIR to write to");
   if (!s.model.empty()) finish_model(s, options);
+  finish_method(s, options);
   finish_memory(s, report);
   report.finish(s.is_forced);
   return true;

@@ -197,6 +197,8 @@ int run_export(Words words) {
   if (s.model.is_builtin()) inform(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, s.is_json);
+  if (judge.method != nullptr)
+    throw UsageError("a model file holds MoECLIP or good pictures; other methods judge by --method alone");
   if (!s.classes.empty() && judge.anchors.empty())
     throw UsageError("words have no say here (--text-weight), so there is no use for --classes");
   const auto precision =

@@ -14,6 +14,7 @@
 #include "stop.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
+#include "train_method.hpp"
 #include "train_settings.hpp"
 
 namespace cli {
@@ -316,6 +317,7 @@ void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, 
 int run_train(Words words) {
   TrainSettings s;
   if (!parse_train(words, s)) return kOk;
+  if (!s.method.empty()) return train_method(s);
   BudgetClock clock(s.budget.empty() ? std::nullopt : std::optional(duration_of(s.budget)));
   if (!s.is_resumed && !s.is_forced && moeclip::file_exists(s.last_checkpoint()))
     moeclip::fail(

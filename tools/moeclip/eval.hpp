@@ -17,6 +17,7 @@
 #include "adapter_flags.hpp"
 #include "good.hpp"
 #include "layout_options.hpp"
+#include "method.hpp"
 #include "options.hpp"
 #include "picture_options.hpp"
 
@@ -37,6 +38,7 @@ struct EvalSettings {
   std::optional<std::string> good_class;  ///< of the pictures of folders in no layout, all good; nothing: of none
   // of eval alone
   std::string protocol = "both", shard, out, shots;
+  std::string method;             ///< another one than MoECLIP
   std::string model;              ///< a file of `moeclip export`, which judges alone
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
   GoodOptions learning;
@@ -75,7 +77,7 @@ std::vector<std::string> doubts_about(const EvalSettings& s, const EvalData& dat
 
 /// A detector, and all that the bytes of an evaluation depend on.
 struct EvalModel {
-  std::optional<moeclip::Detector> detector;  ///< none: a model file judges
+  std::optional<moeclip::Detector> detector;  ///< none: a model file or another method judges
   moeclip::ClassWords words;
   moeclip::RunSettings settings;
   std::optional<moeclip::TrainingPictures> trained_on;               ///< nothing: the adapter does not say
@@ -83,6 +85,7 @@ struct EvalModel {
   std::map<std::string, moeclip::PatchMemory<float>> memories = {};  ///< by class; empty: words judge
   std::map<std::string, std::vector<DetectInput>> good = {};         ///< by class: what they were learned from, if here
   std::optional<moeclip::PartModel> file = {};                       ///< of --model
+  std::shared_ptr<const moeclip::Method<float>> method = nullptr;    ///< of --method
 
   [[nodiscard]] bool has_memory() const { return !memories.empty() || (file && file->memory); }
 
@@ -93,6 +96,7 @@ struct EvalModel {
 
   /// The threshold of scores of a class: that of its good pictures, else the one of all.
   [[nodiscard]] float threshold_of(const std::string& class_name, float of_all) const {
+    if (method != nullptr) return of_all;
     if (file) return file->memory ? file->memory->record.threshold : file->detector->options().threshold;
     const auto memory = memories.find(class_name);
     return memory == memories.end() ? of_all : memory->second.record.threshold;

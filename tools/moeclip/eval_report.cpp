@@ -241,7 +241,7 @@ void write_eval_report(const EvalReportSettings& s, FinishedEval& finished, Word
   add_classes(report, finished);
   add_pictures(report, finished);
   report.summary = summary_of(report, finished);
-  if (finished.model != nullptr && !finished.model->file) {  // a file has no text tower to explain with
+  if (finished.model != nullptr && finished.model->detector) {  // a file has no text tower to explain with
     moeclip::Context context({.threads = static_cast<int>(finished.settings->threads)});
     const ShownPictures shown = read_shown(finished, report);
     if (finished.model->memories.empty())

@@ -118,6 +118,13 @@ void look(moeclip::Context& context, const EvalModel& model, Anchors& anchors, c
 /// Judges a whole picture.
 void judge(moeclip::Context& context, const EvalModel& model, Anchors& anchors, const std::string& class_name,
            moeclip::ImageView picture, moeclip::Detection& found) {
+  if (model.method != nullptr) {
+    const std::string words = model.words.words(class_name);
+    const auto look_at = [&](moeclip::ImageView part, moeclip::Detection& seen) {
+      model.method->detect(context, part, words, 0.5f, seen);  // the threshold is that of verdicts, which metrics lack
+    };
+    return moeclip::judge_in_tiles(context, picture, model.settings.tiles, look_at, found);
+  }
   if (model.file)  // one set of words is for whatever the data call it
     return model.file->detect(context, picture, found, model.file->anchors.size() > 1 ? class_name : "");
   const auto look_at = [&](moeclip::ImageView part, moeclip::Detection& seen) {
@@ -190,10 +197,29 @@ EvalModel read_model(const EvalSettings& s, const EvalData& data) {
   return model;
 }
 
+/// Another method than MoECLIP.
+EvalModel read_method(const EvalSettings& s, const EvalData& data) {
+  EvalModel model{{}, moeclip::load_class_words(s.words), settings_of(s, data), {}};
+  model.method = load_method({s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads});
+  moeclip::RunSettings& settings = model.settings;
+  settings.clip = moeclip::clip_fingerprint(model.method->clip().vision(), model.method->clip().text());
+  settings.adapter = s.method;
+  if (!s.adapter.empty()) {
+    settings.adapter += concat(" ", moeclip::sha256_hex(moeclip::WeightBytes::map(s.adapter).bytes()));
+    model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.adapter));
+  }
+  settings.words = words_hash(model.words, data);
+  settings.image_size = model.method->image_size();
+  settings.images = s.pictures.image_options();
+  settings.tiles = s.tiles.tiles();
+  return model;
+}
+
 }  // namespace
 
 EvalModel load_model(const EvalSettings& s, const EvalData& data) {
   if (!s.model.empty()) return read_model(s, data);
+  if (!s.method.empty()) return read_method(s, data);
   moeclip::DetectorOptions options;
   options.image_size = s.image_size;
   options.domain = s.domain == "medical"      ? moeclip::Domain::medical
@@ -231,8 +257,9 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
                                                const moeclip::Shard& shard) {
   if (!model.trained_on) {
     const std::optional<moeclip::Detector>& detector = model.file ? model.file->detector : model.detector;
-    const bool is_builtin = s.clip.empty() && !model.file;
-    if (is_builtin || !detector || detector->adapter().mixtures.empty()) return {};
+    const bool is_builtin = s.clip.empty() && !model.file && !model.method;
+    if (model.method != nullptr && s.adapter.empty()) return {};
+    if (is_builtin || (!detector && !model.method) || (detector && detector->adapter().mixtures.empty())) return {};
     return {"the adapter does not say what it was trained on; whether it has seen these pictures cannot be told"};
   }
   const moeclip::TrainingPictures& seen = *model.trained_on;

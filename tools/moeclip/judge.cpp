@@ -28,6 +28,7 @@ void JudgeSettings::declare(Options& options, bool takes_model) {
                 "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
                 "with its adapter");
   options.value("adapter", adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
+  declare_method(options, method);
   options.value("class", class_name, "NAME",
                 "what is in the pictures, in words or as data sets call it: \"metal nut\", metal_nut; default object");
   options.value("prompts", prompts, "FILE", "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
@@ -68,6 +69,11 @@ void JudgeSettings::check(const Options& options) {
     throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
   if (image_size < 0 || threads < 0 || threads > 4096) throw UsageError("--image-size and --threads are counts");
   adapter_flags.check(!adapter.empty());
+  if (model.empty()) method = method_of(method, adapter);
+  if (!method.empty())
+    expect_fit(options, method,
+               {"good", "prompts", "map", "calibration", "trust-calibration", "domain", "top-k", "lora-alpha", "no-paa",
+                "truncate"});
   if (threshold && !calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
 }
@@ -208,6 +214,19 @@ Judge read_judge(JudgeSettings& s) {
 
 }  // namespace
 
+void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
+  if (method == nullptr) return detect(context, image, detection, class_name);
+  const auto judge = [&](moeclip::ImageView part, moeclip::Detection& found) {
+    method->detect(context, part, class_name, method_threshold, found);
+  };
+  moeclip::judge_in_tiles(context, image, tiles, judge, detection);
+}
+
+moeclip::index_t Judge::side() const {
+  if (method == nullptr) return PartModel::side();
+  return tiles.is_on() ? 0 : method->image_size();
+}
+
 Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
 #if defined(__GLIBC__)
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // what loading has freed shall not stay with a process that runs for a year
@@ -218,6 +237,14 @@ Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
   Judge judge;
   judge.images = s.pictures.image_options();
   judge.tiles = s.tiles.tiles();
+  if (!s.method.empty()) {
+    judge.method = load_method(
+        {s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads, s.chosen_activation()});
+    judge.class_name = moeclip::load_class_words().words(s.class_name);
+    judge.threshold_source = s.threshold ? "--threshold" : "default";
+    judge.method_threshold = static_cast<float>(s.threshold.value_or(judge.method_threshold));
+    return judge;
+  }
   if (!s.good.empty()) {
     remember(context, s, is_quiet, judge);
     return judge;

@@ -11,6 +11,7 @@
 
 #include "adapter_flags.hpp"
 #include "good.hpp"
+#include "method.hpp"
 #include "picture_options.hpp"
 #include "tile_flags.hpp"
 
@@ -20,6 +21,7 @@ namespace cli {
 struct JudgeSettings {
   std::string clip, adapter, class_name = "object", prompts, map = "probability", domain = "industrial";
   std::string activation = "auto", vocabulary, calibration, dtype = "auto";
+  std::string method;                ///< another one than MoECLIP
   std::string model;                 ///< a file of `moeclip export` or `learn`, which decides all of this but the class
   std::vector<std::string> classes;  ///< several, in place of class_name
   std::vector<std::string> good;     ///< pictures, folders, or one file of `moeclip learn`
@@ -41,7 +43,7 @@ struct JudgeSettings {
   [[nodiscard]] std::optional<moeclip::kernels::Activation> chosen_activation() const;
 
   /// Whether nothing else than the built-in model was named.
-  [[nodiscard]] bool is_builtin() const { return clip.empty() && good.empty() && model.empty(); }
+  [[nodiscard]] bool is_builtin() const { return clip.empty() && good.empty() && model.empty() && method.empty(); }
 
  private:
   std::vector<std::string> decided_;  ///< options that a model file leaves no choice about
@@ -52,10 +54,14 @@ struct Judge : moeclip::PartModel {
   std::string class_name;    ///< of the words that have a say; "": there is but one, or none
   std::size_t failures = 0;  ///< good pictures that could not be read
 
+  std::shared_ptr<const moeclip::Method<float>> method = nullptr;  ///< judges in place of all that PartModel has
+  float method_threshold = 0.5f;                                   ///< of its scores and of its maps
+
   /// Looks at a picture as it is, or in tiles.
-  void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
-    detect(context, image, detection, class_name);
-  }
+  void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const;
+
+  /// As PartModel::side.
+  [[nodiscard]] moeclip::index_t side() const;
 };
 
 /// Loads, reads and learns what `s` names. What is learned is said on stdout unless `is_quiet`. Throws moeclip::Error.

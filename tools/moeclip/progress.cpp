@@ -90,6 +90,7 @@ ProgressOutput ProgressOutput::standard_error() {
   };
   output.time = time_text;
   output.resident = resident_bytes;
+  output.has_heartbeat = !output.columns;
   return output;
 }
 
@@ -200,6 +201,38 @@ Progress::Progress(std::string_view stage, std::size_t total, Messages& to)
   if (to.output_.columns) last_line_ -= kRewriteEvery;
   const std::lock_guard lock(to_.mutex_);
   if (to_.shown_ == nullptr) to_.shown_ = this;
+  const bool is_told = !to_.is_quiet_ && !to_.is_log_on_stderr_ && to_.shown_ == this && total_ > 1;
+  if (is_told && to_.output_.has_heartbeat) heartbeat_.start(*this);
+}
+
+void Progress::Heartbeat::start(Progress& progress) {
+  try {
+    thread_ = std::thread([this, &progress] {
+      constexpr std::chrono::seconds kEvery(1);  // so that a line is at most so much late
+      std::unique_lock lock(mutex_);
+      while (!ends_.wait_for(lock, kEvery, [this] { return is_over_; })) progress.beat();
+    });
+  } catch (const std::system_error&) {
+    return;  // no thread is to be had: long steps are silent
+  }
+}
+
+Progress::Heartbeat::~Heartbeat() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    is_over_ = true;
+  }
+  ends_.notify_one();
+  thread_.join();
+}
+
+void Progress::beat() {
+  const std::lock_guard lock(to_.mutex_);
+  const double now = to_.output_.seconds();
+  if (to_.shown_ != this || told_.begun == 0 || now - last_line_ < kPlainLineEvery) return;
+  last_line_ = now;
+  to_.output_.write(concat(line(told_), ", ", duration(now - start_ - told_.passed), " ago\n"));
 }
 
 Progress::~Progress() {
@@ -221,15 +254,15 @@ double Progress::seconds_left(std::size_t done) const {
   return (to_.output_.seconds() - start_) / static_cast<double>(done) * static_cast<double>(total_ - done);
 }
 
-std::string Progress::line(std::size_t done, double passed, std::string_view name) const {
-  std::string text = concat(begun_, "/", total_);
-  if (done > 0 && passed > 0) {
-    text += concat(", ", rate_text(static_cast<double>(done) / passed));
-    text += concat(", ", duration(passed / static_cast<double>(done) * static_cast<double>(total_ - done)), " left");
+std::string Progress::line(const Told& told) const {
+  std::string text = concat(told.begun, "/", total_);
+  if (told.done > 0 && told.passed > 0) {
+    const double rate = static_cast<double>(told.done) / told.passed;
+    text += concat(", ", rate_text(rate), ", ", duration(static_cast<double>(total_ - told.done) / rate), " left");
   }
   const std::int64_t resident = to_.output_.resident();
   if (resident > 0) text += concat(", ", (resident + (1 << 19)) >> 20, " MiB");
-  return concat(text, ": ", printable(name));
+  return concat(text, ": ", printable(told.name));
 }
 
 void Progress::log(std::size_t done, std::string_view name, const Json& more) {
@@ -252,9 +285,10 @@ void Progress::tell(std::size_t done, std::string_view name, const Json& more) {
   const std::lock_guard lock(to_.mutex_);
   if (to_.is_quiet_ || to_.is_log_on_stderr_ || to_.shown_ != this || total_ < 2) return;
   const bool is_terminal = static_cast<bool>(to_.output_.columns);
+  told_ = {begun_, done, passed, std::string(name)};
   if (now - last_line_ < (is_terminal ? kRewriteEvery : kPlainLineEvery)) return;
   last_line_ = now;
-  const std::string text = line(done, passed, name);
+  const std::string text = line(told_);
   if (!is_terminal) return to_.output_.write(text + "\n");
   const std::size_t width = to_.output_.columns();
   to_.output_.write(concat(kTakeAway, cut(text, width > 0 ? width - 1 : 0)));

@@ -8,6 +8,7 @@
 // A command declares the options with Options::progress(), names what it works on in a Progress, and says what it has
 // to say with say() or inform(); nothing else writes to stderr, and nobody has to take the line away before.
 
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 namespace cli {
 
@@ -26,6 +28,7 @@ struct ProgressOutput {
   std::function<double()> seconds;              ///< a clock that only goes forward
   std::function<std::string()> time;            ///< of day: "2026-11-29T21:00:00Z"
   std::function<std::int64_t()> resident;       ///< bytes of memory in use; 0: not known
+  bool has_heartbeat = false;                   ///< a thread sees to it that long steps are not silent
 
   static ProgressOutput standard_error();
 };
@@ -94,19 +97,44 @@ class Progress {
     tell(++begun_, result, more);
   }
 
+  /// What a plain log gets while a step takes long: nothing, if its last line is younger than ten seconds.
+  void beat();
+
   /// Time left in seconds after `done` steps, by the mean so far; negative: not known.
   [[nodiscard]] double seconds_left(std::size_t done) const;
 
  private:
+  /// Calls beat() now and then on a thread of its own, where there is one to be had.
+  class Heartbeat {
+   public:
+    void start(Progress& progress);
+    ~Heartbeat();
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable ends_;
+    bool is_over_ = false;
+    std::thread thread_;
+  };
+
+  /// A step that people may be told of: how many had begun and were done, after how many seconds, and its name.
+  struct Told {
+    std::size_t begun = 0, done = 0;
+    double passed = 0;
+    std::string name;
+  };
+
   void tell(std::size_t done, std::string_view name, const moeclip::Json& more);
   void log(std::size_t done, std::string_view name, const moeclip::Json& more);
-  [[nodiscard]] std::string line(std::size_t done, double passed, std::string_view name) const;
+  [[nodiscard]] std::string line(const Told& told) const;
 
   Messages& to_;
   std::string stage_;
   std::size_t total_, begun_ = 0;
   double start_, last_line_;
   bool is_open_ = false;  // the latest step was said to start, not to be done
+  Told told_;             // the latest one, for beats
+  Heartbeat heartbeat_;   // last: it ends before the rest goes
 };
 
 /// Takes the line of progress away where a process ends at once: in a handler of signals too, for it locks nothing.

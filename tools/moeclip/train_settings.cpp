@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "method.hpp"
 #include "progress.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
@@ -92,6 +93,20 @@ void check(TrainSettings& s) {
     throw UsageError("--steps and --valid-every are 1 or more");
 }
 
+/// Throws UsageError for what has no meaning for another method than MoECLIP.
+void check_method(TrainSettings& s, const Options& options) {
+  constexpr std::string_view kFit[] = {
+      "method", "clip",    "dtype",      "data",   "good",      "class",         "draws",   "defective-share",
+      "tile",   "overlap", "split",      "layout", "mask-from", "unmasked-good", "words",   "epochs",
+      "steps",  "batch",   "image-size", "seed",   "out",       "resume",        "force",   "checkpoint-seconds",
+      "vocab",  "ahead",   "threads",    "json",   "lr",        "quiet",         "log-json"};
+  s.method = method_of(s.method, "");
+  if (s.method.empty()) return;
+  for (const std::string& name : options.given())
+    if (std::ranges::find(kFit, name) == std::end(kFit))
+      throw UsageError(concat("--", name, " has no meaning for the method ", s.method));
+}
+
 }  // namespace
 
 bool parse_train(Words words, TrainSettings& s) {
@@ -108,6 +123,7 @@ bool parse_train(Words words, TrainSettings& s) {
       "where the processor has dot products of it (`moeclip doctor`); auto: f32, or as the file was quantized");
   s.data.declare(options);
   options.value("words", s.words, "FILE", "JSON with one's own words for classes, as `moeclip prompts` shows them");
+  declare_method(options, s.method);
   options.choice("recipe", s.recipe, {"moeclip", "paper", "released"}, "how to train; default moeclip");
   s.pictures.declare(options);
   declare_run(options, s);
@@ -116,6 +132,7 @@ bool parse_train(Words words, TrainSettings& s) {
   options.progress();
   if (!options.parse(words)) return false;
   check(s);
+  check_method(s, options);
   return true;
 }
 

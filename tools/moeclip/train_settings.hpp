@@ -8,7 +8,7 @@
 namespace cli {
 
 struct TrainSettings {
-  std::string clip, recipe, vocabulary, out = "moeclip-run", start, words, budget, dtype = "auto";
+  std::string clip, recipe, vocabulary, out = "moeclip-run", start, words, budget, dtype = "auto", method;
   TrainData data;
   std::optional<std::int64_t> batch, seed, image_size, epochs, steps, patience, valid_every;
   std::int64_t threads = 0, memory = 0, checkpoint_every = 0, checkpoint_seconds = 300, ahead = 2;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Methods by their names, for programs that let people choose one.
+
+#include <optional>
+#include <span>
+
+#include "method_file.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// What is known of a method before there is one.
+struct MethodKind {
+  std::string_view name;   ///< "winclip"
+  std::string_view about;  ///< a line for people
+  /// Of the CLIP's blocks, as the official code has it; unset: the CLIP's own.
+  std::optional<kernels::Activation> activation;
+};
+
+/// All methods that make_method makes.
+std::span<const MethodKind> method_kinds();
+
+/// The one called `name`. Throws missing, naming all.
+const MethodKind& method_kind(std::string_view name);
+
+/// A method with its first values. Throws missing for a name of none, contract for settings that make no sense.
+template <class T>
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
+                                       const MethodOptions& options = {});
+
+/// A method from a file of write_method, or, where `name` says which, of its official code. `options` counts where the
+/// file does not say it. Throws mismatch if the file is of another method than `name` ("": any), or of a CLIP of other
+/// sizes; whether the weights are those it was trained with, MethodRecord::clip tells.
+template <class T>
+std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view name,
+                                       std::shared_ptr<const Clip<T>> clip, MethodOptions options = {});
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_METHODS)
+
+#include <array>
+#include <utility>
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
+  static constexpr std::array<MethodKind, 0> kKinds{};
+  return kKinds;
+}
+
+MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
+  std::string names;
+  for (const MethodKind& kind : method_kinds()) {
+    if (kind.name == name) return kind;
+    names += concat(names.empty() ? "" : ", ", kind.name);
+  }
+  fail(ErrorCode::missing, concat("there is no method ", in_quotes(name), "; there are ", names));
+}
+
+template <class T>
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>>, const MethodOptions&) {
+  static_cast<void>(method_kind(name));  // tells the names
+  return nullptr;
+}
+
+template <class T>
+std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view name,
+                                       std::shared_ptr<const Clip<T>> clip, MethodOptions options) {
+  std::string found(name);
+  if (name.empty() || is_method_file(file)) {
+    const MethodRecord record = read_method_record(file);
+    if (!name.empty() && record.method != name)
+      fail(ErrorCode::mismatch, concat(file.path(), ": is of the method ", record.method, ", not ", name));
+    found = record.method;
+    options.settings = record.settings;
+    if (options.image_size == 0) options.image_size = record.image_size;
+  }
+  std::unique_ptr<Method<T>> method = make_method<T>(found, std::move(clip), options);
+  TrainedMethod<T>* const trained = method->trained();
+  if (trained == nullptr)
+    fail(ErrorCode::mismatch, concat(file.path(), ": ", found, " is not trained, so there is nothing to load"));
+  trained->load(file);
+  return method;
+}
+
+#if defined(MOECLIP_COMPILED)
+template std::unique_ptr<Method<float>> make_method(std::string_view, std::shared_ptr<const Clip<float>>,
+                                                    const MethodOptions&);
+template std::unique_ptr<Method<double>> make_method(std::string_view, std::shared_ptr<const Clip<double>>,
+                                                     const MethodOptions&);
+template std::unique_ptr<Method<float>> load_method(const WeightFile&, std::string_view,
+                                                    std::shared_ptr<const Clip<float>>, MethodOptions);
+template std::unique_ptr<Method<double>> load_method(const WeightFile&, std::string_view,
+                                                     std::shared_ptr<const Clip<double>>, MethodOptions);
+#endif
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// The definitions of methods/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
+#define MOECLIP_SOURCE
+#define MOECLIP_SOURCE_PART MOECLIP_METHODS
+#include <moeclip/methods/fit.hpp>
+#include <moeclip/methods/make_method.hpp>
+#include <moeclip/methods/method.hpp>
+#include <moeclip/methods/method_file.hpp>
