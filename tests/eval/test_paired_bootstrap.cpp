@@ -203,7 +203,7 @@ TEST_CASE("components of tables find what was put in") {
   for (std::size_t i = 0; i < weak.size(); ++i) a.seeds.push_back(&strong[i]), b.seeds.push_back(&weak[i]);
   BootstrapOptions options;
   options.draws = 100;
-  const VarianceComponents found = variance_components(context, a, b, 2, options);
+  const VarianceComponents found = variance_components(context, a, b, options)[2];
   CHECK(found.seeds == 6);
   CHECK(found.categories == 2);
   CHECK(found.pictures == 16);

@@ -3,6 +3,7 @@
 // Where the spread of a measured difference comes from (seeds, classes, pictures, the rest), and what that says about
 // how many of each would show a difference of a given size (VAR-1 and POW-1 in this folder's README).
 
+#include <array>
 #include <cstdint>
 
 #include "../base/context.hpp"
@@ -29,10 +30,11 @@ struct VarianceComponents {
 VarianceComponents variance_components(View<const double, 2> cells, View<const double, 2> picture_variances,
                                        double pictures, bool shares_pictures);
 
-/// The cells of two methods for metric `metric` (of kComparedMetrics): differences a - b, class by class, and how much
-/// another choice of pictures changes them, from `draws` draws for each cell.
-VarianceComponents variance_components(Context& context, const ComparedMethod& a, const ComparedMethod& b,
-                                       std::size_t metric, const BootstrapOptions& options);
+/// Those of each compared metric (kComparedMetrics) for two methods: cells are differences a - b, class by class, and
+/// `options.draws` draws of pictures in each cell say how much another choice of them changes it.
+std::array<VarianceComponents, kComparedMetrics.size()> variance_components(Context& context, const ComparedMethod& a,
+                                                                            const ComparedMethod& b,
+                                                                            const BootstrapOptions& options);
 
 /// An experiment to come.
 struct ExperimentDesign {
@@ -97,42 +99,69 @@ MOECLIP_FUNC VarianceComponents variance_components(View<const double, 2> cells,
   return result;
 }
 
-MOECLIP_FUNC VarianceComponents variance_components(Context& context, const ComparedMethod& a, const ComparedMethod& b,
-                                                    std::size_t metric, const BootstrapOptions& options) {
+namespace detail {
+
+/// Differences of two methods on class `c` of one seed: as measured, and their variances over draws of pictures.
+struct CellDifference {
+  ComparedMetrics value{}, variance{};
+
+  CellDifference(const PictureTable& a, const PictureTable& b, index_t c, const BootstrapOptions& options,
+                 index_t number) {
+    std::vector<std::uint32_t> times(a.pictures.size(), 1);
+    const auto differences = [&] {
+      ComparedMetrics result = resampled_metrics(a, c, times);
+      const ComparedMetrics other = resampled_metrics(b, c, times);
+      for (std::size_t k = 0; k < result.size(); ++k) result[k] -= other[k];
+      return result;
+    };
+    value = differences();
+    const Rng rng(options.seed, "variance of pictures");
+    index_t next = number << 32;
+    const auto draw = [&](std::size_t count) {
+      return static_cast<std::size_t>(rng.integer(next++, 0, static_cast<std::int64_t>(count)));
+    };
+    ComparedMetrics mean{};
+    const auto count = static_cast<double>(options.draws);
+    std::vector<ComparedMetrics> drawn;
+    for (index_t i = 0; i < options.draws; ++i) {
+      draw_pictures(a, c, draw, times);
+      drawn.push_back(differences());
+      for (std::size_t k = 0; k < mean.size(); ++k) mean[k] += drawn.back()[k] / count;
+    }
+    for (const ComparedMetrics& one : drawn)
+      for (std::size_t k = 0; k < mean.size(); ++k) variance[k] += std::pow(one[k] - mean[k], 2) / (count - 1);
+  }
+};
+
+}  // namespace detail
+
+MOECLIP_FUNC std::array<VarianceComponents, kComparedMetrics.size()> variance_components(
+    Context& context, const ComparedMethod& a, const ComparedMethod& b, const BootstrapOptions& options) {
   MOECLIP_EXPECT(a.seeds.size() == b.seeds.size() && !a.seeds.empty(), "two methods with the same seeds");
-  MOECLIP_EXPECT(metric < kComparedMetrics.size() && options.draws > 1, "a metric, and draws for its variance");
+  MOECLIP_EXPECT(options.draws > 1, "a variance of ", options.draws, " draws");
   const index_t seeds = std::ssize(a.seeds), classes = std::ssize(a.seeds[0]->classes);
-  Tensor<double> cells({seeds, classes}), variances({seeds, classes});
   for (std::size_t s = 0; s < a.seeds.size(); ++s) {
     expect_same_pictures(*a.seeds[s], a.name, *b.seeds[s], b.name);
     MOECLIP_EXPECT(std::ssize(a.seeds[s]->classes) == classes, "seeds were judged by different classes");
   }
-  context.parallel_for(seeds * classes, [&](index_t cell, int) {
-    const auto s = static_cast<std::size_t>(cell / classes);
-    const index_t c = cell % classes;
-    std::vector<std::uint32_t> times(a.seeds[s]->pictures.size(), 1);
-    const auto difference = [&] {
-      return resampled_metrics(*a.seeds[s], c, times)[metric] - resampled_metrics(*b.seeds[s], c, times)[metric];
-    };
-    cells[cell] = difference();
-    const Rng rng(options.seed, "variance of pictures");
-    index_t next = cell << 32;
-    std::vector<double> draws;
-    double mean = 0, square = 0;
-    for (index_t i = 0; i < options.draws; ++i) {
-      const auto draw = [&](std::size_t count) {
-        return static_cast<std::size_t>(rng.integer(next++, 0, static_cast<std::int64_t>(count)));
-      };
-      detail::draw_pictures(*a.seeds[s], c, draw, times);
-      draws.push_back(difference());
-      mean += draws.back() / static_cast<double>(options.draws);
+  constexpr index_t kMetrics = std::ssize(kComparedMetrics);
+  Tensor<double> cells({kMetrics, seeds, classes}), variances({kMetrics, seeds, classes});
+  context.parallel_for(seeds * classes, [&](index_t i, int) {
+    const auto s = static_cast<std::size_t>(i / classes);
+    const detail::CellDifference cell(*a.seeds[s], *b.seeds[s], i % classes, options, i);
+    for (index_t k = 0; k < kMetrics; ++k) {
+      cells[k * seeds * classes + i] = cell.value[static_cast<std::size_t>(k)];
+      variances[k * seeds * classes + i] = cell.variance[static_cast<std::size_t>(k)];
     }
-    for (const double value : draws) square += (value - mean) * (value - mean);
-    variances[cell] = square / static_cast<double>(options.draws - 1);
   });
   const auto pictures = static_cast<double>(a.seeds[0]->pictures.size()) / static_cast<double>(classes);
-  return variance_components(std::as_const(cells).view<2>(), std::as_const(variances).view<2>(), pictures,
-                             options.shares_pictures);
+  std::array<VarianceComponents, kComparedMetrics.size()> result;
+  for (index_t k = 0; k < kMetrics; ++k)
+    result[static_cast<std::size_t>(k)] =
+        variance_components(View<const double, 2>(cells.data() + k * seeds * classes, {seeds, classes}),
+                            View<const double, 2>(variances.data() + k * seeds * classes, {seeds, classes}), pictures,
+                            options.shares_pictures);
+  return result;
 }
 
 MOECLIP_FUNC double variance_of_mean(const VarianceComponents& components, const ExperimentDesign& design) {
