@@ -63,36 +63,37 @@ TEST_CASE("grid points are hit exactly, and rows may have gaps") {
 }
 
 TEST_CASE("row by row gives the same map, and the adjoint is the transpose") {
-  for (const auto& [height, width, out_height, out_width, noise] : kUpsampleCases) {
-    const std::string label = concat(height, "x", width, " to ", out_height, "x", out_width);
-    CAPTURE(label);
-    const Rng rng(1, "map");
-    std::vector<double> in(static_cast<std::size_t>(height * width)), d_in(in.size(), 0.0);
-    for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<double>(rng.uniform(static_cast<index_t>(i)));
-    std::vector<double> whole(static_cast<std::size_t>(out_height * out_width)),
-        row(static_cast<std::size_t>(out_width)), scratch(static_cast<std::size_t>(width));
-    upsample_bilinear<double>(View<const double, 2>(in.data(), {height, width}),
-                              View<double, 2>(whole.data(), {out_height, out_width}));
-    Arena arena;
-    Arena::Scope memory(arena);
-    const BilinearRows<double> rows(memory, View<const double, 2>(in.data(), {height, width}),
-                                    View<const double, 2>(whole.data(), {out_height, out_width}));
-    REQUIRE(rows.scratch_size() <= width);
-    double worst = 0, forward = 0, backward = 0;  // <d, U in> and <U^T d, in>
-    for (index_t y = 0; y < out_height; ++y) {
-      rows.row(in.data(), y, row.data(), scratch.data());
-      for (index_t x = 0; x < out_width; ++x) {
-        const double value = row[static_cast<std::size_t>(x)];
-        worst = std::max(worst, std::abs(value - whole[static_cast<std::size_t>(y * out_width + x)]));
-        row[static_cast<std::size_t>(x)] = static_cast<double>(rng.uniform(1000 + y * out_width + x));
-        forward += value * row[static_cast<std::size_t>(x)];
+  for (const Alignment alignment : {Alignment::corners, Alignment::edges})
+    for (const auto& [height, width, out_height, out_width, noise] : kUpsampleCases) {
+      const std::string label = concat(height, "x", width, " to ", out_height, "x", out_width);
+      CAPTURE(label);
+      const Rng rng(1, "map");
+      std::vector<double> in(static_cast<std::size_t>(height * width)), d_in(in.size(), 0.0);
+      for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<double>(rng.uniform(static_cast<index_t>(i)));
+      std::vector<double> whole(static_cast<std::size_t>(out_height * out_width)),
+          row(static_cast<std::size_t>(out_width)), scratch(static_cast<std::size_t>(width));
+      upsample_bilinear<double>(View<const double, 2>(in.data(), {height, width}),
+                                View<double, 2>(whole.data(), {out_height, out_width}), alignment);
+      Arena arena;
+      Arena::Scope memory(arena);
+      const BilinearRows<double> rows(memory, View<const double, 2>(in.data(), {height, width}),
+                                      View<const double, 2>(whole.data(), {out_height, out_width}), alignment);
+      REQUIRE(rows.scratch_size() <= width);
+      double worst = 0, forward = 0, backward = 0;  // <d, U in> and <U^T d, in>
+      for (index_t y = 0; y < out_height; ++y) {
+        rows.row(in.data(), y, row.data(), scratch.data());
+        for (index_t x = 0; x < out_width; ++x) {
+          const double value = row[static_cast<std::size_t>(x)];
+          worst = std::max(worst, std::abs(value - whole[static_cast<std::size_t>(y * out_width + x)]));
+          row[static_cast<std::size_t>(x)] = static_cast<double>(rng.uniform(1000 + y * out_width + x));
+          forward += value * row[static_cast<std::size_t>(x)];
+        }
+        rows.add_adjoint(row.data(), y, d_in.data(), scratch.data());
       }
-      rows.add_adjoint(row.data(), y, d_in.data(), scratch.data());
+      for (std::size_t i = 0; i < in.size(); ++i) backward += in[i] * d_in[i];
+      CHECK(worst < 1e-15);
+      CHECK(std::abs(forward - backward) < 1e-13 * static_cast<double>(out_height * out_width));
     }
-    for (std::size_t i = 0; i < in.size(); ++i) backward += in[i] * d_in[i];
-    CHECK(worst < 1e-15);
-    CHECK(std::abs(forward - backward) < 1e-13 * static_cast<double>(out_height * out_width));
-  }
   Arena arena;
   Arena::Scope memory(arena);
   const View<const float, 2> none(nullptr, {0, 2}), some(nullptr, {4, 4});

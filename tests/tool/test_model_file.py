@@ -129,6 +129,14 @@ class ModelFileTest(ToolTest):
         self.assertFalse(harmed.exists())
         self.assertIn("--dtype", self.message(2, "export", "--check", self.data, "--out", harmed))
 
+    def test_the_check_of_lower_precision_with_good_pictures(self):
+        out = self.folder / "a.moeclip"
+        options = ("--clip", CLIP, "--dtype", "bf16", "--check", self.photos, "--out", out)
+        report, = self.objects("export", "--good", self.good, *options)
+        self.assertEqual(report["check"]["other_verdicts"], 0)
+        self.assertIn("by good pictures", self.message(3, "export", "--json", "--good", self.good, *options, "--force",
+                                                       "--max-score-change", "0.0000001", "--min-correlation", "-1"))
+
     def test_thresholds_of_ones_own(self):
         model = self.export()
         for line in self.verdicts("--model", model, "--threshold", "0")[0]:

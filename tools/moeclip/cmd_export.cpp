@@ -2,7 +2,6 @@
 // moeclip export: CLIP, adapter, words, good pictures and thresholds in; one file with all of it out.
 
 #include <algorithm>
-#include <moeclip/clip/checkpoint.hpp>
 #include <moeclip/clip/save_quantized.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/json_writer.hpp>
@@ -11,8 +10,7 @@
 #include <moeclip/memory/save_model.hpp>
 
 #include "commands.hpp"
-#include "judge.hpp"
-#include "quantize.hpp"
+#include "export.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -22,14 +20,6 @@ using moeclip::fixed;
 using moeclip::kernels::Precision;
 
 namespace {
-
-struct ExportSettings {
-  JudgeSettings model;
-  std::string out, classes, memory;
-  std::vector<std::string> check;
-  LimitOptions limits;
-  bool is_json = false, is_forced = false;
-};
 
 /// The names between commas.
 std::vector<std::string> names_in(const std::string& list) {
@@ -55,10 +45,10 @@ bool parse(Words words, ExportSettings& s) {
   options.value("out", s.out, "FILE", "to write, such as part.moeclip");
   options.value("classes", s.classes, "A,B,C", "several classes in place of --class, of which `detect` is told one");
   options.value("memory", s.memory, "FILE", "of `moeclip learn`; the same as --good FILE");
-  options.repeated(
-      "check", s.check, "IMAGES",
-      "with --dtype bf16 or int8: pictures, folders or data sets; nothing is written if maps and scores of "
-      "the words on them are not near those in full precision, as `moeclip quantize` measures it");
+  options.repeated("check", s.check, "IMAGES",
+                   "with --dtype bf16 or int8: pictures, folders or data sets; nothing is written if maps and scores "
+                   "on them are not "
+                   "near those in full precision, as `moeclip quantize` measures it");
   s.limits.declare(options);
   s.model.declare(options, false);
   options.flag("json", s.is_json, "one JSON object");
@@ -119,44 +109,6 @@ moeclip::Json provenance_of(const ExportSettings& s, const Judge& judge, const m
   return json;
 }
 
-/// Compares the rounded detector with the full one on the pictures of --check. Throws mismatch if it is not good
-/// enough.
-moeclip::Json check_precision(const ExportSettings& s, const moeclip::Detector& detector, Precision precision) {
-  const std::string clip = s.model.clip.empty() ? find_tiny(kTinyClip) : s.model.clip;
-  if (moeclip::open_clip(clip).precision.precision != Precision::f32)
-    moeclip::fail(moeclip::ErrorCode::mismatch,
-                  concat(clip, ": is quantized already, and was checked then; leave --check out"));
-  EvalSettings full;
-  full.clip = s.model.clip;
-  full.adapter = s.model.adapter;
-  full.vocabulary = s.model.vocabulary;
-  full.adapter_flags = s.model.adapter_flags;
-  full.image_size = s.model.image_size;
-  full.threads = s.model.threads;
-  full.domain = s.model.domain;
-  full.activation = s.model.chosen_activation();
-  full.pictures = s.model.pictures;
-  full.tiles = s.model.tiles;
-  full.data = s.check;
-  full.dtype = "f32";
-  full.protocol = "default";
-  bool has_labels = false;
-  const EvalData data = checked_pictures(full, kCheckedPictures, has_labels);
-  const QuantizeCheck check(full, data, has_labels);
-  const QuantizeFigures figures = check.compare(detector, check.pictures());
-  const auto broken = check.broken(figures, s.limits.limits(precision));
-  if (!broken.empty())
-    moeclip::fail(
-        moeclip::ErrorCode::mismatch,
-        concat(s.out, ": was not written: ", broken.front(),
-               "; `moeclip quantize` spares the matrices that are harmed most, and writes a CLIP for --clip"));
-  return moeclip::Json::object()
-      .set("pictures", static_cast<double>(check.pictures()))
-      .set("rank_correlation", figures.rank_correlation)
-      .set("worst_rank_correlation", figures.worst_correlation)
-      .set("largest_score_difference", figures.score_difference);
-}
-
 void report(const ExportSettings& s, const Judge& judge, Precision precision, const moeclip::Json& check) {
   const auto bytes = moeclip::MappedFile::open(s.out)->size();
   moeclip::Json classes = moeclip::Json::array();
@@ -185,6 +137,8 @@ void report(const ExportSettings& s, const Judge& judge, Precision precision, co
     text += concat("\nagainst f32 on ", check.at("pictures").as_number(), " pictures: rank correlation of maps ",
                    fixed(check.at("rank_correlation").as_number(), 4), ", scores differ by at most ",
                    fixed(check.at("largest_score_difference").as_number(), 4));
+  if (const moeclip::Json* const other = check.find("other_verdicts"); other != nullptr)
+    text += concat(", ", other->as_number(), " verdicts by good pictures are others");
   print(text + "\n");
 }
 
@@ -206,7 +160,7 @@ int run_export(Words words) {
   if (!s.check.empty() && precision == Precision::f32)
     throw UsageError("--check compares with full precision; give --dtype bf16 or int8");
   moeclip::Json check;
-  if (!s.check.empty()) check = check_precision(s, *judge.detector, precision);
+  if (!s.check.empty()) check = check_precision(s, judge, precision);
   write_outputs([&] { moeclip::save_model(s.out, judge, provenance_of(s, judge, check)); });
   report(s, judge, precision, check);
   return judge.failures == 0 ? kOk : kInputFailed;

@@ -77,12 +77,11 @@ void add_class_and_positions(const VisionTower<T>& tower, const Tensor<T>& posit
 
 }  // namespace detail
 
-/// Tokens after the last block, before ln_post.
-/// images (B, 3, S, S), normalised; positions (1 + g g, D) for g = S / p (nn/position.hpp); tokens (B, 1 + g g, D) is
-/// the output, row 0 of each image its class token.
+/// The input of the first block, steps (1) to (3). images (B, 3, S, S), normalised; positions (1 + g g, D) for g = S /
+/// p (nn/position.hpp); tokens (B, 1 + g g, D), contiguous, is the output, row 0 of each image its class token.
 template <class T>
-void vision_forward(Context& context, const VisionTower<T>& tower, View<const T, 4> images, const Tensor<T>& positions,
-                    View<T, 3> tokens, const VisionOptions<T>& options) {
+void vision_embedding_forward(Context& context, const VisionTower<T>& tower, View<const T, 4> images,
+                              const Tensor<T>& positions, View<T, 3> tokens, const VisionObserver<T>& observe = {}) {
   const FloatScope floats;
   const index_t batch = images.extent(0), count = tokens.extent(1), width = tower.config.width;
   MOECLIP_EXPECT(positions.extent(0) == count && tokens.extent(2) == width, "image tower of width ", width,
@@ -90,19 +89,28 @@ void vision_forward(Context& context, const VisionTower<T>& tower, View<const T,
                  to_string(positions.shape()));
   MOECLIP_EXPECT(tokens.is_contiguous(), "the token array must be contiguous");
   const View<T, 2> rows(tokens.data(), {batch * count, width});
-  const VisionObserver<T> observe{options.probe, batch};
 
   patch_embed_forward<T>(context, tower.patch_embed, tower.config.patch_size, images, tokens);  // (1)
   observe.patch_embed(context, tokens);
   detail::add_class_and_positions<T>(tower, positions, tokens);  // (2)
   layer_norm_forward<T>(context, tower.ln_pre, rows, rows);      // (3)
   observe.ln_pre(rows);
+}
+
+/// Tokens after the last block, before ln_post; images, positions and tokens as above.
+template <class T>
+void vision_forward(Context& context, const VisionTower<T>& tower, View<const T, 4> images, const Tensor<T>& positions,
+                    View<T, 3> tokens, const VisionOptions<T>& options) {
+  const FloatScope floats;
+  const VisionObserver<T> observe{options.probe, images.extent(0)};
+  vision_embedding_forward<T>(context, tower, images, positions, tokens, observe);
+  const View<T, 2> rows(tokens.data(), {images.extent(0) * tokens.extent(1), tokens.extent(2)});
 
   auto after_block = [&](index_t block, View<T, 2> x) {
     observe.block(block, x);
     options.after_block(block, x);
   };
-  const TokenLayout layout{batch, count, false};  // (4)
+  const TokenLayout layout{images.extent(0), tokens.extent(1), false};  // (4)
   transformer_forward<T>(context, {tower.transformer, tower.activation, layout}, rows, after_block, options.saved);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "anomaly_clip_method.hpp"
 #include "method_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -45,7 +46,11 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 0> kKinds{};
+  static constexpr std::array<MethodKind, 1> kKinds{{
+      {"anomalyclip",
+       "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
+       {}},
+  }};
   return kKinds;
 }
 
@@ -59,7 +64,9 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 }
 
 template <class T>
-std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>>, const MethodOptions&) {
+std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
+                                       const MethodOptions& options) {
+  if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
   static_cast<void>(method_kind(name));  // tells the names
   return nullptr;
 }
