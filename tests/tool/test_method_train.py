@@ -41,7 +41,9 @@ class MethodTrainTest(ToolTest):
                 by_file.pop("milliseconds"), by_name.pop("milliseconds")
                 self.assertEqual(by_file, by_name)
                 self.assertTrue(0 <= by_file["score"] <= 1, by_file)
-                self.assertIn("AUROC", self.run_tool("eval", self.data, *self.clip, *adapter)[0])
+                judge = ("eval", self.data, *self.clip, *adapter)
+                self.assertIn("trained on this picture", self.message(3, *judge))
+                self.assertIn("AUROC", self.run_tool(*judge, "--allow-training-pictures")[0])
                 other = next(name for name in ("anomalyclip", "aa-clip") if name != method)
                 if other in self.methods():
                     self.assertIn(method, self.message(3, "detect", picture, *self.clip, *adapter, "--method", other))
