@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 
-#include "../image/upsample.hpp"
 #include "../memory/good_pictures.hpp"
 #include "method.hpp"
 #include "winclip_prompts.hpp"
@@ -55,7 +54,7 @@ class WinClip : public Method<T> {
 
   WinClipOptions options_;
   std::optional<WinClipReferences<T>> references_;
-  std::unique_ptr<AnchorCache> cache_ = std::make_unique<AnchorCache>();
+  std::shared_ptr<AnchorCache> cache_ = std::make_shared<AnchorCache>();  // of all methods that came from one
 };
 
 }}  // namespace moeclip::abi_v0_1
@@ -98,6 +97,7 @@ std::unique_ptr<Method<T>> WinClip<T>::with_good(Context& context, const GoodPic
                                 std::as_const(pixels).template view<4>(), features);
   };
   auto method = std::make_unique<WinClip<T>>(this->shared_clip(), options_);
+  method->cache_ = cache_;
   method->references_ = winclip_references<T>(context, this->clip().config(), grid(), good.count, look);
   return method;
 }
@@ -123,17 +123,8 @@ T WinClip<T>::judge(Context& context, View<const T, 4> image, const std::string&
   const TextAnchors<T> states = anchors(context, words);
   Arena::Scope scratch(context.arena());
   const auto features = WinClipFeatures<T>::take(scratch, this->clip().config(), grid());
-  const View<T, 2> small(scratch.take<T>(grid() * grid()), {grid(), grid()});
   winclip_features_forward<T>(context, this->clip().vision(), this->positions(), image, features);
-  T score = winclip_zero_shot<T>(context, features, states, small);
-  if (references_) {
-    const View<T, 2> seen(scratch.take<T>(small.size()), small.extents());
-    winclip_association<T>(context, features, *references_, seen);
-    for (index_t i = 0; i < small.size(); ++i) small.data()[i] = (small.data()[i] + seen.data()[i]) / 2;
-    score = (score + *std::max_element(seen.data(), seen.data() + seen.size())) / 2;
-  }
-  upsample_bilinear_edges<T>(small, map);
-  return score;
+  return winclip_judge<T>(context, features, states, references_ ? &*references_ : nullptr, map);
 }
 
 MOECLIP_INSTANTIATE_CLASS(WinClip)
