@@ -48,12 +48,27 @@ TEST_CASE("the blur equals the golden data within its float noise") {
 TEST_CASE("a constant stays, and a map smaller than the window reflects to and fro") {
   for (const auto& [height, width] : {std::pair<index_t, index_t>{1, 1}, {1, 4}, {2, 2}, {3, 1}, {2, 9}}) {
     const std::vector<double> in(static_cast<std::size_t>(height * width), 2.5);
-    for (const double value : blurred<double>({9, 1.5}, in, height, width)) CHECK(value == doctest::Approx(2.5));
+    for (const GaussianBlur& blur : {GaussianBlur{9, 1.5}, GaussianBlur::scipy(1.5)})
+      for (const double value : blurred<double>(blur, in, height, width)) CHECK(value == doctest::Approx(2.5));
   }
   const index_t wanted[] = {1, 0, 1, 2, 1, 0, 1, 2, 1, 0, 1};  // positions -5 to 5 of three samples
   for (index_t i = -5; i <= 5; ++i) CHECK(reflect(i, 3) == wanted[i + 5]);
+  const index_t repeated[] = {1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0};
+  for (index_t i = -5; i <= 5; ++i) CHECK(reflect(i, 3, true) == repeated[i + 5]);
   CHECK(reflect(-3, 1) == 0);
+  CHECK(reflect(-3, 1, true) == 0);
   CHECK(reflect(-3, 2) == 1);
+}
+
+TEST_CASE("the blur of SciPy reaches four standard deviations and repeats the edge") {
+  CHECK(GaussianBlur::scipy(4).size == 33);
+  CHECK(GaussianBlur::scipy(0.5).size == 5);
+  const std::vector<double> line = {1, 0, 0, 0, 0, 0}, out = blurred<double>(GaussianBlur::scipy(1), line, 1, 6);
+  const auto bell = [](int i) { return std::exp(-0.5 * i * i); };
+  double sum = 0;
+  for (int i = -4; i <= 4; ++i) sum += bell(i);
+  for (int x = 0; x < 4; ++x)  // the first sample is there twice
+    CHECK(out[static_cast<std::size_t>(x)] == doctest::Approx((bell(x) + bell(x + 1)) / sum));
 }
 
 TEST_CASE("the blur may work in place, and bad sizes break the contract") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <moeclip/nn/position.hpp>
 
@@ -44,6 +45,34 @@ TEST_CASE("weights of every output position sum to one, constants stay constant"
       flat.fill(0.25f);
       for (const float value : resize_positions(flat, to)) CHECK(std::abs(value - 0.25f) <= eps_of<float>());
     }
+}
+
+TEST_CASE_TEMPLATE("the linear kernel blends the two nearest centres, and keeps the outermost values beyond them", T,
+                   float, double) {
+  for (const auto& [from, to] : std::initializer_list<std::pair<index_t, index_t>>{{4, 6}, {7, 3}, {1, 4}, {3, 1}}) {
+    const Tensor<T> positions = random_tensor<T>({1 + from * from, 2}, "positions");
+    const Tensor<T> resized = resize_positions(positions, to, PositionKernel::linear);
+    REQUIRE(resized.shape() == Shape{1 + to * to, 2});
+    const double scale = static_cast<double>(from) / static_cast<double>(to);
+    double worst = 0;
+    for (index_t y = 0; y < to; ++y)
+      for (index_t x = 0; x < to; ++x) {
+        const auto place = [&, count = from](index_t i) {
+          return std::min(std::max((static_cast<double>(i) + 0.5) * scale - 0.5, 0.0), static_cast<double>(count - 1));
+        };
+        const auto at = [&, count = from](double row, double column) {
+          const auto j = std::min(static_cast<index_t>(row), count - 1);
+          return static_cast<double>(
+              positions[(1 + j * count + std::min(static_cast<index_t>(column), count - 1)) * 2]);
+        };
+        const double down = place(y) - std::floor(place(y)), east = place(x) - std::floor(place(x));
+        const double wanted = (1 - down) * ((1 - east) * at(place(y), place(x)) + east * at(place(y), place(x) + 1)) +
+                              down * ((1 - east) * at(place(y) + 1, place(x)) + east * at(place(y) + 1, place(x) + 1));
+        worst = std::max(worst, std::abs(wanted - static_cast<double>(resized[(1 + y * to + x) * 2])));
+      }
+    CHECK(worst <= 4 * eps_of<T>());
+    CHECK(std::equal(positions.data(), positions.data() + 2, resized.data()));
+  }
 }
 
 TEST_CASE("the kernel is Keys' with a = -1/2") {

@@ -29,9 +29,12 @@ struct Maps {
     const Rng rng(1, "masks");
     for (index_t i = 0; i < masks.size(); ++i) masks[i] = rng.unit(i / 3) < 0.3 ? T(1) : T(0);
   }
-  MapLosses losses(Context& context, const std::vector<bool>& has_mask = kAll) {
-    return map_losses<T>(context, {std::as_const(difference).template view<3>(),
-                                   std::as_const(masks).template view<3>(), has_mask, d.template view<3>()});
+  MapLosses losses(Context& context, const std::vector<bool>& has_mask = kAll,
+                   MapValues values = MapValues::difference) {
+    MapTask<T> task{std::as_const(difference).template view<3>(), std::as_const(masks).template view<3>(), has_mask,
+                    d.template view<3>()};
+    task.values = values;
+    return map_losses<T>(context, task);
   }
 };
 
@@ -121,6 +124,31 @@ TEST_CASE("the gradient of the map losses on the grid") {
       return losses.focal + losses.dice_normal + losses.dice_abnormal;
     };
     expect_gradient(loss, {{"difference", maps.difference, d}});
+  }
+}
+
+TEST_CASE("maps of probabilities are interpolated as they are, and their losses have their gradient") {
+  Context context({.threads = 2});
+  for (const index_t size : {1, 7, 37}) {
+    CAPTURE(size);
+    Maps<double> maps(2, 3, size, 0.45f);
+    for (double& p : maps.difference) p += 0.5;
+    const auto losses = [&] { return maps.losses(context, kAll, MapValues::probability); };
+    const MapLosses found = losses();
+    const Tensor<double> d = maps.d;
+    Tensor<double> normal({2, size, size}), abnormal({2, size, size});
+    for (index_t b = 0; b < 2; ++b)
+      upsample_bilinear<double>(std::as_const(maps.difference).view<3>()[b], abnormal.view<3>()[b], Alignment::edges);
+    for (index_t i = 0; i < normal.size(); ++i) normal[i] = 1 - abnormal[i];
+    const MapLosses plain = plain_losses(normal, abnormal, maps.masks);
+    CHECK(std::abs(found.focal - plain.focal) < 1e-12);
+    CHECK(std::abs(found.dice_normal - plain.dice_normal) < 1e-12);
+    CHECK(std::abs(found.dice_abnormal - plain.dice_abnormal) < 1e-12);
+    const auto loss = [&] {
+      const MapLosses again = losses();
+      return again.focal + again.dice_normal + again.dice_abnormal;
+    };
+    expect_gradient(loss, {{"probability", maps.difference, d}});
   }
 }
 

@@ -2,10 +2,15 @@
 // The definitions of methods/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_METHODS
+#include <moeclip/methods/anomaly_clip.hpp>
+#include <moeclip/methods/anomaly_clip_file.hpp>
+#include <moeclip/methods/anomaly_clip_method.hpp>
+#include <moeclip/methods/anomaly_clip_step.hpp>
 #include <moeclip/methods/fit.hpp>
 #include <moeclip/methods/make_method.hpp>
 #include <moeclip/methods/method.hpp>
 #include <moeclip/methods/method_file.hpp>
+#include <moeclip/methods/object_prompts.hpp>
 #include <moeclip/methods/winclip.hpp>
 #include <moeclip/methods/winclip_prompts.hpp>
 #include <moeclip/methods/winclip_steps.hpp>

@@ -3,10 +3,11 @@
 // Interpolates bilinearly with aligned corners (torch's align_corners = true): the corners of input and output
 // coincide,
 //   source = i (n_in - 1) / (n_out - 1),   (UPS-1)
-// and an output of one pixel takes the first input; or with aligned edges (align_corners = false), where samples are
-// the middles of pixels and what lies beyond the outermost ones is as they are,
-//   source = clamp((i + 1/2) n_in / n_out - 1/2, 0, n_in - 1).   (UPS-2)
-// Positions are kept as exact fractions, so that a grid point of the input that is hit is hit exactly.
+// and an output of one pixel takes the first input. Or with aligned edges (align_corners = false): samples are the
+// centres of cells that share the square,
+//   source = (i + 1/2) n_in / n_out - 1/2,   (UPS-2)
+// and what lies beyond the outermost centres takes their values. Positions are kept as exact fractions, so that a grid
+// point of the input that is hit is hit exactly.
 
 #include <algorithm>
 #include <type_traits>
@@ -16,21 +17,30 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// What coincides of a small and a large map.
+enum class Alignment : unsigned char {
+  corners,  ///< the outermost samples (UPS-1)
+  edges,    ///< the outlines of the outermost samples' cells (UPS-2)
+};
+
 namespace detail {
 
 /// Walks the output positions of one axis; the source position is index() + fraction().
-class AlignedCorners {
+class SourcePositions {
  public:
-  AlignedCorners(index_t in, index_t out, index_t at = 0)
+  SourcePositions(index_t in, index_t out, Alignment alignment, index_t at = 0)
       : last_(in - 1),
-        steps_(std::max<index_t>(out - 1, 1)),
-        stride_(out == 1 ? 0 : in - 1),
-        index_(at * stride_ / steps_),
-        remainder_(at * stride_ % steps_) {}
+        steps_(alignment == Alignment::edges ? 2 * out : std::max<index_t>(out - 1, 1)),
+        stride_(alignment == Alignment::edges ? 2 * in : (out == 1 ? 0 : in - 1)) {
+    const index_t start = alignment == Alignment::edges ? in - out : 0;
+    const index_t place = start + at * stride_;  // negative before the first input
+    index_ = place > 0 ? place / steps_ : 0;
+    remainder_ = place - index_ * steps_;
+  }
 
   [[nodiscard]] index_t index() const { return index_; }
   [[nodiscard]] index_t next_index() const { return (std::min)(index_ + 1, last_); }
-  [[nodiscard]] double fraction() const { return static_cast<double>(remainder_) * inverse_; }
+  [[nodiscard]] double fraction() const { return static_cast<double>(std::max<index_t>(remainder_, 0)) * inverse_; }
   void advance() {
     for (remainder_ += stride_; remainder_ >= steps_; remainder_ -= steps_) ++index_;
   }
@@ -38,37 +48,24 @@ class AlignedCorners {
  private:
   index_t last_, steps_, stride_;
   double inverse_ = 1.0 / static_cast<double>(steps_);
-  index_t index_, remainder_;
+  index_t index_ = 0, remainder_ = 0;
 };
 
-/// The same for aligned edges.
-class AlignedEdges {
- public:
-  AlignedEdges(index_t in, index_t out) : last_(in - 1), stride_(2 * in), steps_(2 * out), place_(in - out) {}
+}  // namespace detail
 
-  [[nodiscard]] index_t index() const { return (std::min)(inside() / steps_, last_); }
-  [[nodiscard]] index_t next_index() const { return (std::min)(index() + 1, last_); }
-  [[nodiscard]] double fraction() const { return static_cast<double>(inside() % steps_) / static_cast<double>(steps_); }
-  void advance() { place_ += stride_; }
-
- private:
-  [[nodiscard]] index_t inside() const { return (std::max)(index_t{0}, place_); }
-
-  index_t last_, stride_, steps_, place_;  // the source position is place_ / steps_
-};
-
-/// Interpolates `in` (h, w) to the extents of `out` (H, W) at the positions that an Axis walks along.
-template <class Axis, class T>
-void interpolate(View<const T, 2> in, View<T, 2> out) {
+/// Interpolates `in` (h, w) to the extents of `out` (H, W); the rows of both are contiguous. No extent may be zero.
+template <class T>
+void upsample_bilinear(View<const std::type_identity_t<T>, 2> in, View<T, 2> out,
+                       Alignment alignment = Alignment::corners) {
   MOECLIP_EXPECT(in.size() > 0 && out.size() > 0, "an empty map cannot be interpolated");
   MOECLIP_EXPECT(in.stride(1) == 1 && out.stride(1) == 1, "the rows of a map must be contiguous");
-  Axis row(in.extent(0), out.extent(0));
+  detail::SourcePositions row(in.extent(0), out.extent(0), alignment);
   for (index_t y = 0; y < out.extent(0); ++y, row.advance()) {
     const T* top = in.data() + row.index() * in.stride(0);
     const T* bottom = in.data() + row.next_index() * in.stride(0);
     const T down = static_cast<T>(row.fraction()), up = T{1} - down;
     T* target = out.data() + y * out.stride(0);
-    Axis column(in.extent(1), out.extent(1));
+    detail::SourcePositions column(in.extent(1), out.extent(1), alignment);
     for (index_t x = 0; x < out.extent(1); ++x, column.advance()) {
       const index_t left = column.index(), right = column.next_index();
       const T east = static_cast<T>(column.fraction()), west = T{1} - east;
@@ -77,33 +74,19 @@ void interpolate(View<const T, 2> in, View<T, 2> out) {
   }
 }
 
-}  // namespace detail
-
-/// Interpolates `in` (h, w) to the extents of `out` (H, W), corners aligned (UPS-1); the rows of both are contiguous.
-/// No extent may be zero.
-template <class T>
-void upsample_bilinear(View<const std::type_identity_t<T>, 2> in, View<T, 2> out) {
-  detail::interpolate<detail::AlignedCorners, T>(in, out);
-}
-
-/// The same with edges aligned (UPS-2).
-template <class T>
-void upsample_bilinear_edges(View<const std::type_identity_t<T>, 2> in, View<T, 2> out) {
-  detail::interpolate<detail::AlignedEdges, T>(in, out);
-}
-
-/// The interpolation of upsample_bilinear row by row, and its adjoint, for losses that look at one row of a large map
-/// at a time (UPS-1' in this folder's README). Rows are blended first, then columns.
+/// The same interpolation row by row, and its adjoint, for losses that look at one row of a large map at a time
+/// (UPS-1' in this folder's README). Rows are blended first, then columns.
 template <class T>
 class BilinearRows {
  public:
   /// From maps `in` (h, w) to `out` (H, W); of the views only the extents count. Its tables live in `scratch`.
-  BilinearRows(Arena::Scope& scratch, View<const T, 2> in, View<const T, 2> out)
-      : h_(in.extent(0)), w_(in.extent(1)), out_h_(out.extent(0)), out_w_(out.extent(1)) {
+  BilinearRows(Arena::Scope& scratch, View<const T, 2> in, View<const T, 2> out,
+               Alignment alignment = Alignment::corners)
+      : alignment_(alignment), h_(in.extent(0)), w_(in.extent(1)), out_h_(out.extent(0)), out_w_(out.extent(1)) {
     MOECLIP_EXPECT(in.size() > 0 && out.size() > 0, "an empty map cannot be interpolated");
     first_ = scratch.take<index_t>(w_ + 1);
     east_ = scratch.take<T>(out_w_);
-    detail::AlignedCorners column(w_, out_w_);
+    detail::SourcePositions column(w_, out_w_, alignment);
     index_t j = 0;
     for (index_t x = 0; x < out_w_; ++x, column.advance()) {
       while (j <= column.index()) first_[j++] = x;
@@ -151,11 +134,12 @@ class BilinearRows {
     T up, down;
   };
   [[nodiscard]] Blend blend_of(index_t y) const {
-    const detail::AlignedCorners row(h_, out_h_, y);
+    const detail::SourcePositions row(h_, out_h_, alignment_, y);
     const T down = static_cast<T>(row.fraction());
     return {row.index() * w_, row.next_index() * w_, T(1) - down, down};
   }
 
+  Alignment alignment_;
   index_t h_, w_, out_h_, out_w_;
   index_t* first_;  // (w + 1): outputs [first_[j], first_[j + 1]) lie between columns j and j + 1,
   T* east_;         // (W): so far from j

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "anomaly_clip_method.hpp"
 #include "method_file.hpp"
 #include "winclip.hpp"
 
@@ -41,15 +42,20 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 
 #if MOECLIP_DEFINES(MOECLIP_METHODS)
 
-#include <array>
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 1> kKinds{{
-      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt, true},
-  }};
+  static constexpr MethodKind kKinds[] = {
+      {"anomalyclip",
+       "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
+       {}},
+      {"winclip",
+       "WinCLIP: words, windows of patches, and good pictures if there are any; nothing is trained",
+       {},
+       true},
+  };
   return kKinds;
 }
 
@@ -65,8 +71,9 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
                                        const MethodOptions& options) {
-  static_cast<void>(method_kind(name));  // tells the names
+  if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
   if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});
+  static_cast<void>(method_kind(name));  // tells the names
   return nullptr;
 }
 

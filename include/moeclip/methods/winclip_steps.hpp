@@ -279,7 +279,7 @@ T winclip_judge(Context& context, const WinClipFeatures<T>& features, const Text
     for (index_t i = 0; i < small.size(); ++i) small.data()[i] = (small.data()[i] + seen.data()[i]) / 2;
     score = (score + *std::max_element(seen.data(), seen.data() + seen.size())) / 2;
   }
-  upsample_bilinear_edges<T>(small, map);
+  upsample_bilinear<T>(small, map, Alignment::edges);
   return score;
 }
 

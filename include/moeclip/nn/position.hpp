@@ -3,7 +3,7 @@
 // Resizes position embeddings for another image size (POS-1 in this folder's README; METHOD section 1). Row 0 (the
 // class token) is kept. The square grid is resampled with the bicubic kernel a = -1/2 and half-pixel centres; when the
 // grid shrinks, the kernel is widened (antialias). This is torch's convention for `antialias=True`, which is also
-// Pillow's.
+// Pillow's. Some methods interpolate between the two nearest centres instead, without antialias (POS-2).
 
 #include <algorithm>
 #include <cmath>
@@ -25,17 +25,17 @@ inline double cubic_kernel(double x) {
   return 0;
 }
 
-struct CubicTaps {
+struct PositionTaps {
   index_t first = 0;
   std::vector<double> weights;
 };
 
 /// Taps of each output position: centre s (i + 1/2), s = in / out, support 2 max(s, 1), weights normalised to 1.
-inline std::vector<CubicTaps> cubic_taps(index_t in, index_t out) {
+inline std::vector<PositionTaps> cubic_taps(index_t in, index_t out) {
   const double scale = static_cast<double>(in) / static_cast<double>(out), widening = (std::max)(scale, 1.0);
-  std::vector<CubicTaps> taps(static_cast<std::size_t>(out));
+  std::vector<PositionTaps> taps(static_cast<std::size_t>(out));
   for (index_t i = 0; i < out; ++i) {
-    CubicTaps& tap = taps[static_cast<std::size_t>(i)];
+    PositionTaps& tap = taps[static_cast<std::size_t>(i)];
     const double centre = scale * (static_cast<double>(i) + 0.5), support = 2 * widening;
     tap.first = std::max<index_t>(0, static_cast<index_t>(std::floor(centre - support + 0.5)));
     const index_t end = (std::min)(in, static_cast<index_t>(std::floor(centre + support + 0.5)));
@@ -49,11 +49,28 @@ inline std::vector<CubicTaps> cubic_taps(index_t in, index_t out) {
   return taps;
 }
 
+/// Taps of each output position: the two inputs around s (i + 1/2) - 1/2, or the outermost one.
+inline std::vector<PositionTaps> linear_taps(index_t in, index_t out) {
+  const double scale = static_cast<double>(in) / static_cast<double>(out);
+  std::vector<PositionTaps> taps(static_cast<std::size_t>(out));
+  for (index_t i = 0; i < out; ++i) {
+    PositionTaps& tap = taps[static_cast<std::size_t>(i)];
+    const double at = (std::max)(0.0, scale * (static_cast<double>(i) + 0.5) - 0.5);
+    tap.first = (std::min)(in - 1, static_cast<index_t>(at));
+    const double rest = at - static_cast<double>(tap.first);
+    if (tap.first == in - 1)
+      tap.weights = {1.0};
+    else
+      tap.weights = {1 - rest, rest};
+  }
+  return taps;
+}
+
 /// out(i) = sum_j w_ij in(j) over rows of `length` numbers that lie `stride` apart. Sums in double: this runs once.
 template <class T>
-void resample_rows(const std::vector<CubicTaps>& taps, const T* in, T* out, index_t stride, index_t length) {
+void resample_rows(const std::vector<PositionTaps>& taps, const T* in, T* out, index_t stride, index_t length) {
   std::vector<double> sum(static_cast<std::size_t>(length));
-  for (const CubicTaps& tap : taps) {
+  for (const PositionTaps& tap : taps) {
     lists::fill(sum, 0.0);
     const T* row = in + tap.first * stride;
     for (const double weight : tap.weights) {
@@ -67,8 +84,8 @@ void resample_rows(const std::vector<CubicTaps>& taps, const T* in, T* out, inde
 
 /// The transpose of resample_rows: d_in(j) += sum_i w_ij d_out(i).
 template <class T>
-void spread_rows(const std::vector<CubicTaps>& taps, const T* d_out, T* d_in, index_t stride, index_t length) {
-  for (const CubicTaps& tap : taps) {
+void spread_rows(const std::vector<PositionTaps>& taps, const T* d_out, T* d_in, index_t stride, index_t length) {
+  for (const PositionTaps& tap : taps) {
     T* row = d_in + tap.first * stride;
     for (const double weight : tap.weights) {
       for (index_t c = 0; c < length; ++c) row[c] += static_cast<T>(weight) * d_out[c];
@@ -88,14 +105,20 @@ inline index_t grid_of(const Shape& shape, index_t wanted) {
 
 }  // namespace detail
 
+/// How positions between those of a grid are made.
+enum class PositionKernel : unsigned char {
+  cubic,   ///< POS-1: torch's "bicubic" with antialias
+  linear,  ///< POS-2: torch's "bilinear" without
+};
+
 /// (1 + from^2, D) -> (1 + grid^2, D). A grid of the same size is returned unchanged. Throws contract if the rows of
 /// `embedding` are not one more than a square.
 template <class T>
-Tensor<T> resize_positions(const Tensor<T>& embedding, index_t grid) {
+Tensor<T> resize_positions(const Tensor<T>& embedding, index_t grid, PositionKernel kernel = PositionKernel::cubic) {
   const index_t width = embedding.extent(1);
   const index_t from = detail::grid_of(embedding.shape(), grid);
   if (from == grid) return embedding;
-  const auto taps = detail::cubic_taps(from, grid);
+  const auto taps = kernel == PositionKernel::cubic ? detail::cubic_taps(from, grid) : detail::linear_taps(from, grid);
   Tensor<T> wide({from, grid, width});  // x first, then y
   for (index_t y = 0; y < from; ++y)
     detail::resample_rows(taps, embedding.data() + (1 + y * from) * width, wide.data() + y * grid * width, width,
@@ -106,8 +129,8 @@ Tensor<T> resize_positions(const Tensor<T>& embedding, index_t grid) {
   return resized;
 }
 
-/// Adds the gradient of resize_positions to `gradient` (1 + from^2, D), the gradient of what was resized; d_resized is
-/// (1 + grid^2, D), contiguous.  (POS-1')
+/// Adds the gradient of resize_positions, by the cubic kernel, to `gradient` (1 + from^2, D), the gradient of what was
+/// resized; d_resized is (1 + grid^2, D), contiguous.  (POS-1')
 template <class T>
 void resize_positions_backward(View<const T, 2> d_resized, Tensor<T>& gradient) {
   const index_t width = d_resized.extent(1);

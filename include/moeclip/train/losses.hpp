@@ -7,7 +7,8 @@
 // P_a = sigmoid(u), P_n = sigmoid(-u), and upsampling is linear, so one row of pixels after the other is made, looked
 // at, and its gradient handed back to the grid at once: no map of the image's size exists. The gradient of a dice loss
 // at a pixel is P_a P_n times a factor that all marked (unmarked) pixels share and that is known only at the end, so
-// three gradients are gathered on the grid and put together then.
+// three gradients are gathered on the grid and put together then. A map may also be given as P_a on the grid; it is
+// then interpolated as it is, and where P_a P_n stands above comes 1.
 
 #include <span>
 #include <vector>
@@ -29,15 +30,22 @@ struct MapLosses {
   double focal = 0, dice_normal = 0, dice_abnormal = 0;  ///< FOC-1; DICE-1 of either channel
 };
 
+/// What a map holds on its grid, and how pixels are made of it.
+enum class MapValues : unsigned char {
+  difference,   ///< of similarities: upsampled with aligned corners (UPS-1), then P_a = sigmoid(u)
+  probability,  ///< P_a, upsampled with aligned edges (UPS-2)
+};
+
 /// One map of a batch.
 template <class T>
 struct MapTask {
-  View<const T, 3> difference;        ///< (B, g, g) similarity with abnormal minus with normal, contiguous
+  View<const T, 3> difference;        ///< (B, g, g) similarity with abnormal minus with normal, or P_a; contiguous
   View<const T, 3> masks;             ///< (B, S, S), nonzero where abnormal, contiguous
   const std::vector<bool>& has_mask;  ///< (B), or empty: all have
   View<T, 3> d_difference;            ///< (B, g, g) out: gradient of focal + dice_normal + dice_abnormal
   index_t marked = 0;                 ///< pictures of the whole batch that have a mask; 0: those of this part alone
   BatchShare share = {};              ///< whose pictures these are; the losses are those of the whole batch
+  MapValues values = MapValues::difference;  ///< of `difference` and its gradient
 };
 
 /// Focal and dice losses of a map and their gradient on the grid; pictures without a mask are left out, their gradient
@@ -102,7 +110,12 @@ struct PixelRow {
   static constexpr index_t kRows = 6;
 
   /// P_a and P_n, each from its own side, so that neither loses digits near 0.
-  void fill_probabilities(index_t width) const {
+  void fill_probabilities(index_t width, MapValues values) const {
+    if (values == MapValues::probability) {
+      std::copy_n(u, width, abnormal);
+      for (index_t x = 0; x < width; ++x) normal[x] = T(1) - u[x];
+      return;
+    }
     for (index_t x = 0; x < width; ++x) normal[x] = -u[x];
     if constexpr (std::is_same_v<T, float>) {
       kernels::active().sigmoid(width, u, abnormal);
@@ -115,7 +128,7 @@ struct PixelRow {
 
   /// The sums over this row and the three gradients. pt = 2 eps + (1 - 2 eps) P_true, taken from the smaller of the
   /// two probabilities: it is exactly 1, with loss and gradient 0, when the other is 0.
-  MapSums measure(index_t width, const T* mask) const {
+  MapSums measure(index_t width, const T* mask, MapValues values) const {
     constexpr T kSlope = static_cast<T>(1 - 2 * kFocalSmoothing), kFloor = static_cast<T>(2 * kFocalSmoothing);
     MapSums sums;
     for (index_t x = 0; x < width; ++x) {
@@ -123,8 +136,8 @@ struct PixelRow {
       const T right = is_marked ? abnormal[x] : normal[x], wrong = is_marked ? normal[x] : abnormal[x];
       const T miss = kSlope * wrong, pt = kFloor + kSlope * right;  // miss = 1 - pt
       const T log_pt = right < wrong ? std::log(pt) : std::log1p(-miss);
-      const T slope = miss * (T(2) * log_pt - miss / pt) * kSlope;  // of the loss in P_true
-      const T spread = abnormal[x] * normal[x];                     // of P_a in u, and of P_n in -u
+      const T slope = miss * (T(2) * log_pt - miss / pt) * kSlope;                         // of the loss in P_true
+      const T spread = values == MapValues::probability ? T(1) : abnormal[x] * normal[x];  // of P_a in u, of P_n in -u
       d_focal[x] = (is_marked ? slope : -slope) * spread;
       d_unmarked[x] = is_marked ? T(0) : spread;
       d_marked[x] = is_marked ? spread : T(0);
@@ -179,7 +192,8 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
   if (pictures == 0) return {};
 
   Arena::Scope scratch(context.arena());
-  const BilinearRows<T> rows(scratch, task.difference[0], task.masks[0]);
+  const BilinearRows<T> rows(scratch, task.difference[0], task.masks[0],
+                             task.values == MapValues::probability ? Alignment::edges : Alignment::corners);
   const index_t bands = (height + detail::kBandRows - 1) / detail::kBandRows, grids = 3 * cells;
   const index_t room = detail::PixelRow<T>::kRows * width + rows.scratch_size();
   T* gathered = scratch.take<T>(batch * bands * grids);
@@ -195,8 +209,8 @@ MapLosses map_losses(Context& context, const MapTask<T>& task) {
     const detail::PixelRow<T> row(own, width);
     for (index_t y = first; y < (std::min)(first + detail::kBandRows, height); ++y) {
       rows.row(&task.difference(b, 0, 0), y, row.u, line);
-      row.fill_probabilities(width);
-      sums[i].add(row.measure(width, &task.masks(b, y, 0)));
+      row.fill_probabilities(width, task.values);
+      sums[i].add(row.measure(width, &task.masks(b, y, 0), task.values));
       rows.add_adjoint(row.d_focal, y, d, line);
       rows.add_adjoint(row.d_unmarked, y, d + cells, line);
       rows.add_adjoint(row.d_marked, y, d + 2 * cells, line);

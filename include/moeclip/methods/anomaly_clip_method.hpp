@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// AnomalyCLIP as a method that is trained (method.hpp): its pieces are in anomaly_clip.hpp and anomaly_clip_step.hpp.
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "anomaly_clip_step.hpp"
+#include "method.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+/// The switches in a form that a file holds, and back: what is not said is as published for this CLIP. Throws format,
+/// naming it, for a switch that is not known.
+Json to_json(const AnomalyClipConfig& config);
+AnomalyClipConfig anomaly_clip_config(const Json& json, const ClipConfig& clip);
+
+/// The words for what a picture shows play no part: the prompts are about objects of any kind.
+template <class T>
+class AnomalyClip final : public TrainedMethod<T> {
+ public:
+  /// With first values drawn from options.seed. Throws contract if the switches do not fit the CLIP, and what
+  /// Clip::tokenize throws.
+  AnomalyClip(std::shared_ptr<const Clip<T>> clip, const MethodOptions& options = {});
+
+  [[nodiscard]] const AnomalyClipConfig& config() const { return config_; }   ///< the switches
+  [[nodiscard]] const ObjectPrompts<T>& prompts() const { return prompts_; }  ///< what is learned
+
+  [[nodiscard]] std::string_view name() const override { return "anomalyclip"; }
+  T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
+  [[nodiscard]] Json settings() const override { return to_json(config_); }
+  [[nodiscard]] std::vector<MethodStage> stages() const override;
+  [[nodiscard]] std::vector<TrainedParameter<T>> parameters(index_t stage) override;
+  double forward_backward(Context& context, const MethodBatch<T>& batch) override;
+  void visit(function_ref<void(const std::string& name, Tensor<T>& tensor)> on_tensor) override;
+  /// Of an official checkpoint the sizes are taken too.
+  void load(const WeightFile& file) override;
+  void forget_words() override;
+
+ private:
+  /// Room for prompts of the sizes in config_, and the rows around them.
+  void make_room();
+  [[nodiscard]] PromptedTower<T> text() const { return {this->clip().text(), frame_, config_.deep_rows}; }
+
+  AnomalyClipConfig config_;
+  Tensor<T> positions_;
+  ObjectPrompts<T> prompts_, gradient_;
+  PromptFrame<T> frame_;
+  AnomalyClipWorkspace<T> work_;
+  mutable std::mutex mutex_;                  // of anchors_
+  mutable std::optional<Tensor<T>> anchors_;  // (2, C) of the prompts as they are
+};
+
+}}  // namespace moeclip::abi_v0_1
+
+#if MOECLIP_DEFINES(MOECLIP_METHODS)
+
+#include <utility>
+
+#include "../anomaly/adapter.hpp"
+#include "../nn/initialize.hpp"
+#include "anomaly_clip_file.hpp"
+#include "method_file.hpp"
+
+namespace moeclip { inline namespace abi_v0_1 {
+
+MOECLIP_FUNC Json to_json(const AnomalyClipConfig& config) {
+  Json levels = Json::array();
+  for (const index_t block : config.level_blocks) levels.push_back(block);
+  return Json::object()
+      .set("context", config.prompts.context)
+      .set("deep", config.prompts.deep)
+      .set("depth", config.prompts.depth)
+      .set("deep_rows", config.deep_rows == DeepRows::half ? "half" : "exact")
+      .set("value_blocks", config.value_blocks)
+      .set("level_blocks", std::move(levels))
+      .set("temperature", config.temperature)
+      .set("map_sigma", config.map_sigma)
+      .set("normal_words", config.normal_words)
+      .set("abnormal_words", config.abnormal_words);
+}
+
+MOECLIP_FUNC AnomalyClipConfig anomaly_clip_config(const Json& json, const ClipConfig& clip) {
+  AnomalyClipConfig config = AnomalyClipConfig::released(clip);
+  if (json.is_null()) return config;
+  for (const auto& [key, value] : json.members()) {
+    if (key == "context") {
+      config.prompts.context = value.as_int64();
+    } else if (key == "deep") {
+      config.prompts.deep = value.as_int64();
+    } else if (key == "depth") {
+      config.prompts.depth = value.as_int64();
+    } else if (key == "deep_rows" && (value.as_string() == "half" || value.as_string() == "exact")) {
+      config.deep_rows = value.as_string() == "half" ? DeepRows::half : DeepRows::exact;
+    } else if (key == "value_blocks") {
+      config.value_blocks = value.as_int64();
+    } else if (key == "level_blocks") {
+      config.level_blocks.clear();
+      for (const Json& block : value.items()) config.level_blocks.push_back(block.as_int64());
+    } else if (key == "temperature") {
+      config.temperature = value.as_number();
+    } else if (key == "map_sigma") {
+      config.map_sigma = value.as_number();
+    } else if (key == "normal_words") {
+      config.normal_words = value.as_string();
+    } else if (key == "abnormal_words") {
+      config.abnormal_words = value.as_string();
+    } else {
+      fail(ErrorCode::format, concat("AnomalyCLIP has no switch ", in_quotes(key), " of this kind"));
+    }
+  }
+  return config;
+}
+
+template <class T>
+AnomalyClip<T>::AnomalyClip(std::shared_ptr<const Clip<T>> clip, const MethodOptions& options)
+    : TrainedMethod<T>(clip,
+                       options.image_size > 0 ? options.image_size : default_image_size(clip->config().vision, true)),
+      config_(anomaly_clip_config(options.settings, clip->config())),
+      positions_(anomaly_clip_positions<T>(clip->vision(), this->image_size())) {
+  constexpr double kFirstSpread = 0.02;  // standard deviation, as published
+  check_anomaly_clip(config_, clip->config());
+  make_room();
+  visit_parameters(prompts_, "", [&](const std::string& name, Tensor<T>& tensor) {
+    fill_normal(tensor, options.seed, name);
+    for (T& value : tensor) value *= static_cast<T>(kFirstSpread);
+  });
+}
+
+template <class T>
+void AnomalyClip<T>::make_room() {
+  const index_t width = this->clip().text().config.width;
+  prompts_ = ObjectPrompts<T>(config_.prompts, width);
+  gradient_ = ObjectPrompts<T>(config_.prompts, width);
+  zero_parameters(gradient_);
+  const Tensor<std::int32_t> tokens = anomaly_clip_tokens<T>(this->clip(), config_);
+  frame_ = make_prompt_frame<T>(this->clip().text(), tokens.view<2>(), config_.prompts.context);
+}
+
+template <class T>
+T AnomalyClip<T>::judge(Context& context, View<const T, 4> image, const std::string&, View<T, 2> map) const {
+  Tensor<T> anchors;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!anchors_) {
+      anchors_.emplace(Shape{2, this->clip().config().embed});
+      object_prompts_forward<T>(context, text(), prompts_, anchors_->template view<2>());
+    }
+    anchors = *anchors_;
+  }
+  AnomalyClipFeatures<T> features;
+  anomaly_clip_features<T>(context, this->clip().vision(), config_, image, positions_, features);
+  return anomaly_clip_map<T>(context, config_, features, std::as_const(anchors).template view<2>(), map);
+}
+
+template <class T>
+std::vector<MethodStage> AnomalyClip<T>::stages() const {
+  return {{"prompts", 15, 8, {1e-3, 0.5, 0.999, 1e-8}, {1e-3, {}, 1}}};
+}
+
+template <class T>
+std::vector<TrainedParameter<T>> AnomalyClip<T>::parameters(index_t) {
+  return all_parameters<T>(prompts_, gradient_);
+}
+
+template <class T>
+double AnomalyClip<T>::forward_backward(Context& context, const MethodBatch<T>& batch) {
+  forget_words();  // whoever asks for a step is about to change them
+  zero_parameters(gradient_);
+  const AnomalyClipModel<T> model{this->clip().vision(), positions_, text(), prompts_, config_};
+  return anomaly_clip_forward_backward<T>(context, model, batch.batch, work_, &gradient_).total;
+}
+
+template <class T>
+void AnomalyClip<T>::visit(function_ref<void(const std::string& name, Tensor<T>& tensor)> on_tensor) {
+  visit_parameters(prompts_, "", on_tensor);
+}
+
+template <class T>
+void AnomalyClip<T>::load(const WeightFile& file) {
+  if (is_method_file(file)) return TrainedMethod<T>::load(file);
+  ObjectPrompts<T> prompts = read_anomaly_clip<T>(file, this->clip(), config_);
+  config_.prompts = prompts.sizes();
+  make_room();
+  prompts_ = std::move(prompts);
+  forget_words();
+}
+
+template <class T>
+void AnomalyClip<T>::forget_words() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  anchors_.reset();
+}
+
+MOECLIP_INSTANTIATE_CLASS(AnomalyClip)
+
+}}  // namespace moeclip::abi_v0_1
+
+#endif
