@@ -48,13 +48,18 @@ class MethodGoodTest(ToolTest):
         small = ("--image-size", 64)
         runs = json.loads(self.run_tool("eval", self.data, *WINCLIP, *small, "--shots", "1,3", "--json")[0])["runs"]
         self.assertEqual([run["shots"] for run in runs], [1, 3])
-        out = self.folder / "out"
-        self.run_tool("eval", self.data, *WINCLIP, *small, "--shots", "1", "--out", out)
+        scores = []
+        for name, shots in (("words", ()), ("both", ("--shots", "3"))):
+            out = self.folder / name
+            self.run_tool("eval", self.data, *WINCLIP, *small, "--split", "train", *shots, "--out", out)
+            lines = [json.loads(line) for line in (out / "pictures.jsonl").read_text().splitlines()]
+            scores.append({line["path"]: line["score"] for line in lines})
+        self.assertEqual(len(scores[0]), 6)
+        for path, score in scores[0].items():  # each class is judged by its own pictures, which are all that there are
+            self.assertAlmostEqual(scores[1][path], score / 2, places=6, msg=path)
         self.assertIn("another evaluation", self.message(
-            3, "eval", self.data, *WINCLIP, *small, "--shots", "3", "--out", out, "--resume"))
-        # each class is judged by pictures of its own
-        lines = [json.loads(line) for line in (out / "pictures.jsonl").read_text().splitlines()]
-        tile, = [line for line in lines if line["path"].endswith(("tile/test/good/000.png",))] or [None]
+            3, "eval", self.data, *WINCLIP, *small, "--split", "train", "--shots", "2", "--out", self.folder / "both",
+            "--resume"))
 
     def test_what_has_no_meaning(self):
         self.assertIn("--features has no meaning for the method winclip", self.message(

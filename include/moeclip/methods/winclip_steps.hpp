@@ -271,15 +271,15 @@ T winclip_judge(Context& context, const WinClipFeatures<T>& features, const Text
   const FloatScope floats;
   const index_t grid = features.grid();
   Arena::Scope scratch(context.arena());
-  const View<T, 2> small(scratch.take<T>(grid * grid), {grid, grid});
-  T score = winclip_zero_shot<T>(context, features, anchors, small);
+  const View<T, 2> coarse(scratch.take<T>(grid * grid), {grid, grid});
+  T score = winclip_zero_shot<T>(context, features, anchors, coarse);
   if (references != nullptr) {
-    const View<T, 2> seen(scratch.take<T>(small.size()), small.extents());
+    const View<T, 2> seen(scratch.take<T>(coarse.size()), coarse.extents());
     winclip_association<T>(context, features, *references, seen);
-    for (index_t i = 0; i < small.size(); ++i) small.data()[i] = (small.data()[i] + seen.data()[i]) / 2;
+    for (index_t i = 0; i < coarse.size(); ++i) coarse.data()[i] = (coarse.data()[i] + seen.data()[i]) / 2;
     score = (score + *std::max_element(seen.data(), seen.data() + seen.size())) / 2;
   }
-  upsample_bilinear<T>(small, map, Alignment::edges);
+  upsample_bilinear<T>(coarse, map, Alignment::edges);
   return score;
 }
 
