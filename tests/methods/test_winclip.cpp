@@ -203,6 +203,20 @@ TEST_CASE("the same bits on any number of threads") {
   }
 }
 
+TEST_CASE("what a picture shows must fit the text tower") {
+  const WinClip<float> method(winclip_test::small_clip());
+  Context context({.threads = 1});
+  const auto words_of = [](int count) {
+    std::string words = "nut";
+    for (int i = 1; i < count; ++i) words += " nut";
+    return words;
+  };
+  // "a jpeg corrupted photo of the unblemished ... ." has 15 tokens besides, and 77 fit
+  CHECK(method.anchors(context, words_of(62)).vectors.size() == 2 * 96);
+  expect_error(ErrorCode::limit, {"78 tokens", "77 fit"},
+               [&] { static_cast<void>(method.anchors(context, words_of(63))); });
+}
+
 TEST_CASE("WinCLIP by name, and with another temperature") {
   const auto clip = winclip_test::small_clip();
   const auto method = make_method<float>("winclip", clip, {42, 1, {}});

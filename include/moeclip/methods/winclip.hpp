@@ -38,7 +38,8 @@ class WinClip : public Method<T> {
   /// k, the good pictures that are known; 0 for WinCLIP.
   [[nodiscard]] index_t good_pictures() const { return references_ ? references_->pictures : 0; }
 
-  /// Anchors of the class called `words`, made once and kept.
+  /// Anchors of the class called `words`, made once and kept. Where sentences are too long for the text tower, what
+  /// they say of the purpose of the picture is cut; throws limit if what it shows does not fit.
   [[nodiscard]] TextAnchors<T> anchors(Context& context, const std::string& words) const;
 
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
@@ -70,6 +71,17 @@ namespace detail {
 
 inline index_t winclip_image_size(index_t wanted, const VisionConfig& vision) {
   return wanted == 0 ? vision.image_size : wanted;
+}
+
+/// Token rows of an ensemble.
+template <class T>
+Tensor<std::int32_t> tokenize_winclip(const Clip<T>& clip, const std::vector<std::string>& sentences) {
+  constexpr std::size_t kTemplates = kWinClipTemplates.size();
+  std::vector<std::string> without_purpose;
+  for (std::size_t i = 0; i < sentences.size(); ++i)
+    if (i % kTemplates < kTemplates - kWinClipPurposes) without_purpose.push_back(sentences[i]);
+  static_cast<void>(clip.tokenize(without_purpose));  // throws if one of them is too long
+  return clip.tokenize(sentences, true);
 }
 
 }  // namespace detail
@@ -110,7 +122,7 @@ TextAnchors<T> WinClip<T>::anchors(Context& context, const std::string& words) c
   Prompts prompts = make_winclip_prompts(words);
   const index_t normal = std::ssize(prompts.normal);
   prompts.normal.insert(prompts.normal.end(), prompts.abnormal.begin(), prompts.abnormal.end());
-  const Tensor<std::int32_t> tokens = this->clip().tokenize(prompts.normal);
+  const Tensor<std::int32_t> tokens = detail::tokenize_winclip(this->clip(), prompts.normal);
   return cache_->anchors
       .emplace(words, winclip_anchors<T>(context, this->clip().text(), {words, tokens.view<2>(), normal},
                                          options_.temperature))
