@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "../anomaly/anchors.hpp"
+#include "../anomaly/features.hpp"
 #include "../anomaly/score_map.hpp"
 #include "../image/upsample.hpp"
 #include "../memory/nearest.hpp"
