@@ -19,3 +19,7 @@
 #include "methods/object_prompts.hpp"
 #include "methods/residual_adapter.hpp"
 #include "methods/value_path.hpp"
+#include "methods/winclip.hpp"
+#include "methods/winclip_prompts.hpp"
+#include "methods/winclip_steps.hpp"
+#include "methods/windows.hpp"

@@ -16,3 +16,7 @@
 #include <moeclip/methods/method.hpp>
 #include <moeclip/methods/method_file.hpp>
 #include <moeclip/methods/object_prompts.hpp>
+#include <moeclip/methods/winclip.hpp>
+#include <moeclip/methods/winclip_prompts.hpp>
+#include <moeclip/methods/winclip_steps.hpp>
+#include <moeclip/methods/windows.hpp>

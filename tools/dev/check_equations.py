@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Checks that equations and code name each other. An equation's label is a few capitals and a number, with a prime for
 the backward one: LN-1, LN-1'. Each label that a comment or a README names is defined in the README of one folder of the
-library, or in a text beside it, and each that is defined there is named by a comment of the library or of the tests.
-Where a comment says in which folder, it is there.
+library, or in another .md file beside it, and each that is defined there is named by a comment of the library or of the
+tests. Where a comment says in which folder, it is there.
 
 usage: check_equations.py
 """
