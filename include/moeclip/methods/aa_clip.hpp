@@ -14,6 +14,7 @@
 
 #include "../anomaly/anchors.hpp"
 #include "../anomaly/features.hpp"
+#include "../anomaly/score_map.hpp"
 #include "../clip/clip.hpp"
 #include "residual_adapter.hpp"
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "../kernels/elementwise.hpp"
 #include "../moe/norm_match.hpp"
 #include "../nn/linear.hpp"
 
