@@ -27,3 +27,7 @@
 #include "methods/prompt_text.hpp"
 #include "methods/softplus_mlp.hpp"
 #include "methods/value_path.hpp"
+#include "methods/winclip.hpp"
+#include "methods/winclip_prompts.hpp"
+#include "methods/winclip_steps.hpp"
+#include "methods/windows.hpp"

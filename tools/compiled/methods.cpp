@@ -25,3 +25,7 @@
 #include <moeclip/methods/prompt_flow.hpp>
 #include <moeclip/methods/prompt_text.hpp>
 #include <moeclip/methods/softplus_mlp.hpp>
+#include <moeclip/methods/winclip.hpp>
+#include <moeclip/methods/winclip_prompts.hpp>
+#include <moeclip/methods/winclip_steps.hpp>
+#include <moeclip/methods/windows.hpp>

@@ -8,6 +8,7 @@
 #include "anomaly_clip_method.hpp"
 #include "bayes_pfl_method.hpp"
 #include "method_file.hpp"
+#include "winclip.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -17,6 +18,7 @@ struct MethodKind {
   std::string_view about;  ///< a line for people
   /// Of the CLIP's blocks, as the official code has it; unset: the CLIP's own.
   std::optional<kernels::Activation> activation;
+  bool takes_good = false;  ///< whether good pictures help it (Method::with_good)
 };
 
 /// All methods that make_method makes.
@@ -52,6 +54,7 @@ MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
        {}},
       {"bayes-pfl", "Bayes-PFL: prompts drawn from learned distributions, sentences that look at patches",
        kernels::Activation::gelu},
+      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt, true},
   };
   return kKinds;
 }
@@ -68,9 +71,10 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
 template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
                                        const MethodOptions& options) {
+  static_cast<void>(method_kind(name));  // tells the names
   if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
   if (name == "bayes-pfl") return std::make_unique<BayesPflMethod<T>>(std::move(clip), options);
-  static_cast<void>(method_kind(name));  // tells the names
+  if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});
   return nullptr;
 }
 
