@@ -3,6 +3,11 @@
 // The methods that MoECLIP is compared with, for training and for judging. Made by
 // tools/dev/generate_umbrella.py from the headers that are there.
 
+#include "methods/aa_clip.hpp"
+#include "methods/aa_clip_file.hpp"
+#include "methods/aa_clip_frozen.hpp"
+#include "methods/aa_clip_method.hpp"
+#include "methods/aa_clip_step.hpp"
 #include "methods/anomaly_clip.hpp"
 #include "methods/anomaly_clip_file.hpp"
 #include "methods/anomaly_clip_method.hpp"
@@ -25,6 +30,7 @@
 #include "methods/planar_flow.hpp"
 #include "methods/prompt_flow.hpp"
 #include "methods/prompt_text.hpp"
+#include "methods/residual_adapter.hpp"
 #include "methods/softplus_mlp.hpp"
 #include "methods/value_path.hpp"
 #include "methods/winclip.hpp"

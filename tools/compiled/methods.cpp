@@ -2,6 +2,11 @@
 // The definitions of methods/ where the library is compiled. Made by tools/dev/generate_umbrella.py.
 #define MOECLIP_SOURCE
 #define MOECLIP_SOURCE_PART MOECLIP_METHODS
+#include <moeclip/methods/aa_clip.hpp>
+#include <moeclip/methods/aa_clip_file.hpp>
+#include <moeclip/methods/aa_clip_frozen.hpp>
+#include <moeclip/methods/aa_clip_method.hpp>
+#include <moeclip/methods/aa_clip_step.hpp>
 #include <moeclip/methods/anomaly_clip.hpp>
 #include <moeclip/methods/anomaly_clip_file.hpp>
 #include <moeclip/methods/anomaly_clip_method.hpp>

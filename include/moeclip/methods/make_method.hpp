@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "aa_clip_method.hpp"
 #include "anomaly_clip_method.hpp"
 #include "bayes_pfl_method.hpp"
 #include "method_file.hpp"
@@ -49,12 +50,13 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
   static constexpr MethodKind kKinds[] = {
+      {"aa-clip", "AA-CLIP: adapters in both towers, trained in two stages", kernels::Activation::gelu},
       {"anomalyclip",
        "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
        {}},
       {"bayes-pfl", "Bayes-PFL: prompts drawn from learned distributions, sentences that look at patches",
        kernels::Activation::gelu},
-      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt, true},
+      {"winclip", "WinCLIP: words and windows, and good pictures if there are any; nothing is trained", {}, true},
   };
   return kKinds;
 }
@@ -72,6 +74,7 @@ template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
                                        const MethodOptions& options) {
   static_cast<void>(method_kind(name));  // tells the names
+  if (name == "aa-clip") return std::make_unique<AaClipMethod<T>>(std::move(clip), options);
   if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
   if (name == "bayes-pfl") return std::make_unique<BayesPflMethod<T>>(std::move(clip), options);
   if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});

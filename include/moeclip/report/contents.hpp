@@ -59,12 +59,26 @@ struct ReportChart {
   std::vector<ReportLine> lines;  ///< in the order of the list
 };
 
+/// A value with its interval.
+struct ReportInterval {
+  std::string name;                      ///< of the row
+  double middle = 0, low = 0, high = 0;  ///< ends that are no numbers are left out
+};
+
+/// Intervals below each other over one axis, with a line at zero: which differences are more than chance.
+struct ReportForest {
+  std::string title, note;           ///< above the chart; the remark may be empty
+  std::string x_name;                ///< what the axis counts
+  std::vector<ReportInterval> rows;  ///< from top to bottom
+};
+
 /// More to see: expert load, similarity of experts, FOFS, ablations.
 struct ReportSection {
-  std::string title, text;               ///< a heading and a paragraph, which may be empty
-  std::vector<Figure> figures;           ///< shown above the tables
-  std::vector<ReportTable> tables;       ///< may be empty
-  std::vector<ReportChart> charts = {};  ///< shown first
+  std::string title, text;                 ///< a heading and a paragraph, which may be empty
+  std::vector<Figure> figures;             ///< shown above the tables
+  std::vector<ReportTable> tables;         ///< may be empty
+  std::vector<ReportChart> charts = {};    ///< shown first
+  std::vector<ReportForest> forests = {};  ///< after these
 };
 
 /// The whole content of a report.

@@ -7,6 +7,7 @@
 
 #include "../../base/read_number.hpp"
 #include "context.hpp"
+#include "forest.hpp"
 #include "lines.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
@@ -60,6 +61,7 @@ inline void write_sections(HtmlWriter& page, const ReportContext& context) {
                section_id(i), "\">", escape_html(section.title), "</h2>\n");
     if (!section.text.empty()) page.write("<p>", escape_html(section.text), "</p>\n");
     for (const ReportChart& chart : section.charts) write_lines(page, chart);
+    for (const ReportForest& forest : section.forests) write_forest(page, forest);
     if (!section.figures.empty()) {
       page.write("<div class=\"figures large\">\n");
       for (const Figure& figure : section.figures) write_figure(page, figure, context.options.section);
