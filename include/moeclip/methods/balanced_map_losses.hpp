@@ -13,7 +13,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The two losses; both 0 if no picture has a mask.
 struct BalancedMapLosses {
-  double focal = 0, dice = 0;
+  double focal = 0;  ///< BML-1
+  double dice = 0;   ///< BML-2
 };
 
 /// One map of a batch.
