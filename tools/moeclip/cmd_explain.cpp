@@ -44,12 +44,15 @@ void check_naming(const ExplainSettings& s) {
   const bool is_fit = !s.calibrate_words.empty();
   if (is_fit && (s.benchmark || !s.words.empty() || !s.out.empty() || !s.class_name.empty() || s.pictures.is_given()))
     throw UsageError("--calibrate-words fits on data sets, or on drawn pictures, and does nothing else");
-  if (!is_fit && (s.promise || s.pictures_to_fit)) throw UsageError("--promise and --fit-pictures are of --calibrate-words");
-  if (s.pictures_to_fit && !s.arguments.empty()) throw UsageError("--fit-pictures is of drawn pictures, not of data sets");
+  if (!is_fit && (s.promise || s.pictures_to_fit))
+    throw UsageError("--promise and --fit-pictures are of --calibrate-words");
+  if (s.pictures_to_fit && !s.arguments.empty())
+    throw UsageError("--fit-pictures is of drawn pictures, not of data sets");
   if (s.promise && !(*s.promise > 0 && *s.promise < 1)) throw UsageError("--promise lies between 0 and 1");
   if (s.pictures_to_fit && (*s.pictures_to_fit < 100 || *s.pictures_to_fit > 1000000))
     throw UsageError("--fit-pictures is from 100 to 1000000");
-  if (!s.report.empty() && !is_fit && !s.benchmark) throw UsageError("--report is of --benchmark and --calibrate-words");
+  if (!s.report.empty() && !is_fit && !s.benchmark)
+    throw UsageError("--report is of --benchmark and --calibrate-words");
 }
 
 bool parse(Words words, ExplainSettings& s) {
@@ -345,56 +348,12 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
   if (!s.is_json && readout)
     print(concat("expected calibration error ", fixed(100 * result.reliability.error(), 1), " %\n"));
   if (!s.report.empty())
-    write_words_page({s.report, readout ? &*readout : nullptr, &result, concat("Drawn pictures, ", s.categories, " categories")},
-                     words, seconds_since(start));
+    write_words_page(
+        {s.report, readout ? &*readout : nullptr, &result, concat("Drawn pictures, ", s.categories, " categories")},
+        words, seconds_since(start));
 }
 
 }  // namespace
-
-Json explanation_json(const moeclip::Explanation& e) {
-  Json words = Json::array();
-  for (const moeclip::WordScore& word : e.words)
-    words.push_back(
-        Json::object().set("word", word.word).set("probability", word.probability).set("cosine", word.cosine));
-  Json experts = Json::array();
-  for (const moeclip::ExpertShare& one : e.carrier.experts)
-    experts.push_back(Json::object()
-                          .set("cam_share", one.cam)
-                          .set("weight_inside", one.weight_inside)
-                          .set("weight_outside", one.weight_outside)
-                          .set("edges", one.edges));
-  Json carrier;
-  if (e.carrier.block > 0)
-    carrier = Json::object()
-                  .set("block", e.carrier.block)
-                  .set("expert", e.carrier.expert)
-                  .set("stands_out", e.carrier.stands_out())
-                  .set("cam_share", e.carrier.own().cam)
-                  .set("area_share", e.carrier.area_share)
-                  .set("experts", std::move(experts));
-  return Json::object()
-      .set("sentence", e.sentence)
-      .set("is_anomalous", e.is_anomalous)
-      .set("is_calibrated", e.is_calibrated)
-      .set("is_certain", e.is_certain)
-      .set("score", e.score)
-      .set("threshold", e.threshold)
-      .set("place", e.place)
-      .set("region", Json::object()
-                         .set("x", e.region.x)
-                         .set("y", e.region.y)
-                         .set("width", e.region.width)
-                         .set("height", e.region.height)
-                         .set("peak_x", e.region.peak_x)
-                         .set("peak_y", e.region.peak_y))
-      .set("area", e.area)
-      .set("words", std::move(words))
-      .set("no_defect", e.no_defect)
-      .set("certain_from", e.promise.threshold)
-      .set("certain_right", e.promise.right)
-      .set("certain_answers", e.promise.answers)
-      .set("carrier", std::move(carrier));
-}
 
 int run_explain(Words words) {
   ExplainSettings s;

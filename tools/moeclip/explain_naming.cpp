@@ -153,8 +153,8 @@ std::vector<moeclip::WordExample> read_examples(NamingLooks& looks, const std::v
     examples.push_back(looks.example(sample.picture, nouns.words(sample.class_name), *word));
   }
   for (const auto& [kind, count] : other_kinds)
-    inform(concat("folder \"", printable(kind), "\" names none of the words: ",
-                  moeclip::counted(count, "picture"), " left out; a --vocabulary has words of one's own"));
+    inform(concat("folder \"", printable(kind), "\" names none of the words: ", moeclip::counted(count, "picture"),
+                  " left out; a --vocabulary has words of one's own"));
   return examples;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is said about how often names of defects are right: the page with its reliability diagrams, and the fit's text.
+// What is written about explanations: one as JSON, the fit of their words, and the page with reliability diagrams.
 
 #include <moeclip/anomaly/fingerprint.hpp>
 #include <moeclip/io/data_directories.hpp>
@@ -29,24 +29,25 @@ std::string fit_text(const moeclip::WordReadout& readout) {
   const moeclip::WordFitRecord& r = readout.record;
   const std::string certain =
       readout.threshold > 1
-          ? concat("no probability was found from which on ", fixed(100 * r.promise, 0), " % are right: nothing is certain")
+          ? concat("no probability was found from which on ", fixed(100 * r.promise, 0),
+                   " % are right: nothing is certain")
           : concat("from ", fixed(100 * readout.threshold, 1), " % on, ", r.certain_right, " of ", r.certain, " (",
                    share_text(r.certain_right, r.certain), ") are right, of defects and good pictures alike");
-  return concat("Fitted on ", moeclip::counted(r.pictures, "picture"), " of ",
-                r.categories.size(),
+  return concat("Fitted on ", moeclip::counted(r.pictures, "picture"), " of ", r.categories.size(),
                 r.categories.size() == 1 ? " category" : " categories",
                 ", judged on the categories that each fit had not seen: ", r.named_right, " of ", r.named,
-                " defects named rightly (", share_text(r.named_right, r.named), "), by plain CLIP ", r.plain_right, " (",
-                share_text(r.plain_right, r.named), ")",
+                " defects named rightly (", share_text(r.named_right, r.named), "), by plain CLIP ", r.plain_right,
+                " (", share_text(r.plain_right, r.named), ")",
                 readout.reads_features() ? "" : ", whose cosines are therefore used", "; ", certain, ".");
 }
 
 moeclip::ReportTable rows_table(const NamingResult& measured) {
-  moeclip::ReportTable table{"Right names", "95 % intervals (Wilson)", {"Pictures", "Way", "Right", "From", "To", "Of"}, {}};
+  moeclip::ReportTable table{
+      "Right names", "95 % intervals (Wilson)", {"Pictures", "Way", "Right", "From", "To", "Of"}, {}};
   for (const NamingRow& row : measured.rows) {
     const auto [low, high] = row.interval();
-    table.rows.push_back({row.group, row.way, concat(fixed(100 * row.share(), 1), " %"), concat(fixed(100 * low, 1), " %"),
-                          concat(fixed(100 * high, 1), " %"), concat(row.answers)});
+    table.rows.push_back({row.group, row.way, concat(fixed(100 * row.share(), 1), " %"),
+                          concat(fixed(100 * low, 1), " %"), concat(fixed(100 * high, 1), " %"), concat(row.answers)});
   }
   return table;
 }
@@ -70,11 +71,56 @@ std::optional<moeclip::WordReadout> find_words(const std::string& path, const mo
   return std::nullopt;
 }
 
+Json explanation_json(const moeclip::Explanation& e) {
+  Json words = Json::array();
+  for (const moeclip::WordScore& word : e.words)
+    words.push_back(
+        Json::object().set("word", word.word).set("probability", word.probability).set("cosine", word.cosine));
+  Json experts = Json::array();
+  for (const moeclip::ExpertShare& one : e.carrier.experts)
+    experts.push_back(Json::object()
+                          .set("cam_share", one.cam)
+                          .set("weight_inside", one.weight_inside)
+                          .set("weight_outside", one.weight_outside)
+                          .set("edges", one.edges));
+  Json carrier;
+  if (e.carrier.block > 0)
+    carrier = Json::object()
+                  .set("block", e.carrier.block)
+                  .set("expert", e.carrier.expert)
+                  .set("stands_out", e.carrier.stands_out())
+                  .set("cam_share", e.carrier.own().cam)
+                  .set("area_share", e.carrier.area_share)
+                  .set("experts", std::move(experts));
+  return Json::object()
+      .set("sentence", e.sentence)
+      .set("is_anomalous", e.is_anomalous)
+      .set("is_calibrated", e.is_calibrated)
+      .set("is_certain", e.is_certain)
+      .set("score", e.score)
+      .set("threshold", e.threshold)
+      .set("place", e.place)
+      .set("region", Json::object()
+                         .set("x", e.region.x)
+                         .set("y", e.region.y)
+                         .set("width", e.region.width)
+                         .set("height", e.region.height)
+                         .set("peak_x", e.region.peak_x)
+                         .set("peak_y", e.region.peak_y))
+      .set("area", e.area)
+      .set("words", std::move(words))
+      .set("no_defect", e.no_defect)
+      .set("certain_from", e.promise.threshold)
+      .set("certain_right", e.promise.right)
+      .set("certain_answers", e.promise.answers)
+      .set("carrier", std::move(carrier));
+}
+
 void print_fit(const moeclip::WordReadout& readout, const std::string& path, bool is_json) {
   const moeclip::WordFitRecord& r = readout.record;
   if (!is_json) {
-    print(concat(fit_text(readout), "\nexpected calibration error ", fixed(100 * r.reliability.error(), 1), " %, temperature ",
-                 fixed(readout.temperature, 3), "\n", printable(path), "\n"));
+    print(concat(fit_text(readout), "\nexpected calibration error ", fixed(100 * r.reliability.error(), 1),
+                 " %, temperature ", fixed(readout.temperature, 3), "\n", printable(path), "\n"));
     return;
   }
   Json words = Json::array();
@@ -100,7 +146,8 @@ void print_fit(const moeclip::WordReadout& readout, const std::string& path, boo
 void write_words_page(const WordsPage& page, Words words, double seconds) {
   moeclip::Report report;
   report.title = "Names of defects";
-  report.summary = page.readout != nullptr ? fit_text(*page.readout) : "No fit: words stand as plain CLIP orders them, and none is certain.";
+  report.summary = page.readout != nullptr ? fit_text(*page.readout)
+                                           : "No fit: words stand as plain CLIP orders them, and none is certain.";
   moeclip::ReportSection section{"Reliability",
                                  "Bars: how often names were right that claimed about this probability; lines across: "
                                  "what they claimed; whiskers: 95 % intervals (Clopper and Pearson); above: how many "
@@ -108,7 +155,8 @@ void write_words_page(const WordsPage& page, Words words, double seconds) {
                                  {},
                                  {}};
   if (page.measured != nullptr) {
-    if (page.measured->reliability.answers() > 0) section.reliabilities.push_back({page.about, page.measured->reliability});
+    if (page.measured->reliability.answers() > 0)
+      section.reliabilities.push_back({page.about, page.measured->reliability});
     section.tables.push_back(rows_table(*page.measured));
   }
   if (page.readout != nullptr)

@@ -100,8 +100,8 @@ CarrierEvidence find_carrier(const std::vector<BlockInspection<T>>& blocks, cons
     CarrierEvidence own;
     own.block = block.block;
     own.expert = 1;
-    own.area_share = static_cast<double>(std::count(inside.begin(), inside.end(), true)) /
-                     static_cast<double>(inside.size());
+    own.area_share =
+        static_cast<double>(std::count(inside.begin(), inside.end(), true)) / static_cast<double>(inside.size());
     for (index_t e = 0; e < block.experts(); ++e) {
       own.experts.push_back(share_of(block, e, inside, edges));
       if (own.experts.back().cam > own.own().cam) own.expert = e + 1;

@@ -43,14 +43,14 @@ inline constexpr double kEdgeRatio = 1.25;
 
 /// What the fit promises of a name.
 struct NamePromise {
-  double threshold = 2;               ///< least probability of a certain name; above 1: none is
-  index_t answers = 0, right = 0;     ///< certain names of pictures that were left out of the fit; right ones
+  double threshold = 2;            ///< least probability of a certain name; above 1: none is
+  index_t answers = 0, right = 0;  ///< certain names of pictures that were left out of the fit; right ones
 };
 
 /// All that is said about one picture.
 struct Explanation {
-  std::string sentence;       ///< what follows, in words
-  bool is_anomalous = false;  ///< the verdict of the detection
+  std::string sentence;             ///< what follows, in words
+  bool is_anomalous = false;        ///< the verdict of the detection
   bool is_calibrated = false;       ///< a fit says how probable words are; else they stand as plain CLIP has them
   bool is_certain = false;          ///< the first word is as probable as a certain name has to be
   double score = 0, threshold = 0;  ///< of the picture, as in Detection; of the detector
@@ -82,13 +82,16 @@ inline std::string kind_words(const Explanation& e) {
   const WordScore &first = e.words.at(0), &second = e.words.at(1);
   const NamePromise& promise = e.promise;
   if (!e.is_calibrated)
-    return concat(" What kind it is, nobody can tell: no fit says how often names by this model are right. Plain CLIP "
-                  "finds \"", first.word, "\" nearest (cosine ", fixed(first.cosine, 3), ", then \"", second.word,
-                  "\" ", fixed(second.cosine, 3), ").");
+    return concat(
+        " What kind it is, nobody can tell: no fit says how often names by this model are right. Plain CLIP "
+        "finds \"",
+        first.word, "\" nearest (cosine ", fixed(first.cosine, 3), ", then \"", second.word, "\" ",
+        fixed(second.cosine, 3), ").");
   const std::string guess = concat("\"", first.word, "\" has a probability of ", percent_words(first.probability),
                                    ", \"", second.word, "\" ", percent_words(second.probability));
   if (promise.threshold > 1)
-    return concat(" What kind it is, nobody can tell: ", guess, ", but names by this model were not right often enough "
+    return concat(" What kind it is, nobody can tell: ", guess,
+                  ", but names by this model were not right often enough "
                   "at any probability.");
   const std::string worth = concat(promise.right, " of ", promise.answers, " such names were right");
   if (e.is_certain)
@@ -115,25 +118,33 @@ inline std::string other_experts(const CarrierEvidence& c, bool has_seen) {
   }
   if (count == 0) return "";
   const bool is_all = count + 1 == c.experts.size();
-  return concat(is_all ? "the other " : "", counted_experts(count), is_all ? "" : " others", has_seen ? " did too (" : " did not (",
-                list, ")");
+  return concat(is_all ? "the other " : "", counted_experts(count),
+                is_all       ? ""
+                : count == 1 ? " other"
+                             : " others",
+                has_seen ? " did too (" : " did not (", list, ")");
 }
 
 /// Which expert saw it, and which did not.
 inline std::string expert_words(const CarrierEvidence& c) {
   if (c.block == 0) return "";
   if (!c.stands_out())
-    return concat(" No single expert stands out there: the most is ", percent_words(c.own().cam), " of what raised the "
-                  "score in block ", c.block, ", by expert ", c.expert, " on ", percent_words(c.area_share),
-                  " of the patches.");
+    return concat(" No single expert stands out there: the most is ", percent_words(c.own().cam),
+                  " of what raised the "
+                  "score in block ",
+                  c.block, ", by expert ", c.expert, " on ", percent_words(c.area_share), " of the patches.");
   const ExpertShare& own = c.own();
   const bool has_edges = own.edges >= kEdgeRatio, is_smooth = own.edges * kEdgeRatio <= 1;
-  std::string text = concat(has_edges ? " The edge expert (" : is_smooth ? " The expert of smooth places (" : " Expert ");
-  text += has_edges || is_smooth ? concat("expert ", c.expert, " after block ", c.block, "; edges on its other patches are ",
-                                          fixed(own.edges, 2), " times the mean) saw this")
-                                 : concat(c.expert, " after block ", c.block, " saw this");
-  text += concat(": ", percent_words(own.cam), " of what raised the score in that block came from its answers here, on ",
-                 percent_words(c.area_share), " of the patches");
+  std::string text = concat(has_edges   ? " The edge expert ("
+                            : is_smooth ? " The expert of smooth places ("
+                                        : " Expert ");
+  text += has_edges || is_smooth
+              ? concat("expert ", c.expert, " after block ", c.block, "; edges on its other patches are ",
+                       fixed(own.edges, 2), " times the mean) saw this")
+              : concat(c.expert, " after block ", c.block, " saw this");
+  text +=
+      concat(": ", percent_words(own.cam), " of what raised the score in that block came from its answers here, on ",
+             percent_words(c.area_share), " of the patches");
   for (const bool has_seen : {true, false})
     if (const std::string others = other_experts(c, has_seen); !others.empty()) text += concat("; ", others);
   return text + concat(". Its share of the routing is ", percent_words(own.weight_inside), " here and ",

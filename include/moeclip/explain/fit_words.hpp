@@ -51,10 +51,10 @@ namespace detail {
 
 /// Which examples a fit sees, and their features as numbers of mean 0 and variance 1, the constant 1 last.
 struct WordDesign {
-  index_t rows = 0, columns = 0;   // N, F + 1
+  index_t rows = 0, columns = 0;    // N, F + 1
   std::vector<double> mean, scale;  // (F)
-  std::vector<double> values;      // (N, F + 1)
-  std::vector<index_t> words;      // (N)
+  std::vector<double> values;       // (N, F + 1)
+  std::vector<index_t> words;       // (N)
 };
 
 inline WordDesign word_design(std::span<const WordExample> examples, const std::vector<index_t>& chosen) {
@@ -175,10 +175,10 @@ inline Tensor<float> fit_logistic(std::span<const WordExample> examples, const s
 
 /// What was said of an example by a fit that had not seen its category.
 struct LeftOut {
-  std::vector<double> logits;    // (1 + W)
-  double probability = 0;        // of the word that was named
+  std::vector<double> logits;  // (1 + W)
+  double probability = 0;      // of the word that was named
   bool is_right = false, is_flagged = false;
-  std::size_t category = 0;      // number of it
+  std::size_t category = 0;  // number of it
 };
 
 /// The fold of each example.

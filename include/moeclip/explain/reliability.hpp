@@ -57,7 +57,9 @@ inline Reliability reliability_of(std::span<const GradedAnswer> answers) {
   for (const GradedAnswer& answer : answers) {
     const double at = answer.probability * static_cast<double>(Reliability::kBins);
     const std::size_t last = Reliability::kBins - 1;
-    ReliabilityBin& bin = result.bins[at >= static_cast<double>(last) ? last : at > 0 ? static_cast<std::size_t>(at) : 0];
+    ReliabilityBin& bin = result.bins[at >= static_cast<double>(last) ? last
+                                      : at > 0                        ? static_cast<std::size_t>(at)
+                                                                      : 0];
     ++bin.answers;
     bin.right += answer.is_right ? 1 : 0;
     bin.claimed += answer.probability;

@@ -33,9 +33,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-inline constexpr index_t kSpotSide = 40;         // cells of the window around the place
+inline constexpr index_t kSpotSide = 40;          // cells of the window around the place
 inline constexpr double kSpotShare = 40 / 128.0;  // of the picture's shorter side
-inline constexpr double kSpotReach = 10;         // cells: standard deviation of the weight that looks for the spot
+inline constexpr double kSpotReach = 10;          // cells: standard deviation of the weight that looks for the spot
 
 /// The window around a place in cells, as differences to its middle colour.
 struct SpotWindow {
@@ -211,12 +211,27 @@ MOECLIP_FUNC std::array<double, kShapeNumbers> shape_evidence(ImageView picture,
   const double length = 3.5 * std::sqrt(longer);  // of a bar with that spread
   const double around = static_cast<double>(detail::middle_value(window.contrast)) + 1;
   const Region& box = spot.region;
-  const bool is_cut = box.x == 0 || box.y == 0 || box.x + box.width == detail::kSpotSide ||
-                      box.y + box.height == detail::kSpotSide;
-  return {std::log(area), std::log(longer / shorter), std::log(area / std::max(1.0, length)), std::log(length),
-          std::log(top), gray / 50, std::abs(gray) / 50, std::sqrt(r * r + g * g + b * b) / 20, r / 20, g / 20, b / 20,
-          slope / top, spread / top, edge / std::sqrt(area), static_cast<double>(spot.spots) / 10, std::log(around),
-          std::log((top - 1) / around + 0.1), area / static_cast<double>(box.width * box.height), is_cut ? 1.0 : 0.0};
+  const bool is_cut =
+      box.x == 0 || box.y == 0 || box.x + box.width == detail::kSpotSide || box.y + box.height == detail::kSpotSide;
+  return {std::log(area),
+          std::log(longer / shorter),
+          std::log(area / std::max(1.0, length)),
+          std::log(length),
+          std::log(top),
+          gray / 50,
+          std::abs(gray) / 50,
+          std::sqrt(r * r + g * g + b * b) / 20,
+          r / 20,
+          g / 20,
+          b / 20,
+          slope / top,
+          spread / top,
+          edge / std::sqrt(area),
+          static_cast<double>(spot.spots) / 10,
+          std::log(around),
+          std::log((top - 1) / around + 0.1),
+          area / static_cast<double>(box.width * box.height),
+          is_cut ? 1.0 : 0.0};
 }
 
 }}  // namespace moeclip::abi_v0_1

@@ -83,8 +83,8 @@ template <class T>
 WordEvidence word_evidence(Context& context, const Clip<T>& clip, const Image& picture, Place place,
                            const DefectWords<T>& words) {
   const FloatScope floats;
-  const Tensor<T> vectors = detail::encode_windows<T>(
-      context, clip, picture, detail::word_windows(picture.width(), picture.height(), place));
+  const Tensor<T> vectors =
+      detail::encode_windows<T>(context, clip, picture, detail::word_windows(picture.width(), picture.height(), place));
   const Tensor<T> whole = clip.encode_image(context, picture.view());
   const index_t embed = whole.size(), windows = vectors.extent(0) - 1;
   WordEvidence evidence;
@@ -97,8 +97,8 @@ WordEvidence word_evidence(Context& context, const Clip<T>& clip, const Image& p
   for (index_t c = 0; c < embed; ++c) evidence.features.push_back(static_cast<double>(whole[c]));
   for (const double number : shape_evidence(picture.view(), place)) evidence.features.push_back(number);
   for (index_t k = 0; k < words.directions.extent(0); ++k)
-    evidence.cosines.push_back(static_cast<double>(
-        detail::dot_product(whole.data(), words.directions.data() + k * embed, embed)));
+    evidence.cosines.push_back(
+        static_cast<double>(detail::dot_product(whole.data(), words.directions.data() + k * embed, embed)));
   return evidence;
 }
 

@@ -36,8 +36,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-inline constexpr const char* kWordsKey = "words";            // in the record
-inline constexpr const char* kWordWeightsName = "weights";   // of the tensor
+inline constexpr const char* kWordsKey = "words";           // in the record
+inline constexpr const char* kWordWeightsName = "weights";  // of the tensor
 inline constexpr index_t kMostWords = 10000, kMostWordPictures = 1000000000;
 
 inline Json to_json(const WordReadout& readout) {
@@ -107,9 +107,10 @@ inline WordFitRecord word_record(const Json& json, const std::string& source) {
 MOECLIP_FUNC void save_words(const std::string& path, const WordReadout& readout) {
   SafetensorsWriter writer(path);
   if (readout.reads_features()) writer.announce(detail::kWordWeightsName, DType::f32, readout.weights.shape());
-  writer.set_metadata(std::string(kRecordKey), dump_json(Json::object()
-                                                             .set("version", MOECLIP_VERSION_STRING)
-                                                             .set(detail::kWordsKey, detail::to_json(readout))));
+  writer.set_metadata(
+      std::string(kRecordKey),
+      dump_json(
+          Json::object().set("version", MOECLIP_VERSION_STRING).set(detail::kWordsKey, detail::to_json(readout))));
   writer.begin();
   if (readout.reads_features()) writer.write(readout.weights.values());
   writer.commit();
@@ -126,8 +127,8 @@ MOECLIP_FUNC WordReadout read_words(const WeightFile& file) {
     readout.words.push_back(value_of<std::string>(word, "words", source));
   const index_t rows = 1 + std::ssize(readout.words);
   if (rows < 3 || rows > detail::kMostWords)
-    fail(ErrorCode::format, concat(source, ": is about ", rows - 1, " words; from 2 to ", detail::kMostWords - 1,
-                                   " were wanted"));
+    fail(ErrorCode::format,
+         concat(source, ": is about ", rows - 1, " words; from 2 to ", detail::kMostWords - 1, " were wanted"));
   readout.temperature = detail::word_number(*json, "temperature", 1e-4, 1e4, source);
   readout.threshold = detail::word_number(*json, "threshold", 0, 2, source);
   readout.record = detail::word_record(*json, source);

@@ -15,23 +15,23 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// How a fit was made, and what it may promise.
 struct WordFitRecord {
-  std::string clip, adapter;                ///< hashes of the weights that it belongs to (anomaly/fingerprint.hpp)
-  std::vector<std::string> categories;      ///< of the pictures that it was fitted on, sorted
-  index_t pictures = 0;                     ///< how many there were
-  double promise = 0;                       ///< share of the certain names that are to be right
-  index_t certain = 0, certain_right = 0;   ///< certain names of pictures that were left out of the fit, right ones
-  index_t named = 0, named_right = 0;       ///< all names of defects that were left out, right ones
-  index_t plain_right = 0;                  ///< of the same, by plain CLIP
-  Reliability reliability;                  ///< of all names of pictures that were left out
+  std::string clip, adapter;               ///< hashes of the weights that it belongs to (anomaly/fingerprint.hpp)
+  std::vector<std::string> categories;     ///< of the pictures that it was fitted on, sorted
+  index_t pictures = 0;                    ///< how many there were
+  double promise = 0;                      ///< share of the certain names that are to be right
+  index_t certain = 0, certain_right = 0;  ///< certain names of pictures that were left out of the fit, right ones
+  index_t named = 0, named_right = 0;      ///< all names of defects that were left out, right ones
+  index_t plain_right = 0;                 ///< of the same, by plain CLIP
+  Reliability reliability;                 ///< of all names of pictures that were left out
 };
 
 /// A fitted read-out of W words.
 struct WordReadout {
   std::vector<std::string> words;  ///< W of them
-  Tensor<float> weights;           ///< (1 + W, F + 1): "no defect" first, the constant last; empty: plain CLIP's cosines
-  double temperature = 1;          ///< that logits are divided by
-  double threshold = 2;            ///< least probability of a certain name; above 1: none is
-  WordFitRecord record;            ///< where it comes from
+  Tensor<float> weights;   ///< (1 + W, F + 1): "no defect" first, the constant last; empty: plain CLIP's cosines
+  double temperature = 1;  ///< that logits are divided by
+  double threshold = 2;    ///< least probability of a certain name; above 1: none is
+  WordFitRecord record;    ///< where it comes from
 
   /// True if it tells the words from features; false if plain CLIP's cosines were not worse.
   [[nodiscard]] bool reads_features() const { return !weights.empty(); }

@@ -68,10 +68,10 @@ struct ReportReliability {
 
 /// More to see: expert load, similarity of experts, FOFS, ablations.
 struct ReportSection {
-  std::string title, text;               ///< a heading and a paragraph, which may be empty
-  std::vector<Figure> figures;           ///< shown above the tables
-  std::vector<ReportTable> tables;       ///< may be empty
-  std::vector<ReportChart> charts = {};  ///< shown first
+  std::string title, text;                            ///< a heading and a paragraph, which may be empty
+  std::vector<Figure> figures;                        ///< shown above the tables
+  std::vector<ReportTable> tables;                    ///< may be empty
+  std::vector<ReportChart> charts = {};               ///< shown first
   std::vector<ReportReliability> reliabilities = {};  ///< then these, side by side
 };
 

@@ -45,8 +45,8 @@ inline void write_reliability(HtmlWriter& page, const Reliability& reliability, 
   std::string description = concat(title, ": ", note, ".");
   for (const ReliabilityBin& bin : reliability.bins)
     if (bin.answers > 0)
-      description += concat(" Claimed ", fixed(100 * bin.mean_claim(), 0), " %: ", bin.right, " of ", bin.answers,
-                            " right.");
+      description +=
+          concat(" Claimed ", fixed(100 * bin.mean_claim(), 0), " %: ", bin.right, " of ", bin.answers, " right.");
   constexpr double kCounts = 28;  // room above the plot
   page.write("<figure class=\"chart\"><figcaption><b>", escape_html(title), "</b> <span>", escape_html(note),
              "</span></figcaption><svg viewBox=\"0 ", -kCounts, ' ', PlotBox::kWidth, ' ', PlotBox::kHeight + kCounts,
