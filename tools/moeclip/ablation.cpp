@@ -6,6 +6,7 @@
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/io/sha256.hpp>
+#include <moeclip/io/weights.hpp>
 #include <moeclip/methods/fit.hpp>
 #include <moeclip/methods/make_method.hpp>
 #include <moeclip/synthetic/source.hpp>
@@ -86,8 +87,12 @@ std::int64_t count_elements(const Object& object) {
   return count;
 }
 
-std::int64_t clip_elements(const moeclip::Clip<float>& clip) {
-  return count_elements(clip.vision()) + count_elements(clip.text());
+/// Numbers that the file of a CLIP holds: in memory some are packed in another form.
+std::int64_t clip_elements(const std::string& path) {
+  const moeclip::WeightFile file = moeclip::WeightFile::open(path);
+  std::int64_t count = 0;
+  for (const moeclip::WeightEntry& entry : file.entries()) count += entry.shape.size();
+  return count;
 }
 
 /// Trains an adapter; returns it packed. Puts the mean loss of the last epoch and what was trained into `result`.
@@ -111,6 +116,7 @@ moeclip::Adapter<float> train_adapter(const AblationSettings& settings, const Ab
   result.loss = loss / steps;
   for (const auto& parameter : trainer.parameters())
     if (parameter.has_gradient) result.trained += parameter.value->size();
+  result.bytes += 4 * count_elements(trainer.adapter());
   return packed_copy(trainer.context(), trainer.adapter());
 }
 
@@ -237,7 +243,7 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
   const moeclip::SampleSource tests = test_source(settings, image_size(settings, clip), seed);
   AblationJudge judge(tests);
   AblationResult result;
-  result.bytes = 4 * clip_elements(clip);
+  result.bytes = 4 * clip_elements(settings.clip);
   if (variant.kind == AblationKind::method) {
     judge_by_method(context, settings, variant, std::move(clip), seed, judge, result);
   } else if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
@@ -248,7 +254,6 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
     moeclip::Adapter<float> adapter = variant.kind == AblationKind::trained
                                           ? train_adapter(settings, variant, clip, seed, result)
                                           : moeclip::plain_adapter(context, clip.vision(), clip.text());
-    if (variant.kind == AblationKind::trained) result.bytes += 4 * count_elements(adapter);
     judge_by_detector(context, moeclip::Detector(std::move(clip), std::move(adapter), options), judge);
   } else {
     judge_by_memory(context, std::move(clip), variant.kind, seed, judge);
