@@ -111,9 +111,12 @@ std::vector<AblationVariant> choose_variants(const AblateSettings& s) {
       throw UsageError(
           concat("there is no variant '", name, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
     }
-  if (!s.only.empty())
-    std::erase_if(
-        all, [&](const AblationVariant& variant) { return std::ranges::find(s.only, variant.name) == s.only.end(); });
+  if (s.only.empty()) return all;
+  const auto is_chosen = [&](const std::string& name) { return std::ranges::find(s.only, name) != s.only.end(); };
+  std::erase_if(all, [&](const AblationVariant& variant) { return !is_chosen(variant.name); });
+  for (const AblationVariant& variant : all)
+    if (!variant.baseline.empty() && !is_chosen(variant.baseline))
+      throw UsageError(concat(variant.name, " is compared with ", variant.baseline, ": name that, too"));
   return all;
 }
 
