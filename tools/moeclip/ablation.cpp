@@ -130,36 +130,37 @@ void judge_by_detector(moeclip::Context& context, const moeclip::Detector& detec
   }
 }
 
-/// Trains another method, if it is trained, and judges by it.
-void judge_by_method(moeclip::Context& context, const AblationSettings& settings, const AblationVariant& variant,
-                     moeclip::Clip<float> clip, std::int64_t seed, AblationJudge& judge, AblationResult& result) {
-  const index_t size = image_size(settings, clip);
-  const auto shared = std::make_shared<const moeclip::Clip<float>>(std::move(clip));
-  const auto method = moeclip::make_method<float>(variant.name, shared, {size, static_cast<std::uint64_t>(seed), {}});
+/// Trains another method as long as the settings say.
+void train_method(moeclip::Context& context, const AblationSettings& settings, moeclip::TrainedMethod<float>& method,
+                  std::int64_t seed, AblationResult& result) {
+  const moeclip::SampleSource source = train_source(settings, method.image_size(), seed);
   const moeclip::ClassWords words = moeclip::load_class_words();
-  if (moeclip::TrainedMethod<float>* const trained = method->trained(); trained != nullptr) {
-    const moeclip::SampleSource source = train_source(settings, size, seed);
-    moeclip::MethodFitOptions fit;
-    fit.seed = static_cast<std::uint64_t>(seed);
-    fit.batch = settings.batch;
-    fit.epochs = settings.epochs;
-    fit.lr = settings.method_lr;
-    fit.ahead = 0;
-    for (const std::string& name : source.classes()) fit.words.push_back(words.words(name));
-    moeclip::fit_method<float>(context, *trained, source, fit, [&](const moeclip::MethodStep& step) {
-      result.loss = step.loss;
-      return true;
-    });
-    std::set<const moeclip::Tensor<float>*> counted;
-    for (index_t stage = 0; stage < std::ssize(trained->stages()); ++stage)
-      for (const auto& parameter : trained->parameters(stage))
-        if (counted.insert(parameter.value).second) result.trained += parameter.value->size();
-    trained->visit([&](const std::string&, moeclip::Tensor<float>& tensor) { result.bytes += 4 * tensor.size(); });
-  }
+  moeclip::MethodFitOptions fit;
+  fit.seed = static_cast<std::uint64_t>(seed);
+  fit.batch = settings.batch;
+  fit.epochs = settings.epochs;
+  fit.lr = settings.method_lr;
+  fit.ahead = 0;
+  for (const std::string& name : source.classes()) fit.words.push_back(words.words(name));
+  moeclip::fit_method<float>(context, method, source, fit, [&](const moeclip::MethodStep& step) {
+    result.loss = step.loss;
+    return true;
+  });
+  std::set<const moeclip::Tensor<float>*> counted;
+  for (index_t stage = 0; stage < std::ssize(method.stages()); ++stage)
+    for (const auto& parameter : method.parameters(stage))
+      if (counted.insert(parameter.value).second) result.trained += parameter.value->size();
+  method.visit([&](const std::string&, moeclip::Tensor<float>& tensor) { result.bytes += 4 * tensor.size(); });
+}
+
+/// Judges by another method.
+void judge_by_method(moeclip::Context& context, const moeclip::Method<float>& method, AblationJudge& judge) {
+  constexpr float kThreshold = 0.5f;  // of no consequence: metrics have none
+  const moeclip::ClassWords words = moeclip::load_class_words();
   moeclip::Detection found;
   for (index_t i = 0; i < judge.size(); ++i) {
     const moeclip::Sample sample = judge.load(i);
-    method->detect(context, sample.picture.view(), words.words(sample.class_name), 0.5f, found);
+    method.detect(context, sample.picture.view(), words.words(sample.class_name), kThreshold, found);
     judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
   }
 }
@@ -245,7 +246,11 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
   AblationResult result;
   result.bytes = 4 * clip_elements(settings.clip);
   if (variant.kind == AblationKind::method) {
-    judge_by_method(context, settings, variant, std::move(clip), seed, judge, result);
+    const moeclip::MethodOptions options{image_size(settings, clip), static_cast<std::uint64_t>(seed), {}};
+    const auto shared = std::make_shared<const moeclip::Clip<float>>(std::move(clip));
+    const auto method = moeclip::make_method<float>(variant.name, shared, options);
+    if (method->trained() != nullptr) train_method(context, settings, *method->trained(), seed, result);
+    judge_by_method(context, *method, judge);
   } else if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
     judge_by_median(context, clip, variant.kind, judge);
   } else if (variant.kind == AblationKind::trained || variant.kind == AblationKind::zero_shot) {
