@@ -171,6 +171,7 @@
 #include "memory/coreset.hpp"
 #include "memory/descriptor.hpp"
 #include "memory/evidence.hpp"
+#include "memory/good_pictures.hpp"
 #include "memory/memory_file.hpp"
 #include "memory/model.hpp"
 #include "memory/model_file.hpp"

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <memory>
+#include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/methods/fit.hpp>
 #include <moeclip/synthetic/source.hpp>

@@ -42,6 +42,30 @@ TEST_CASE_TEMPLATE("a block is x += Attention(LN1 x), x += MLP(LN2 x)", T, float
   }
 }
 
+TEST_CASE_TEMPLATE("the first tokens alone have the bits that they have among all", T, float, double) {
+  for (const auto precision : {kernels::Precision::f32, kernels::Precision::bf16, kernels::Precision::int8})
+    for (const TokenLayout layout : {TokenLayout{2, 7, false}, TokenLayout{5, 1, false}, TokenLayout{1, 9, true}}) {
+      Context context({.threads = 3});
+      Block<T> block = random_block<T>(24, 3, 40);
+      pack(context, block, precision);
+      const Tensor<T> x = random_tensor<T>({layout.batch * layout.tokens, 24}, "block x");
+      Tensor<T> all = x, first({layout.batch, 24}), wanted({layout.batch, 24});
+      block_forward<T>(context, block, kernels::Activation::gelu, layout, all.template view<2>());
+      block_forward_first<T>(context, block, kernels::Activation::gelu, layout, x.template view<2>(),
+                             first.template view<2>());
+      for (index_t b = 0; b < layout.batch; ++b)
+        std::copy_n(all.data() + b * layout.tokens * 24, 24, wanted.data() + b * 24);
+      CHECK(same_bits(first, wanted));
+    }
+  Context context({.threads = 1});
+  const Block<T> block = random_block<T>(24, 3, 40);
+  const Tensor<T> x = random_tensor<T>({14, 24}, "block x");
+  Tensor<T> out({3, 24});
+  CHECK_THROWS_AS(block_forward_first<T>(context, block, kernels::Activation::gelu, {2, 7, false}, x.template view<2>(),
+                                         out.template view<2>()),
+                  Error);
+}
+
 TEST_CASE("a block lists its parameters under OpenAI's names") {
   const Block<float> block(4, 1, 8);
   std::vector<std::string> names;

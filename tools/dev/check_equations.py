@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Checks that equations and code name each other. An equation's label is a few capitals and a number, with a prime for
 the backward one: LN-1, LN-1'. Each label that a comment or a README names is defined in the README of one folder of the
-library, and each that is defined there is named by a comment of the library or of the tests. Where a comment says in
-which folder, it is there.
+library, or in another .md file beside it, and each that is defined there is named by a comment of the library or of the
+tests. Where a comment says in which folder, it is there.
 
 usage: check_equations.py
 """
@@ -59,7 +59,7 @@ def breaches(texts):
     """What is wrong with texts {path: text}, and how many labels they define."""
     homes, named, wrong = {}, set(), []
     for path, text in texts.items():
-        if path.name == "README.md" and folder_of(path):
+        if path.suffix == ".md" and folder_of(path):
             for label in defined_labels(text):
                 homes.setdefault(label, []).append(path)
     for label, paths in sorted(homes.items()):

@@ -4,11 +4,13 @@
 usage: try_emulated.py NATIVE_TOOL TOOL EMULATOR...
 
   try_emulated.py build/release/bin/moeclip build/windows/bin/moeclip.exe wine64
-  try_emulated.py build/release/bin/moeclip build/aarch64-tool/bin/moeclip qemu-aarch64
+  try_emulated.py build/release/bin/moeclip build/archive-aarch64/bin/moeclip qemu-aarch64
 
 The built-in model must give the same verdicts on the pictures of `demo` and nearly the same scores; recorded models
 likewise, for pictures in folders with names that are not ASCII; errors must have the same exit codes and name the file.
+wine gets a Windows of its own (wine.py).
 """
+import contextlib
 import json
 import shutil
 import subprocess
@@ -16,20 +18,26 @@ import sys
 import tempfile
 from pathlib import Path
 
+import wine
+
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 NAMES = ("plain", "Stra\u00dfe", "\u5de5\u5382 \u90e8\u4ef6", "d\u00e9faut \U0001f529")
 NEAR = 1e-2  # between scores: int8 models by other instructions
 
 
 class Tools:
-    def __init__(self, native, other):
+    def __init__(self, native, other, environment):
         self.commands = {"native": [native], "other": other}
+        self.environment = environment  # None: ours
         self.failures = 0
 
     def run(self, which, *arguments, folder=None):
-        done = subprocess.run([*self.commands[which], *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=1500)
-        return done.returncode, done.stdout.decode("utf-8").replace("\r\n", "\n"), done.stderr.decode("utf-8", "replace")
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # no pipe that another may keep open
+            code = subprocess.call([*self.commands[which], *map(str, arguments)], cwd=folder, env=self.environment,
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=1500)
+            out.seek(0)
+            err.seek(0)
+            return code, out.read().decode("utf-8").replace("\r\n", "\n"), err.read().decode("utf-8", "replace")
 
     def check(self, name, is_fine, *details):
         print(f"{name}: {'the same' if is_fine else 'DIFFERS'}", flush=True)
@@ -94,8 +102,11 @@ def main():
     if len(sys.argv) < 4 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     native, tool = (Path(argument).resolve() for argument in sys.argv[1:3])
-    tools = Tools(native, [*sys.argv[3:], tool])
-    with tempfile.TemporaryDirectory() as folder:
+    emulator, environment = sys.argv[3:], None
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        if Path(emulator[0]).name.startswith("wine"):
+            emulator[0], environment = stack.enter_context(wine.session())
+        tools = Tools(native, [*emulator, tool], environment)
         for trial in (try_errors, try_pictures, try_demo):
             trial(tools, Path(folder))
     sys.exit(1 if tools.failures else 0)

@@ -7,7 +7,11 @@
 
 #include <cstdio>
 #include <moeclip/infer.hpp>
-#include <string_view>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../program_words.hpp"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -17,7 +21,7 @@ namespace {
 
 using moeclip::Json;
 
-Json detection_json(const moeclip::PartModel& model, const char* path, const moeclip::Detection& detection) {
+Json detection_json(const moeclip::PartModel& model, const std::string& path, const moeclip::Detection& detection) {
   Json regions = Json::array();
   for (const moeclip::Region& region : detection.regions)
     regions.push_back(Json::object()
@@ -35,18 +39,18 @@ Json detection_json(const moeclip::PartModel& model, const char* path, const moe
 }
 
 /// Prints a line for each picture. Returns how many could not be judged.
-int judge(const moeclip::PartModel& model, std::string_view class_name, char** paths) {
+int judge(const moeclip::PartModel& model, const std::string& class_name, std::span<const std::string> paths) {
   moeclip::Context context;
   moeclip::Detection detection;
   int failures = 0;
-  for (; *paths != nullptr; ++paths) {
+  for (const std::string& path : paths) {
     Json json;
     try {
-      model.detect(context, moeclip::read_image(*paths, model.images).view(), detection, class_name);
-      json = detection_json(model, *paths, detection);
+      model.detect(context, moeclip::read_image(path, model.images).view(), detection, class_name);
+      json = detection_json(model, path, detection);
     } catch (const moeclip::Error& error) {
       ++failures;
-      json = Json::object().set("image", *paths).set("error", error.what());
+      json = Json::object().set("image", path).set("error", error.what());
     }
     std::puts(moeclip::dump_json(json).c_str());
     std::fflush(stdout);
@@ -57,9 +61,9 @@ int judge(const moeclip::PartModel& model, std::string_view class_name, char** p
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool has_class = argc > 2 && std::string_view(argv[1]) == "--class";
-  char** const words = argv + (has_class ? 3 : 1);
-  if (words + 2 > argv + argc) {
+  const std::vector<std::string> words = words_of_program(argc, argv);
+  const std::size_t options = !words.empty() && words[0] == "--class" ? 2 : 0;
+  if (words.size() < options + 2) {
     std::fputs("usage: moeclip-infer [--class NAME] MODEL PICTURE...\n", stderr);
     return 2;
   }
@@ -67,10 +71,10 @@ int main(int argc, char** argv) {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // what loading has freed shall not stay
 #endif
   try {
-    const moeclip::PartModel model = moeclip::PartModel::load(words[0]);
-    const std::string_view class_name = has_class ? argv[2] : "";
+    const moeclip::PartModel model = moeclip::PartModel::load(words[options]);
+    const std::string class_name = options != 0 ? words[1] : "";
     static_cast<void>(model.anchors_of(class_name));
-    return judge(model, class_name, words + 1) == 0 ? 0 : 1;
+    return judge(model, class_name, std::span(words).subspan(options + 1)) == 0 ? 0 : 1;
   } catch (const moeclip::Error& error) {
     std::fputs(moeclip::concat("moeclip-infer: ", error.what(), "\n").c_str(), stderr);
     return 3;

@@ -61,12 +61,14 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
     if (!s.learning.is_default()) throw UsageError(concat(GoodOptions::kNames, " belong to --good and --shots"));
     return;
   }
-  if (s.protocol == "released" || s.threshold)
-    throw UsageError("good pictures bring a threshold and a protocol of their own, the default one");
-  if (!report.adapters.empty()) throw UsageError("--beside compares experts of adapters; good pictures have none");
-  if (!report.path.empty() && s.tiles.tiles().is_on())
-    throw UsageError("--report shows what whole pictures were compared with; leave --tiles out");
-  s.protocol = "default";
+  if (s.method.empty()) {
+    if (s.protocol == "released" || s.threshold)
+      throw UsageError("good pictures bring a threshold and a protocol of their own, the default one");
+    if (!report.adapters.empty()) throw UsageError("--beside compares experts of adapters; good pictures have none");
+    if (!report.path.empty() && s.tiles.tiles().is_on())
+      throw UsageError("--report shows what whole pictures were compared with; leave --tiles out");
+    s.protocol = "default";
+  }
   if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty() || !report.path.empty()))
     throw UsageError("--out, --shard and --report take one draw of one number of shots");
 }
@@ -87,8 +89,9 @@ void finish_model(EvalSettings& s, const Options& options) {
 void finish_method(EvalSettings& s, const Options& options) {
   if (s.model.empty()) s.method = method_of(s.method, s.adapter);
   if (s.method.empty()) return;
-  expect_fit(options, s.method,
-             {"good", "shots", "draws", "domain", "top-k", "lora-alpha", "no-paa", "beside", "model"});
+  expect_fit(options, s.method, {"domain", "top-k", "lora-alpha", "no-paa", "beside", "model"});
+  expect_good_fits(options, s.method);
+  expect_pictures(s.good, s.method);
   if (s.protocol == "released") throw UsageError("the released protocol is that of MoECLIP's own code");
   s.protocol = "default";
 }
@@ -241,7 +244,7 @@ int run_eval(Words words) {
   const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
   if (shots.size() > 1) return run_shots(s, shots, data, model);
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);
-  if (s.clip.empty() && s.model.empty() && !s.has_memory()) notes.emplace_back(kTinyKnows);
+  if (s.clip.empty() && s.model.empty() && (!s.has_memory() || !s.method.empty())) notes.emplace_back(kTinyKnows);
   moeclip::EvaluationRun run = start(s, model, data, shard);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {

@@ -86,6 +86,8 @@ struct EvalModel {
   std::map<std::string, std::vector<DetectInput>> good = {};         ///< by class: what they were learned from, if here
   std::optional<moeclip::PartModel> file = {};                       ///< of --model
   std::shared_ptr<const moeclip::Method<float>> method = nullptr;    ///< of --method
+  /// By class: the method that was shown good pictures of it; empty: words alone judge.
+  std::map<std::string, std::shared_ptr<const moeclip::Method<float>>> shown = {};
 
   [[nodiscard]] bool has_memory() const { return !memories.empty() || (file && file->memory); }
 

@@ -61,6 +61,17 @@ std::string memory_hash(const std::map<std::string, moeclip::PatchMemory<float>>
   return moeclip::to_hex(sha.finish());
 }
 
+/// Stands for good pictures that were shown to a method.
+std::string pictures_hash(const std::map<std::string, std::vector<DetectInput>>& good) {
+  moeclip::Sha256 sha;
+  for (const auto& [name, inputs] : good) {
+    sha.update(moeclip::as_bytes(concat(name, ":")));
+    for (const DetectInput& input : inputs)
+      sha.update(moeclip::as_bytes(concat(" ", moeclip::picture_hash(input.path))));
+  }
+  return moeclip::to_hex(sha.finish());
+}
+
 struct ShotSpread {
   double mean = 0, deviation = 0;
   bool is_defined = true;
@@ -121,6 +132,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
   if (shots) training = good_training_pictures(s);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   model.memories.clear();
+  model.shown.clear();
   model.good.clear();
   for (const std::string& name : classes) {
     const bool is_file = !shots && s.good.size() == 1 && is_memory_name(s.good.front());
@@ -133,6 +145,11 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     }
     const GoodInputs good =
         collect_good(shots ? draw_shots(training[name], *shots, name) : s.good, model.settings.images);
+    model.good.emplace(name, good.pictures);
+    if (model.method != nullptr) {
+      model.shown.emplace(name, show_good(context, *model.method, good, model.settings.images, model.settings.tiles));
+      continue;
+    }
     const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
@@ -141,9 +158,8 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
                                             {takes_textures ? nullptr : &*model.detector, anchors ? &*anchors : nullptr,
                                              name, weight, model.settings.tiles},
                                             good, s.learning, model.settings.images));
-    model.good.emplace(name, good.pictures);
   }
-  model.settings.memory = memory_hash(model.memories);
+  model.settings.memory = model.method != nullptr ? pictures_hash(model.good) : memory_hash(model.memories);
 }
 
 void print_shots(const std::vector<ShotResult>& results, bool is_json) {

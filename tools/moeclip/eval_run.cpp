@@ -120,8 +120,10 @@ void judge(moeclip::Context& context, const EvalModel& model, Anchors& anchors, 
            moeclip::ImageView picture, moeclip::Detection& found) {
   if (model.method != nullptr) {
     const std::string words = model.words.words(class_name);
+    const auto shown = model.shown.find(class_name);
+    const moeclip::Method<float>& method = shown != model.shown.end() ? *shown->second : *model.method;
     const auto look_at = [&](moeclip::ImageView part, moeclip::Detection& seen) {
-      model.method->detect(context, part, words, 0.5f, seen);  // the threshold is that of verdicts, which metrics lack
+      method.detect(context, part, words, 0.5f, seen);  // the threshold is that of verdicts, which metrics lack
     };
     return moeclip::judge_in_tiles(context, picture, model.settings.tiles, look_at, found);
   }

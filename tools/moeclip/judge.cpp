@@ -70,10 +70,13 @@ void JudgeSettings::check(const Options& options) {
   if (image_size < 0 || threads < 0 || threads > 4096) throw UsageError("--image-size and --threads are counts");
   adapter_flags.check(!adapter.empty());
   if (model.empty()) method = method_of(method, adapter);
-  if (!method.empty())
-    expect_fit(options, method,
-               {"good", "prompts", "map", "calibration", "trust-calibration", "domain", "top-k", "lora-alpha", "no-paa",
-                "truncate"});
+  if (!method.empty()) {
+    expect_fit(
+        options, method,
+        {"prompts", "map", "calibration", "trust-calibration", "domain", "top-k", "lora-alpha", "no-paa", "truncate"});
+    expect_good_fits(options, method);
+    expect_pictures(good, method);
+  }
   if (threshold && !calibration.empty()) throw UsageError("--threshold and --calibration say the same; choose one");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
 }
@@ -212,6 +215,20 @@ Judge read_judge(JudgeSettings& s) {
   return judge;
 }
 
+/// Gives `judge` another method than MoECLIP, and shows it the good pictures that there are.
+void choose_method(moeclip::Context& context, const JudgeSettings& s, Judge& judge) {
+  judge.method =
+      load_method({s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads, s.chosen_activation()});
+  judge.class_name = moeclip::load_class_words().words(s.class_name);
+  judge.threshold_source = s.threshold ? "--threshold" : "default";
+  judge.method_threshold = static_cast<float>(s.threshold.value_or(judge.method_threshold));
+  if (s.good.empty()) return;
+  const GoodInputs good = collect_good(s.good, judge.images);
+  if (!good.remark.empty()) inform(good.remark);
+  judge.failures = good.failures;
+  judge.method = show_good(context, *judge.method, good, judge.images, judge.tiles);
+}
+
 }  // namespace
 
 void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const {
@@ -238,11 +255,7 @@ Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
   judge.images = s.pictures.image_options();
   judge.tiles = s.tiles.tiles();
   if (!s.method.empty()) {
-    judge.method = load_method(
-        {s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads, s.chosen_activation()});
-    judge.class_name = moeclip::load_class_words().words(s.class_name);
-    judge.threshold_source = s.threshold ? "--threshold" : "default";
-    judge.method_threshold = static_cast<float>(s.threshold.value_or(judge.method_threshold));
+    choose_method(context, s, judge);
     return judge;
   }
   if (!s.good.empty()) {

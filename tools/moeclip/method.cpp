@@ -7,6 +7,7 @@
 #include <moeclip/clip/save_quantized.hpp>
 #include <moeclip/io/weights.hpp>
 
+#include "commands.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -34,6 +35,19 @@ void expect_fit(const Options& options, std::string_view method, std::initialize
   for (const std::string& name : options.given())
     if (std::ranges::find(unfit, name) != unfit.end())
       throw UsageError(concat("--", name, " has no meaning for the method ", method));
+}
+
+void expect_good_fits(const Options& options, std::string_view method) {
+  expect_fit(options, method,
+             {"features", "text-weight", "false-positives", "patches", "folds", "turned", "all-different", "seed"});
+  if (!moeclip::method_kind(method).takes_good) expect_fit(options, method, {"good", "shots", "draws"});
+}
+
+void expect_pictures(const std::vector<std::string>& good, std::string_view method) {
+  for (const std::string& path : good)
+    if (is_memory_name(path))
+      throw UsageError(concat(path, ": was made by `moeclip learn` for this program's own method; the method ", method,
+                              " takes good pictures themselves"));
 }
 
 std::shared_ptr<const moeclip::Clip<float>> load_method_clip(const MethodWish& wish) {
@@ -74,6 +88,35 @@ std::shared_ptr<const moeclip::Method<float>> load_method(const MethodWish& wish
                             "`moeclip train --method ",
                             wish.method, "` or its own code"));
   return method;
+}
+
+std::shared_ptr<const moeclip::Method<float>> show_good(moeclip::Context& context, const moeclip::Method<float>& method,
+                                                        const GoodInputs& good, const moeclip::ImageOptions& images,
+                                                        const moeclip::TileOptions& tiles) {
+  using moeclip::index_t;
+  struct Part {
+    std::size_t picture;
+    index_t tile;
+  };
+  std::vector<Part> parts;
+  for (std::size_t i = 0; i < good.pictures.size(); ++i) {
+    index_t count = 1;
+    if (tiles.is_on()) {
+      const moeclip::Image picture = read_input(good.pictures[i], images).image;
+      count = moeclip::TileGrid(picture.width(), picture.height(), tiles).count();
+    }
+    for (index_t tile = 0; tile < count; ++tile) parts.push_back({i, tile});
+  }
+  Progress progress("learn", parts.size());
+  const auto load = [&](index_t at) {
+    const Part part = parts[static_cast<std::size_t>(at)];
+    progress.step(good.pictures[part.picture].path);
+    moeclip::Image picture = read_input(good.pictures[part.picture], images).image;
+    if (!tiles.is_on()) return picture;
+    return moeclip::copy_image(
+        moeclip::TileGrid(picture.width(), picture.height(), tiles).view(picture.view(), part.tile));
+  };
+  return method.with_good(context, {std::ssize(parts), load});
 }
 
 }  // namespace cli

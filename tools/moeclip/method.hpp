@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "good.hpp"
 #include "options.hpp"
 
 namespace cli {
@@ -33,11 +34,23 @@ std::string method_of(const std::string& method, const std::string& adapter);
 /// Throws UsageError if one of `unfit`, options that have no meaning for `method`, was given.
 void expect_fit(const Options& options, std::string_view method, std::initializer_list<std::string_view> unfit);
 
+/// The same for what is said of good pictures: how MoECLIP learns them never has a meaning for another method, and that
+/// there are some (--good, --shots, --draws) has one only if it takes them.
+void expect_good_fits(const Options& options, std::string_view method);
+
 /// The CLIP for a method. Throws as Clip::load.
 std::shared_ptr<const moeclip::Clip<float>> load_method_clip(const MethodWish& wish);
 
 /// A method that can judge pictures. Throws mismatch if its weights were trained on another CLIP, UsageError if it
 /// needs weights and has none, and as load_method.
 std::shared_ptr<const moeclip::Method<float>> load_method(const MethodWish& wish);
+
+/// The method for a part of which these pictures are known to be good. With tiles, it is shown every tile of them.
+std::shared_ptr<const moeclip::Method<float>> show_good(moeclip::Context& context, const moeclip::Method<float>& method,
+                                                        const GoodInputs& good, const moeclip::ImageOptions& images,
+                                                        const moeclip::TileOptions& tiles);
+
+/// Throws UsageError if `good` names a file of `moeclip learn`, which is MoECLIP's.
+void expect_pictures(const std::vector<std::string>& good, std::string_view method);
 
 }  // namespace cli

@@ -16,6 +16,11 @@ void conclude(Context& context, View<const T, 2> map, index_t smallest_region, D
 /// another thread: `result` as if it came from the picture, to the bit.
 void set_picture_size(Detection& result, index_t width, index_t height);
 
+namespace detail {
+/// Throws format: a picture must not pass an inspection because a comparison with NaN fails.
+[[noreturn]] void fail_no_numbers();
+}  // namespace detail
+
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_ANOMALY)
@@ -41,6 +46,12 @@ MOECLIP_FUNC void set_picture_size(Detection& result, index_t width, index_t hei
   for (Region& region : result.regions) region = scaled_region(region, from, to);
   result.width = width;
   result.height = height;
+}
+
+MOECLIP_FUNC void detail::fail_no_numbers() {
+  fail(ErrorCode::format,
+       "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
+       "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
 }
 
 MOECLIP_INSTANTIATE(conclude)

@@ -32,11 +32,6 @@ struct DetectionTrace {
   FeatureSaved<T> features;  // as features.blocks.plan says, which is set before the pass
 };
 
-namespace detail {
-/// Throws format: a picture must not pass an inspection because a comparison with NaN fails.
-[[noreturn]] void fail_no_numbers();
-}  // namespace detail
-
 /// Immutable after loading: any number of threads may call `detect`, each with its own Context.
 template <class T>
 class BasicDetector {
@@ -123,12 +118,6 @@ using Detector = BasicDetector<float>;
 #include "../image/normalize.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
-
-MOECLIP_FUNC void detail::fail_no_numbers() {
-  fail(ErrorCode::format,
-       "the model's results are not numbers: its weights or its adapter's hold NaN, infinity or "
-       "nothing but zeros; get the files again, or check them with `moeclip inspect --hash`");
-}
 
 template <class T>
 BasicDetector<T>::BasicDetector(std::shared_ptr<const Clip<T>> clip, Adapter<T> adapter, const DetectorOptions& options)

@@ -27,7 +27,54 @@
 #define MOECLIP_HAS_THREADS 1
 #endif
 
+// Without futexes (MinGW), libstdc++ looks at an atomic before it takes the lock to sleep under, and notifies without
+// that lock: a notification in between is lost, and the thread sleeps for ever.
+#if defined(__GLIBCXX__) && !defined(__linux__)
+#define MOECLIP_HAS_ATOMIC_WAIT 0
+#include <condition_variable>
+#else
+#define MOECLIP_HAS_ATOMIC_WAIT 1
+#endif
+
 namespace moeclip { inline namespace abi_v0_1 {
+
+namespace detail {
+
+/// Where threads sleep until an atomic has changed: what its wait() and notify_all() do, or ought to.
+class Bell {
+ public:
+  /// Returns when `value` is no longer `old`; what was written before the change is visible.
+  template <class T>
+  void wait(const std::atomic<T>& value, T old) {
+#if MOECLIP_HAS_ATOMIC_WAIT
+    value.wait(old, std::memory_order_acquire);
+#else
+    const auto has_changed = [&] { return value.load(std::memory_order_acquire) != old; };
+    for (int i = 0; i < 16 && !has_changed(); ++i) std::this_thread::yield();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, has_changed);
+#endif
+  }
+
+  /// To be called after `value` was changed: wakes all that wait here.
+  template <class T>
+  void ring([[maybe_unused]] std::atomic<T>& value) {
+#if MOECLIP_HAS_ATOMIC_WAIT
+    value.notify_all();
+#else
+    { const std::lock_guard lock(mutex_); }  // who has found the old value sleeps by now
+    changed_.notify_all();
+#endif
+  }
+
+#if !MOECLIP_HAS_ATOMIC_WAIT
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+#endif
+};
+
+}  // namespace detail
 
 /// Threads that wait for loops. They are started once and end with the pool.
 class ThreadPool {
@@ -65,6 +112,7 @@ class ThreadPool {
   alignas(64) std::atomic<int> busy_{0};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
   std::atomic<bool> stop_{false};
+  detail::Bell bell_;
 #if MOECLIP_HAS_EXCEPTIONS
   std::exception_ptr error_;
   std::mutex error_mutex_;
@@ -94,7 +142,7 @@ class BackgroundWorker {
  private:
   enum class State : int { idle, busy, stopping };
 
-  void join_task() const { state_.wait(State::busy, std::memory_order_acquire); }
+  void join_task() { bell_.wait(state_, State::busy); }
 
   void serve();
 
@@ -103,6 +151,7 @@ class BackgroundWorker {
   std::optional<Task> task_;
   FloatMode mode_ = 0;  // of whoever began the task
   std::atomic<State> state_{State::idle};
+  detail::Bell bell_;
 #if MOECLIP_HAS_EXCEPTIONS
   std::exception_ptr error_;
 #endif
@@ -133,7 +182,7 @@ MOECLIP_FUNC ThreadPool::ThreadPool(int threads) {
 MOECLIP_FUNC ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  bell_.ring(generation_);
   for (auto& thread : threads_) thread.join();
 }
 
@@ -149,10 +198,10 @@ MOECLIP_FUNC void ThreadPool::run(index_t tasks, Task task) {
   next_.store(0, std::memory_order_relaxed);
   busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  bell_.ring(generation_);
   work(0);
   for (int busy = busy_.load(std::memory_order_acquire); busy != 0; busy = busy_.load(std::memory_order_acquire))
-    busy_.wait(busy, std::memory_order_acquire);
+    bell_.wait(busy_, busy);
 #if MOECLIP_HAS_EXCEPTIONS
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 #endif
@@ -161,12 +210,12 @@ MOECLIP_FUNC void ThreadPool::run(index_t tasks, Task task) {
 MOECLIP_FUNC void ThreadPool::serve(int worker) {
   std::uint32_t seen = 0;
   while (true) {
-    generation_.wait(seen, std::memory_order_acquire);
+    bell_.wait(generation_, seen);
     seen = generation_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_relaxed)) return;
     set_float_mode(mode_);
     work(worker);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) bell_.ring(busy_);
   }
 }
 
@@ -200,7 +249,7 @@ MOECLIP_FUNC BackgroundWorker::~BackgroundWorker() {
   join_task();
   task_.reset();
   state_.store(State::stopping, std::memory_order_release);
-  state_.notify_all();
+  bell_.ring(state_);
   if (thread_.joinable()) thread_.join();
 }
 
@@ -211,7 +260,7 @@ MOECLIP_FUNC void BackgroundWorker::start(Task task) {
   mode_ = float_mode();
 #if MOECLIP_HAS_THREADS
   state_.store(State::busy, std::memory_order_release);
-  state_.notify_all();
+  bell_.ring(state_);
 #else
   run();
 #endif
@@ -227,11 +276,11 @@ MOECLIP_FUNC void BackgroundWorker::wait() {
 
 MOECLIP_FUNC void BackgroundWorker::serve() {
   while (true) {
-    state_.wait(State::idle, std::memory_order_acquire);
+    bell_.wait(state_, State::idle);
     if (state_.load(std::memory_order_acquire) == State::stopping) return;
     run();
     state_.store(State::idle, std::memory_order_release);
-    state_.notify_all();
+    bell_.ring(state_);
   }
 }
 

@@ -26,6 +26,11 @@ void expect_weights(const WeightFile& file, const WeightEntry& entry);
 template <class T>
 void expect_numbers(const WeightFile& file, std::string_view name, std::span<const T> values);
 
+/// Fills `tensor` with the tensor `stored` of a file, converted. Throws missing; mismatch if it has another shape or
+/// holds integers; format if it holds what is no number.
+template <class T>
+void take_tensor(const WeightFile& file, const std::string& stored, Tensor<T>& tensor);
+
 namespace detail {
 
 /// What comes before `tail` in the names that end in it, each once, but for those of an optimiser's state.
@@ -109,7 +114,21 @@ void expect_numbers(const WeightFile& file, std::string_view name, std::span<con
                                  wrong - values.begin(), "), which is no finite number; get the file again"));
 }
 
+template <class T>
+void take_tensor(const WeightFile& file, const std::string& stored, Tensor<T>& tensor) {
+  const WeightEntry& entry = file.entry(stored);
+  expect_weights(file, entry);
+  if (!(entry.shape == tensor.shape()))
+    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(stored), " is ", to_string(entry.shape),
+                                     ", this CLIP and these settings want ", to_string(tensor.shape()),
+                                     "; use the CLIP that it was trained on"));
+  file.read_into<T>(stored, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
+  expect_numbers<T>(file, stored, std::as_const(tensor).values());
+}
+
 #if defined(MOECLIP_COMPILED)
+template void take_tensor<float>(const WeightFile&, const std::string&, Tensor<float>&);
+template void take_tensor<double>(const WeightFile&, const std::string&, Tensor<double>&);
 template void expect_numbers<float>(const WeightFile&, std::string_view, std::span<const float>);
 template void expect_numbers<double>(const WeightFile&, std::string_view, std::span<const double>);
 #endif

@@ -11,8 +11,8 @@
 //
 // However many pictures there are, no more than four times the patches of the memory are held.
 
-#include "../base/function_ref.hpp"
 #include "../eval/calibrate.hpp"
+#include "good_pictures.hpp"
 #include "patch_memory.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -34,18 +34,13 @@ struct LearnOptions {
 /// u and v of pictures that are all the same: beyond the rounding of descriptors.
 inline constexpr double kSmallestUnit = 1e-3;
 
-/// Pictures that are known to be good. Each is loaded twice: to be learned, and to be judged.
-struct GoodPictures {
-  index_t count = 0;                  ///< at least 1
-  function_ref<Image(index_t)> load;  ///< picture i, gray or RGB, any size
-};
-
 /// What learning does without a listener.
 inline constexpr auto kNoListener = [](index_t) {};
 
-/// The memory of `good`, as `detector` sees them. `anchors` are needed where options.text_weight is not 0.
-/// `on_step(done)` is called at most 2 `good.count` times, before each look at a picture. The same bits for any number
-/// of threads. Throws contract for no pictures or options out of range, and what loading and looking throw.
+/// The memory of `good`, as `detector` sees them; each is loaded twice, to be learned and to be judged. `anchors` are
+/// needed where options.text_weight is not 0. `on_step(done)` is called at most 2 `good.count` times, before each look
+/// at a picture. The same bits for any number of threads. Throws contract for no pictures or options out of range, and
+/// what loading and looking throw.
 template <class T>
 PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const GoodPictures& good,
                      const LearnOptions& options = {}, const TextAnchors<T>* anchors = nullptr,

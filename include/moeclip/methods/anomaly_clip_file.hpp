@@ -34,7 +34,6 @@ ObjectPrompts<T> read_anomaly_clip(const WeightFile& file, const Clip<T>& clip, 
 #include "../io/naming.hpp"
 #include "../io/weight_use.hpp"
 #include "../io/weights.hpp"
-#include "method.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

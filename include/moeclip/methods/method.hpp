@@ -15,12 +15,14 @@
 #include "../base/function_ref.hpp"
 #include "../clip/clip.hpp"
 #include "../io/json_value.hpp"
-#include "../io/weight_file.hpp"
+#include "../io/weight_use.hpp"
 #include "../train/adam.hpp"
-#include "../train/adapter_step_types.hpp"
 #include "../train/schedule.hpp"
+#include "../train/training_batch.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
+
+struct GoodPictures;  // memory/good_pictures.hpp
 
 /// What every method is made with.
 struct MethodOptions {
@@ -49,6 +51,10 @@ class Method {
   /// This method as one that is trained; null if there is nothing to train.
   virtual TrainedMethod<T>* trained() { return nullptr; }
 
+  /// This method, with the same CLIP, for a part of which good pictures are known (gray or RGB, any size; at least
+  /// one); null if it makes nothing of them. MethodKind::takes_good says so beforehand.
+  [[nodiscard]] virtual std::unique_ptr<Method<T>> with_good(Context&, const GoodPictures&) const { return nullptr; }
+
   /// One normalised picture (1, 3, S, S) of a thing that is called `words` ("metal nut"): the map (S, S), in [0, 1], is
   /// filled, and the score of the picture, in [0, 1], is returned. What is made of the words is kept.
   virtual T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const = 0;
@@ -60,6 +66,9 @@ class Method {
  protected:
   /// Throws contract unless `image_size` is a multiple of the patch size.
   Method(std::shared_ptr<const Clip<T>> clip, index_t image_size);
+
+  /// The CLIP, for another method on it.
+  [[nodiscard]] const std::shared_ptr<const Clip<T>>& shared_clip() const { return clip_; }
 
   /// Positions (1 + g g, D) for the image size.
   [[nodiscard]] const Tensor<T>& positions() const { return positions_; }
@@ -77,6 +86,13 @@ struct MethodStage {
   index_t batch = 1;                ///< pictures per step
   AdamOptions adam = {};            ///< of its parameters
   MultiStepSchedule schedule = {};  ///< of its steps, counted from 0
+  double warm_up = 0;               ///< not 0: no milestones, but a rise over this share of the steps and half a cosine
+
+  /// The learning rate of a step, counted from 0, of `steps`.
+  [[nodiscard]] double rate_at(index_t step, index_t steps) const {
+    if (warm_up <= 0) return schedule.at(step);
+    return CosineSchedule{schedule.base, static_cast<index_t>(warm_up * static_cast<double>(steps)), steps}.at(step);
+  }
 };
 
 /// A batch of a training, with what it belongs to.
@@ -122,11 +138,6 @@ class TrainedMethod : public Method<T> {
   using Method<T>::Method;
 };
 
-/// Fills `tensor` with the tensor `stored` of a file, converted. Throws missing; mismatch if it has another shape or
-/// holds integers; format if it holds what is no number.
-template <class T>
-void take_tensor(const WeightFile& file, const std::string& stored, Tensor<T>& tensor);
-
 }}  // namespace moeclip::abi_v0_1
 
 #if MOECLIP_DEFINES(MOECLIP_METHODS)
@@ -136,10 +147,8 @@ void take_tensor(const WeightFile& file, const std::string& stored, Tensor<T>& t
 #include <utility>
 
 #include "../anomaly/conclude.hpp"
-#include "../anomaly/detector.hpp"
 #include "../image/normalize.hpp"
 #include "../image/resize.hpp"
-#include "../io/weight_use.hpp"
 #include "../io/weights.hpp"
 #include "../nn/position.hpp"
 
@@ -184,19 +193,6 @@ void TrainedMethod<T>::load(const WeightFile& file) {
   forget_words();
 }
 
-template <class T>
-void take_tensor(const WeightFile& file, const std::string& stored, Tensor<T>& tensor) {
-  const WeightEntry& entry = file.entry(stored);
-  expect_weights(file, entry);
-  if (!(entry.shape == tensor.shape()))
-    fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(stored), " is ", to_string(entry.shape),
-                                     ", this CLIP and these settings want ", to_string(tensor.shape()),
-                                     "; use the CLIP that it was trained on"));
-  file.read_into<T>(stored, std::span<T>(tensor.data(), static_cast<std::size_t>(tensor.size())));
-  expect_numbers<T>(file, stored, std::as_const(tensor).values());
-}
-
-MOECLIP_INSTANTIATE(take_tensor)
 MOECLIP_INSTANTIATE_CLASS(Method)
 MOECLIP_INSTANTIATE_CLASS(TrainedMethod)
 

@@ -7,7 +7,7 @@
 
 #include "../data/training_pictures.hpp"
 #include "../image/image_record.hpp"
-#include "../train/checkpoint.hpp"
+#include "../train/run_position.hpp"
 #include "method.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -63,6 +63,7 @@ typename Adam<T>::States read_method_moments(const WeightFile& file, TrainedMeth
 #include "../anomaly/fingerprint.hpp"
 #include "../io/record.hpp"
 #include "../io/safetensors_writer.hpp"
+#include "../train/moments.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

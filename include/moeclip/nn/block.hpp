@@ -99,6 +99,32 @@ void block_forward(Context& context, const Block<T>& block, kernels::Activation 
                  saved != nullptr ? detail::room(saved->hidden, rows, block.mlp.c_fc.outputs()) : View<T, 2>());
 }
 
+/// The first token of each sequence after the block, out (B, D), with the bits of block_forward. x (B * T, D) stays as
+/// it is; out must not lie in it. Of the other tokens nothing is computed but what the first ones look at, which is a
+/// quarter of the block's work: for the last block of a tower whose class tokens alone are wanted.
+template <class T>
+void block_forward_first(Context& context, const Block<T>& block, kernels::Activation activation, TokenLayout layout,
+                         View<const T, 2> x, View<T, 2> out) {
+  const index_t rows = x.extent(0), width = x.extent(1), batch = layout.batch;
+  MOECLIP_EXPECT(rows == batch * layout.tokens && out.extent(0) == batch && out.extent(1) == width, "the first of ",
+                 batch, " x ", layout.tokens, " tokens were asked for in (", out.extent(0), ",", out.extent(1),
+                 "), from (", rows, ",", width, ")");
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> normed(scratch.take<T>(x.size()), x.extents());
+  const View<T, 2> qkv(scratch.take<T>(rows * 3 * width), {rows, 3 * width});
+  const auto first = [&](auto tokens) {
+    return decltype(tokens)(tokens.data(), {batch, width}, {layout.tokens * tokens.stride(0), 1});
+  };
+  layer_norm_forward<T>(context, block.ln_1, x, normed);  // (1)
+  linear_forward<T>(context, block.attention.in_proj, normed, qkv);
+  kernels::attention<T>(context, detail::attention_task<T>(block.attention, layout, qkv, normed));
+  for (index_t b = 0; b < batch; ++b) std::copy_n(&x(b * layout.tokens, 0), width, &out(b, 0));
+  linear_forward<T>(context, block.attention.out_proj, first(normed), out, {.accumulate = true});  // (2)
+  const View<T, 2> normed_first(normed.data(), {batch, width});
+  layer_norm_forward<T>(context, block.ln_2, out, normed_first);      // (3)
+  mlp_forward<T>(context, block.mlp, activation, normed_first, out);  // (4)
+}
+
 /// Turns d_x (B * T, D), the gradient of the block's output, into that of its input. `gradient` is added to unless it
 /// is null.  (BLK-1')
 template <class T>

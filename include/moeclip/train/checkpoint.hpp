@@ -15,6 +15,7 @@
 #include "../kernels/isa.hpp"
 #include "moments.hpp"
 #include "recipe.hpp"
+#include "run_position.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -26,16 +27,6 @@ struct RunIdentity {
   index_t image_size = 0;  ///< pixels a side of the square that the model sees
   std::string clip, data;  ///< fingerprints
   ImageOptions images;     ///< how pictures are read
-};
-
-/// How far a run has come.
-struct RunPosition {
-  index_t step = 0;            ///< updates so far
-  index_t epoch = 0;           ///< epochs finished
-  index_t batch = 0;           ///< batches of the current epoch that were used
-  index_t schedule_start = 0;  ///< step from which milestones are counted
-
-  friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 
 /// What a checkpoint says about its run: all but the tensors.
