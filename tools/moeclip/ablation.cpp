@@ -131,8 +131,8 @@ void judge_by_detector(moeclip::Context& context, const moeclip::Detector& detec
 }
 
 /// Trains another method as long as the settings say.
-void train_method(moeclip::Context& context, const AblationSettings& settings, moeclip::TrainedMethod<float>& method,
-                  std::int64_t seed, AblationResult& result) {
+void train_other(moeclip::Context& context, const AblationSettings& settings, moeclip::TrainedMethod<float>& method,
+                 std::int64_t seed, AblationResult& result) {
   const moeclip::SampleSource source = train_source(settings, method.image_size(), seed);
   const moeclip::ClassWords words = moeclip::load_class_words();
   moeclip::MethodFitOptions fit;
@@ -249,7 +249,7 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
     const moeclip::MethodOptions options{image_size(settings, clip), static_cast<std::uint64_t>(seed), {}};
     const auto shared = std::make_shared<const moeclip::Clip<float>>(std::move(clip));
     const auto method = moeclip::make_method<float>(variant.name, shared, options);
-    if (method->trained() != nullptr) train_method(context, settings, *method->trained(), seed, result);
+    if (method->trained() != nullptr) train_other(context, settings, *method->trained(), seed, result);
     judge_by_method(context, *method, judge);
   } else if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
     judge_by_median(context, clip, variant.kind, judge);
