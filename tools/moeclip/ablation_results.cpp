@@ -59,7 +59,8 @@ class WorldComparison {
                   AblationStore& store, const moeclip::BootstrapOptions& options)
       : context_(context), variants_(std::move(variants)), options_(options) {
     for (const VariantResult* variant : variants_) {
-      moeclip::ComparedMethod& method = methods_.emplace_back(variant->name);
+      moeclip::ComparedMethod& method = methods_.emplace_back();
+      method.name = variant->name;
       for (const AblationRun& run : runs)
         if (run.variant->name == variant->name) method.seeds.push_back(&store.pictures(run.key));
     }

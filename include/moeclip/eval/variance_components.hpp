@@ -39,7 +39,8 @@ std::array<VarianceComponents, kComparedMetrics.size()> variance_components(Cont
 
 /// An experiment to come.
 struct ExperimentDesign {
-  index_t seeds = 5, categories = 6;
+  index_t seeds = 5;           ///< runs of either method
+  index_t categories = 6;      ///< that are judged
   double pictures = 40;        ///< of each category
   bool is_for_others = false;  ///< the claim is about all categories of the kind, not about those that are judged
 };
