@@ -216,4 +216,11 @@ TEST_CASE("components of tables find what was put in") {
     for (index_t c = 0; c < 2; ++c)
       mean += (resampled_metrics(strong[s], c, times)[2] - resampled_metrics(weak[s], c, times)[2]) / 12;
   CHECK(found.mean == doctest::Approx(mean));
+
+  for (PictureTable* table : {&weak[2], &strong[2]})  // nobody has marked the defects of one class
+    for (PictureRow& picture : table->pictures)
+      if (picture.class_index == 0) picture.normal = {}, picture.anomalous.clear(), picture.regions = 0;
+  const auto without = variance_components(context, a, b, options);
+  CHECK(std::isnan(without[2].mean));
+  CHECK(without[0].categories == 2);
 }

@@ -13,11 +13,12 @@ using namespace moeclip;  // NOLINT
 
 TEST_CASE("metrics of resampled pictures are those of the pictures, as often, within the bins' own bound") {
   Context context({.threads = 1});
-  const std::vector<JudgedPicture> pictures = judged_pictures(3, 24, 0.6f);
-  const PictureTable table = table_of(context, pictures);
-  CHECK(table.classes == std::vector<std::string>{"nut", "tile"});
   const Rng rng(5, "times");
-  for (index_t repetition = 0; repetition < 8; ++repetition) {
+  for (index_t repetition = 0; repetition < 12; ++repetition) {
+    const float strengths[] = {0.6f, 0, 1.5f};  // as good as chance, too, where anomalous pixels are rare everywhere
+    const std::vector<JudgedPicture> pictures = judged_pictures(3, 24, strengths[repetition % 3]);
+    const PictureTable table = table_of(context, pictures);
+    CHECK(table.classes == std::vector<std::string>{"nut", "tile"});
     std::vector<std::uint32_t> times(pictures.size(), 1);
     if (repetition > 0)
       for (std::size_t i = 0; i < times.size(); ++i)
@@ -34,7 +35,8 @@ TEST_CASE("metrics of resampled pictures are those of the pictures, as often, wi
       for (std::size_t m = 0; m < found.size(); ++m) {
         CAPTURE(kComparedMetrics[m]);
         CHECK(std::abs(found[m] - wanted[m]) <= errors[m] + 1e-9);
-        CHECK(std::abs(found[m] - wanted[m]) < 2e-3);  // there are but 80 anomalous pixels in a class
+        // a class has but 80 anomalous pixels here, and precision hangs on the first few of them
+        CHECK(std::abs(found[m] - wanted[m]) < (kComparedMetrics[m] == "pixel_ap" ? 5e-3 : 2e-3));
       }
     }
   }

@@ -6,6 +6,7 @@
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/io/sha256.hpp>
+#include <moeclip/io/weights.hpp>
 #include <moeclip/methods/fit.hpp>
 #include <moeclip/methods/make_method.hpp>
 #include <moeclip/synthetic/source.hpp>
@@ -86,8 +87,12 @@ std::int64_t count_elements(const Object& object) {
   return count;
 }
 
-std::int64_t clip_elements(const moeclip::Clip<float>& clip) {
-  return count_elements(clip.vision()) + count_elements(clip.text());
+/// Numbers that the file of a CLIP holds: in memory some are packed in another form.
+std::int64_t clip_elements(const std::string& path) {
+  const moeclip::WeightFile file = moeclip::WeightFile::open(path);
+  std::int64_t count = 0;
+  for (const moeclip::WeightEntry& entry : file.entries()) count += entry.shape.size();
+  return count;
 }
 
 /// Trains an adapter; returns it packed. Puts the mean loss of the last epoch and what was trained into `result`.
@@ -111,6 +116,7 @@ moeclip::Adapter<float> train_adapter(const AblationSettings& settings, const Ab
   result.loss = loss / steps;
   for (const auto& parameter : trainer.parameters())
     if (parameter.has_gradient) result.trained += parameter.value->size();
+  result.bytes += 4 * count_elements(trainer.adapter());
   return packed_copy(trainer.context(), trainer.adapter());
 }
 
@@ -124,36 +130,37 @@ void judge_by_detector(moeclip::Context& context, const moeclip::Detector& detec
   }
 }
 
-/// Trains another method, if it is trained, and judges by it.
-void judge_by_method(moeclip::Context& context, const AblationSettings& settings, const AblationVariant& variant,
-                     moeclip::Clip<float> clip, std::int64_t seed, AblationJudge& judge, AblationResult& result) {
-  const index_t size = image_size(settings, clip);
-  const auto shared = std::make_shared<const moeclip::Clip<float>>(std::move(clip));
-  const auto method = moeclip::make_method<float>(variant.name, shared, {size, static_cast<std::uint64_t>(seed), {}});
+/// Trains another method as long as the settings say.
+void train_other(moeclip::Context& context, const AblationSettings& settings, moeclip::TrainedMethod<float>& method,
+                 std::int64_t seed, AblationResult& result) {
+  const moeclip::SampleSource source = train_source(settings, method.image_size(), seed);
   const moeclip::ClassWords words = moeclip::load_class_words();
-  if (moeclip::TrainedMethod<float>* const trained = method->trained(); trained != nullptr) {
-    const moeclip::SampleSource source = train_source(settings, size, seed);
-    moeclip::MethodFitOptions fit;
-    fit.seed = static_cast<std::uint64_t>(seed);
-    fit.batch = settings.batch;
-    fit.epochs = settings.epochs;
-    fit.lr = settings.method_lr;
-    fit.ahead = 0;
-    for (const std::string& name : source.classes()) fit.words.push_back(words.words(name));
-    moeclip::fit_method<float>(context, *trained, source, fit, [&](const moeclip::MethodStep& step) {
-      result.loss = step.loss;
-      return true;
-    });
-    std::set<const moeclip::Tensor<float>*> counted;
-    for (index_t stage = 0; stage < std::ssize(trained->stages()); ++stage)
-      for (const auto& parameter : trained->parameters(stage))
-        if (counted.insert(parameter.value).second) result.trained += parameter.value->size();
-    trained->visit([&](const std::string&, moeclip::Tensor<float>& tensor) { result.bytes += 4 * tensor.size(); });
-  }
+  moeclip::MethodFitOptions fit;
+  fit.seed = static_cast<std::uint64_t>(seed);
+  fit.batch = settings.batch;
+  fit.epochs = settings.epochs;
+  fit.lr = settings.method_lr;
+  fit.ahead = 0;
+  for (const std::string& name : source.classes()) fit.words.push_back(words.words(name));
+  moeclip::fit_method<float>(context, method, source, fit, [&](const moeclip::MethodStep& step) {
+    result.loss = step.loss;
+    return true;
+  });
+  std::set<const moeclip::Tensor<float>*> counted;
+  for (index_t stage = 0; stage < std::ssize(method.stages()); ++stage)
+    for (const auto& parameter : method.parameters(stage))
+      if (counted.insert(parameter.value).second) result.trained += parameter.value->size();
+  method.visit([&](const std::string&, moeclip::Tensor<float>& tensor) { result.bytes += 4 * tensor.size(); });
+}
+
+/// Judges by another method.
+void judge_by_method(moeclip::Context& context, const moeclip::Method<float>& method, AblationJudge& judge) {
+  constexpr float kThreshold = 0.5f;  // of no consequence: metrics have none
+  const moeclip::ClassWords words = moeclip::load_class_words();
   moeclip::Detection found;
   for (index_t i = 0; i < judge.size(); ++i) {
     const moeclip::Sample sample = judge.load(i);
-    method->detect(context, sample.picture.view(), words.words(sample.class_name), 0.5f, found);
+    method.detect(context, sample.picture.view(), words.words(sample.class_name), kThreshold, found);
     judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
   }
 }
@@ -237,9 +244,13 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
   const moeclip::SampleSource tests = test_source(settings, image_size(settings, clip), seed);
   AblationJudge judge(tests);
   AblationResult result;
-  result.bytes = 4 * clip_elements(clip);
+  result.bytes = 4 * clip_elements(settings.clip);
   if (variant.kind == AblationKind::method) {
-    judge_by_method(context, settings, variant, std::move(clip), seed, judge, result);
+    const moeclip::MethodOptions options{image_size(settings, clip), static_cast<std::uint64_t>(seed), {}};
+    const auto shared = std::make_shared<const moeclip::Clip<float>>(std::move(clip));
+    const auto method = moeclip::make_method<float>(variant.name, shared, options);
+    if (method->trained() != nullptr) train_other(context, settings, *method->trained(), seed, result);
+    judge_by_method(context, *method, judge);
   } else if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
     judge_by_median(context, clip, variant.kind, judge);
   } else if (variant.kind == AblationKind::trained || variant.kind == AblationKind::zero_shot) {
@@ -248,7 +259,6 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
     moeclip::Adapter<float> adapter = variant.kind == AblationKind::trained
                                           ? train_adapter(settings, variant, clip, seed, result)
                                           : moeclip::plain_adapter(context, clip.vision(), clip.text());
-    if (variant.kind == AblationKind::trained) result.bytes += 4 * count_elements(adapter);
     judge_by_detector(context, moeclip::Detector(std::move(clip), std::move(adapter), options), judge);
   } else {
     judge_by_memory(context, std::move(clip), variant.kind, seed, judge);

@@ -59,7 +59,8 @@ class WorldComparison {
                   AblationStore& store, const moeclip::BootstrapOptions& options)
       : context_(context), variants_(std::move(variants)), options_(options) {
     for (const VariantResult* variant : variants_) {
-      moeclip::ComparedMethod& method = methods_.emplace_back(variant->name);
+      moeclip::ComparedMethod& method = methods_.emplace_back();
+      method.name = variant->name;
       for (const AblationRun& run : runs)
         if (run.variant->name == variant->name) method.seeds.push_back(&store.pictures(run.key));
     }
@@ -105,7 +106,8 @@ class WorldComparison {
     options.draws =
         std::clamp<index_t>(options_.draws / 10, 2, 200);  // a variance needs fewer than the ends of an interval
     const auto components = moeclip::variance_components(context_, methods_[first], methods_[v], options);
-    for (std::size_t m = 0; m < kMetricCount; ++m) variants_[v]->metrics[m].components = components[m];
+    for (std::size_t m = 0; m < kMetricCount; ++m)
+      if (std::isfinite(components[m].mean)) variants_[v]->metrics[m].components = components[m];
   }
 
   moeclip::Context& context_;
@@ -114,11 +116,9 @@ class WorldComparison {
   const moeclip::BootstrapOptions& options_;
 };
 
-moeclip::ExperimentDesign design_of(const AblationComparison& comparison, std::size_t variant) {
-  const auto categories = comparison.categories[variant];
-  return {comparison.seeds, categories,
-          static_cast<double>(comparison.pictures[variant]) / static_cast<double>(categories),
-          comparison.bootstrap.draws_classes};
+/// The experiment as it was made.
+moeclip::ExperimentDesign design_of(const AblationComparison& comparison, const moeclip::VarianceComponents& found) {
+  return {comparison.seeds, found.categories, found.pictures, comparison.bootstrap.draws_classes};
 }
 
 }  // namespace
@@ -159,15 +159,15 @@ AblationComparison compare_runs(moeclip::Context& context, const std::vector<Abl
 
 double shown_difference(const AblationComparison& comparison, std::size_t variant, std::size_t metric) {
   const auto& components = comparison.variants[variant].metrics[metric].components;
-  if (!components || comparison.seeds < 2) return std::numeric_limits<double>::quiet_NaN();
-  return moeclip::detectable_difference(*components, design_of(comparison, variant));
+  if (!components) return std::numeric_limits<double>::quiet_NaN();
+  return moeclip::detectable_difference(*components, design_of(comparison, *components));
 }
 
 std::optional<index_t> seeds_for_difference(const AblationComparison& comparison, std::size_t variant,
                                             std::size_t metric, double pictures, index_t categories) {
   const auto& components = comparison.variants[variant].metrics[metric].components;
-  if (!components || !std::isfinite(components->mean)) return std::nullopt;
-  moeclip::ExperimentDesign design = design_of(comparison, variant);
+  if (!components) return std::nullopt;
+  moeclip::ExperimentDesign design = design_of(comparison, *components);
   design.pictures *= pictures;
   design.categories *= categories;
   return moeclip::seeds_needed(*components, design, comparison.difference);

@@ -52,7 +52,6 @@ void expect_sense(const AblateSettings& s) {
   if (!(e.lr > 0) || e.method_lr < 0) throw UsageError("--lr is positive, --method-lr not negative");
   if (!(s.difference > 0)) throw UsageError("--difference is positive");
   if (e.train.empty() != e.test.empty()) throw UsageError("--train and --test go together");
-  if (!s.preset.empty() && !s.only.empty()) throw UsageError("--preset and --variant do not go together");
   if (s.preset == "worlds" && !e.test.empty()) throw UsageError("--preset worlds draws its own pictures");
   if (!s.shard.empty() && s.out.empty()) throw UsageError("--shard needs --out: others are to have its runs");
 }
@@ -68,7 +67,8 @@ bool parse(Words words, AblateSettings& s) {
   options.value("out", s.out, "FILE", "finished runs, a JSON object a line; without it nothing is kept");
   options.value("seeds", s.seeds, "N", "runs per variant; default 5");
   options.value("first-seed", s.first_seed, "N", "default 1");
-  options.repeated("variant", s.only, "NAME", "only this one (and those of further --variant)");
+  options.repeated("variant", s.only, "NAME",
+                   "only this one (and those of further --variant), of the preset if there is one");
   options.choice(
       "preset", s.preset, {kAblationPresets.begin(), kAblationPresets.end()},
       "paper-table: the rows of the paper's tables, all methods; power: training of several lengths; worlds: "
@@ -101,7 +101,7 @@ bool fits(const AblationVariant& variant, const AblationSettings& settings) {
 /// The variants that were asked for, the whole method first.
 std::vector<AblationVariant> choose_variants(const AblateSettings& s) {
   std::vector<AblationVariant> all = ablation_variants(s.experiment);
-  if (!s.preset.empty()) return preset_variants(s.preset, s.experiment, all);
+  if (!s.preset.empty()) all = preset_variants(s.preset, s.experiment, all);
   std::erase_if(all, [&](const AblationVariant& variant) { return !fits(variant, s.experiment); });
   std::vector<std::string> names;
   for (const AblationVariant& variant : all) names.push_back(variant.name);
@@ -111,9 +111,12 @@ std::vector<AblationVariant> choose_variants(const AblateSettings& s) {
       throw UsageError(
           concat("there is no variant '", name, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
     }
-  if (!s.only.empty())
-    std::erase_if(
-        all, [&](const AblationVariant& variant) { return std::ranges::find(s.only, variant.name) == s.only.end(); });
+  if (s.only.empty()) return all;
+  const auto is_chosen = [&](const std::string& name) { return std::ranges::find(s.only, name) != s.only.end(); };
+  std::erase_if(all, [&](const AblationVariant& variant) { return !is_chosen(variant.name); });
+  for (const AblationVariant& variant : all)
+    if (!variant.baseline.empty() && !is_chosen(variant.baseline))
+      throw UsageError(concat(variant.name, " is compared with ", variant.baseline, ": name that, too"));
   return all;
 }
 

@@ -28,7 +28,7 @@ using ComparedMetrics = std::array<double, kComparedMetrics.size()>;
 /// The compared metrics of a row of results.
 ComparedMetrics compared_metrics(const ClassResult& row);
 
-inline constexpr index_t kPictureBins = 256;  ///< of a class
+inline constexpr index_t kPictureBins = 320;  ///< of a class
 
 /// The anomalous pixels of a picture that lie in one bin.
 struct AnomalousBin {
@@ -103,6 +103,7 @@ class PictureTableMaker {
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "../base/lists.hpp"
@@ -162,6 +163,19 @@ inline Metrics resampled_image(const PictureTable& table, index_t class_index, s
   return sums.result();
 }
 
+/// What p anomalous and n normal pixels of one bin add to the sum of precisions, if they are mixed evenly: the i-th
+/// anomalous one has n i / (p + 1) normal ones before it. Many are taken in sixteen steps.
+inline double mixed_precision(double above, double below, double p, double n) {
+  constexpr double kSteps = 16;
+  const double steps = (std::min)(p, kSteps), width = p / steps;
+  double sum = 0;
+  for (double k = 0; k < steps; ++k) {
+    const double i = p <= kSteps ? k + 1 : (k + 0.5) * width + 0.5;
+    sum += width * (above + i) / (above + i + below + n * i / (p + 1));
+  }
+  return p > 0 ? sum : 0;
+}
+
 /// Metrics of the pixels of a class.
 inline Metrics resampled_pixel(const PictureTable& table, index_t class_index, std::span<const std::uint32_t> times) {
   std::array<std::uint64_t, kPictureBins> normal{}, anomalous{};
@@ -179,12 +193,21 @@ inline Metrics resampled_pixel(const PictureTable& table, index_t class_index, s
   }
   for (std::size_t b = 0; b < normal.size(); ++b) totals.positives += anomalous[b], totals.negatives += normal[b];
   MetricSums sums(totals);
+  double precision = 0, above = 0, below = 0;  // anomalous and normal pixels so far
   for (std::size_t b = normal.size(); b-- > 0;) {
     if (normal[b] + anomalous[b] == 0) continue;
     const auto place = static_cast<float>(b);  // only the order of scores counts
     sums.add({place, place + 0.5f, anomalous[b], normal[b], fixed_sum(weight[b])});
+    const auto p = static_cast<double>(anomalous[b]), n = static_cast<double>(normal[b]);
+    precision += mixed_precision(above, below, p, n);
+    above += p;
+    below += n;
   }
-  return sums.result();
+  Metrics metrics = sums.result();
+  // the middle between the best and the worst order is far from all likely ones where few pixels are anomalous
+  if (metrics.average_precision.is_defined())
+    metrics.average_precision = Metric(precision / above, 2 * metrics.average_precision.error);
+  return metrics;
 }
 
 }  // namespace detail
@@ -240,13 +263,18 @@ MOECLIP_FUNC std::vector<float> PictureTableMaker::edges_of(std::string_view cla
     if (list.size() > 1) edges.push_back(list[i - 1] + (list[i] - list[i - 1]) / 2);  // no score at an end of its bin
   };
   for (std::vector<float>& list : scores) lists::sort(list);
-  constexpr int kEach = static_cast<int>(kPictureBins) / 4;
+  constexpr int kEach = static_cast<int>(kPictureBins) / 5;
   for (int i = 1; i < kEach; ++i) {
     cut(scores[0], static_cast<double>(i) / kEach);
     // precision is decided by the highest scores, where few pixels are normal: ten times half of the last share
     cut(scores[0], std::exp2(-10.0 * i / kEach) / kEach);
   }
   for (int i = 1; i < 2 * kEach; ++i) cut(scores[1], static_cast<double>(i) / (2 * kEach));
+  const std::size_t highest = std::min<std::size_t>(scores[1].size(), kEach / 2);  // each in a bin of its own
+  for (std::size_t i = scores[1].size() - highest; i < scores[1].size(); ++i) {
+    edges.push_back(scores[1][i]);
+    edges.push_back(std::nextafter(scores[1][i], std::numeric_limits<float>::infinity()));
+  }
   lists::sort(edges);
   edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
   return edges;

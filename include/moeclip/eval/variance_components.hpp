@@ -31,14 +31,16 @@ VarianceComponents variance_components(View<const double, 2> cells, View<const d
                                        double pictures, bool shares_pictures);
 
 /// Those of each compared metric (kComparedMetrics) for two methods: cells are differences a - b, class by class, and
-/// `options.draws` draws of pictures in each cell say how much another choice of them changes it.
+/// `options.draws` draws of pictures in each cell say how much another choice of them changes it. Classes in which a
+/// metric is undefined do not count in it; with less than two left, or one seed, the mean is NaN.
 std::array<VarianceComponents, kComparedMetrics.size()> variance_components(Context& context, const ComparedMethod& a,
                                                                             const ComparedMethod& b,
                                                                             const BootstrapOptions& options);
 
 /// An experiment to come.
 struct ExperimentDesign {
-  index_t seeds = 5, categories = 6;
+  index_t seeds = 5;           ///< runs of either method
+  index_t categories = 6;      ///< that are judged
   double pictures = 40;        ///< of each category
   bool is_for_others = false;  ///< the claim is about all categories of the kind, not about those that are judged
 };
@@ -60,10 +62,10 @@ index_t seeds_needed(const VarianceComponents& components, ExperimentDesign desi
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "../base/rng.hpp"
-#include "../tensor/tensor.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -105,6 +107,7 @@ namespace detail {
 struct CellDifference {
   ComparedMetrics value{}, variance{};
 
+  CellDifference() = default;
   CellDifference(const PictureTable& a, const PictureTable& b, index_t c, const BootstrapOptions& options,
                  index_t number) {
     std::vector<std::uint32_t> times(a.pictures.size(), 1);
@@ -133,6 +136,34 @@ struct CellDifference {
   }
 };
 
+/// The components of metric k, of the classes in which it is defined; their mean is NaN if these are less than two.
+inline VarianceComponents components_of(const std::vector<CellDifference>& cells, index_t seeds, std::size_t k,
+                                        double pictures, bool shares_pictures) {
+  const index_t classes = std::ssize(cells) / seeds;
+  const auto cell = [&](index_t s, index_t c) -> const CellDifference& {
+    return cells[static_cast<std::size_t>(s * classes + c)];
+  };
+  std::vector<index_t> defined;
+  for (index_t c = 0; c < classes; ++c) {
+    bool is_defined = true;
+    for (index_t s = 0; s < seeds; ++s)
+      is_defined = is_defined && std::isfinite(cell(s, c).value[k]) && std::isfinite(cell(s, c).variance[k]);
+    if (is_defined) defined.push_back(c);
+  }
+  VarianceComponents none;
+  none.mean = std::numeric_limits<double>::quiet_NaN();
+  const index_t columns = std::ssize(defined);
+  if (seeds < 2 || columns < 2) return none;
+  std::vector<double> values, variances;
+  for (index_t s = 0; s < seeds; ++s)
+    for (const index_t c : defined) {
+      values.push_back(cell(s, c).value[k]);
+      variances.push_back(cell(s, c).variance[k]);
+    }
+  return variance_components(View<const double, 2>(values.data(), {seeds, columns}),
+                             View<const double, 2>(variances.data(), {seeds, columns}), pictures, shares_pictures);
+}
+
 }  // namespace detail
 
 MOECLIP_FUNC std::array<VarianceComponents, kComparedMetrics.size()> variance_components(
@@ -144,23 +175,15 @@ MOECLIP_FUNC std::array<VarianceComponents, kComparedMetrics.size()> variance_co
     expect_same_pictures(*a.seeds[s], a.name, *b.seeds[s], b.name);
     MOECLIP_EXPECT(std::ssize(a.seeds[s]->classes) == classes, "seeds were judged by different classes");
   }
-  constexpr index_t kMetrics = std::ssize(kComparedMetrics);
-  Tensor<double> cells({kMetrics, seeds, classes}), variances({kMetrics, seeds, classes});
+  std::vector<detail::CellDifference> cells(static_cast<std::size_t>(seeds * classes));
   context.parallel_for(seeds * classes, [&](index_t i, int) {
     const auto s = static_cast<std::size_t>(i / classes);
-    const detail::CellDifference cell(*a.seeds[s], *b.seeds[s], i % classes, options, i);
-    for (index_t k = 0; k < kMetrics; ++k) {
-      cells[k * seeds * classes + i] = cell.value[static_cast<std::size_t>(k)];
-      variances[k * seeds * classes + i] = cell.variance[static_cast<std::size_t>(k)];
-    }
+    cells[static_cast<std::size_t>(i)] = detail::CellDifference(*a.seeds[s], *b.seeds[s], i % classes, options, i);
   });
   const auto pictures = static_cast<double>(a.seeds[0]->pictures.size()) / static_cast<double>(classes);
   std::array<VarianceComponents, kComparedMetrics.size()> result;
-  for (index_t k = 0; k < kMetrics; ++k)
-    result[static_cast<std::size_t>(k)] =
-        variance_components(View<const double, 2>(cells.data() + k * seeds * classes, {seeds, classes}),
-                            View<const double, 2>(variances.data() + k * seeds * classes, {seeds, classes}), pictures,
-                            options.shares_pictures);
+  for (std::size_t k = 0; k < result.size(); ++k)
+    result[k] = detail::components_of(cells, seeds, k, pictures, options.shares_pictures);
   return result;
 }
 

@@ -32,7 +32,7 @@ struct ForestBox {
 };
 
 /// The beginning of a name that fits beside the plot; the whole is in the title of the row.
-inline std::string short_name(std::string_view name) {
+inline std::string name_beside(std::string_view name) {
   constexpr std::size_t kLetters = 30;
   if (name.size() <= kLetters) return std::string(name);
   std::string shown(name.substr(0, kLetters - 3));
@@ -49,7 +49,7 @@ inline void draw_interval(HtmlWriter& page, const ForestBox& box, const ReportIn
   page.write("<g><title>", escape_html(row.name), ": ", signed_number(row.middle),
              has_ends ? concat(", from ", signed_number(row.low), " to ", signed_number(row.high)) : std::string(),
              "</title><text class=\"end\" x=\"", ForestBox::kLeft - 10, "\" y=\"", fixed(y + 4, 1), "\">",
-             escape_html(short_name(row.name)), "</text>");
+             escape_html(name_beside(row.name)), "</text>");
   if (has_ends)
     page.write("<path class=\"span", mark, "\" d=\"M", fixed(box.x(row.low), 1), ' ', fixed(y, 1), 'H',
                fixed(box.x(row.high), 1), "\"/>");

@@ -98,7 +98,7 @@ class PanelSurface {
     return true;
   }
 
-  static constexpr float kRoom = 0.075f;  ///< a mark lies within this distance of its middle
+  static constexpr float kRoom = 0.105f;  ///< a mark lies within this distance of its middle
 
  private:
   [[nodiscard]] Vec2 to_local(Vec2 p) const { return rotate(p - middle_, {turn_.x, -turn_.y}) * (1 / size_); }
@@ -144,10 +144,10 @@ struct Mark {
   /// How much of a sample at p it covers.
   [[nodiscard]] float cover(Vec2 p, float pixel) const {
     const Vec2 from = p - centre;
-    if (kind == MarkKind::dot) return coverage(disc(from, 0.027f * size), pixel);
-    if (kind == MarkKind::ring) return coverage(ring_band(from, 0.036f * size, 0.0085f * size), pixel);
-    const Vec2 end = axis * (0.048f * size);
-    return coverage(0.0115f * size - segment(p, centre - end, centre + end).distance, pixel);
+    if (kind == MarkKind::dot) return coverage(disc(from, 0.038f * size), pixel);
+    if (kind == MarkKind::ring) return coverage(ring_band(from, 0.05f * size, 0.012f * size), pixel);
+    const Vec2 end = axis * (0.067f * size);
+    return coverage(0.016f * size - segment(p, centre - end, centre + end).distance, pixel);
   }
   [[nodiscard]] Color on(Color base, float covered) const {
     const Color paint = is_dark ? base * 0.2f : mix(base, gray(1), 0.8f);
@@ -157,7 +157,7 @@ struct Mark {
 
 /// The marks of a good panel: one in each region, some more anywhere, each where its kind belongs.
 inline std::vector<Mark> draw_marks(const PanelSurface& surface, bool has_regions, float severity, Dice& dice) {
-  constexpr float kApart = 0.16f;
+  constexpr float kApart = 0.22f;
   constexpr int kTries = 200;  // some of ten are good; all of them together are half of what a stream has
   std::vector<Mark> marks;
   const int wanted = dice.integer(3, 7);
@@ -165,8 +165,8 @@ inline std::vector<Mark> draw_marks(const PanelSurface& surface, bool has_region
     Mark mark;
     bool is_found = false;
     for (int attempt = 0; attempt < kTries && !is_found; ++attempt) {
-      mark.centre.x = dice.range(0.1f, 0.9f);
-      mark.centre.y = dice.range(0.1f, 0.9f);
+      mark.centre.x = dice.range(0.12f, 0.88f);
+      mark.centre.y = dice.range(0.12f, 0.88f);
       is_found = surface.has_room(mark.centre) &&
                  (i >= 3 || !has_regions || surface.region_at(mark.centre) == static_cast<RegionKind>(i));
       for (const Mark& other : marks) is_found = is_found && length(other.centre - mark.centre) > kApart;
