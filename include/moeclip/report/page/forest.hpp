@@ -40,14 +40,14 @@ inline std::string name_beside(std::string_view name) {
   return shown + "...";
 }
 
-inline std::string signed_number(double value) { return concat(value >= 0 ? "+" : "", fixed(value, 2)); }
+inline std::string with_sign(double value) { return concat(value >= 0 ? "+" : "", fixed(value, 2)); }
 
 inline void draw_interval(HtmlWriter& page, const ForestBox& box, const ReportInterval& row, double y) {
   const bool has_ends = std::isfinite(row.low) && std::isfinite(row.high);
   const bool is_shown = has_ends && (row.low > 0 || row.high < 0);
   const char* const mark = is_shown ? " shown" : "";
-  page.write("<g><title>", escape_html(row.name), ": ", signed_number(row.middle),
-             has_ends ? concat(", from ", signed_number(row.low), " to ", signed_number(row.high)) : std::string(),
+  page.write("<g><title>", escape_html(row.name), ": ", with_sign(row.middle),
+             has_ends ? concat(", from ", with_sign(row.low), " to ", with_sign(row.high)) : std::string(),
              "</title><text class=\"end\" x=\"", ForestBox::kLeft - 10, "\" y=\"", fixed(y + 4, 1), "\">",
              escape_html(name_beside(row.name)), "</text>");
   if (has_ends)
@@ -73,8 +73,8 @@ inline void write_forest(HtmlWriter& page, const ReportForest& forest) {
   const double down = Box::kRow * static_cast<double>(shown.rows.size()), bottom = Box::kTop + down;
   std::string description = concat(shown.title, ", ", shown.x_name, ".");
   for (const ReportInterval& row : shown.rows)
-    description += concat(' ', row.name, ": ", detail::signed_number(row.middle), " (", detail::signed_number(row.low),
-                          " to ", detail::signed_number(row.high), ").");
+    description += concat(' ', row.name, ": ", detail::with_sign(row.middle), " (", detail::with_sign(row.low), " to ",
+                          detail::with_sign(row.high), ").");
   page.write("<figure class=\"chart lines\"><figcaption><b>", escape_html(shown.title), "</b> <span>",
              escape_html(shown.note), "</span></figcaption><svg viewBox=\"0 0 ", Box::kWidth, ' ',
              fixed(bottom + Box::kBelow, 0), "\" role=\"img\" aria-label=\"", escape_html(description), "\">");
