@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """test_infer.py PROGRAM [EMULATOR]: moeclip-infer, static and small, says of recorded models what was recorded."""
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,18 @@ class InferTest(unittest.TestCase):
         code, out, err = run("--class", "nut", GOLDEN / "words.moeclip", picture)
         self.assertEqual((code, out), (3, ""))
         self.assertIn('knows no class "nut"', err)
+
+    def test_names_of_any_letters(self):
+        name = "\u5de5\u5382 Stra\u00dfe \U0001f529"
+        with tempfile.TemporaryDirectory(suffix=name) as folder:
+            model, picture = Path(folder, f"{name}.moeclip"), Path(folder, f"bad {name}.png")
+            shutil.copy(GOLDEN / "textures.moeclip", model)
+            shutil.copy(GOLDEN / "bad.png", picture)
+            code, out, err = run(model, picture)
+            self.assertEqual((code, err), (0, ""))
+            self.assertEqual(json.loads(out)["image"], str(picture))
+            code, _, err = run("--class", name, GOLDEN / "words.moeclip", picture)
+            self.assertEqual((code, f'knows no class "{name}"' in err), (3, True), err)
 
     def test_that_it_is_small_and_alone(self):
         data = PROGRAM.read_bytes()

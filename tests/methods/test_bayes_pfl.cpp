@@ -82,9 +82,13 @@ TEST_CASE_TEMPLATE("an official checkpoint of Bayes-PFL judges as its code does"
   Context context({.threads = 1});
   Recorded<T> model(context);
   for (const int part : {1, 2}) {
-    const auto result = model.judge(context, part);
-    CHECK(distance(model.file, concat("judge", part, ".probability"), static_cast<double>(result.first)) < kBound<T>);
-    CHECK(distance<T>(model.file, concat("judge", part, ".map"), result.second.values()) < kBound<T>);
+    auto result = model.judge(context, part);
+    const std::string judge = concat("judge", part, ".");
+    CHECK(distance(model.file, judge + "probability", static_cast<double>(result.first)) < kBound<T>);
+    CHECK(distance<T>(model.file, judge + "map", std::as_const(result.second).values()) < kBound<T>);
+    const T score = bayes_pfl_conclude<T>(context, result.first, 3, result.second.template view<2>());
+    CHECK(distance(model.file, judge + "score", static_cast<double>(score)) < kBound<T>);
+    CHECK(distance<T>(model.file, judge + "blurred", std::as_const(result.second).values()) < kBound<T>);
   }
 }
 

@@ -184,15 +184,28 @@ def unpack_and_demo(trial, preset, *emulator):
         digests.append((trial.folder / out / "SHA256SUMS").read_text())
     assert digests[0] == digests[1], "the same tree gave other bytes"
     trial.run("sha256sum", "--check", "SHA256SUMS", cwd=trial.folder / "first")
-    archive = next((trial.folder / "first").glob("*.tar.xz"))
+    archive = next(path for path in (trial.folder / "first").glob("moeclip-*-*") if path.suffix in (".xz", ".zip"))
     trial.run("sha256sum", "--check", archive.name + ".sha256", cwd=trial.folder / "first")
-    trial.run("tar", "-xf", archive)
-    moeclip = trial.folder / archive.name.removesuffix(".tar.xz") / "bin" / "moeclip"
-    assert "ELF" in trial.run("file", moeclip) and "dynamic" not in trial.run("file", moeclip)
+    trial.run("cmake", "-E", "tar", "xf", archive)
+    programs = trial.folder / re.sub(r"\.(tar\.xz|zip)$", "", archive.name) / "bin"
+    moeclip, infer = (next(path for path in programs.iterdir() if path.stem == name) for name in ("moeclip", "moeclip-infer"))
+    check_alone(trial, moeclip)
+    check_alone(trial, infer)
     trial.run(*emulator, moeclip, "demo", "--out", trial.folder / "demo")
     trial.run(*emulator, moeclip, "learn", ROOT / "tests/golden/model/good.png", "-o", trial.folder / "part.moeclip")
-    trial.run(*emulator, moeclip.with_name("moeclip-infer"), trial.folder / "part.moeclip", ROOT / "tests/golden/model/bad.png")
-    return f"{size(archive)}, tool {size(moeclip)}, moeclip-infer {size(moeclip.with_name('moeclip-infer'))}, twice the same bytes"
+    trial.run(*emulator, infer, trial.folder / "part.moeclip", ROOT / "tests/golden/model/bad.png")
+    return f"{size(archive)}, tool {size(moeclip)}, moeclip-infer {size(infer)}, twice the same bytes"
+
+
+def check_alone(trial, program):
+    """It needs no library but those that every Windows has, or none at all."""
+    if program.suffix == ".exe":
+        needed = re.findall(r"DLL Name: (\S+)", trial.run("x86_64-w64-mingw32-objdump", "-p", program))
+        strangers = {name.lower() for name in needed} - {"kernel32.dll", "msvcrt.dll", "shell32.dll", "ws2_32.dll"}
+        assert needed and not strangers, f"{program.name} needs {strangers}"
+    else:
+        said = trial.run("file", program)
+        assert "ELF" in said and "dynamic" not in said, said
 
 
 def archive(trial):
@@ -205,6 +218,12 @@ def archive_aarch64(trial):
     """the same for 64-bit ARM, under qemu-aarch64"""
     trial.need("cpack", "ninja", "file", "aarch64-linux-gnu-g++", "qemu-aarch64")
     return unpack_and_demo(trial, "archive-aarch64", "qemu-aarch64")
+
+
+def archive_windows(trial):
+    """the same for Windows, under wine"""
+    trial.need("cpack", "ninja", "x86_64-w64-mingw32-g++-posix", "wine")
+    return unpack_and_demo(trial, "archive-windows", sys.executable, ROOT / "tools" / "dev" / "wine.py")
 
 
 def container(trial):
@@ -234,7 +253,7 @@ def size(path):
     return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
-ROUTES = (debian, vcpkg, conan, meson, fetchcontent, cpm, archive, archive_aarch64, container)
+ROUTES = (debian, vcpkg, conan, meson, fetchcontent, cpm, archive, archive_aarch64, archive_windows, container)
 
 
 def cpu_seconds():

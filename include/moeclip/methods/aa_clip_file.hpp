@@ -28,7 +28,6 @@ AaClip<T> read_aa_clip(const WeightFile& file, const ClipConfig& clip, const AaC
 #include "../io/file.hpp"
 #include "../io/weight_use.hpp"
 #include "../io/weights.hpp"
-#include "method.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "../anomaly/score_map.hpp"
-#include "../train/adapter_step_types.hpp"
 #include "../train/losses.hpp"
+#include "../train/training_batch.hpp"
 #include "aa_clip.hpp"
 #include "aa_clip_frozen.hpp"
 

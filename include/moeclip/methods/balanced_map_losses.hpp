@@ -13,7 +13,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// The two losses; both 0 if no picture has a mask.
 struct BalancedMapLosses {
-  double focal = 0, dice = 0;
+  double focal = 0;  ///< BML-1
+  double dice = 0;   ///< BML-2
 };
 
 /// One map of a batch.
@@ -74,8 +75,9 @@ void balanced_row(index_t width, const T* mask, const double* share, T* u, T* co
   constexpr T kFloor = static_cast<T>(kBalancedFloor);
   for (index_t x = 0; x < width; ++x) {
     const int marked = mask[x] != T(0) ? 1 : 0;
-    const T small = std::exp(-std::abs(u[x])), large = T(1) / (T(1) + small);  // the larger of both probabilities
-    const T abnormal = u[x] < T(0) ? small * large : large, normal = u[x] < T(0) ? large : small * large;
+    const T ratio = std::exp(-std::abs(u[x]));  // of the smaller to the larger of both probabilities
+    const T large = T(1) / (T(1) + ratio);
+    const T abnormal = u[x] < T(0) ? ratio * large : large, normal = u[x] < T(0) ? large : ratio * large;
     const T right = marked == 1 ? abnormal : normal, wrong = marked == 1 ? normal : abnormal;
     const T log_right = std::log(right + kFloor), both = abnormal * normal;
     const T slope = T(2) * wrong * log_right - wrong * wrong / (right + kFloor);

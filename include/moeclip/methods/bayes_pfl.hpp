@@ -44,7 +44,7 @@ struct FlowDecoder {
 /// meets pictures that of the joint space, C.
 template <class T>
 struct BayesPfl {
-  BayesPflConfig config;
+  BayesPflConfig config;                           ///< sizes and switches
   Tensor<T> prompt_context;                        // (N, P, Dt)
   Tensor<T> prompt_normal, prompt_abnormal;        // (N, Q, Dt)
   Tensor<T> temperature_pixel, temperature_image;  // scalars: logarithms of what similarities are multiplied by

@@ -171,8 +171,8 @@ T bayes_pfl_forward(Context& context, const TextTower<T>& tower, const BayesPfl<
 }
 
 MOECLIP_FUNC index_t bayes_pfl_top_pixels(std::string_view words, index_t pixels) {
-  for (const char* small : {"capsules", "macaroni", "pipe fryum", "screw", "cashew", "chewing gum"})
-    if (words == small) return std::clamp<index_t>(pixels * 20 / (518 * 518), 1, pixels);
+  for (const char* thing : {"capsules", "macaroni", "pipe fryum", "screw", "cashew", "chewing gum"})
+    if (words == thing) return std::clamp<index_t>(pixels * 20 / (518 * 518), 1, pixels);
   return std::clamp<index_t>(pixels * 2000 / (518 * 518), 1, pixels);
 }
 

@@ -44,8 +44,10 @@ class BayesPflMethod final : public TrainedMethod<T> {
   void forget_words() override {}
 
  private:
-  /// Room for gradients of the model's sizes, and the samples that pictures are judged with.
-  void make_room();
+  /// Of the model's sizes. Whoever only judges takes no memory for them.
+  BayesPfl<T>& gradient();
+  /// Draws what pictures are judged with.
+  void draw_samples();
   /// Tokens of `words`, with begin and end; they stay where they are.
   [[nodiscard]] std::span<const std::int32_t> tokens(const std::string& words) const;
 
@@ -122,14 +124,21 @@ BayesPflMethod<T>::BayesPflMethod(std::shared_ptr<const Clip<T>> clip, const Met
   if (options.settings.is_null()) config.seed = options.seed;
   model_ = BayesPfl<T>(config, clip->config());
   initialize_bayes_pfl(model_, options.seed);
-  make_room();
+  draw_samples();
 }
 
 template <class T>
-void BayesPflMethod<T>::make_room() {
+BayesPfl<T>& BayesPflMethod<T>::gradient() {
+  if (gradient_.prompt_context.empty()) {
+    gradient_ = BayesPfl<T>(model_.config, this->clip().config());
+    zero_parameters(gradient_);
+  }
+  return gradient_;
+}
+
+template <class T>
+void BayesPflMethod<T>::draw_samples() {
   const BayesPflConfig& config = model_.config;
-  gradient_ = BayesPfl<T>(config, this->clip().config());
-  zero_parameters(gradient_);
   samples_ = draw_bayes_pfl_noise<T>(config.seed, "bayes_pfl.judge", config.samples, config.samples,
                                      this->clip().config().text.width);
 }
@@ -165,7 +174,7 @@ std::vector<MethodStage> BayesPflMethod<T>::stages() const {
 
 template <class T>
 std::vector<TrainedParameter<T>> BayesPflMethod<T>::parameters(index_t stage) {
-  std::vector<TrainedParameter<T>> all = all_parameters<T>(model_, gradient_);
+  std::vector<TrainedParameter<T>> all = all_parameters<T>(model_, gradient());
   std::erase_if(all, [&](const TrainedParameter<T>& p) {
     const bool is_of_score = p.name.starts_with("fuse.") || p.name.starts_with("image_mapping.");
     if (stage > 0) return !is_of_score && !p.name.starts_with("class_mapping.");
@@ -183,7 +192,8 @@ template <class T>
 double BayesPflMethod<T>::forward_backward(Context& context, const MethodBatch<T>& input) {
   const TrainingBatch<T>& batch = input.batch;
   const index_t pictures = batch.images.extent(0);
-  zero_parameters(gradient_);
+  BayesPfl<T>& gradients = gradient();
+  zero_parameters(gradients);
   picture_features_forward<T>(context, this->clip().vision(), {batch.images.template view<4>(), this->positions()},
                               model_.config.level_blocks, features_);
   std::vector<std::span<const std::int32_t>> names;
@@ -204,8 +214,8 @@ double BayesPflMethod<T>::forward_backward(Context& context, const MethodBatch<T
                               noise,
                               Rng(input.seed, stream).integer(0, 0, model_.config.prompts)};
   const TextTower<T>& text = this->clip().text();
-  return (input.stage == 0 ? bayes_pfl_step<T>(context, text, model_, step, work_, gradient_)
-                           : bayes_pfl_score_step<T>(context, text, model_, step, work_, gradient_))
+  return (input.stage == 0 ? bayes_pfl_step<T>(context, text, model_, step, work_, gradients)
+                           : bayes_pfl_score_step<T>(context, text, model_, step, work_, gradients))
       .total();
 }
 
@@ -218,7 +228,8 @@ template <class T>
 void BayesPflMethod<T>::load(const WeightFile& file) {
   if (is_method_file(file)) return TrainedMethod<T>::load(file);
   model_ = read_bayes_pfl<T>(file, this->clip().config(), model_.config);
-  make_room();
+  gradient_ = {};
+  draw_samples();
 }
 
 MOECLIP_INSTANTIATE_CLASS(BayesPflMethod)

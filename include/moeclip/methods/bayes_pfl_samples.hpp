@@ -13,7 +13,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// Standard normal numbers for the three distributions, (samples, Dt) each.
 template <class T>
 struct BayesPflNoise {
-  Tensor<T> context, normal, abnormal;
+  Tensor<T> context;           ///< of the distribution that depends on the picture
+  Tensor<T> normal, abnormal;  ///< of the two states
 };
 
 /// Draws from the streams (seed, "`stream`.context"), (seed, "`stream`.normal"), (seed, "`stream`.abnormal").
@@ -24,7 +25,8 @@ BayesPflNoise<T> draw_bayes_pfl_noise(std::uint64_t seed, std::string_view strea
 /// What the three flows leave; the offsets are `z` of each.
 template <class T>
 struct BayesPflOffsets {
-  FlowSaved<T> context, normal, abnormal;
+  FlowSaved<T> context;           ///< of pictures
+  FlowSaved<T> normal, abnormal;  ///< of states
 };
 
 /// Offsets for pictures of vectors g (M, C), M as many as context samples, or one picture for all.

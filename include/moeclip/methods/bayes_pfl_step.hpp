@@ -33,6 +33,7 @@ struct BayesPflLosses {
   double divergence = 0;            ///< of the three distributions, weighted
   double orthogonality = 0;         ///< of the sentences of each state
 
+  /// Their sum, which is minimised.
   [[nodiscard]] double total() const {
     double sum = cross_entropy + divergence + orthogonality;
     for (std::size_t l = 0; l < focal.size(); ++l) sum += focal[l] + dice[l];

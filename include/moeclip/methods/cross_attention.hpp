@@ -50,6 +50,7 @@ struct CrossAttentionSteps {
   View<T, 2> weights;  ///< (H * K, P), probabilities, head by head
   View<T, 2> sum;      ///< (K, C), before it is made a unit vector
 
+  /// Room for them.
   static CrossAttentionSteps take(Arena::Scope& scratch, index_t sentences, index_t patches, index_t embed) {
     const auto take = [&](index_t rows, index_t columns) {
       return View<T, 2>(scratch.take<T>(rows * columns), {rows, columns});

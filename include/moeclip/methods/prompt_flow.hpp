@@ -100,7 +100,8 @@ void state_flow_forward(Context& context, const FlowEncoder<T>& encoder, const S
 
 /// How much the divergence from the standard normal counts: of the two densities, and of the flows' stretching.
 struct DivergenceWeights {
-  double density = 0, log_det = 0;
+  double density = 0;  ///< of log q(z_0) - log p(z_F)
+  double log_det = 0;  ///< of the flows' log |det|
 };
 
 /// sum over samples of density (log q(z_0) - log p(z_F)) - log_det (sum over flows of log |det|), up to the constants
@@ -111,8 +112,8 @@ double flow_divergence(const FlowSaved<T>& saved, View<const T, 2> noise, const 
 /// Parameters, and where their gradients are added up.
 template <class Layer>
 struct WithGradient {
-  const Layer& values;
-  Layer& gradient;
+  const Layer& values;  ///< of the forward pass
+  Layer& gradient;      ///< added to
 };
 
 /// A way back through a flow, M = N.

@@ -36,8 +36,8 @@ void prompt_text_forward(Context& context, const TextTower<T>& tower, const Prom
 /// Gradients of what PromptInput has; all are added to.
 template <class T>
 struct PromptGradient {
-  Tensor<T>&context, &normal, &abnormal;
-  View<T, 2> context_offsets, normal_offsets, abnormal_offsets;
+  Tensor<T>&context, &normal, &abnormal;                         ///< (N, P, Dt), (N, Q, Dt)
+  View<T, 2> context_offsets, normal_offsets, abnormal_offsets;  ///< (samples, Dt) each
 };
 
 /// Backward pass for d_out (G * N, C).  (PTX-1')

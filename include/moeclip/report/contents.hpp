@@ -10,6 +10,7 @@
 #include "../base/function_ref.hpp"
 #include "../eval/curves.hpp"
 #include "../eval/evaluation.hpp"
+#include "../explain/reliability.hpp"
 #include "../image/figure.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -72,13 +73,20 @@ struct ReportForest {
   std::vector<ReportInterval> rows;  ///< from top to bottom
 };
 
+/// How often answers were right against how often they claimed to be.
+struct ReportReliability {
+  std::string title;        ///< above the diagram, before the expected calibration error
+  Reliability reliability;  ///< what it shows
+};
+
 /// More to see: expert load, similarity of experts, FOFS, ablations.
 struct ReportSection {
-  std::string title, text;                 ///< a heading and a paragraph, which may be empty
-  std::vector<Figure> figures;             ///< shown above the tables
-  std::vector<ReportTable> tables;         ///< may be empty
-  std::vector<ReportChart> charts = {};    ///< shown first
-  std::vector<ReportForest> forests = {};  ///< after these
+  std::string title, text;                            ///< a heading and a paragraph, which may be empty
+  std::vector<Figure> figures;                        ///< shown above the tables
+  std::vector<ReportTable> tables;                    ///< may be empty
+  std::vector<ReportChart> charts = {};               ///< shown first
+  std::vector<ReportForest> forests = {};             ///< after these
+  std::vector<ReportReliability> reliabilities = {};  ///< then these, side by side
 };
 
 /// The whole content of a report.

@@ -5,7 +5,8 @@
 The first is a checkpoint in the official layout (float32, tensors that are shared stored once under each of their
 names). The second holds the CLIP ("clip.NAME"), pictures, masks, tokens of names and noise, and what the computation of
 the official code (https://github.com/xiaozhen228/Bayes-PFL, MIT) makes of them: losses and gradients of a step of both
-parts of the training, and maps and scores of a picture. The computation is written down here anew. Needs torch.
+parts of the training, and maps and scores of a picture, before and after the map is blurred as its evaluation does. The
+computation is written down here anew. Needs torch and scipy.
 """
 import json
 import math
@@ -14,6 +15,7 @@ import struct
 
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 
 D, WIDTH, VISION_LAYERS, VISION_HEADS = 16, 12, 4, 2  # image tower; joint space and words
 TEXT_LAYERS, TEXT_HEADS, CONTEXT, VOCABULARY = 2, 2, 16, 24
@@ -22,6 +24,7 @@ LEVELS, PROMPTS, P, Q, FLOWS, SAMPLES, BATCH = (1, 2, 3, 4), 3, 2, 2, 3, 4, 3
 END = VOCABULARY - 1
 NAMES = [[END - 1, 5, END], [END - 1, 7, 9, 3, END], [END - 1, 5, END]]  # of the pictures, with begin and end
 CHOSEN = 1  # prompt of the step
+TOP = 3  # pixels that the score of a picture looks at
 
 
 def block_shapes(prefix, width):
@@ -299,7 +302,10 @@ def main():
                 out[f"step{stage}.grad.{name}"] = value.grad
         out.update({f"step{stage}.{name}": value for name, value in losses.items()})
         with torch.no_grad():
-            out[f"judge{stage}.probability"], out[f"judge{stage}.map"] = judge(w, clip, data, stage)
+            probability, grid = judge(w, clip, data, stage)
+            out[f"judge{stage}.probability"], out[f"judge{stage}.map"] = probability, grid
+            out[f"judge{stage}.score"] = (probability + grid.flatten().topk(TOP).values.mean()) / 2
+            out[f"judge{stage}.blurred"] = torch.from_numpy(gaussian_filter(grid.numpy(), 8))
     write_safetensors(here / "bayes_pfl.safetensors", out)
 
 
