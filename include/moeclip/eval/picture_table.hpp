@@ -257,10 +257,11 @@ MOECLIP_FUNC std::vector<float> PictureTableMaker::edges_of(std::string_view cla
     for (const Pixel& pixel : kept.anomalous) scores[1].push_back(pixel.score);
   }
   std::vector<float> edges;
-  const auto cut = [&](std::vector<float>& list, double above) {  // such a share of them lies above
+  const auto cut = [&](const std::vector<float>& list, double above) {  // such a share of them lies above
+    if (list.size() < 2) return;
     const auto size = static_cast<double>(list.size());
     const auto i = std::max<std::size_t>(static_cast<std::size_t>((std::min)((1 - above) * size, size - 1)), 1);
-    if (list.size() > 1) edges.push_back(list[i - 1] + (list[i] - list[i - 1]) / 2);  // no score at an end of its bin
+    edges.push_back(list[i - 1] + (list[i] - list[i - 1]) / 2);  // no score at an end of its bin
   };
   for (std::vector<float>& list : scores) lists::sort(list);
   constexpr int kEach = static_cast<int>(kPictureBins) / 5;

@@ -40,19 +40,24 @@ inline std::string name_beside(std::string_view name) {
   return shown + "...";
 }
 
-inline std::string signed_number(double value) { return concat(value >= 0 ? "+" : "", fixed(value, 2)); }
+inline std::string with_sign(double value) { return concat(value >= 0 ? "+" : "", fixed(value, 2)); }
+
+inline bool has_ends(const ReportInterval& row) { return std::isfinite(row.low) && std::isfinite(row.high); }
+
+/// "clear: +2.00 (+1.00 to +3.00)"
+inline std::string interval_words(const ReportInterval& row) {
+  std::string text = concat(row.name, ": ", with_sign(row.middle));
+  if (has_ends(row)) text += concat(" (", with_sign(row.low), " to ", with_sign(row.high), ")");
+  return text;
+}
 
 inline void draw_interval(HtmlWriter& page, const ForestBox& box, const ReportInterval& row, double y) {
-  const bool has_ends = std::isfinite(row.low) && std::isfinite(row.high);
-  const bool is_shown = has_ends && (row.low > 0 || row.high < 0);
-  const char* const mark = is_shown ? " shown" : "";
-  page.write("<g><title>", escape_html(row.name), ": ", signed_number(row.middle),
-             has_ends ? concat(", from ", signed_number(row.low), " to ", signed_number(row.high)) : std::string(),
-             "</title><text class=\"end\" x=\"", ForestBox::kLeft - 10, "\" y=\"", fixed(y + 4, 1), "\">",
-             escape_html(name_beside(row.name)), "</text>");
-  if (has_ends)
-    page.write("<path class=\"span", mark, "\" d=\"M", fixed(box.x(row.low), 1), ' ', fixed(y, 1), 'H',
-               fixed(box.x(row.high), 1), "\"/>");
+  const bool is_shown = has_ends(row) && (row.low > 0 || row.high < 0);
+  page.write("<g><title>", escape_html(interval_words(row)), "</title><text class=\"end\" x=\"", ForestBox::kLeft - 10,
+             "\" y=\"", fixed(y + 4, 1), "\">", escape_html(name_beside(row.name)), "</text>");
+  if (has_ends(row))
+    page.write("<path class=\"span", is_shown ? " shown" : "", "\" d=\"M", fixed(box.x(row.low), 1), ' ', fixed(y, 1),
+               'H', fixed(box.x(row.high), 1), "\"/>");
   const double at = box.x(row.middle);
   if (is_shown)
     page.write("<rect class=\"dot shown\" x=\"", fixed(at - 4, 1), "\" y=\"", fixed(y - 4, 1),
@@ -72,9 +77,7 @@ inline void write_forest(HtmlWriter& page, const ReportForest& forest) {
   const Box box(shown);
   const double down = Box::kRow * static_cast<double>(shown.rows.size()), bottom = Box::kTop + down;
   std::string description = concat(shown.title, ", ", shown.x_name, ".");
-  for (const ReportInterval& row : shown.rows)
-    description += concat(' ', row.name, ": ", detail::signed_number(row.middle), " (", detail::signed_number(row.low),
-                          " to ", detail::signed_number(row.high), ").");
+  for (const ReportInterval& row : shown.rows) description += concat(' ', detail::interval_words(row), '.');
   page.write("<figure class=\"chart lines\"><figcaption><b>", escape_html(shown.title), "</b> <span>",
              escape_html(shown.note), "</span></figcaption><svg viewBox=\"0 0 ", Box::kWidth, ' ',
              fixed(bottom + Box::kBelow, 0), "\" role=\"img\" aria-label=\"", escape_html(description), "\">");
