@@ -292,7 +292,7 @@ int explain_all(moeclip::Context& context, const moeclip::Detector& detector, co
 }
 
 /// Seconds since `start`.
-double seconds_since(std::chrono::steady_clock::time_point start) {
+double elapsed_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -308,7 +308,7 @@ void run_fit(moeclip::Context& context, const moeclip::Detector& detector, const
   plan.promise = s.promise.value_or(plan.promise);
   const moeclip::WordReadout readout = fit_naming(context, detector, vocabulary, plan);
   write_outputs([&] { save_words(s.calibrate_words, readout); });
-  if (!s.report.empty()) write_words_page({s.report, &readout, nullptr, ""}, words, seconds_since(start));
+  if (!s.report.empty()) write_words_page({s.report, &readout, nullptr, ""}, words, elapsed_since(start));
   print_fit(readout, s.calibrate_words, s.is_json);
 }
 
@@ -351,7 +351,7 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
   if (!s.report.empty())
     write_words_page(
         {s.report, readout ? &*readout : nullptr, &result, concat("Drawn pictures, ", s.categories, " categories")},
-        words, seconds_since(start));
+        words, elapsed_since(start));
 }
 
 }  // namespace
