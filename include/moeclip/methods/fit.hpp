@@ -33,11 +33,11 @@ inline constexpr const char* kMethodCheckpoint = "method_last.safetensors";
 
 /// What a step did. Valid until the next step.
 struct MethodStep {
-  std::string_view stage_name;
-  index_t stage = 0, stages = 0;  ///< from 1
-  index_t step = 0, steps = 0;    ///< of the stage, from 1
-  index_t epoch = 0, epochs = 0;  ///< of the stage, from 1
-  double loss = 0;
+  std::string_view stage_name;              ///< for people
+  index_t stage = 0, stages = 0;            ///< from 1
+  index_t step = 0, steps = 0;              ///< of the stage, from 1
+  index_t epoch = 0, epochs = 0;            ///< of the stage, from 1
+  double loss = 0;                          ///< of the batch
   double gradient_norm = 0;                 ///< Euclidean
   double lr = 0;                            ///< learning rate
   double seconds = 0;                       ///< since training began
