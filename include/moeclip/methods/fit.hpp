@@ -20,7 +20,6 @@ struct MethodFitOptions {
   index_t steps = 0;                ///< of each stage at most; 0: those of its epochs
   double lr = 0;                    ///< of each stage; 0: each stage's own
   std::vector<std::string> words;   ///< what the classes of the source are called, in its order; empty: their names
-  bool is_augmented = true;         ///< pictures are turned, shifted and flipped
   ImageOptions images = {};         ///< how pictures are read
   std::string checkpoint = {};      ///< folder for method_last.safetensors; "": none
   double checkpoint_seconds = 300;  ///< between two checkpoints
@@ -149,7 +148,7 @@ class MethodTraining {
     loading.batch = options_.batch > 0 ? options_.batch : stage.batch;
     loading.size = method_.image_size();
     loading.seed = options_.seed + static_cast<std::uint64_t>(run_.stage);
-    loading.is_augmented = options_.is_augmented;
+    loading.is_augmented = stage.is_augmented;
     loading.ahead = options_.ahead;
     loading.images = options_.images;
     return loading;
