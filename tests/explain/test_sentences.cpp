@@ -226,7 +226,6 @@ TEST_CASE("each number of the sentences is what the tensors say") {
   Context context({.threads = 1});
   bool has_stood_out = false, has_edges = false;
   for (const auto& [width, height] : {std::pair<index_t, index_t>{60, 40}, {27, 31}, {40, 90}, {33, 33}}) {
-    CAPTURE(width);
     auto seen = inspect(context, detector, half_flat(width, height).view(), anchors);
     if (width < 50) let_expert_see(seen);
     const Recount recount(detector, seen);

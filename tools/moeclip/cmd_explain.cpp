@@ -336,9 +336,9 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
                   .set("high", high));
     if (s.is_json) continue;
     std::string line = row.group;
-    line.resize(22, ' ');
+    line.resize(24, ' ');
     line += row.way;
-    line.resize(58, ' ');
+    line.resize(60, ' ');
     print(concat(line, fixed(100 * row.share(), 1), " % right of ", row.answers, " (95 %: ", fixed(100 * low, 1),
                  " to ", fixed(100 * high, 1), ")\n"));
   }

@@ -206,7 +206,7 @@ NamingResult measure_naming(moeclip::Context& context, const moeclip::Detector& 
       tally.add("plain CLIP, whole picture", group, nearest_word(e) == spec.defect);
       tally.add("explain", group, is_right);
       tally.add(e.is_certain ? "explain, certain" : "explain, not certain", group, is_right);
-      if (e.is_certain) tally.add("plain CLIP, where explain is certain", group, nearest_word(e) == spec.defect);
+      if (e.is_certain) tally.add("plain CLIP, the certain pictures", group, nearest_word(e) == spec.defect);
       if (is_found(e, sample.mask)) tally.add("explain, place found", group, is_right);
     }
     if (e.is_certain) tally.add("explain, certain", spec.category, is_right);

@@ -148,6 +148,11 @@ void write_words_page(const WordsPage& page, Words words, double seconds) {
   report.title = "Names of defects";
   report.summary = page.readout != nullptr ? fit_text(*page.readout)
                                            : "No fit: words stand as plain CLIP orders them, and none is certain.";
+  if (page.measured != nullptr)
+    for (const NamingRow& row : page.measured->rows)
+      if (row.group == "all kinds")
+        report.tiles.emplace_back(concat(fixed(100 * row.share(), 1), " %"),
+                                  concat("right: ", row.way, ", ", moeclip::counted(row.answers, "picture")));
   moeclip::ReportSection section{"Reliability",
                                  "Bars: how often names were right that claimed about this probability; lines across: "
                                  "what they claimed; whiskers: 95 % intervals (Clopper and Pearson); above: how many "

@@ -94,14 +94,12 @@ void CloseLooks::add_section(moeclip::Report& report, const std::string& title, 
   section.tables.push_back(expert_table(blocks));
   report.sections.push_back(std::move(section));
   if (!readout_) return;
-  report.sections.push_back({"Names of defects",
-                             "How far the probabilities of names in the sentences can be trusted, on categories that "
-                             "were left out of their fit. Bars: share of right names; lines across: what they claimed; "
-                             "whiskers: 95 % intervals; above: how many.",
-                             {},
-                             {},
-                             {},
-                             {{"Reliability", readout_->record.reliability}}});
+  moeclip::ReportSection& names = report.sections.emplace_back();
+  names.title = "Names of defects";
+  names.text =
+      "How far the probabilities of names in the sentences can be trusted, on categories that were left out of their "
+      "fit. Bars: share of right names; lines across: what they claimed; whiskers: 95 % intervals; above: how many.";
+  names.reliabilities = {{"Reliability", readout_->record.reliability}};
 }
 
 void add_provenance(moeclip::Report& report, const std::string& command, Words words, double seconds) {

@@ -78,7 +78,7 @@ inline std::vector<float> smoothed(const std::vector<float>& cells) {
 
 inline SpotWindow spot_window(ImageView picture, Place place) {
   const index_t shorter = (std::min)(picture.width, picture.height);
-  const double side = std::max(1.0, kSpotShare * static_cast<double>(shorter)), cell = side / kSpotSide;
+  const double side = (std::max)(1.0, kSpotShare * static_cast<double>(shorter)), cell = side / kSpotSide;
   const auto corner = [&](double at, index_t length) {
     return std::clamp(at - side / 2, 0.0, static_cast<double>(length) - side);
   };
@@ -96,8 +96,8 @@ inline SpotWindow spot_window(ImageView picture, Place place) {
       for (index_t i = 0; i < kSpotSide; ++i) {
         const index_t x = pixel(left + static_cast<double>(i) * cell, picture.width);
         const index_t y = pixel(top + static_cast<double>(j) * cell, picture.height);
-        const index_t right = std::max(x + 1, pixel(left + static_cast<double>(i + 1) * cell, picture.width));
-        const index_t bottom = std::max(y + 1, pixel(top + static_cast<double>(j + 1) * cell, picture.height));
+        const index_t right = (std::max)(x + 1, pixel(left + static_cast<double>(i + 1) * cell, picture.width));
+        const index_t bottom = (std::max)(y + 1, pixel(top + static_cast<double>(j + 1) * cell, picture.height));
         cells.push_back(cell_mean(picture, {x, y, right, bottom}, picture.channels == 3 ? c : 0));
       }
     const float middle = middle_value(cells);
@@ -122,8 +122,8 @@ inline Spot find_spot(const SpotWindow& window) {
   double best = -1;
   for (index_t i = 0; i < SpotWindow::kCells; ++i) {
     const double dx = static_cast<double>(i % kSpotSide) - window.x, dy = static_cast<double>(i / kSpotSide) - window.y;
-    const double near = std::exp(-(dx * dx + dy * dy) / (2 * kSpotReach * kSpotReach));
-    const double value = static_cast<double>(window.contrast[static_cast<std::size_t>(i)]) * near;
+    const double weight = std::exp(-(dx * dx + dy * dy) / (2 * kSpotReach * kSpotReach));
+    const double value = static_cast<double>(window.contrast[static_cast<std::size_t>(i)]) * weight;
     if (value > best) {
       best = value;
       seed = i;
@@ -157,7 +157,7 @@ inline std::array<double, 2> spot_axes(const Spot& spot) {
   constexpr double kCell = 1.0 / 12;  // of a single cell, a square of side 1
   const double a = xx / n - x * x / (n * n) + kCell, b = yy / n - y * y / (n * n) + kCell, c = xy / n - x * y / (n * n);
   const double half = std::sqrt((a - b) * (a - b) / 4 + c * c);
-  return {(a + b) / 2 + half, std::max(kCell / 2, (a + b) / 2 - half)};
+  return {(a + b) / 2 + half, (std::max)(kCell / 2, (a + b) / 2 - half)};
 }
 
 /// Mean slope of the contrast on the spot's edge, and how many cells the edge has.
@@ -176,7 +176,7 @@ inline std::array<double, 2> spot_edge(const SpotWindow& window, const Spot& spo
       slope += std::sqrt(dx * dx + dy * dy) / 2;
       cells += 1;
     }
-  return {slope / std::max(1.0, cells), cells};
+  return {slope / (std::max)(1.0, cells), cells};
 }
 
 /// Mean colour of the spot against the window's middle one, and the spread of all three channels inside.
@@ -193,7 +193,7 @@ inline std::array<double, 4> spot_colour(const SpotWindow& window, const Spot& s
     all += result[c] * area;
   }
   const double mean = all / (3 * area);
-  result[3] = std::sqrt(std::max(0.0, square / (3 * area) - mean * mean));
+  result[3] = std::sqrt((std::max)(0.0, square / (3 * area) - mean * mean));
   return result;
 }
 
@@ -215,7 +215,7 @@ MOECLIP_FUNC std::array<double, kShapeNumbers> shape_evidence(ImageView picture,
       box.x == 0 || box.y == 0 || box.x + box.width == detail::kSpotSide || box.y + box.height == detail::kSpotSide;
   return {std::log(area),
           std::log(longer / shorter),
-          std::log(area / std::max(1.0, length)),
+          std::log(area / (std::max)(1.0, length)),
           std::log(length),
           std::log(top),
           gray / 50,
