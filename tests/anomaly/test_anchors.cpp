@@ -100,8 +100,9 @@ TEST_CASE("the gradient of the anchors in the text projection") {
     randomize(adapter.text.weight, "W_t");
     Linear<double> gradient(5, 12, false);
     zero_parameters(gradient);
-    const Tensor<double> u = random_tensor<double>({7, 12}, "u"), weights = random_tensor<double>({2, 5}, "weights");
-    Tensor<double> z({7, 5}), anchors({2, 5});
+    Tensor<double> u = random_tensor<double>({7, 12}, "u");
+    const Tensor<double> weights = random_tensor<double>({2, 5}, "weights");
+    Tensor<double> z({7, 5}), anchors({2, 5}), d_u({7, 12});
     const auto loss = [&] {
       anchors_of_sentences<double>(context, adapter, u.view<2>(), 3, z.view<2>(), anchors.view<2>());
       double sum = 0;
@@ -109,7 +110,8 @@ TEST_CASE("the gradient of the anchors in the text projection") {
       return sum;
     };
     loss();
-    anchors_backward<double>(context, adapter, {u.view<2>(), 3, z.view<2>(), weights.view<2>()}, gradient);
-    expect_gradient(loss, {{"W_t", adapter.text.weight, gradient.weight}});
+    anchors_backward<double>(context, adapter, {u.view<2>(), 3, z.view<2>(), weights.view<2>(), d_u.view<2>()},
+                             gradient);
+    expect_gradient(loss, {{"W_t", adapter.text.weight, gradient.weight}, {"u", u, d_u}});
   }
 }

@@ -12,25 +12,6 @@ using namespace explain_test;  // NOLINT
 
 namespace {
 
-/// Words along the first axes of a space of eight: "no defect" is axis 0.
-DefectWords<double> axis_words() {
-  DefectWords<double> words{"gizmo", {"scratch", "hole", "stain"}, Tensor<double>({4, 8})};
-  for (index_t k = 0; k < 4; ++k) words.directions[k * 8 + k] = 1;
-  return words;
-}
-
-/// Vectors of a place and of six windows: what the others share does not count, how they differ is the noise.
-Tensor<double> axis_vectors(double hole, double spread) {
-  Tensor<double> vectors({7, 8});
-  for (index_t n = 0; n < 7; ++n) {
-    vectors[n * 8] = 0.9;      // all look normal
-    vectors[n * 8 + 3] = 0.4;  // and a bit like stains
-  }
-  vectors[2] = hole;
-  for (index_t n = 1; n < 7; ++n) vectors[n * 8 + 2] = n % 2 == 0 ? spread : -spread;
-  return vectors;
-}
-
 Inspection<double> bright_corner(index_t size, index_t grid) {
   Inspection<double> seen;
   seen.grid = grid;
@@ -43,31 +24,17 @@ Inspection<double> bright_corner(index_t size, index_t grid) {
 
 }  // namespace
 
-TEST_CASE("the word that the place has and the rest has not") {
-  Explanation e;
-  moeclip::detail::name_difference<double>(axis_vectors(0.5, 0.05), axis_words(), e);
-  CHECK(e.words[0].word == "hole");
-  CHECK(e.words[0].score == doctest::Approx(0.5));
-  CHECK(e.lead == doctest::Approx(0.5));
-  CHECK(e.over_normal == doctest::Approx(0.5));
-  CHECK(e.noise == doctest::Approx(0.05 * std::sqrt(6.0 / 5)));
-  CHECK(e.windows == 6);
-}
-
 TEST_CASE("one word is no choice") {
   const auto detector = make_detector<float>();
   Context context({.threads = 1});
   const DefectWords<float> words{"gizmo", {"scratch"}, Tensor<float>({2, 24})};
-  Explanation e;
-  expect_error(ErrorCode::contract, {"two words", "not by 1"}, [&] {
-    name_place<float>(context, detector.clip(), make_picture(), {3, 3}, words, e);
-  });
+  const Inspection<float> seen = inspect(context, detector, make_picture().view(), make_anchors<float>());
+  expect_error(ErrorCode::contract, {"two words", "not 1"}, [&] { (void)explain(context, detector, seen, words); });
 }
 
-TEST_CASE("windows do not look at the place, and stay in the picture") {
-  const Image picture = make_picture(200, 120);
-  const std::vector<Box> windows = moeclip::detail::naming_windows(picture, {10, 110}, {});
-  CHECK(windows.size() > 8);
+TEST_CASE("windows stay in the picture") {
+  const std::vector<Box> windows = moeclip::detail::word_windows(200, 120, {10, 110});
+  CHECK(windows.size() == 17);
   CHECK(windows[0].x == 0);
   CHECK(windows[0].y == 60);
   for (const Box& box : windows) {
@@ -76,10 +43,10 @@ TEST_CASE("windows do not look at the place, and stay in the picture") {
     CHECK(box.x + 60 <= 200);
     CHECK(box.y + 60 <= 120);
   }
-  for (std::size_t i = 1; i < windows.size(); ++i) CHECK((windows[i].x > 10 || windows[i].y + 60 < 110));
-  CHECK(moeclip::detail::naming_windows(picture, {100, 60}, {}).size() > 3);  // long: there are windows beside
-  CHECK(moeclip::detail::naming_windows(make_picture(60, 60), {30, 30}, {}).size() == 1);  // all show the middle
-  CHECK(moeclip::detail::naming_windows(make_picture(1, 1), {0.5, 0.5}, {}).size() == 1);
+  CHECK(windows[1].x == 0);
+  CHECK(windows[16].x == 140);
+  CHECK(windows[16].y == 60);
+  CHECK(moeclip::detail::word_windows(1, 1, {0.5, 0.5})[0].width == 1);
 }
 
 TEST_CASE("the area around the peak") {
@@ -110,52 +77,72 @@ TEST_CASE("who carried it") {
   block.cams[7] = 1;   // expert 1 elsewhere
   std::vector<bool> inside(25, false);
   inside[0] = true;
-  const CarrierEvidence c = moeclip::detail::find_carrier(std::vector<BlockInspection<double>>{block}, inside);
+  std::vector<double> edges(25, 1);
+  edges[3] = 13;  // of the patches outside, mean 1.5; all are expert 1's
+  const CarrierEvidence c = moeclip::detail::find_carrier(std::vector<BlockInspection<double>>{block}, inside, edges);
   CHECK(c.block == 3);
   CHECK(c.expert == 2);
-  CHECK(c.cam_share == doctest::Approx(0.75));
+  CHECK(c.own().cam == doctest::Approx(0.75));
   CHECK(c.area_share == doctest::Approx(0.04));
-  CHECK(c.weight_inside == 1);
-  CHECK(c.weight_outside == 0);
+  CHECK(c.own().weight_inside == 1);
+  CHECK(c.own().weight_outside == 0);
+  CHECK(c.own().edges == 1);
+  CHECK(c.experts[0].cam == 0);
+  CHECK(c.experts[0].edges == doctest::Approx(1));
   CHECK(c.stands_out());
-  CHECK(moeclip::detail::find_carrier(std::vector<BlockInspection<double>>{}, inside).block == 0);
+  CHECK_FALSE(c.saw(c.experts[0]));
+  CHECK(moeclip::detail::find_carrier(std::vector<BlockInspection<double>>{}, inside, edges).block == 0);
 }
 
 TEST_CASE("sentences") {
   Explanation e;
-  e.words = {{"scratch", 0.3}, {"crack", 0.1}};
+  e.words = {{"scratch", 0.3, 0.81}, {"crack", 0.25, 0.052}};
   e.score = 0.7;
   e.threshold = 0.5;
   e.place = "upper left";
   e.area = 0.031;
-  e.lead = 0.2;
-  e.over_normal = 0.1;
-  e.noise = 0.04;
-  e.windows = 9;
+  e.region = {12, 3, 40, 20, 500, 0.9f, 20, 10};
   CHECK(moeclip::detail::explanation_words(e) ==
         "Nothing counts as abnormal: score 0.70, threshold 0.50. The least normal place is the upper left of the "
-        "picture, 3.1% of it.");
-  e.is_anomalous = e.is_certain = true;
-  CHECK(moeclip::detail::explanation_words(e) ==
-        "The upper left of the picture, 3.1% of it, looks abnormal: score 0.70, threshold 0.50. It is most like "
-        "\"scratch\", 0.200 ahead of \"crack\"; a lead counts from 0.080 on.");
-  e.is_certain = false;
-  e.over_normal = -0.0126;
-  CHECK(moeclip::detail::explanation_words(e).find(
-            "Not certain what it is: of the words the nearest is \"scratch\", 0.200 ahead of \"crack\", but \"no "
-            "defect\" is nearer by 0.013.") != std::string::npos);
-  CHECK(moeclip::detail::explanation_words(e).find("counts from") == std::string::npos);
-  e.over_normal = 0.1;
-  e.lead = 0.05;
-  CHECK(moeclip::detail::explanation_words(e).find("0.050 ahead of \"crack\"; a lead counts from 0.080 on.") !=
-        std::string::npos);
-  e.carrier = {3, 2, 0.5, 0.1, 0.6, 0.2};
-  CHECK(moeclip::detail::explanation_words(e).find("Not certain what it is") != std::string::npos);
-  CHECK(moeclip::detail::explanation_words(e).find("Expert 2 after block 3 carried it: 50% of") != std::string::npos);
-  e.windows = 2;
-  CHECK(moeclip::detail::explanation_words(e).find("too little of the picture") != std::string::npos);
-  e.carrier.cam_share = 0.15;
-  CHECK(moeclip::detail::explanation_words(e).find("No single expert stands out") != std::string::npos);
+        "picture, 3.1% of it in a box of 40x20 pixels at (12, 3).");
+  e.is_anomalous = true;
+  const auto says = [&](const char* part) {
+    const std::string text = moeclip::detail::explanation_words(e);
+    CAPTURE(text);
+    return text.find(part) != std::string::npos;
+  };
+  CHECK(
+      says("What kind it is, nobody can tell: no fit says how often names by this model are right. Plain CLIP finds "
+           "\"scratch\" nearest (cosine 0.300, then \"crack\" 0.250)."));
+  e.is_calibrated = true;
+  CHECK(
+      says("nobody can tell: \"scratch\" has a probability of 81%, \"crack\" 5.2%, but names by this model were not "
+           "right often enough at any probability."));
+  e.promise = {0.9, 200, 180};
+  CHECK(
+      says("What kind it is, is not certain: \"scratch\" has a probability of 81%, \"crack\" 5.2%; a name counts from "
+           "90% on, where 180 of 200 such names were right."));
+  e.promise.threshold = 0.7;
+  e.is_certain = true;
+  CHECK(
+      says("It is a case of \"scratch\": the probability is 81%, of \"crack\" 5.2%; from 70% on, 180 of 200 such names "
+           "were right."));
+  e.carrier = {3, 2, 0.1, {{0.02, 0, 0, 1}, {0.5, 0.6, 0.2, 1.6}, {0, 0, 0, 1}, {0.001, 0, 0, 1}}};
+  CHECK(
+      says("The edge expert (expert 2 after block 3; edges on its other patches are 1.60 times the mean) saw this: 50% "
+           "of what raised the score in that block came from its answers here, on 10% of the patches; the other three "
+           "did not (expert 1 2.0%, expert 3 0.0%, expert 4 0.1%). Its share of the routing is 60% here and 20% "
+           "elsewhere."));
+  e.carrier.experts[1].edges = 0.5;
+  CHECK(says("The expert of smooth places (expert 2"));
+  e.carrier.experts[1].edges = 1.1;
+  e.carrier.experts[3].cam = 0.2;
+  CHECK(says("Expert 2 after block 3 saw this: 50% of"));
+  CHECK(says("of the patches; one other did too (expert 4 20%); two others did not (expert 1 2.0%, expert 3 0.0%)."));
+  e.carrier.experts[1].cam = 0.15;
+  CHECK(
+      says("No single expert stands out there: the most is 15% of what raised the score in block 3, by expert 2 on 10% "
+           "of the patches."));
 }
 
 TEST_CASE("vocabularies") {
@@ -188,11 +175,9 @@ TEST_CASE_TEMPLATE("an explanation has the same bits for any number of threads",
     const Inspection<T> seen = inspect(context, detector, make_picture(60, 40).view(), anchors);
     const Explanation e = explain(context, detector, seen, words);
     CHECK(e.words.size() == 3);
-    CHECK(e.words[0].score >= e.words[1].score);
-    CHECK(e.windows > 1);
-    CHECK(e.noise > 0);
+    CHECK(e.words[0].cosine >= e.words[1].cosine);
     CHECK(e.carrier.block > 0);
-    CHECK((!e.is_certain || e.lead > 2 * e.noise));
+    CHECK_FALSE(e.is_certain);
     if (threads == 1) first = e.sentence;
     CHECK(e.sentence == first);
   }

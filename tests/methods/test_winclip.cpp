@@ -64,6 +64,12 @@ struct Fixture {
     CHECK(distance <= kFactor);
   }
   void check(const std::string& name, View<const T, 2> values) const { check(name, values.data(), values.size()); }
+  void check_judged(const std::string& name, const TextAnchors<T>& anchors, const WinClipReferences<T>* references) {
+    Tensor<T> large({20, 20});
+    const T score = winclip_judge<T>(context, features, anchors, references, large.template view<2>());
+    check(name + "/score", &score, 1);
+    check(name + "/large", large.template view<2>());
+  }
 };
 
 /// A CLIP that takes the standard vocabulary, over in a moment: a grid of 4.
@@ -120,12 +126,11 @@ TEST_CASE_TEMPLATE("zero-shot WinCLIP is what PyTorch makes of the formulas", T,
   own.check("patches", own.features.patches);
   own.check("windows2", own.features.windows[0]);
   own.check("windows3", own.features.windows[1]);
-  Tensor<T> map({5, 5}), large({20, 20});
+  Tensor<T> map({5, 5});
   const T score = winclip_zero_shot<T>(own.context, own.features, anchors, map.template view<2>());
   own.check("zero/score", &score, 1);
   own.check("zero/map", map.template view<2>());
-  upsample_bilinear<T>(std::as_const(map).template view<2>(), large.template view<2>(), Alignment::edges);
-  own.check("zero/large", large.template view<2>());
+  own.check_judged("zero", anchors, nullptr);
 }
 
 TEST_CASE_TEMPLATE("few-shot WinCLIP with 1, 2 and 4 good pictures is what PyTorch makes of the formulas", T, float,
@@ -140,6 +145,7 @@ TEST_CASE_TEMPLATE("few-shot WinCLIP with 1, 2 and 4 good pictures is what PyTor
     Tensor<T> seen({5, 5});
     winclip_association<T>(own.context, own.features, references, seen.template view<2>());
     own.check(concat("few", k, "/seen"), seen.template view<2>());
+    own.check_judged(concat("few", k), own.anchors(), &references);
   }
 }
 
@@ -195,6 +201,20 @@ TEST_CASE("the same bits on any number of threads") {
     CHECK(same_bits(found.map, wanted.map));
     CHECK(found.score == wanted.score);
   }
+}
+
+TEST_CASE("what a picture shows must fit the text tower") {
+  const WinClip<float> method(winclip_test::small_clip());
+  Context context({.threads = 1});
+  const auto words_of = [](int count) {
+    std::string words = "nut";
+    for (int i = 1; i < count; ++i) words += " nut";
+    return words;
+  };
+  // "a jpeg corrupted photo of the unblemished ... ." has 15 tokens besides, and 77 fit
+  CHECK(method.anchors(context, words_of(62)).vectors.size() == 2 * 96);
+  expect_error(ErrorCode::limit, {"78 tokens", "77 fit"},
+               [&] { static_cast<void>(method.anchors(context, words_of(63))); });
 }
 
 TEST_CASE("WinCLIP by name, and with another temperature") {

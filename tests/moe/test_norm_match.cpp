@@ -81,20 +81,43 @@ TEST_CASE_TEMPLATE("gradients of mixing equal the recorded ones, the row with m 
   }
 }
 
-TEST_CASE("the gradient of norm matching") {
+TEST_CASE("the gradient of norm matching, with an epsilon and without") {
   Context context({.threads = 1});
   Tensor<double> m = random_tensor<double>({5, 6}, "m"), x = random_tensor<double>({5, 6}, "x");
   const Tensor<double> weights = random_tensor<double>({5, 6}, "weights");
-  const auto loss = [&] {
-    Tensor<double> y = x;
-    norm_match_forward<double>(context, 0.3, std::as_const(m).view<2>(), y.view<2>());
-    double sum = 0;
-    for (index_t i = 0; i < y.size(); ++i) sum += y[i] * weights[i];
-    return sum;
-  };
-  Tensor<double> d = weights, d_m({5, 6});
-  norm_match_backward<double>(context, {0.3, 0}, m.view<2>(), x.view<2>(), d.view<2>(), d_m.view<2>());
-  expect_gradient(loss, {{"m", m, d_m}, {"x", x, d}});
+  for (const double eps : {kNormMatchEps, 0.0, 0.5}) {
+    const auto loss = [&] {
+      Tensor<double> y = x;
+      norm_match_forward<double>(context, 0.3, std::as_const(m).view<2>(), y.view<2>(), eps);
+      double sum = 0;
+      for (index_t i = 0; i < y.size(); ++i) sum += y[i] * weights[i];
+      return sum;
+    };
+    Tensor<double> d = weights, d_m({5, 6});
+    norm_match_backward<double>(context, {.weight = 0.3, .eps = eps}, m.view<2>(), x.view<2>(), d.view<2>(),
+                                d_m.view<2>());
+    expect_gradient(loss, {{"m", m, d_m}, {"x", x, d}});
+  }
+}
+
+TEST_CASE("without an epsilon x keeps its length at w = 1, and a token whose m is 0 shrinks, there and back") {
+  Context context({.threads = 1});
+  Tensor<double> m = random_tensor<double>({2, 6}, "m"), x = random_tensor<double>({2, 6}, "x"), y = x;
+  norm_match_forward<double>(context, 1, m.view<2>(), y.view<2>(), 0);
+  double before = 0, after = 0;
+  for (index_t c = 0; c < 6; ++c) before += x[c] * x[c], after += y[c] * y[c];
+  CHECK(std::abs(after - before) <= 1e-15 * before);
+  m.fill(0);
+  y = x;
+  norm_match_forward<double>(context, 0.25, m.view<2>(), y.view<2>(), 0);
+  Tensor<double> d = x, d_m({2, 6});
+  norm_match_backward<double>(context, {.weight = 0.25, .eps = 0}, m.view<2>(), x.view<2>(), d.view<2>(),
+                              d_m.view<2>());
+  for (index_t i = 0; i < 12; ++i) {
+    CHECK(y[i] == 0.75 * x[i]);
+    CHECK(d[i] == 0.75 * x[i]);
+    CHECK(d_m[i] == 0);
+  }
 }
 
 TEST_CASE("a floor bounds the gradient in m, and leaves long m alone") {

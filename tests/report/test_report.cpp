@@ -70,6 +70,37 @@ TEST_CASE("report: lines over one axis") {
   CHECK(contains(to_html(small_report()), "<li><b>1 &lt; 2</b><span>things &amp; more</span></li>"));
 }
 
+TEST_CASE("report: intervals below each other") {
+  const auto page_of = [](const ReportForest& forest) {
+    std::string html;
+    const auto append = [&](std::string_view piece) { html += piece; };
+    HtmlWriter page(append);
+    write_forest(page, forest);
+    page.flush();
+    return html;
+  };
+  const double none = std::nan("");
+  const std::string html = page_of(
+      {"A <b>",
+       "a & b",
+       "points",
+       {{"clear", 2, 1, 3}, {"<open>", -0.5, -2, 1}, {"alone", 1, none, none}, {"left out", none, none, none}}});
+  CHECK(markup_error(html) == "");
+  CHECK(contains(html, "A &lt;b&gt;, points. clear: +2.00 (+1.00 to +3.00). &lt;open&gt;: -0.50 (-2.00 to +1.00)."));
+  CHECK(count_of(html, "<rect class=\"dot shown\"") == 1);  // the one that leaves zero out
+  CHECK(count_of(html, "<circle") == 2);
+  CHECK(count_of(html, "<path class=\"span") == 2);
+  CHECK(contains(html, "M200.0") == false);              // the axis has a margin
+  CHECK(contains(html, "<path class=\"limit\" d=\"M"));  // zero
+  CHECK_FALSE(contains(html, "nan"));
+  CHECK_FALSE(contains(html, "left out"));
+  CHECK(page_of({"empty", "", "points", {}}).empty());
+  CHECK_FALSE(contains(page_of({"flat", "", "points", {{"zero", 0, 0, 0}}}), "nan"));
+  const std::string longer = page_of({"long", "", "points", {{std::string(40, 'a'), 1, 0, 2}}});
+  CHECK(contains(longer, std::string(27, 'a') + "...</text>"));
+  CHECK(contains(longer, "<title>" + std::string(40, 'a')));
+}
+
 TEST_CASE("report: asks no network for anything, and runs no script but its own") {
   const std::string html = to_html(small_report());
   CHECK_FALSE(contains(html, "http:"));

@@ -3,8 +3,11 @@
 import json
 import struct
 import unittest
+from pathlib import Path
 
-from support import ToolTest, png
+from support import TOOL, ToolTest, png
+
+SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
 
 
 def size_of(path):
@@ -23,11 +26,17 @@ class ExplainTest(ToolTest):
         self.assertEqual(found["is_anomalous"], found["score"] >= found["threshold"])
         words = found["words"]
         self.assertEqual(len(words), 12)
-        self.assertEqual(words, sorted(words, key=lambda word: -word["score"]))
-        self.assertAlmostEqual(found["lead"], words[0]["score"] - words[1]["score"], places=6)
-        self.assertGreater(found["noise"], 0)
-        self.assertEqual("Not certain" in found["sentence"], found["is_anomalous"] and not found["is_certain"])
-        self.assertTrue(0 <= found["carrier"]["cam_share"] <= 1)
+        self.assertTrue(found["is_calibrated"])  # the built-in model comes with its fit
+        self.assertEqual(words, sorted(words, key=lambda word: -word["probability"]))
+        self.assertAlmostEqual(sum(word["probability"] for word in words) + found["no_defect"], 1, places=6)
+        self.assertEqual(found["is_certain"],
+                         found["is_anomalous"] and words[0]["probability"] >= found["certain_from"])
+        self.assertGreaterEqual(found["certain_right"] / found["certain_answers"], 0.8)
+        self.assertEqual("not certain" in found["sentence"], found["is_anomalous"] and not found["is_certain"])
+        carrier = found["carrier"]
+        self.assertEqual(len(carrier["experts"]), 4)
+        self.assertEqual(carrier["cam_share"], max(expert["cam_share"] for expert in carrier["experts"]))
+        self.assertTrue(0 <= carrier["cam_share"] <= 1)
         self.assertEqual([block["block"] for block in result["blocks"]], [1, 2, 3, 4])
         for block in result["blocks"]:
             self.assertAlmostEqual(sum(block["load"]), 1, places=6)
@@ -55,13 +64,14 @@ class ExplainTest(ToolTest):
         (result,) = self.objects("explain", picture, "--mask", mask, "--class", "plate", "--vocabulary", words,
                                  "--threshold", 1, "--out", out)
         found = result["explanation"]
-        self.assertFalse(found["is_anomalous"] or found["is_certain"])
+        self.assertFalse(found["is_anomalous"] or found["is_certain"] or found["is_calibrated"])  # other words
         self.assertIn("Nothing counts as abnormal", found["sentence"])
         self.assertEqual({word["word"] for word in found["words"]}, {"hole", "stain", "dent"})
         self.assertEqual(len(result["figures"]), len(list(out.iterdir())))
 
     def test_measurement(self):
-        (result,) = self.objects("explain", "--benchmark", 12)
+        page = self.folder / "names.html"
+        (result,) = self.objects("explain", "--benchmark", 12, "--report", page)
         self.assertAlmostEqual(result["chance"], 1 / 12)
         ways = {row["way"]: row for row in result["rows"] if row["group"] == "all kinds"}
         self.assertEqual(ways["explain"]["answers"], 12)
@@ -70,11 +80,40 @@ class ExplainTest(ToolTest):
         self.assertEqual(certain + ways["explain, not certain"]["answers"], 12)
         for row in result["rows"]:
             self.assertTrue(0 <= row["low"] <= row["right"] / row["answers"] <= row["high"] <= 1)
+        self.assertTrue(0 <= result["calibration_error"] <= 1)
+        text = page.read_text()
+        self.assertEqual(text.count("expected calibration error"), 4)  # two diagrams, below the title and spoken
+        counts = [int(part.split("<")[0]) for part in text.split("mid count")[1:11] for part in [part.split(">")[1]]]
+        self.assertEqual(sum(counts), 12)
+        self.assertIn("--force", self.message(3, "explain", "--benchmark", 12, "--report", page))
         self.assertIn("95 %", self.run_tool("explain", "--benchmark", 3, "--categories", "seen")[0])
+
+    def test_fit_on_folders(self):
+        data = self.folder / "drawn"
+        self.run_tool("synthesize", "--out", data, "--count", 24, "--size", 64, "--categories", "wood,screw")
+        words = self.folder / "words.safetensors"
+        fit = ["explain", "--calibrate-words", words]
+        (result,) = self.objects(*fit, data)
+        self.assertEqual(result["categories"], 2)
+        self.assertGreater(result["named"], 4)
+        self.assertGreaterEqual(result["named_right"], result["plain_right"])
+        self.assertLessEqual(result["certain_right"], result["certain"])
+        self.assertIn("--force", self.message(3, *fit, data))
+        picture = next((data / "wood" / "test").glob("*/*.png"))
+        (explained,) = self.objects("explain", picture, "--words", words, "--class", "wood")
+        self.assertTrue(explained["explanation"]["is_calibrated"])
+        self.assertEqual(explained["explanation"]["certain_from"], result["threshold"])
+        self.assertIn("fitted words", self.message(3, "explain", picture, "--words", SHARE / "tiny_adapter.safetensors"))
+        own = self.write("own.json", json.dumps(
+            {"words": {"rust": ["a {} with rust"], "moss": ["a mossy {}"]}}).encode())
+        self.assertIn("two kinds", self.message(3, *fit, data, "--force", "--vocabulary", own))
 
     def test_command_line(self):
         for words, part in [(["--mask", "x"], "--mask"), (["x", "--benchmark", 3], "draws"),
-                            (["--benchmark", 0], "--benchmark"), (["--threshold", 2], "--threshold")]:
+                            (["--benchmark", 0], "--benchmark"), (["--promise", 0.9], "--calibrate-words"),
+                            (["--calibrate-words", "x", "--benchmark", 3], "--calibrate-words"),
+                            (["--report", "x.html"], "--report"),
+                            (["--calibrate-words", "x", "--promise", 1], "--promise"), (["--threshold", 2], "--threshold")]:
             self.assertIn(part, self.message(2, "explain", *words))
         self.assertIn("x: no such file", self.message(3, "explain", "--adapter", "x"))  # of the built-in CLIP
         bad = self.write("bad.json", b'{"words": {"hole": ["no place"], "dent": ["a dented {}"]}}')

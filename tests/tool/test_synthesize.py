@@ -26,6 +26,15 @@ class Synthesize(ToolTest):
         self.assertEqual(len((folder / "train.jsonl").read_text(encoding="utf-8").splitlines()), 4)
         self.assertTrue((folder / "circuit_board/ground_truth/missing_part/001_mask.png").exists())
 
+    def test_worlds(self):
+        for world, marks in (("regions", {"dot", "dash", "ring"}), ("homogeneous", {"dot"})):
+            folder = self.folder / world
+            self.run_tool("synthesize", "--out", folder, "--world", world, "--categories", "lid", "--count", 1, "--size", 32)
+            self.assertEqual({path.name for path in (folder / "lid/ground_truth").iterdir()}, marks)
+        said = self.message(2, "synthesize", "--out", self.folder / "x", "--world", "regions", "--categories", "gear")
+        self.assertIn("there is no category 'gear'", said)
+        self.message(2, "synthesize", "--out", self.folder / "x", "--world", "homogeneous", "--defects", "ring")
+
     def test_the_seed_decides(self):
         picture = "gear/test/missing_part/000.png"
         first = (self.draw("a") / picture).read_bytes()

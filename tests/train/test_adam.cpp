@@ -69,6 +69,16 @@ TEST_CASE_TEMPLATE("steps are torch's, with parameters that have no gradient", T
              64);  // beta2 itself is rounded: 1 - 0.999 has few digits
 }
 
+TEST_CASE("a parameter with a rate of its own moves by so many times the step of the others") {
+  Context context({.threads = 1});
+  Adam<double> adam;
+  Pair<double> plain{Tensor<double>({2}), random_tensor<double>({2}, "gradient")}, fast = plain;
+  TrainedParameter<double> parameters[] = {plain.named("plain"), fast.named("fast")};
+  parameters[1].rate = 64;
+  for (int t = 0; t < 3; ++t) adam.step(context, parameters, 0.5);
+  for (index_t i = 0; i < 2; ++i) CHECK(fast.value[i] == 64 * plain.value[i]);
+}
+
 TEST_CASE("a parameter that never had a gradient has no state") {
   Adam<float> adam;
   Pair<float> a{random_tensor<float>({7}, "a"), random_tensor<float>({7}, "g")};

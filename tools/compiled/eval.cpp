@@ -13,9 +13,13 @@
 #include <moeclip/eval/mask_regions.hpp>
 #include <moeclip/eval/median_patch.hpp>
 #include <moeclip/eval/metrics.hpp>
+#include <moeclip/eval/paired_bootstrap.hpp>
+#include <moeclip/eval/picture_table.hpp>
+#include <moeclip/eval/picture_table_file.hpp>
 #include <moeclip/eval/protocol.hpp>
 #include <moeclip/eval/run_file.hpp>
 #include <moeclip/eval/run_results.hpp>
 #include <moeclip/eval/run_settings.hpp>
 #include <moeclip/eval/score_table.hpp>
 #include <moeclip/eval/score_table_file.hpp>
+#include <moeclip/eval/variance_components.hpp>

@@ -7,7 +7,11 @@
 #include <moeclip/explain/expert_figures.hpp>
 #include <moeclip/explain/expert_statistics.hpp>
 #include <moeclip/explain/explain.hpp>
+#include <moeclip/explain/fit_words.hpp>
 #include <moeclip/explain/inspect.hpp>
 #include <moeclip/explain/inspection_figures.hpp>
-#include <moeclip/explain/naming.hpp>
 #include <moeclip/explain/panels.hpp>
+#include <moeclip/explain/shape_evidence.hpp>
+#include <moeclip/explain/word_evidence.hpp>
+#include <moeclip/explain/word_file.hpp>
+#include <moeclip/explain/word_readout.hpp>

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "ablation.hpp"
 
-#include <chrono>
 #include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/clip/load_clip.hpp>
-#include <moeclip/eval/evaluate.hpp>
+#include <moeclip/data/class_words.hpp>
 #include <moeclip/eval/median_patch.hpp>
+#include <moeclip/io/sha256.hpp>
+#include <moeclip/io/weights.hpp>
+#include <moeclip/methods/fit.hpp>
+#include <moeclip/methods/make_method.hpp>
 #include <moeclip/synthetic/source.hpp>
 #include <moeclip/train/trainer.hpp>
-#include <tuple>
+#include <set>
 
 #include "tiny_model.hpp"
 
@@ -17,65 +20,52 @@ namespace cli {
 using moeclip::concat;
 using moeclip::index_t;
 using moeclip::Json;
-using moeclip::Recipe;
 
 namespace {
 
-/// The recipe of that name, with what holds for all variants.
-Recipe base_recipe(const AblationSettings& settings, std::string_view name) {
-  Recipe recipe = Recipe::named(name);
-  recipe.lr = settings.lr;
-  for (const std::string& option : settings.options) {
-    const std::size_t place = std::min(option.find('='), option.size());
-    moeclip::set_option(recipe, option.substr(0, place), option.substr(std::min(place + 1, option.size())));
-  }
-  return recipe;
+/// Side of the square that is looked at.
+index_t image_size(const AblationSettings& settings, const moeclip::Clip<float>& clip) {
+  return settings.image_size > 0 ? settings.image_size : clip.config().vision.image_size;
 }
 
-/// The recipe `moeclip` with each single option that it mends set back to what `paper` has.
-std::vector<AblationVariant> unmended_variants(const AblationSettings& settings) {
-  const Recipe mended = base_recipe(settings, "moeclip");
-  const Json before = moeclip::to_json(base_recipe(settings, "paper")), after = moeclip::to_json(mended);
-  std::vector<AblationVariant> variants;
-  for (const auto& [option, value] : after.members()) {
-    if (option == "name" || option == "keeps_schedule" || before.at(option) == value) continue;  // nothing is resumed
-    Json json = after;
-    json.set(option, before.at(option));
-    variants.push_back(
-        {"unmended-" + option,
-         concat(option, " ", moeclip::dump_json(before.at(option)), " instead of ", moeclip::dump_json(value)),
-         AblationKind::trained, moeclip::recipe_from_json(json, option)});
-  }
-  return variants;
+moeclip::SyntheticWorld world_of(const AblationSettings& settings) {
+  const auto world = moeclip::find_synthetic_world(settings.world);
+  MOECLIP_EXPECT(world, "there is no world \"", settings.world, "\"");
+  return *world;
 }
 
-/// The recipe `moeclip` with one more option that could mend something, which it has not because it does not help here.
-std::vector<AblationVariant> further_variants(const AblationSettings& settings) {
-  constexpr std::array<std::array<std::string_view, 2>, 6> kOptions{{{"gate_init", "0.01"},
-                                                                     {"revises_labels", "on"},
-                                                                     {"class_logit_scale", "100"},
-                                                                     {"averages_maps", "on"},
-                                                                     {"norm_match_floor", "0.1"},
-                                                                     {"is_training", "off"}}};
-  std::vector<AblationVariant> variants;
-  for (const auto& [option, value] : kOptions) {
-    variants.push_back(
-        {concat("with-", option), concat(option, " ", value), AblationKind::trained, base_recipe(settings, "moeclip")});
-    moeclip::set_option(variants.back().recipe, option, value);
-  }
-  return variants;
+moeclip::SampleSource listed_source(const std::vector<std::string>& lists) {
+  moeclip::SampleSource source;
+  for (const std::string& path : lists) source.add(moeclip::read_dataset(path));
+  return source;
 }
+
+std::vector<std::string> owned(std::span<const std::string_view> names) { return {names.begin(), names.end()}; }
 
 /// The same pictures for all variants.
 moeclip::SampleSource test_source(const AblationSettings& settings, index_t size, std::int64_t seed) {
+  if (!settings.test.empty()) return listed_source(settings.test);
   moeclip::SyntheticPlan plan;
-  const auto categories = settings.categories == "seen" ? moeclip::adapter_categories() : moeclip::unseen_categories();
-  plan.categories.assign(categories.begin(), categories.end());
-  const auto kinds = settings.defects == "all" ? moeclip::synthetic_defects() : moeclip::unseen_defects();
-  plan.defects.assign(kinds.begin(), kinds.end());
+  plan.world = world_of(settings);
+  plan.categories = owned(settings.categories == "seen" ? moeclip::adapter_categories(plan.world)
+                                                        : moeclip::unseen_categories(plan.world));
+  if (plan.world == moeclip::SyntheticWorld::parts)
+    plan.defects = owned(settings.defects == "all" ? moeclip::synthetic_defects() : moeclip::unseen_defects());
   plan.count = settings.test_pictures;
   plan.size = size;
   plan.seed = 2 * kTinySeed + static_cast<std::uint64_t>(seed);
+  return moeclip::SampleSource(moeclip::drawn_samples(moeclip::plan_synthetic(plan)));
+}
+
+moeclip::SampleSource train_source(const AblationSettings& settings, index_t size, std::int64_t seed) {
+  if (!settings.train.empty()) return listed_source(settings.train);
+  moeclip::SyntheticPlan plan;
+  plan.world = world_of(settings);
+  plan.categories = owned(moeclip::adapter_categories(plan.world));
+  plan.count = settings.pictures;
+  plan.size = size;
+  plan.seed = kTinySeed + static_cast<std::uint64_t>(seed);
+  plan.defective_share = kTinyDefective;
   return moeclip::SampleSource(moeclip::drawn_samples(moeclip::plan_synthetic(plan)));
 }
 
@@ -84,31 +74,95 @@ moeclip::Clip<float> load_clip(const AblationSettings& settings, const AblationV
   options.threads = 1;
   if (variant.kind == AblationKind::trained && !variant.recipe.keeps_activation)
     options.activation = moeclip::kernels::Activation::gelu;
+  if (variant.kind == AblationKind::method) options.activation = moeclip::method_kind(variant.name).activation;
   return moeclip::Clip<float>::load(settings.clip, options);
 }
 
-/// Trains an adapter; returns it packed, and the mean loss of the last epoch.
-std::pair<moeclip::Adapter<float>, double> train_adapter(const AblationSettings& settings,
-                                                         const AblationVariant& variant,
-                                                         const moeclip::Clip<float>& clip, std::int64_t seed) {
+/// Elements of all tensors.
+template <class Object>
+std::int64_t count_elements(const Object& object) {
+  std::int64_t count = 0;
+  moeclip::visit_parameters(object, "",
+                            [&](const std::string&, const moeclip::Tensor<float>& tensor) { count += tensor.size(); });
+  return count;
+}
+
+/// Numbers that the file of a CLIP holds: in memory some are packed in another form.
+std::int64_t clip_elements(const std::string& path) {
+  const moeclip::WeightFile file = moeclip::WeightFile::open(path);
+  std::int64_t count = 0;
+  for (const moeclip::WeightEntry& entry : file.entries()) count += entry.shape.size();
+  return count;
+}
+
+/// Trains an adapter; returns it packed. Puts the mean loss of the last epoch and what was trained into `result`.
+moeclip::Adapter<float> train_adapter(const AblationSettings& settings, const AblationVariant& variant,
+                                      const moeclip::Clip<float>& clip, std::int64_t seed, AblationResult& result) {
   moeclip::TrainerOptions options;
   options.batch = settings.batch;
   options.seed = static_cast<std::uint64_t>(seed);
-  options.image_size = clip.config().vision.image_size;
+  options.image_size = image_size(settings, clip);
   options.threads = 1;
   moeclip::Trainer<float> trainer(clip, variant.recipe, options);
   moeclip::FitOptions fit;
   fit.epochs = settings.epochs;
   fit.ahead = 0;
   double loss = 0, steps = 0;
-  const std::uint64_t pictures = kTinySeed + static_cast<std::uint64_t>(seed);
-  trainer.fit(adapter_pictures(settings.pictures, options.image_size, pictures), fit,
-              [&](const moeclip::StepReport& report) {
-                if (report.epoch != report.epochs) return;
-                loss += report.loss.total;
-                steps += 1;
-              });
-  return {packed_copy(trainer.context(), trainer.adapter()), loss / steps};
+  trainer.fit(train_source(settings, options.image_size, seed), fit, [&](const moeclip::StepReport& report) {
+    if (report.epoch != report.epochs) return;
+    loss += report.loss.total;
+    steps += 1;
+  });
+  result.loss = loss / steps;
+  for (const auto& parameter : trainer.parameters())
+    if (parameter.has_gradient) result.trained += parameter.value->size();
+  result.bytes += 4 * count_elements(trainer.adapter());
+  return packed_copy(trainer.context(), trainer.adapter());
+}
+
+/// Judges by an adapter, trained or plain.
+void judge_by_detector(moeclip::Context& context, const moeclip::Detector& detector, AblationJudge& judge) {
+  moeclip::Detection found;
+  for (index_t i = 0; i < judge.size(); ++i) {
+    const moeclip::Sample sample = judge.load(i);
+    detector.detect(context, sample.picture.view(), detector.anchors(sample.class_name), found);
+    judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
+  }
+}
+
+/// Trains another method as long as the settings say.
+void train_other(moeclip::Context& context, const AblationSettings& settings, moeclip::TrainedMethod<float>& method,
+                 std::int64_t seed, AblationResult& result) {
+  const moeclip::SampleSource source = train_source(settings, method.image_size(), seed);
+  const moeclip::ClassWords words = moeclip::load_class_words();
+  moeclip::MethodFitOptions fit;
+  fit.seed = static_cast<std::uint64_t>(seed);
+  fit.batch = settings.batch;
+  fit.epochs = settings.epochs;
+  fit.lr = settings.method_lr;
+  fit.ahead = 0;
+  for (const std::string& name : source.classes()) fit.words.push_back(words.words(name));
+  moeclip::fit_method<float>(context, method, source, fit, [&](const moeclip::MethodStep& step) {
+    result.loss = step.loss;
+    return true;
+  });
+  std::set<const moeclip::Tensor<float>*> counted;
+  for (index_t stage = 0; stage < std::ssize(method.stages()); ++stage)
+    for (const auto& parameter : method.parameters(stage))
+      if (counted.insert(parameter.value).second) result.trained += parameter.value->size();
+  method.visit([&](const std::string&, moeclip::Tensor<float>& tensor) { result.bytes += 4 * tensor.size(); });
+}
+
+/// Judges by another method.
+void judge_by_method(moeclip::Context& context, const moeclip::Method<float>& method, AblationJudge& judge) {
+  constexpr float kThreshold = 0.5f;  // of no consequence: metrics have none
+  const moeclip::ClassWords words = moeclip::load_class_words();
+  moeclip::Detection found;
+  for (index_t i = 0; i < judge.size(); ++i) {
+    const moeclip::Sample sample = judge.load(i);
+    method.detect(context, sample.picture.view(), words.words(sample.class_name), kThreshold, found);
+    judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
+  }
 }
 
 /// Unit features (L, C) of the CLIP's last block, on the grid of its patches.
@@ -129,14 +183,14 @@ moeclip::Tensor<float> clip_features(moeclip::Context& context, const moeclip::C
 
 /// Deviation from the median patch, of statistics of pixels or of features.
 void judge_by_median(moeclip::Context& context, const moeclip::Clip<float>& clip, AblationKind kind,
-                     const moeclip::SampleSource& source, moeclip::Evaluation& evaluation) {
+                     AblationJudge& judge) {
   const moeclip::VisionConfig& vision = clip.config().vision;
   const index_t grid = vision.grid(), size = vision.image_size;
   const moeclip::Adapter<float> plain = moeclip::plain_adapter(context, clip.vision(), clip.text());
   moeclip::Tensor<float> deviation({grid, grid}), map({size, size});
   moeclip::Tensor<float> statistics({grid * grid, moeclip::kPatchStatistics});
-  for (index_t i = 0; i < source.size(); ++i) {
-    const moeclip::Sample sample = source.load(i);
+  for (index_t i = 0; i < judge.size(); ++i) {
+    const moeclip::Sample sample = judge.load(i);
     if (kind == AblationKind::pixels) {
       moeclip::patch_statistics(sample.picture.view(), vision.patch_size, statistics.view<2>());
     } else {
@@ -147,91 +201,69 @@ void judge_by_median(moeclip::Context& context, const moeclip::Clip<float>& clip
                               deviation.data());
     moeclip::upsample_bilinear<float>(std::as_const(deviation).view<2>(), map.view<2>());
     const float largest = *std::max_element(map.begin(), map.end());
-    evaluation.add(context, sample, {std::as_const(map).view<2>(), largest, 0});
+    judge.add(context, sample, {std::as_const(map).view<2>(), largest, 0});
   }
-}
-
-AblationScores scores_of(const moeclip::ClassResult& row) {
-  return {row.image.auroc.value, row.image.average_precision.value, row.pixel.auroc.value,
-          row.pixel.average_precision.value, row.pixel.aupro.value};
 }
 
 }  // namespace
 
-std::vector<AblationVariant> ablation_variants(const AblationSettings& settings) {
-  const Recipe full = base_recipe(settings, "moeclip");
-  std::vector<AblationVariant> variants{{"moeclip", "the whole method", AblationKind::trained, full}};
-  const auto add = [&](const char* name, const char* about, auto change) {
-    variants.push_back({name, about, AblationKind::trained, full});
-    change(variants.back().recipe);
-  };
-  add("uniform", "one expert for all patches, of the rank of all experts together",
-      [](Recipe& r) { r.rank *= r.experts, r.experts = r.chosen = 1; });
-  add("uniform-small", "one expert for all patches, of the rank of the chosen ones",
-      [](Recipe& r) { r.rank *= r.chosen, r.experts = r.chosen = 1; });
-  add("no-experts", "projections and detection head only", [](Recipe& r) { r.mix_weight = 0; });
-  add("no-fofs", "inputs of the experts start at random and are trained", [](Recipe& r) { r.use_fofs = false; });
-  add("no-etf", "no loss that pushes experts apart", [](Recipe& r) { r.lambda_etf = 0; });
-  add("original-moe", "neither of the two", [](Recipe& r) { r.use_fofs = false, r.lambda_etf = 0; });
-  add("no-paa", "patches are not averaged with neighbours", [](Recipe& r) { r.use_aggregation = false; });
-  for (const char* name : {"paper", "released"})
-    variants.push_back(
-        {concat("recipe-", name), concat("recipe ", name), AblationKind::trained, base_recipe(settings, name)});
-  for (AblationVariant& variant : unmended_variants(settings)) variants.push_back(std::move(variant));
-  for (AblationVariant& variant : further_variants(settings)) variants.push_back(std::move(variant));
-  for (const AblationVariant& variant : variants) moeclip::expect_sound(variant.recipe);  // now, not in the tenth run
-  variants.push_back({"zero-shot", "the CLIP without adapter", AblationKind::zero_shot, {}});
-  variants.push_back({"median-pixels", "distance from the picture's median patch, colours", AblationKind::pixels, {}});
-  variants.push_back(
-      {"median-features", "distance from the picture's median patch, CLIP features", AblationKind::features, {}});
-  variants.push_back({"memory", "unlike 20 good pictures, CLIP features", AblationKind::memory, {}});
-  variants.push_back({"memory-random", "the same, random weights of equal size", AblationKind::memory_random, {}});
-  variants.push_back({"memory-pixels", "the same, the patches themselves", AblationKind::memory_pixels, {}});
-  return variants;
-}
-
 std::string ablation_key(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed) {
   constexpr std::size_t kDigits = 16;
-  std::string text = concat(static_cast<int>(variant.kind), " ", seed, " ", settings.test_pictures, " ",
-                            settings.categories, " ", settings.defects, " ", settings.clip_hash);
-  if (variant.kind == AblationKind::trained)
-    text += concat(" ", settings.pictures, " ", settings.epochs, " ", settings.batch, " ",
-                   moeclip::dump_json(moeclip::to_json(variant.recipe)));
+  std::string text =
+      concat(static_cast<int>(variant.kind), " ", seed, " ", settings.test_pictures, " ", settings.categories, " ",
+             settings.defects, " ", settings.clip_hash, " ", variant.world.empty() ? settings.world : variant.world,
+             " ", settings.image_size, " ", settings.lists_hash);
+  if (variant.kind == AblationKind::trained) text += concat(" ", moeclip::dump_json(moeclip::to_json(variant.recipe)));
+  if (variant.kind == AblationKind::method) text += concat(" ", variant.name, " ", settings.method_lr);
+  if (variant.kind == AblationKind::trained || variant.kind == AblationKind::method)
+    text += concat(" ", variant.pictures > 0 ? variant.pictures : settings.pictures, " ", settings.epochs, " ",
+                   settings.batch);
   return moeclip::sha256_hex(moeclip::as_bytes(text)).substr(0, kDigits);
 }
 
-AblationResult run_ablation(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed) {
-  const auto start = std::chrono::steady_clock::now();
-  moeclip::Context context({.threads = 1});
-  moeclip::Clip<float> clip = load_clip(settings, variant);
-  const moeclip::SampleSource tests = test_source(settings, clip.config().vision.image_size, seed);
-  moeclip::Evaluation evaluation;
-  AblationResult result;
-  if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
-    judge_by_median(context, clip, variant.kind, tests, evaluation);
-  } else if (variant.kind == AblationKind::memory || variant.kind == AblationKind::memory_random ||
-             variant.kind == AblationKind::memory_pixels) {
-    judge_by_memory(context, std::move(clip), variant.kind, seed, tests, evaluation);
-  } else {
-    moeclip::Adapter<float> adapter;
-    if (variant.kind == AblationKind::trained) {
-      std::tie(adapter, result.loss) = train_adapter(settings, variant, clip, seed);
-    } else {
-      adapter = moeclip::plain_adapter(context, clip.vision(), clip.text());
-    }
-    moeclip::DetectorOptions options;
-    options.image_size = clip.config().vision.image_size;
-    const moeclip::Detector detector(std::move(clip), std::move(adapter), options);
-    moeclip::evaluate(context, detector, tests, evaluation, [](index_t) {});
-  }
-  const auto rows = evaluation.classes();
-  result.scores = scores_of(moeclip::mean_of(rows));
+void AblationJudge::finish(AblationResult& result) {
+  const auto rows = evaluation_.classes();
+  result.scores = moeclip::compared_metrics(moeclip::mean_of(rows));
   for (const moeclip::ClassResult& row : rows) {
     Json json = Json::object().set("class", row.name);
-    const AblationScores scores = scores_of(row);
-    for (std::size_t m = 0; m < scores.size(); ++m) json.set(std::string(kAblationMetrics[m]), scores[m]);
+    const moeclip::ComparedMetrics scores = moeclip::compared_metrics(row);
+    for (std::size_t m = 0; m < scores.size(); ++m) json.set(std::string(moeclip::kComparedMetrics[m]), scores[m]);
     result.classes.push_back(std::move(json));
   }
+  result.judge_seconds = seconds_ / static_cast<double>(std::max<index_t>(tests_.size(), 1));
+  result.pictures = maker_.finish();
+}
+
+AblationResult run_ablation(const AblationSettings& given, const AblationVariant& variant, std::int64_t seed) {
+  const auto start = std::chrono::steady_clock::now();
+  AblationSettings settings = given;
+  if (!variant.world.empty()) settings.world = variant.world;
+  if (variant.pictures > 0) settings.pictures = variant.pictures;
+  moeclip::Context context({.threads = 1});
+  moeclip::Clip<float> clip = load_clip(settings, variant);
+  const moeclip::SampleSource tests = test_source(settings, image_size(settings, clip), seed);
+  AblationJudge judge(tests);
+  AblationResult result;
+  result.bytes = 4 * clip_elements(settings.clip);
+  if (variant.kind == AblationKind::method) {
+    const moeclip::MethodOptions options{image_size(settings, clip), static_cast<std::uint64_t>(seed), {}};
+    const auto shared = std::make_shared<const moeclip::Clip<float>>(std::move(clip));
+    const auto method = moeclip::make_method<float>(variant.name, shared, options);
+    if (method->trained() != nullptr) train_other(context, settings, *method->trained(), seed, result);
+    judge_by_method(context, *method, judge);
+  } else if (variant.kind == AblationKind::pixels || variant.kind == AblationKind::features) {
+    judge_by_median(context, clip, variant.kind, judge);
+  } else if (variant.kind == AblationKind::trained || variant.kind == AblationKind::zero_shot) {
+    moeclip::DetectorOptions options;
+    options.image_size = image_size(settings, clip);
+    moeclip::Adapter<float> adapter = variant.kind == AblationKind::trained
+                                          ? train_adapter(settings, variant, clip, seed, result)
+                                          : moeclip::plain_adapter(context, clip.vision(), clip.text());
+    judge_by_detector(context, moeclip::Detector(std::move(clip), std::move(adapter), options), judge);
+  } else {
+    judge_by_memory(context, std::move(clip), variant.kind, seed, judge);
+  }
+  judge.finish(result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -75,17 +75,17 @@ moeclip::PatchMemory<float> memory_of(moeclip::Context& context, const moeclip::
 }  // namespace
 
 void judge_by_memory(moeclip::Context& context, moeclip::Clip<float> clip, AblationKind kind, std::int64_t seed,
-                     const moeclip::SampleSource& source, moeclip::Evaluation& evaluation) {
+                     AblationJudge& judge) {
   const moeclip::Detector detector = detector_of(context, std::move(clip), kind, seed);
   std::map<std::string, moeclip::PatchMemory<float>> memories;
   moeclip::Detection found;
-  for (index_t i = 0; i < source.size(); ++i) {
-    const moeclip::Sample sample = source.load(i);
+  for (index_t i = 0; i < judge.size(); ++i) {
+    const moeclip::Sample sample = judge.load(i);
     auto memory = memories.find(sample.class_name);
     if (memory == memories.end())
       memory = memories.emplace(sample.class_name, memory_of(context, detector, sample.class_name, seed)).first;
     moeclip::detect_by_memory<float>(context, detector, memory->second, nullptr, sample.picture.view(), found);
-    evaluation.add(context, sample, {std::as_const(found.map).view<2>(), found.score, 0});
+    judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, 0});
   }
 }
 

@@ -1,71 +1,108 @@
 // SPDX-License-Identifier: MIT
-// moeclip ablate: which parts of the method carry it, over several seeds.
+// moeclip ablate: which parts of the method carry it, and how it compares with others, over several seeds.
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <moeclip/base/context.hpp>
+#include <cstdlib>
+#include <moeclip/eval/run_settings.hpp>
 #include <moeclip/io/file.hpp>
-#include <moeclip/io/json.hpp>
-#include <moeclip/io/json_writer.hpp>
 #include <moeclip/io/sha256.hpp>
-#include <mutex>
 
-#include "ablation.hpp"
+#include "ablation_report.hpp"
 #include "commands.hpp"
-#include "tiny_model.hpp"
 
 namespace cli {
 
 using moeclip::concat;
-using moeclip::fixed;
-using moeclip::Json;
 
 namespace {
 
 struct AblateSettings {
   AblationSettings experiment;
-  std::vector<std::string> only;
-  std::string out;
-  std::int64_t seeds = 5, first_seed = 1, jobs = 0;
-  bool is_listed = false, is_json = false;
+  std::vector<std::string> only, merged;
+  std::string out, preset, shard, report;
+  std::int64_t seeds = 5, first_seed = 1, jobs = 0, draws = 1000;
+  double difference = 0.3;
+  bool is_listed = false, is_json = false, has_power = false, is_for_others = false, is_forced = false;
 };
 
-bool parse(Words words, AblateSettings& s) {
-  AblationSettings& e = s.experiment;
-  Options options(
-      "ablate",
-      "Train the method and variants of it on synthetic pictures, and judge each on categories and kinds of\n"
-      "defects that were never seen: mean and standard deviation over seeds, and the difference to the whole\n"
-      "method on the same seeds. Finished runs are kept in FILE; the same command goes on where it stopped.");
-  options.value("out", s.out, "FILE", "finished runs, a JSON object a line; without it nothing is kept");
-  options.value("seeds", s.seeds, "N", "runs per variant; default 5");
-  options.value("first-seed", s.first_seed, "N", "default 1");
-  options.repeated("variant", s.only, "NAME", "only this one (and those of further --variant)");
-  options.flag("list", s.is_listed, "say which variants there are, and stop");
+void declare_experiment(Options& options, AblationSettings& e) {
   options.value("clip", e.clip, "FILE", "CLIP weights; default: the built-in model");
+  options.value("image-size", e.image_size, "PIXELS", "side of the square that is looked at; default: the CLIP's own");
+  options.choice("world", e.world, {"parts", "regions", "homogeneous"}, "of the drawn pictures; default parts");
   options.value("pictures", e.pictures, "N", "to train on; default 1600");
   options.value("epochs", e.epochs, "N", "default 1");
   options.value("batch", e.batch, "N", "pictures per step; default 8");
   options.value("lr", e.lr, "X", "learning rate of all recipes; default 0.001");
+  options.value("method-lr", e.method_lr, "X", "learning rate of other methods; default: each stage's own");
   options.repeated("option", e.options, "NAME=VALUE", "an option of all recipes");
   options.value("test-pictures", e.test_pictures, "N", "to judge on; default 240");
   options.choice("categories", e.categories, {"unseen", "seen"}, "what is judged on; default unseen");
   options.choice("defects", e.defects, {"unseen", "all"}, "kinds of defects in the test; default unseen");
-  options.value("jobs", s.jobs, "N", "runs at the same time, a thread each; default: one per core");
-  options.flag("json", s.is_json, "the table as one JSON object");
-  options.progress();
-  if (!options.parse(words)) return false;
+  options.repeated("train", e.train, "LIST", "pictures to train on, a metadata list (.jsonl), instead of drawn ones");
+  options.repeated("test", e.test, "LIST", "pictures to judge on, instead of drawn ones");
+}
+
+void expect_sense(const AblateSettings& s) {
+  const AblationSettings& e = s.experiment;
   if (s.seeds < 1 || s.first_seed < 0 || e.pictures < 1 || e.epochs < 1 || e.batch < 1 || e.test_pictures < 1)
     throw UsageError("--seeds, --pictures, --epochs, --batch and --test-pictures are 1 or more");
   if (s.jobs < 0 || s.jobs > 4096) throw UsageError("--jobs is a count");
-  if (!(e.lr > 0)) throw UsageError("--lr is positive");
+  if (e.image_size < 0) throw UsageError("--image-size is a count of pixels");
+  if (s.draws < 2 || s.draws > 1'000'000) throw UsageError("--draws is from 2 to 1000000");
+  if (!(e.lr > 0) || e.method_lr < 0) throw UsageError("--lr is positive, --method-lr not negative");
+  if (!(s.difference > 0)) throw UsageError("--difference is positive");
+  if (e.train.empty() != e.test.empty()) throw UsageError("--train and --test go together");
+  if (s.preset == "worlds" && !e.test.empty()) throw UsageError("--preset worlds draws its own pictures");
+  if (!s.shard.empty() && s.out.empty()) throw UsageError("--shard needs --out: others are to have its runs");
+}
+
+bool parse(Words words, AblateSettings& s) {
+  Options options(
+      "ablate",
+      "Train the method, variants of it and other methods on synthetic pictures, and judge each on categories and\n"
+      "kinds of defects that were never seen: mean and standard deviation over seeds, and what the first gains over\n"
+      "each, with 95 % intervals by a bootstrap over seeds and pictures; a star where Student's t over seeds says so,\n"
+      "too. Finished runs are kept in FILE, the scores of their pictures in FILE.pictures; the same command goes on\n"
+      "where it stopped.");
+  options.value("out", s.out, "FILE", "finished runs, a JSON object a line; without it nothing is kept");
+  options.value("seeds", s.seeds, "N", "runs per variant; default 5");
+  options.value("first-seed", s.first_seed, "N", "default 1");
+  options.repeated("variant", s.only, "NAME",
+                   "only this one (and those of further --variant), of the preset if there is one");
+  options.choice(
+      "preset", s.preset, {kAblationPresets.begin(), kAblationPresets.end()},
+      "paper-table: the rows of the paper's tables, all methods; power: training of several lengths; worlds: "
+      "specialised and uniform experts where regions matter and where they cannot");
+  options.flag("list", s.is_listed, "say which variants there are, and stop");
+  declare_experiment(options, s.experiment);
+  options.value("jobs", s.jobs, "N", "runs at the same time, a thread each; default: one per core");
+  options.value("shard", s.shard, "I/N", "make only these of the missing runs; `auto` as `eval` has it");
+  options.repeated("merge", s.merged, "FILE", "take in the finished runs of this file, such as a shard's");
+  options.value("draws", s.draws, "N", "of the bootstrap; default 1000");
+  options.flag("other-categories", s.is_for_others, "intervals for other categories like these: they are drawn, too");
+  options.flag("power", s.has_power, "print variance components and how many seeds show --difference");
+  options.value("difference", s.difference, "POINTS", "that the analysis of power asks for; default 0.3");
+  options.value("report", s.report, "FILE", "tables, intervals, power and cost as one page (.html)");
+  options.flag("force", s.is_forced, "overwrite the page");
+  options.flag("json", s.is_json, "the table as one JSON object");
+  options.progress();
+  if (!options.parse(words)) return false;
+  expect_sense(s);
   return true;
+}
+
+/// Whether the experiment's pictures allow for a variant: memories need good ones of drawn parts.
+bool fits(const AblationVariant& variant, const AblationSettings& settings) {
+  const bool is_memory = variant.kind == AblationKind::memory || variant.kind == AblationKind::memory_random ||
+                         variant.kind == AblationKind::memory_pixels;
+  return !is_memory || (settings.world == "parts" && settings.test.empty());
 }
 
 /// The variants that were asked for, the whole method first.
 std::vector<AblationVariant> choose_variants(const AblateSettings& s) {
-  std::vector<AblationVariant> all = ablation_variants(s.experiment), chosen;
+  std::vector<AblationVariant> all = ablation_variants(s.experiment);
+  if (!s.preset.empty()) all = preset_variants(s.preset, s.experiment, all);
+  std::erase_if(all, [&](const AblationVariant& variant) { return !fits(variant, s.experiment); });
   std::vector<std::string> names;
   for (const AblationVariant& variant : all) names.push_back(variant.name);
   for (const std::string& name : s.only)
@@ -74,211 +111,126 @@ std::vector<AblationVariant> choose_variants(const AblateSettings& s) {
       throw UsageError(
           concat("there is no variant '", name, "'", meant.empty() ? "" : concat("; did you mean '", meant, "'?")));
     }
-  for (AblationVariant& variant : all)
-    if (s.only.empty() || std::ranges::find(s.only, variant.name) != s.only.end()) chosen.push_back(std::move(variant));
-  return chosen;
+  if (s.only.empty()) return all;
+  const auto is_chosen = [&](const std::string& name) { return std::ranges::find(s.only, name) != s.only.end(); };
+  std::erase_if(all, [&](const AblationVariant& variant) { return !is_chosen(variant.name); });
+  for (const AblationVariant& variant : all)
+    if (!variant.baseline.empty() && !is_chosen(variant.baseline))
+      throw UsageError(concat(variant.name, " is compared with ", variant.baseline, ": name that, too"));
+  return all;
 }
 
-/// Finished runs, by key; the file is written anew, whole, behind each run.
-class RunStore {
- public:
-  explicit RunStore(std::string path) : path_(std::move(path)) {
-    constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;
-    if (!path_.empty()) moeclip::expect_file_writable(path_);
-    if (path_.empty() || !moeclip::file_exists(path_)) return;
-    const auto bytes = moeclip::read_file(path_, kLargest);
-    std::string_view text = moeclip::as_text(bytes);
-    while (!text.empty()) {
-      const std::size_t end = std::min(text.find('\n'), text.size());
-      if (end > 0) add(moeclip::parse_json(text.substr(0, end), path_));
-      text.remove_prefix(std::min(end + 1, text.size()));
-    }
-  }
-
-  [[nodiscard]] const Json* find(const std::string& key) const {
-    const auto found = runs_.find(key);
-    return found == runs_.end() ? nullptr : &found->second;
-  }
-
-  void keep(Json run) {
-    const std::lock_guard lock(mutex_);
-    add(std::move(run));
-    if (path_.empty()) return;
-    std::string text;
-    for (const std::string& key : order_) text += moeclip::dump_json(runs_.at(key)) + "\n";
-    moeclip::write_file(path_, moeclip::as_bytes(text));
-  }
-
- private:
-  void add(Json run) {
-    const std::string key = run.at("key").as_string();
-    if (!runs_.contains(key)) order_.push_back(key);
-    runs_.insert_or_assign(key, std::move(run));
-  }
-
-  std::string path_;
-  std::mutex mutex_;
-  std::map<std::string, Json> runs_;
-  std::vector<std::string> order_;
-};
-
-struct Run {
-  const AblationVariant* variant;
-  std::int64_t seed;
-  std::string key;
-};
-
-Json run_record(const Run& run, const AblationResult& result) {
-  Json scores = Json::object(), classes = Json::array();
-  for (std::size_t m = 0; m < result.scores.size(); ++m) scores.set(std::string(kAblationMetrics[m]), result.scores[m]);
-  for (const Json& row : result.classes) classes.push_back(row);
-  return Json::object()
-      .set("key", run.key)
-      .set("variant", run.variant->name)
-      .set("seed", run.seed)
-      .set("scores", std::move(scores))
-      .set("loss", result.loss)
-      .set("seconds", result.seconds)
-      .set("classes", std::move(classes));
+std::string file_hash(const std::string& path) {
+  constexpr std::uint64_t kLargest = std::uint64_t{1} << 33;
+  return moeclip::sha256_hex(moeclip::read_file(path, kLargest));
 }
 
-/// Makes the runs that the store has not got, `jobs` at a time.
-void run_missing(const AblateSettings& s, const std::vector<Run>& runs, RunStore& store) {
-  std::vector<const Run*> missing;
-  for (const Run& run : runs)
-    if (store.find(run.key) == nullptr) missing.push_back(&run);
-  if (missing.size() < runs.size())
-    inform(concat(runs.size() - missing.size(), " of ", runs.size(), " runs are finished already, in ", s.out));
+void identify(AblationSettings& e) {
+  if (e.clip.empty()) e.clip = find_tiny(kTinyClip);
+  e.clip_hash = file_hash(e.clip);
+  for (const auto* lists : {&e.train, &e.test})
+    for (const std::string& path : *lists) e.lists_hash += file_hash(path);
+}
+
+/// Makes those of the runs of this shard that the store has not got, `jobs` at a time.
+void run_missing(const AblateSettings& s, const std::vector<AblationRun>& runs, AblationStore& store) {
+  moeclip::Shard shard;
+  try {
+    if (!s.shard.empty())
+      shard = moeclip::parse_shard(s.shard, [](const char* name) -> const char* { return std::getenv(name); });
+  } catch (const moeclip::Error& error) {
+    throw UsageError(concat("--shard: ", error.what()));
+  }
+  std::vector<const AblationRun*> missing;
+  std::size_t finished = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const bool is_mine = static_cast<moeclip::index_t>(i) % shard.count == shard.number - 1;
+    if (store.find(runs[i].key) != nullptr)
+      ++finished;
+    else if (is_mine)
+      missing.push_back(&runs[i]);
+  }
+  if (finished > 0) inform(concat(finished, " of ", runs.size(), " runs are finished already"));
   moeclip::Context context({.threads = static_cast<int>(s.jobs)});
   Progress progress("ablate", missing.size());
   std::mutex mutex;
   context.parallel_for(std::ssize(missing), [&](moeclip::index_t i, int) {
-    const Run& run = *missing[static_cast<std::size_t>(i)];
+    const AblationRun& run = *missing[static_cast<std::size_t>(i)];
     {
       const std::lock_guard lock(mutex);
       progress.step(concat(run.variant->name, ", seed ", run.seed));
     }
-    store.keep(run_record(run, run_ablation(s.experiment, *run.variant, run.seed)));
+    store.keep(run, run_ablation(s.experiment, *run.variant, run.seed));
   });
 }
 
-/// Mean and standard deviation (over n - 1; 0 for one number).
-struct Spread {
-  double mean = 0, deviation = 0;
-  explicit Spread(const std::vector<double>& values) {
-    const auto count = static_cast<double>(values.size());
-    for (const double value : values) mean += value / count;
-    for (const double value : values) deviation += (value - mean) * (value - mean);
-    deviation = values.size() > 1 ? std::sqrt(deviation / (count - 1)) : 0;
+std::vector<std::string> remarks_of(const AblateSettings& s) {
+  const AblationSettings& e = s.experiment;
+  std::vector<std::string> remarks{concat("CLIP=", moeclip::file_name(e.clip), ", SHA-256 ", e.clip_hash.substr(0, 16)),
+                                   concat("seeds=", s.first_seed, " to ", s.first_seed + s.seeds - 1),
+                                   concat("epochs, batch=", e.epochs, ", ", e.batch), concat("learning rate=", e.lr)};
+  if (e.test.empty()) {
+    remarks.push_back(concat("world=", s.preset == "worlds" ? "regions and homogeneous" : e.world));
+    remarks.push_back(concat("pictures=", e.pictures, " to train on, ", e.test_pictures, " to judge on, of ",
+                             e.categories, " categories, other ones for each seed"));
+    remarks.push_back(concat("defects=", e.defects));
   }
-};
-
-/// Of one variant: a metric's values, seed by seed.
-using Values = std::map<std::string, std::array<std::vector<double>, kAblationMetrics.size()>>;
-
-Values collect(const std::vector<Run>& runs, const RunStore& store) {
-  Values values;
-  for (const Run& run : runs)
-    for (std::size_t m = 0; m < kAblationMetrics.size(); ++m) {
-      const Json& score = store.find(run.key)->at("scores").at(kAblationMetrics[m]);
-      values[run.variant->name][m].push_back(score.is_null() ? std::nan("") : score.as_number());
-    }
-  return values;
+  for (const std::string& path : e.train) remarks.push_back(concat("trained on=", path));
+  for (const std::string& path : e.test) remarks.push_back(concat("judged on=", path));
+  for (const std::string& option : e.options) remarks.push_back(concat("option=", option));
+  remarks.push_back(concat("draws of the bootstrap=", s.draws));
+  return remarks;
 }
 
-/// Values of the whole method less those of a variant, seed by seed.
-std::vector<double> gains(const std::vector<double>& whole, const std::vector<double>& variant) {
-  std::vector<double> result;
-  for (std::size_t i = 0; i < variant.size(); ++i) result.push_back(whole[i] - variant[i]);
-  return result;
-}
-
-std::string percent(const Spread& spread, bool has_sign) {
-  return concat(has_sign && spread.mean >= 0 ? "+" : "", fixed(100 * spread.mean, 1), " +-",
-                fixed(100 * spread.deviation, 1));
-}
-
-std::string table_line(const std::string& name, const std::vector<std::string>& cells) {
-  constexpr std::size_t kName = 30, kCell = 15;
-  std::string line = name;
-  line.resize(std::max(kName, line.size() + 1), ' ');
-  for (const std::string& cell : cells) line += std::string(cell.size() < kCell ? kCell - cell.size() : 1, ' ') + cell;
-  return line + "\n";
-}
-
-void print_table(const AblateSettings& s, const std::vector<AblationVariant>& variants, const Values& values) {
-  const std::vector<std::string> heads{"image AUROC", "image AP", "pixel AUROC", "pixel AP", "AUPRO"};
-  const std::string& first = variants.front().name;
-  print(table_line(concat("percent, ", moeclip::counted(s.seeds, "seed")), heads));
+void list_variants(const std::vector<AblationVariant>& variants) {
   for (const AblationVariant& variant : variants) {
-    std::vector<std::string> cells;
-    for (const auto& metric : values.at(variant.name)) cells.push_back(percent(Spread(metric), false));
-    print(table_line(variant.name, cells));
+    std::string line = ablation_line(variant.name, {});
+    line.pop_back();
+    print(line + variant.about + "\n");
   }
-  if (variants.size() < 2) return;
-  print(concat("\n", table_line(concat("what ", first, " gains over"), heads)));
-  for (const AblationVariant& variant : variants) {
-    if (variant.name == first) continue;
-    std::vector<std::string> cells;
-    for (std::size_t m = 0; m < heads.size(); ++m)
-      cells.push_back(percent(Spread(gains(values.at(first)[m], values.at(variant.name)[m])), true));
-    print(table_line(variant.name, cells));
-  }
-}
-
-void print_json(const std::vector<AblationVariant>& variants, const Values& values) {
-  JsonLine json(true);
-  json.begin_array("variants");
-  const std::string& first = variants.front().name;
-  for (const AblationVariant& variant : variants) {
-    Json metrics = Json::object();
-    for (std::size_t m = 0; m < kAblationMetrics.size(); ++m) {
-      const auto& of_variant = values.at(variant.name)[m];
-      const std::vector<double> differences = gains(values.at(first)[m], of_variant);
-      const Spread spread(of_variant), gain(differences);
-      Json list = Json::array();
-      for (const double value : of_variant) list.push_back(value);
-      metrics.set(std::string(kAblationMetrics[m]),
-                  Json::object()
-                      .set("mean", spread.mean)
-                      .set("std", spread.deviation)
-                      .set("values", std::move(list))
-                      .set("gain_of_first", gain.mean)
-                      .set("gain_std", gain.deviation)
-                      .set("wins_of_first", std::ranges::count_if(differences, [](double d) { return d > 0; })));
-    }
-    json.item(Json::object().set("name", variant.name).set("about", variant.about).set("metrics", std::move(metrics)));
-  }
-  json.end();
-  json.finish();
 }
 
 }  // namespace
 
 int run_ablate(Words words) {
+  const auto start = std::chrono::steady_clock::now();
   AblateSettings s;
   if (!parse(words, s)) return kOk;
   const std::vector<AblationVariant> variants = choose_variants(s);
   if (s.is_listed) {
-    for (const AblationVariant& variant : variants)
-      print(table_line(variant.name, {}).substr(0, 30) + variant.about + "\n");
+    list_variants(variants);
     return kOk;
   }
-  if (s.experiment.clip.empty()) s.experiment.clip = find_tiny(kTinyClip);
-  constexpr std::uint64_t kLargestClip = std::uint64_t{1} << 33;
-  s.experiment.clip_hash = moeclip::sha256_hex(moeclip::read_file(s.experiment.clip, kLargestClip));
-  std::vector<Run> runs;
+  if (!s.report.empty()) expect_writable(s.report, s.is_forced);
+  identify(s.experiment);
+  std::vector<AblationRun> runs;
   for (std::int64_t seed = s.first_seed; seed < s.first_seed + s.seeds; ++seed)
     for (const AblationVariant& variant : variants)
       runs.push_back({&variant, seed, ablation_key(s.experiment, variant, seed)});
-  RunStore store(s.out);
+  AblationStore store(s.out);
+  for (const std::string& path : s.merged) store.merge(path);
   run_missing(s, runs, store);
-  const Values values = collect(runs, store);
-  if (s.is_json) {
-    print_json(variants, values);
-  } else {
-    print_table(s, variants, values);
+  const auto left = std::ranges::count_if(runs, [&](const AblationRun& run) { return store.find(run.key) == nullptr; });
+  if (left > 0) {
+    inform(concat(left, " of ", runs.size(), " runs are left to other shards; --merge FILE takes them in"));
+    return kOk;
   }
+  moeclip::Context context({.threads = static_cast<int>(s.jobs)});
+  moeclip::BootstrapOptions bootstrap;
+  bootstrap.draws = s.draws;
+  bootstrap.draws_classes = s.is_for_others;
+  bootstrap.shares_pictures = !s.experiment.test.empty();
+  AblationComparison comparison = compare_runs(context, variants, runs, store, bootstrap);
+  comparison.difference = s.difference / 100;
+  if (s.is_json) {
+    print_comparison_json(comparison);
+  } else {
+    print_comparison(comparison, s.has_power);
+  }
+  if (s.report.empty()) return kOk;
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  write_outputs([&] { write_comparison(comparison, {s.report, words, seconds, remarks_of(s)}); });
+  if (!s.is_json) print(concat(printable(s.report), "\n"));
   return kOk;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moeclip explain: why the model says so, in sentences and pictures.
 
+#include <chrono>
 #include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/data/dataset.hpp>
@@ -27,13 +28,32 @@ namespace {
 struct ExplainSettings {
   std::vector<std::string> arguments;
   std::string clip, adapter, class_name, vocabulary, out, mask, domain = "industrial", categories = "unseen";
+  std::string words, calibrate_words, report;
   std::optional<double> threshold;
   std::optional<std::int64_t> benchmark;
+  std::optional<double> promise;
+  std::optional<std::int64_t> pictures_to_fit;
   std::int64_t image_size = 0, threads = 0, seed = 1;
   AdapterFlags adapter_flags;
   bool is_json = false, is_forced = false;
   PictureOptions pictures;
 };
+
+/// The options of benchmark and fit. Throws UsageError.
+void check_naming(const ExplainSettings& s) {
+  const bool is_fit = !s.calibrate_words.empty();
+  if (is_fit && (s.benchmark || !s.words.empty() || !s.out.empty() || !s.class_name.empty() || s.pictures.is_given()))
+    throw UsageError("--calibrate-words fits on data sets, or on drawn pictures, and does nothing else");
+  if (!is_fit && (s.promise || s.pictures_to_fit))
+    throw UsageError("--promise and --fit-pictures are of --calibrate-words");
+  if (s.pictures_to_fit && !s.arguments.empty())
+    throw UsageError("--fit-pictures is of drawn pictures, not of data sets");
+  if (s.promise && !(*s.promise > 0 && *s.promise < 1)) throw UsageError("--promise lies between 0 and 1");
+  if (s.pictures_to_fit && (*s.pictures_to_fit < 100 || *s.pictures_to_fit > 1000000))
+    throw UsageError("--fit-pictures is from 100 to 1000000");
+  if (!s.report.empty() && !is_fit && !s.benchmark)
+    throw UsageError("--report is of --benchmark and --calibrate-words");
+}
 
 bool parse(Words words, ExplainSettings& s) {
   Options options(
@@ -47,6 +67,8 @@ bool parse(Words words, ExplainSettings& s) {
                 "what is in the pictures, in words, such as \"metal nut\"; default object");
   options.value("vocabulary", s.vocabulary, "FILE",
                 "JSON with words of one's own: {\"words\": {\"scratch\": [\"a {} with a scratch\"], ...}}");
+  options.value("words", s.words, "FILE",
+                "how sure names are, from --calibrate-words; default: what comes with the built-in model");
   options.value("threshold", s.threshold, "T", "score from which it is a defect; default 0.5");
   options.choice("domain", s.domain, {"industrial", "medical"}, "how the score is made");
   options.value("image-size", s.image_size, "S",
@@ -58,9 +80,15 @@ bool parse(Words words, ExplainSettings& s) {
   options.value("benchmark", s.benchmark, "N",
                 "instead: name the defects of N drawn pictures, and say how often rightly");
   options.choice("categories", s.categories, {"unseen", "seen"}, "of the benchmark; default unseen");
-  options.value("seed", s.seed, "N", "of the benchmark's pictures; default 1");
+  options.value("calibrate-words", s.calibrate_words, "FILE",
+                "instead: fit how sure names are, and write it there; on data sets whose folders name the defects, or "
+                "without any on drawn pictures");
+  options.value("promise", s.promise, "P", "share of the certain names that the fit wants right; default 0.8");
+  options.value("fit-pictures", s.pictures_to_fit, "N", "drawn pictures for the fit; default 3400");
+  options.value("report", s.report, "FILE.html", "of the benchmark or the fit: a page with reliability diagrams");
+  options.value("seed", s.seed, "N", "of drawn pictures, those of the benchmark or of the fit; default 1");
   options.flag("json", s.is_json, "one JSON object a line");
-  options.flag("force", s.is_forced, "replace files in DIR");
+  options.flag("force", s.is_forced, "replace files");
   options.value("threads", s.threads, "N", "default: one per core");
   options.progress();
   if (!options.parse(words)) return false;
@@ -70,6 +98,7 @@ bool parse(Words words, ExplainSettings& s) {
     throw UsageError("--benchmark draws its own pictures, of its own classes, and writes none");
   if (!s.mask.empty() && s.out.empty()) throw UsageError("--mask is drawn into the figures; give --out DIR too");
   if (s.benchmark && (*s.benchmark < 1 || *s.benchmark > 100000)) throw UsageError("--benchmark is from 1 to 100000");
+  check_naming(s);
   if (s.image_size < 0 || s.threads < 0 || s.threads > 4096 || s.seed < 0)
     throw UsageError("--image-size, --threads and --seed are counts");
   if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
@@ -193,12 +222,18 @@ void print_explanation(const ExplainSettings& s, const ExplainInput& input, cons
   json.finish();
 }
 
+/// The words about a class, and how sure they are.
+struct NamedWords {
+  std::optional<moeclip::WordReadout> readout;
+  std::optional<moeclip::DefectWords<float>> words;
+};
+
 /// All that is said and drawn of one picture.
 void explain_one(moeclip::Context& context, const moeclip::Detector& detector, const ExplainInput& input,
-                 const moeclip::TextAnchors<float>& anchors, const moeclip::DefectWords<float>& words,
-                 const ExplainSettings& s) {
+                 const moeclip::TextAnchors<float>& anchors, const NamedWords& words, const ExplainSettings& s) {
   const auto seen = inspect(context, detector, input.picture.view(), anchors);
-  const moeclip::Explanation explanation = explain(context, detector, seen, words);
+  const moeclip::Explanation explanation =
+      explain(context, detector, seen, *words.words, words.readout ? &*words.readout : nullptr);
   moeclip::ExpertStatistics statistics;
   statistics.add(seen);
   std::vector<std::pair<moeclip::Figure, std::string>> figures;
@@ -233,18 +268,18 @@ int explain_all(moeclip::Context& context, const moeclip::Detector& detector, co
   std::vector<DetectInput> inputs = found.pictures;
   if (s.arguments.empty()) inputs.push_back({std::string(kDrawnPicture), "drawn"});
   const moeclip::ClassWords names = moeclip::load_class_words();
-  std::optional<moeclip::DefectWords<float>> words;  // all pictures are of one class
+  NamedWords words{find_words(s.words, detector), {}};  // all pictures are of one class
   std::optional<moeclip::TextAnchors<float>> anchors;
-  if (!s.arguments.empty()) words = words_about(context, detector, s, names, vocabulary);
+  if (!s.arguments.empty()) words.words = words_about(context, detector, s, names, vocabulary);
   Progress progress("explain", inputs.size());
   bool is_whole = found.unread == 0;
   for (const DetectInput& input : inputs) {
     progress.step(input.path);
     try {
       const ExplainInput read = read_explained(s, input);
-      if (!words) words = encode_words(context, detector.clip(), names.words(read.class_name), vocabulary);
+      if (!words.words) words.words = encode_words(context, detector.clip(), names.words(read.class_name), vocabulary);
       if (!anchors) anchors = detector.anchors(read.class_name, names.prompts(read.class_name));
-      explain_one(context, detector, read, *anchors, *words, s);
+      explain_one(context, detector, read, *anchors, words, s);
     } catch (const moeclip::Error& error) {
       is_whole = false;
       const std::string message = error.what();
@@ -255,10 +290,34 @@ int explain_all(moeclip::Context& context, const moeclip::Detector& detector, co
   return is_whole ? kOk : kInputFailed;
 }
 
+/// Seconds since `start`.
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void run_fit(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
+             const moeclip::DefectVocabulary& vocabulary, Words words) {
+  expect_writable(s.calibrate_words, s.is_forced);
+  if (!s.report.empty()) expect_writable(s.report, s.is_forced);
+  const auto start = std::chrono::steady_clock::now();
+  WordsPlan plan;
+  plan.data = s.arguments;
+  plan.seed = static_cast<std::uint64_t>(s.seed);
+  plan.pictures = s.pictures_to_fit.value_or(plan.pictures);
+  plan.promise = s.promise.value_or(plan.promise);
+  const moeclip::WordReadout readout = fit_naming(context, detector, vocabulary, plan);
+  write_outputs([&] { save_words(s.calibrate_words, readout); });
+  if (!s.report.empty()) write_words_page({s.report, &readout, nullptr, ""}, words, seconds_since(start));
+  print_fit(readout, s.calibrate_words, s.is_json);
+}
+
 void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector, const ExplainSettings& s,
-                   const moeclip::DefectVocabulary& vocabulary) {
+                   const moeclip::DefectVocabulary& vocabulary, Words words) {
+  if (!s.report.empty()) expect_writable(s.report, s.is_forced);
+  const auto start = std::chrono::steady_clock::now();
   const NamingPlan plan{*s.benchmark, static_cast<std::uint64_t>(s.seed), s.categories == "unseen"};
-  const std::vector<NamingRow> rows = measure_naming(context, detector, vocabulary, plan);
+  const std::optional<moeclip::WordReadout> readout = find_words(s.words, detector);
+  const NamingResult result = measure_naming(context, detector, vocabulary, readout ? &*readout : nullptr, plan);
   const double chance = 1 / static_cast<double>(vocabulary.words.size());
   JsonLine json(s.is_json);
   json.member("pictures", plan.pictures);
@@ -266,7 +325,7 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
   json.member("chance", chance);
   json.begin_array("rows");
   if (!s.is_json) print(concat(vocabulary.words.size(), " words: chance ", fixed(100 * chance, 1), " %\n"));
-  for (const NamingRow& row : rows) {
+  for (const NamingRow& row : result.rows) {
     const auto [low, high] = row.interval();
     json.item(Json::object()
                   .set("group", row.group)
@@ -277,54 +336,24 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
                   .set("high", high));
     if (s.is_json) continue;
     std::string line = row.group;
-    line.resize(22, ' ');
+    line.resize(24, ' ');
     line += row.way;
-    line.resize(58, ' ');
+    line.resize(60, ' ');
     print(concat(line, fixed(100 * row.share(), 1), " % right of ", row.answers, " (95 %: ", fixed(100 * low, 1),
                  " to ", fixed(100 * high, 1), ")\n"));
   }
   json.end();
+  json.member("calibration_error", result.reliability.error());
   json.finish();
+  if (!s.is_json && readout)
+    print(concat("expected calibration error ", fixed(100 * result.reliability.error(), 1), " %\n"));
+  if (!s.report.empty())
+    write_words_page(
+        {s.report, readout ? &*readout : nullptr, &result, concat("Drawn pictures, ", s.categories, " categories")},
+        words, seconds_since(start));
 }
 
 }  // namespace
-
-Json explanation_json(const moeclip::Explanation& e) {
-  Json words = Json::array();
-  for (const moeclip::WordScore& word : e.words)
-    words.push_back(Json::object().set("word", word.word).set("score", word.score));
-  Json carrier;
-  if (e.carrier.block > 0)
-    carrier = Json::object()
-                  .set("block", e.carrier.block)
-                  .set("expert", e.carrier.expert)
-                  .set("stands_out", e.carrier.stands_out())
-                  .set("cam_share", e.carrier.cam_share)
-                  .set("area_share", e.carrier.area_share)
-                  .set("weight_inside", e.carrier.weight_inside)
-                  .set("weight_outside", e.carrier.weight_outside);
-  return Json::object()
-      .set("sentence", e.sentence)
-      .set("is_anomalous", e.is_anomalous)
-      .set("is_certain", e.is_certain)
-      .set("score", e.score)
-      .set("threshold", e.threshold)
-      .set("place", e.place)
-      .set("region", Json::object()
-                         .set("x", e.region.x)
-                         .set("y", e.region.y)
-                         .set("width", e.region.width)
-                         .set("height", e.region.height)
-                         .set("peak_x", e.region.peak_x)
-                         .set("peak_y", e.region.peak_y))
-      .set("area", e.area)
-      .set("words", std::move(words))
-      .set("over_normal", e.over_normal)
-      .set("lead", e.lead)
-      .set("noise", e.noise)
-      .set("windows", e.windows)
-      .set("carrier", std::move(carrier));
-}
 
 int run_explain(Words words) {
   ExplainSettings s;
@@ -335,8 +364,12 @@ int run_explain(Words words) {
   const moeclip::Detector detector = explained_detector(s);
   if (s.clip.empty() && !s.arguments.empty()) inform(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
-  if (!s.benchmark) return explain_all(context, detector, s, vocabulary);
-  run_benchmark(context, detector, s, vocabulary);
+  if (!s.calibrate_words.empty())
+    run_fit(context, detector, s, vocabulary, words);
+  else if (s.benchmark)
+    run_benchmark(context, detector, s, vocabulary, words);
+  else
+    return explain_all(context, detector, s, vocabulary);
   return kOk;
 }
 

@@ -45,7 +45,7 @@ void expect_range(std::string_view option, double value, double low, double high
 }  // namespace
 
 int run_synthesize(Words words) {
-  std::string out, categories, defects;
+  std::string out, categories, defects, world = "parts";
   std::int64_t size = 256, count = 10, seed = 0, threads = 0;
   moeclip::SyntheticFiles files;
   bool force = false;
@@ -54,6 +54,9 @@ int run_synthesize(Words words) {
                   "masks, and the lists train.jsonl and test.jsonl.");
   options.value("out", out, "DIR", "folder to write to");
   options.value("size", size, "PIXELS", "side of the pictures");
+  options.choice("world", world, {"parts", "regions", "homogeneous"},
+                 "parts of an inspection line, or panels on which a mark is a defect by the region that it lies in, or "
+                 "by its kind alone; default parts");
   options.value("categories", categories, "NAME,...", "what to draw; default: everything");
   options.value("defects", defects, "NAME,...", "kinds of defects; default: all that a category can have");
   options.value("count", count, "N", "pictures in every folder");
@@ -64,6 +67,8 @@ int run_synthesize(Words words) {
   options.flag("force", force, "overwrite a data set in DIR");
   options.note(listed("Categories:", moeclip::synthetic_categories()));
   options.note(listed("Defects:", moeclip::synthetic_defects()));
+  options.note(listed("Panels:", moeclip::synthetic_categories(moeclip::SyntheticWorld::regions)));
+  options.note(listed("Their marks:", moeclip::synthetic_defects(moeclip::SyntheticWorld::regions)));
   options.progress();
   if (!options.parse(words)) return kOk;
 
@@ -73,10 +78,11 @@ int run_synthesize(Words words) {
   expect_range("threads", static_cast<double>(threads), 0, 4096);
   expect_range("lowest-severity", files.lowest_severity, 0, 1);
   expect_range("highest-severity", files.highest_severity, files.lowest_severity, 1);
+  files.world = *moeclip::find_synthetic_world(world);
   files.categories = named_list(categories);
   files.defects = named_list(defects);
-  expect_known(files.categories, moeclip::synthetic_categories(), "category");
-  expect_known(files.defects, moeclip::synthetic_defects(), "defect");
+  expect_known(files.categories, moeclip::synthetic_categories(files.world), "category");
+  expect_known(files.defects, moeclip::synthetic_defects(files.world), "defect");
   files.size = size, files.count = count, files.seed = static_cast<std::uint64_t>(seed);
   for (const char* list : {"train.jsonl", "test.jsonl"}) expect_free_name(moeclip::join_path(out, list), force);
   for (const moeclip::SyntheticFolder& folder : moeclip::synthetic_folders(files))

@@ -10,6 +10,8 @@
 #include <moeclip/explain/inspect.hpp>
 #include <moeclip/explain/inspection_figures.hpp>
 
+#include "explain.hpp"
+
 namespace cli {
 
 using moeclip::concat;
@@ -42,6 +44,9 @@ std::string shell_word(std::string_view word) {
 
 }  // namespace
 
+CloseLooks::CloseLooks(moeclip::Context& context, const moeclip::Detector& detector)
+    : context_(context), detector_(detector), readout_(find_words("", detector)) {}
+
 const moeclip::DefectWords<float>& CloseLooks::words_of(const std::string& noun) {
   const auto known = words_.find(noun);
   if (known != words_.end()) return known->second;
@@ -55,7 +60,8 @@ void CloseLooks::look(const CloseLook& at, moeclip::ReportPicture& picture) {
   if (at.sample.mask.width() > 0) options.truth = at.sample.mask.view();
   options.pixel_threshold = at.pixel_threshold;
   picture.figures = moeclip::inspection_figures(seen, options);
-  picture.sentences.push_back(moeclip::explain(context_, detector_, seen, words_of(at.noun)).sentence);
+  const moeclip::WordReadout* const readout = readout_ ? &*readout_ : nullptr;
+  picture.sentences.push_back(moeclip::explain(context_, detector_, seen, words_of(at.noun), readout).sentence);
 }
 
 void CloseLooks::count(const moeclip::Sample& sample, const moeclip::TextAnchors<float>& anchors) {
@@ -87,6 +93,13 @@ void CloseLooks::add_section(moeclip::Report& report, const std::string& title, 
                      moeclip::fofs_figure(detector_.adapter())};
   section.tables.push_back(expert_table(blocks));
   report.sections.push_back(std::move(section));
+  if (!readout_) return;
+  moeclip::ReportSection& names = report.sections.emplace_back();
+  names.title = "Names of defects";
+  names.text =
+      "How far the probabilities of names in the sentences can be trusted, on categories that were left out of their "
+      "fit. Bars: share of right names; lines across: what they claimed; whiskers: 95 % intervals; above: how many.";
+  names.reliabilities = {{"Reliability", readout_->record.reliability}};
 }
 
 void add_provenance(moeclip::Report& report, const std::string& command, Words words, double seconds) {

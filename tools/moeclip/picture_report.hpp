@@ -7,6 +7,7 @@
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/explain/defect_words.hpp>
 #include <moeclip/explain/expert_statistics.hpp>
+#include <moeclip/explain/word_readout.hpp>
 #include <moeclip/report/report.hpp>
 #include <optional>
 #include <string>
@@ -27,7 +28,7 @@ struct CloseLook {
 /// Looks at some pictures of a report closely, and collects what the experts did on them.
 class CloseLooks {
  public:
-  CloseLooks(moeclip::Context& context, const moeclip::Detector& detector) : context_(context), detector_(detector) {}
+  CloseLooks(moeclip::Context& context, const moeclip::Detector& detector);
 
   /// Adds figures and sentences to `picture`. Throws what detecting throws.
   void look(const CloseLook& at, moeclip::ReportPicture& picture);
@@ -45,6 +46,7 @@ class CloseLooks {
   const moeclip::Detector& detector_;
   moeclip::DetectionTrace<float> trace_;
   moeclip::ExpertStatistics statistics_;
+  std::optional<moeclip::WordReadout> readout_;  ///< if it belongs to this detector
   std::map<std::string, moeclip::DefectWords<float>> words_;
 };
 

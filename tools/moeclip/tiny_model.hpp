@@ -14,6 +14,7 @@ namespace cli {
 
 inline constexpr std::string_view kTinyClip = "tiny.safetensors";
 inline constexpr std::string_view kTinyAdapter = "tiny_adapter.safetensors";
+inline constexpr std::string_view kTinyWords = "tiny_words.safetensors";  ///< how sure its names of defects are
 
 /// Path of such a file: beside the program, in ../share/moeclip from there, in /usr/local/share/moeclip or
 /// /usr/share/moeclip. Throws missing, listing the places.

@@ -25,9 +25,10 @@ struct AnchorsBackward {
   index_t normal_count;        ///< so many rows of u, the first ones, are of the normal state
   View<const T, 2> z;          ///< (N, C)
   View<const T, 2> d_anchors;  ///< (2, C)
+  View<T, 2> d_u = {};         ///< (N, Dt), overwritten; without data: not wanted
 };
 
-/// Backward pass of anchors_of_sentences (TXT-1'): adds to the gradient of W_t (C, Dt).
+/// Backward pass of anchors_of_sentences (TXT-1'): adds to the gradient of W_t (C, Dt), and gives that of u.
 template <class T>
 void anchors_backward(Context& context, const Adapter<T>& adapter, const AnchorsBackward<T>& back, Linear<T>& gradient);
 
@@ -129,7 +130,7 @@ void anchors_backward(Context& context, const Adapter<T>& adapter, const Anchors
   }
   if (adapter.text_activation == kernels::Activation::leaky_relu)  // its slope depends on the sign, which z still has
     kernels::activate_backward<T>(context, adapter.text_activation, d_z.size(), back.z.data(), d_z.data(), d_z.data());
-  linear_backward<T>(context, adapter.text, back.u, d_z, {}, &gradient);  // (1')
+  linear_backward<T>(context, adapter.text, back.u, d_z, back.d_u, &gradient);  // (1')
 }
 
 template <class T>

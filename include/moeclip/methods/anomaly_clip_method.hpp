@@ -13,9 +13,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// The switches in a form that a file holds, and back: what is not said is as published for this CLIP. Throws format,
-/// naming it, for a switch that is not known.
+/// The switches in a form that a file holds.
 Json to_json(const AnomalyClipConfig& config);
+
+/// And back: what is not said is as published for this CLIP. Throws format, naming it, for a switch that is not known.
 AnomalyClipConfig anomaly_clip_config(const Json& json, const ClipConfig& clip);
 
 /// The words for what a picture shows play no part: the prompts are about objects of any kind.

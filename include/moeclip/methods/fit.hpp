@@ -177,9 +177,8 @@ class MethodTraining {
   }
 
   bool fit_stage(function_ref<bool(const MethodStep&)> on_step) {
-    const MethodStage& stage = stages_[static_cast<std::size_t>(run_.stage)];
-    MultiStepSchedule schedule = stage.schedule;
-    if (options_.lr > 0) schedule.base = options_.lr;
+    MethodStage& stage = stages_[static_cast<std::size_t>(run_.stage)];
+    if (options_.lr > 0) stage.schedule.base = options_.lr;
     Adam<T> adam(stage.adam);
     for (auto& [name, state] : moments_) adam.set_state(name, std::move(state));
     RunPosition& at = run_.position;
@@ -190,7 +189,7 @@ class MethodTraining {
     if (options_.steps > 0) report.steps = (std::min)(report.steps, options_.steps);
     while (at.step < report.steps) {
       const LoadedBatch<T>& loaded = loader.next();
-      report.lr = schedule.at(at.step);
+      report.lr = stage.rate_at(at.step, report.steps);
       report.epoch = at.epoch + 1;
       std::tie(report.loss, report.gradient_norm) = step(adam, report.lr, loaded);
       report.step = ++at.step;

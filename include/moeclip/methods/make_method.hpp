@@ -5,7 +5,9 @@
 #include <optional>
 #include <span>
 
+#include "aa_clip_method.hpp"
 #include "anomaly_clip_method.hpp"
+#include "bayes_pfl_method.hpp"
 #include "method_file.hpp"
 #include "winclip.hpp"
 
@@ -42,18 +44,20 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 
 #if MOECLIP_DEFINES(MOECLIP_METHODS)
 
-#include <array>
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::span<const MethodKind> method_kinds() {
-  static constexpr std::array<MethodKind, 2> kKinds{{
+  static constexpr MethodKind kKinds[] = {
+      {"aa-clip", "AA-CLIP: adapters in both towers, trained in two stages", kernels::Activation::gelu},
       {"anomalyclip",
        "AnomalyCLIP: two learned sentences for objects of any kind, patches that attend to their like",
        {}},
-      {"winclip", "words and windows, and good pictures if there are any; nothing is trained", std::nullopt, true},
-  }};
+      {"bayes-pfl", "Bayes-PFL: prompts drawn from learned distributions, sentences that look at patches",
+       kernels::Activation::gelu},
+      {"winclip", "WinCLIP: words and windows, and good pictures if there are any; nothing is trained", {}, true},
+  };
   return kKinds;
 }
 
@@ -70,7 +74,9 @@ template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
                                        const MethodOptions& options) {
   static_cast<void>(method_kind(name));  // tells the names
+  if (name == "aa-clip") return std::make_unique<AaClipMethod<T>>(std::move(clip), options);
   if (name == "anomalyclip") return std::make_unique<AnomalyClip<T>>(std::move(clip), options);
+  if (name == "bayes-pfl") return std::make_unique<BayesPflMethod<T>>(std::move(clip), options);
   if (name == "winclip") return std::make_unique<WinClip<T>>(std::move(clip), WinClipOptions{options.image_size});
   return nullptr;
 }

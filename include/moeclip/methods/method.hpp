@@ -86,6 +86,13 @@ struct MethodStage {
   index_t batch = 1;                ///< pictures per step
   AdamOptions adam = {};            ///< of its parameters
   MultiStepSchedule schedule = {};  ///< of its steps, counted from 0
+  double warm_up = 0;               ///< not 0: no milestones, but a rise over this share of the steps and half a cosine
+
+  /// The learning rate of a step, counted from 0, of `steps`.
+  [[nodiscard]] double rate_at(index_t step, index_t steps) const {
+    if (warm_up <= 0) return schedule.at(step);
+    return CosineSchedule{schedule.base, static_cast<index_t>(warm_up * static_cast<double>(steps)), steps}.at(step);
+  }
 };
 
 /// A batch of a training, with what it belongs to.

@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 
-#include "../image/upsample.hpp"
 #include "../memory/good_pictures.hpp"
 #include "method.hpp"
 #include "winclip_prompts.hpp"
@@ -39,7 +38,8 @@ class WinClip : public Method<T> {
   /// k, the good pictures that are known; 0 for WinCLIP.
   [[nodiscard]] index_t good_pictures() const { return references_ ? references_->pictures : 0; }
 
-  /// Anchors of the class called `words`, made once and kept.
+  /// Anchors of the class called `words`, made once and kept. Where sentences are too long for the text tower, what
+  /// they say of the purpose of the picture is cut; throws limit if what it shows does not fit.
   [[nodiscard]] TextAnchors<T> anchors(Context& context, const std::string& words) const;
 
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
@@ -55,7 +55,7 @@ class WinClip : public Method<T> {
 
   WinClipOptions options_;
   std::optional<WinClipReferences<T>> references_;
-  std::unique_ptr<AnchorCache> cache_ = std::make_unique<AnchorCache>();
+  std::shared_ptr<AnchorCache> cache_ = std::make_shared<AnchorCache>();  // of all methods that came from one
 };
 
 }}  // namespace moeclip::abi_v0_1
@@ -71,6 +71,17 @@ namespace detail {
 
 inline index_t winclip_image_size(index_t wanted, const VisionConfig& vision) {
   return wanted == 0 ? vision.image_size : wanted;
+}
+
+/// Token rows of an ensemble.
+template <class T>
+Tensor<std::int32_t> tokenize_winclip(const Clip<T>& clip, const std::vector<std::string>& sentences) {
+  constexpr std::size_t kTemplates = kWinClipTemplates.size();
+  std::vector<std::string> without_purpose;
+  for (std::size_t i = 0; i < sentences.size(); ++i)
+    if (i % kTemplates < kTemplates - kWinClipPurposes) without_purpose.push_back(sentences[i]);
+  static_cast<void>(clip.tokenize(without_purpose));  // throws if one of them is too long
+  return clip.tokenize(sentences, true);
 }
 
 }  // namespace detail
@@ -98,6 +109,7 @@ std::unique_ptr<Method<T>> WinClip<T>::with_good(Context& context, const GoodPic
                                 std::as_const(pixels).template view<4>(), features);
   };
   auto method = std::make_unique<WinClip<T>>(this->shared_clip(), options_);
+  method->cache_ = cache_;
   method->references_ = winclip_references<T>(context, this->clip().config(), grid(), good.count, look);
   return method;
 }
@@ -110,7 +122,7 @@ TextAnchors<T> WinClip<T>::anchors(Context& context, const std::string& words) c
   Prompts prompts = make_winclip_prompts(words);
   const index_t normal = std::ssize(prompts.normal);
   prompts.normal.insert(prompts.normal.end(), prompts.abnormal.begin(), prompts.abnormal.end());
-  const Tensor<std::int32_t> tokens = this->clip().tokenize(prompts.normal);
+  const Tensor<std::int32_t> tokens = detail::tokenize_winclip(this->clip(), prompts.normal);
   return cache_->anchors
       .emplace(words, winclip_anchors<T>(context, this->clip().text(), {words, tokens.view<2>(), normal},
                                          options_.temperature))
@@ -123,17 +135,8 @@ T WinClip<T>::judge(Context& context, View<const T, 4> image, const std::string&
   const TextAnchors<T> states = anchors(context, words);
   Arena::Scope scratch(context.arena());
   const auto features = WinClipFeatures<T>::take(scratch, this->clip().config(), grid());
-  const View<T, 2> small(scratch.take<T>(grid() * grid()), {grid(), grid()});
   winclip_features_forward<T>(context, this->clip().vision(), this->positions(), image, features);
-  T score = winclip_zero_shot<T>(context, features, states, small);
-  if (references_) {
-    const View<T, 2> seen(scratch.take<T>(small.size()), small.extents());
-    winclip_association<T>(context, features, *references_, seen);
-    for (index_t i = 0; i < small.size(); ++i) small.data()[i] = (small.data()[i] + seen.data()[i]) / 2;
-    score = (score + *std::max_element(seen.data(), seen.data() + seen.size())) / 2;
-  }
-  upsample_bilinear<T>(small, map, Alignment::edges);
-  return score;
+  return winclip_judge<T>(context, features, states, references_ ? &*references_ : nullptr, map);
 }
 
 MOECLIP_INSTANTIATE_CLASS(WinClip)

@@ -42,6 +42,9 @@ inline constexpr std::array<std::string_view, 22> kWinClipTemplates{"a cropped p
                                                                     "a photo of the {} for anomaly detection.",
                                                                     "a photo of a {} for anomaly detection."};
 
+/// So many of these, at the end, also say what the picture is for.
+inline constexpr std::size_t kWinClipPurposes = 4;
+
 /// 154 normal and 88 abnormal sentences about `name`, a readable noun such as "metal nut": for each state, all
 /// templates.
 Prompts make_winclip_prompts(std::string_view name);

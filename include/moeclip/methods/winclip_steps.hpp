@@ -19,6 +19,7 @@
 #include "../anomaly/anchors.hpp"
 #include "../anomaly/features.hpp"
 #include "../anomaly/score_map.hpp"
+#include "../image/upsample.hpp"
 #include "../memory/nearest.hpp"
 #include "windows.hpp"
 
@@ -87,6 +88,12 @@ WinClipReferences<T> winclip_references(Context& context, const ClipConfig& conf
 template <class T>
 void winclip_association(Context& context, const WinClipFeatures<T>& features, const WinClipReferences<T>& references,
                          View<T, 2> map);
+
+/// What all that says: the map (S, S) and the score of the picture, by words and, unless `references` is null, by good
+/// pictures.  (WCL-7)
+template <class T>
+T winclip_judge(Context& context, const WinClipFeatures<T>& features, const TextAnchors<T>& anchors,
+                const WinClipReferences<T>* references, View<T, 2> map);
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -259,11 +266,30 @@ void winclip_association(Context& context, const WinClipFeatures<T>& features, c
   for (index_t at = 0; at < map.size(); ++at) map.data()[at] /= kScales;
 }
 
+template <class T>
+T winclip_judge(Context& context, const WinClipFeatures<T>& features, const TextAnchors<T>& anchors,
+                const WinClipReferences<T>* references, View<T, 2> map) {
+  const FloatScope floats;
+  const index_t grid = features.grid();
+  Arena::Scope scratch(context.arena());
+  const View<T, 2> coarse(scratch.take<T>(grid * grid), {grid, grid});
+  T score = winclip_zero_shot<T>(context, features, anchors, coarse);
+  if (references != nullptr) {
+    const View<T, 2> seen(scratch.take<T>(coarse.size()), coarse.extents());
+    winclip_association<T>(context, features, *references, seen);
+    for (index_t i = 0; i < coarse.size(); ++i) coarse.data()[i] = (coarse.data()[i] + seen.data()[i]) / 2;
+    score = (score + *std::max_element(seen.data(), seen.data() + seen.size())) / 2;
+  }
+  upsample_bilinear<T>(coarse, map, Alignment::edges);
+  return score;
+}
+
 MOECLIP_INSTANTIATE(winclip_anchors)
 MOECLIP_INSTANTIATE(winclip_features_forward)
 MOECLIP_INSTANTIATE(winclip_zero_shot)
 MOECLIP_INSTANTIATE(winclip_references)
 MOECLIP_INSTANTIATE(winclip_association)
+MOECLIP_INSTANTIATE(winclip_judge)
 
 }}  // namespace moeclip::abi_v0_1
 

@@ -10,6 +10,7 @@
 #include "../base/function_ref.hpp"
 #include "../eval/curves.hpp"
 #include "../eval/evaluation.hpp"
+#include "../explain/reliability.hpp"
 #include "../image/figure.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -59,12 +60,33 @@ struct ReportChart {
   std::vector<ReportLine> lines;  ///< in the order of the list
 };
 
+/// A value with its interval.
+struct ReportInterval {
+  std::string name;                      ///< of the row
+  double middle = 0, low = 0, high = 0;  ///< ends that are no numbers are left out
+};
+
+/// Intervals below each other over one axis, with a line at zero: which differences are more than chance.
+struct ReportForest {
+  std::string title, note;           ///< above the chart; the remark may be empty
+  std::string x_name;                ///< what the axis counts
+  std::vector<ReportInterval> rows;  ///< from top to bottom
+};
+
+/// How often answers were right against how often they claimed to be.
+struct ReportReliability {
+  std::string title;        ///< above the diagram, before the expected calibration error
+  Reliability reliability;  ///< what it shows
+};
+
 /// More to see: expert load, similarity of experts, FOFS, ablations.
 struct ReportSection {
-  std::string title, text;               ///< a heading and a paragraph, which may be empty
-  std::vector<Figure> figures;           ///< shown above the tables
-  std::vector<ReportTable> tables;       ///< may be empty
-  std::vector<ReportChart> charts = {};  ///< shown first
+  std::string title, text;                            ///< a heading and a paragraph, which may be empty
+  std::vector<Figure> figures;                        ///< shown above the tables
+  std::vector<ReportTable> tables;                    ///< may be empty
+  std::vector<ReportChart> charts = {};               ///< shown first
+  std::vector<ReportForest> forests = {};             ///< after these
+  std::vector<ReportReliability> reliabilities = {};  ///< then these, side by side
 };
 
 /// The whole content of a report.

@@ -5,8 +5,10 @@
 // SyntheticSpec. The same seed, index and category with another defect, or none, show the same object in the same
 // light; another size shows the same scene in another resolution.
 
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../base/lists.hpp"
@@ -17,14 +19,27 @@ namespace moeclip { inline namespace abi_v0_1 {
 inline constexpr index_t kSmallestSynthetic = 32;   ///< pixels
 inline constexpr index_t kLargestSynthetic = 4096;  ///< pixels
 
+/// What pictures are of. In two worlds of panels it is known whether specialists by region could help (WLD-1 in this
+/// folder's README): marks that look alike are defects or not by the region that they lie in, or by their kind alone.
+enum class SyntheticWorld {
+  parts,        ///< materials and objects of an inspection line
+  regions,      ///< panels of three regions: each kind of mark is a defect in one of them only
+  homogeneous,  ///< panels of one surface: a dot is a defect
+};
+
+std::span<const std::string_view> synthetic_worlds();  ///< their names, in the order of SyntheticWorld
+/// The world of that name, or nothing.
+std::optional<SyntheticWorld> find_synthetic_world(std::string_view name);
+
 /// What to draw.
 struct SyntheticSpec {
-  std::string category;    ///< one of synthetic_categories()
-  std::string defect;      ///< one of synthetic_defects(category), or "" for a good one
-  std::uint64_t seed = 0;  ///< pictures of different seeds have nothing in common
-  index_t index = 0;       ///< number of the picture
-  index_t size = 256;      ///< side in pixels, [kSmallestSynthetic, kLargestSynthetic]
-  double severity = 1;     ///< 0 barely visible, 1 plain
+  std::string category;                          ///< one of synthetic_categories(world)
+  std::string defect;                            ///< one that the category can have in that world, or "" for a good one
+  std::uint64_t seed = 0;                        ///< pictures of different seeds have nothing in common
+  index_t index = 0;                             ///< number of the picture
+  index_t size = 256;                            ///< side in pixels, [kSmallestSynthetic, kLargestSynthetic]
+  double severity = 1;                           ///< 0 barely visible, 1 plain
+  SyntheticWorld world = SyntheticWorld::parts;  ///< that it is of
 };
 
 std::span<const std::string_view> synthetic_categories();    ///< all that can be drawn, textures and objects
@@ -34,6 +49,14 @@ std::span<const std::string_view> unseen_categories();       ///< those that nei
 
 std::span<const std::string_view> synthetic_defects();  ///< all kinds, in the order of DefectKind
 std::span<const std::string_view> unseen_defects();     ///< those that are kept for judging
+
+// The same of any world. Panels of both worlds have the same categories; no kind of mark is kept for judging.
+std::span<const std::string_view> synthetic_categories(SyntheticWorld world);  ///< all that can be drawn
+std::span<const std::string_view> adapter_categories(SyntheticWorld world);    ///< those that may be trained on
+std::span<const std::string_view> unseen_categories(SyntheticWorld world);     ///< those that are kept for judging
+std::span<const std::string_view> synthetic_defects(SyntheticWorld world);     ///< all kinds
+/// The kinds that `category` can have in that world. Throws contract for an unknown one.
+std::vector<std::string_view> synthetic_defects(SyntheticWorld world, std::string_view category);
 
 /// The kinds that `category` can have. Throws contract for an unknown one.
 std::vector<std::string_view> synthetic_defects(std::string_view category);
@@ -58,6 +81,7 @@ Sample synthesize(const SyntheticSpec& spec);
 #include "drawing/long.hpp"
 #include "drawing/metal.hpp"
 #include "drawing/minerals.hpp"
+#include "drawing/panel.hpp"
 #include "drawing/render.hpp"
 #include "drawing/round.hpp"
 #include "drawing/textures.hpp"
@@ -119,7 +143,87 @@ inline constexpr std::array<std::string_view, 10> kAdapterCategories{
     "weave", "cardboard", "wood", "concrete", "screw", "nut", "circuit board", "cable", "tablet", "battery"};
 inline constexpr std::array<std::string_view, 3> kUnseenDefects{"foreign thread", "dent", "burn"};
 
+inline constexpr std::array<std::string_view, 3> kSyntheticWorlds{"parts", "regions", "homogeneous"};
+
+inline constexpr auto kPanelNames = [] {
+  std::array<std::string_view, synthetic::panels::kLooks.size()> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = synthetic::panels::kLooks[i].name;
+  return names;
+}();
+
+/// Where `name` is in the list of panels. Throws contract if it is not.
+inline std::size_t find_panel(std::string_view name) {
+  const auto place = lists::find(kPanelNames, name);
+  MOECLIP_EXPECT(place != kPanelNames.end(), "there is no panel '", name, "'");
+  return static_cast<std::size_t>(place - kPanelNames.begin());
+}
+
+inline void expect_drawable(const SyntheticSpec& spec) {
+  MOECLIP_EXPECT(spec.size >= kSmallestSynthetic && spec.size <= kLargestSynthetic, "a synthetic picture has ",
+                 kSmallestSynthetic, " to ", kLargestSynthetic, " pixels a side, not ", spec.size);
+  MOECLIP_EXPECT(spec.severity >= 0 && spec.severity <= 1, "severity is from 0 to 1, not ", spec.severity);
+}
+
+inline Sample synthesize_panel(const SyntheticSpec& spec) {
+  const synthetic::PanelLook& look = synthetic::panels::kLooks[find_panel(spec.category)];
+  expect_drawable(spec);
+  std::optional<synthetic::MarkKind> mark;
+  if (!spec.defect.empty()) {
+    const auto known = synthetic_defects(spec.world);
+    const auto place = lists::find(known, spec.defect);
+    MOECLIP_EXPECT(place != known.end(), "a ", spec.category, " cannot have the defect '", spec.defect, "'");
+    mark = static_cast<synthetic::MarkKind>(place - known.begin());
+  }
+  Sample sample;
+  sample.picture = Image(spec.size, spec.size, 3);
+  sample.mask = Image(spec.size, spec.size, 1);
+  synthetic::draw_panel(look, spec.world == SyntheticWorld::regions, mark,
+                        {spec.seed, spec.index, spec.size, {}, static_cast<float>(spec.severity)}, sample.picture,
+                        sample.mask);
+  sample.label = mark ? 1 : 0;
+  sample.class_name = spec.category;
+  sample.defect = spec.defect;
+  sample.caption = concat("a photo of a ", spec.category, mark ? " with a misplaced " : "", spec.defect, ".");
+  sample.path = concat("synthetic:", kSyntheticWorlds[static_cast<std::size_t>(spec.world)], "/", spec.category,
+                       mark ? "+" : "", spec.defect, "#", spec.index);
+  return sample;
+}
+
 }  // namespace detail
+
+MOECLIP_FUNC std::span<const std::string_view> synthetic_worlds() { return detail::kSyntheticWorlds; }
+
+MOECLIP_FUNC std::optional<SyntheticWorld> find_synthetic_world(std::string_view name) {
+  const auto place = lists::find(detail::kSyntheticWorlds, name);
+  if (place == detail::kSyntheticWorlds.end()) return std::nullopt;
+  return static_cast<SyntheticWorld>(place - detail::kSyntheticWorlds.begin());
+}
+
+MOECLIP_FUNC std::span<const std::string_view> synthetic_categories(SyntheticWorld world) {
+  return world == SyntheticWorld::parts ? synthetic_categories() : std::span(detail::kPanelNames);
+}
+
+MOECLIP_FUNC std::span<const std::string_view> adapter_categories(SyntheticWorld world) {
+  if (world == SyntheticWorld::parts) return adapter_categories();
+  return std::span(detail::kPanelNames).first(synthetic::panels::kTrained);
+}
+
+MOECLIP_FUNC std::span<const std::string_view> unseen_categories(SyntheticWorld world) {
+  if (world == SyntheticWorld::parts) return unseen_categories();
+  return std::span(detail::kPanelNames).subspan(synthetic::panels::kTrained);
+}
+
+MOECLIP_FUNC std::span<const std::string_view> synthetic_defects(SyntheticWorld world) {
+  if (world == SyntheticWorld::parts) return synthetic_defects();
+  return std::span(synthetic::kMarkNames).first(world == SyntheticWorld::regions ? 3 : 1);
+}
+
+MOECLIP_FUNC std::vector<std::string_view> synthetic_defects(SyntheticWorld world, std::string_view category) {
+  if (world == SyntheticWorld::parts) return synthetic_defects(category);
+  detail::find_panel(category);
+  const auto names = synthetic_defects(world);
+  return {names.begin(), names.end()};
+}
 
 MOECLIP_FUNC std::span<const std::string_view> synthetic_categories() { return detail::kSyntheticNames; }
 
@@ -153,10 +257,9 @@ MOECLIP_FUNC bool is_synthetic_texture(std::string_view category) {
 }
 
 MOECLIP_FUNC Sample synthesize(const SyntheticSpec& spec) {
+  if (spec.world != SyntheticWorld::parts) return detail::synthesize_panel(spec);
   const detail::SyntheticCategory& category = detail::find_synthetic(spec.category);
-  MOECLIP_EXPECT(spec.size >= kSmallestSynthetic && spec.size <= kLargestSynthetic, "a synthetic picture has ",
-                 kSmallestSynthetic, " to ", kLargestSynthetic, " pixels a side, not ", spec.size);
-  MOECLIP_EXPECT(spec.severity >= 0 && spec.severity <= 1, "severity is from 0 to 1, not ", spec.severity);
+  detail::expect_drawable(spec);
   std::optional<synthetic::DefectKind> kind;
   if (!spec.defect.empty()) {
     kind = synthetic::find_defect(spec.defect);

@@ -21,11 +21,12 @@ struct SyntheticFiles {
   index_t size = 256;                                  ///< side in pixels
   std::uint64_t seed = 0;                              ///< of everything that is drawn
   double lowest_severity = 0.2, highest_severity = 1;  ///< in [0, 1]: barely visible to plain
+  SyntheticWorld world = SyntheticWorld::parts;        ///< that the categories are of
 };
 
 /// The pictures of one folder.
 struct SyntheticFolder {
-  std::string category;   ///< one of synthetic_categories()
+  std::string category;   ///< one of synthetic_categories(world)
   std::string defect;     ///< empty: good
   bool is_train = false;  ///< of train/ instead of test/
 };
@@ -82,9 +83,10 @@ MOECLIP_FUNC std::string mask_path(const SyntheticFolder& folder, index_t i) {
 
 MOECLIP_FUNC SyntheticSpec spec_of(const SyntheticFiles& files, const SyntheticFolder& folder, index_t i) {
   constexpr index_t kApart = 1'000'000;
-  const auto kind = synthetic::find_defect(folder.defect);
-  const index_t group = folder.is_train ? 0 : kind ? 2 + static_cast<index_t>(*kind) : 1;
-  SyntheticSpec spec{folder.category, folder.defect, files.seed, group * kApart + i, files.size, 1};
+  const auto kinds = synthetic_defects(files.world);
+  const index_t kind = lists::find(kinds, folder.defect) - kinds.begin();
+  const index_t group = folder.is_train ? 0 : folder.defect.empty() ? 1 : 2 + kind;
+  SyntheticSpec spec{folder.category, folder.defect, files.seed, group * kApart + i, files.size, 1, files.world};
   const Rng rng(files.seed, concat("severity ", folder.category));
   spec.severity = files.lowest_severity + (files.highest_severity - files.lowest_severity) * rng.unit(spec.index);
   return spec;
@@ -99,14 +101,15 @@ inline std::vector<std::string> owned_names(std::span<const std::string_view> na
 MOECLIP_FUNC std::vector<SyntheticFolder> synthetic_folders(const SyntheticFiles& files) {
   MOECLIP_EXPECT(files.count >= 0 && files.count <= 1'000'000, "a folder of ", files.count,
                  " pictures cannot be written");
+  const auto known = synthetic_defects(files.world);
   for (const std::string& defect : files.defects)
-    MOECLIP_EXPECT(synthetic::find_defect(defect), "there is no synthetic defect '", defect, "'");
+    MOECLIP_EXPECT(lists::find(known, defect) != known.end(), "there is no synthetic defect '", defect, "'");
   std::vector<SyntheticFolder> folders;
   for (const std::string& category :
-       files.categories.empty() ? detail::owned_names(synthetic_categories()) : files.categories) {
+       files.categories.empty() ? detail::owned_names(synthetic_categories(files.world)) : files.categories) {
     folders.push_back({category, "", true});
     folders.push_back({category, "", false});
-    for (const std::string_view defect : synthetic_defects(category))
+    for (const std::string_view defect : synthetic_defects(files.world, category))
       if (files.defects.empty() || lists::find(files.defects, defect) != files.defects.end())
         folders.push_back({category, std::string(defect), false});
   }

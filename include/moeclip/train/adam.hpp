@@ -42,7 +42,7 @@ class Adam {
   /// Puts a state in place, for resuming.
   void set_state(const std::string& name, AdamState<T> state) { states_.insert_or_assign(name, std::move(state)); }
 
-  /// Updates every parameter that has a gradient, with learning rate `lr`:
+  /// Updates every parameter that has a gradient, with learning rate `lr`, or `lr` times its own:
   ///   m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,   p <- p - lr/(1 - b1^t) m / (sqrt(v)/sqrt(1 - b2^t) + eps)
   /// The same bits for any number of threads: elements do not depend on each other.
   void step(Context& context, std::span<const TrainedParameter<T>> parameters, double lr);
@@ -93,7 +93,7 @@ void Adam<T>::update(Context& context, const TrainedParameter<T>& parameter, dou
   MOECLIP_EXPECT(parameter.gradient != nullptr && parameter.gradient->size() == size, parameter.name,
                  ": a gradient of the parameter's shape is needed");
   AdamState<T>& state = state_of(parameter);
-  const Factors f = factors_at(++state.step, lr);
+  const Factors f = factors_at(++state.step, lr * parameter.rate);
   T *p = parameter.value->data(), *m = state.m.data(), *v = state.v.data();
   const T* g = parameter.gradient->data();
   context.for_pieces(size, 1, [&](index_t begin, index_t end) {

@@ -23,6 +23,7 @@ struct TrainedParameter {
   Tensor<T>* value = nullptr;     ///< belongs to the model; the optimiser changes it
   Tensor<T>* gradient = nullptr;  ///< of the same shape
   bool has_gradient = true;       ///< false: the optimiser skips it
+  double rate = 1;                ///< times the learning rate of a step
 };
 
 /// Every parameter of `values` (a tower, an adapter) with its counterpart in `gradient`, which has the same structure.

@@ -7,7 +7,9 @@
 
 #include "../../base/read_number.hpp"
 #include "context.hpp"
+#include "forest.hpp"
 #include "lines.hpp"
+#include "reliability.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
@@ -60,6 +62,12 @@ inline void write_sections(HtmlWriter& page, const ReportContext& context) {
                section_id(i), "\">", escape_html(section.title), "</h2>\n");
     if (!section.text.empty()) page.write("<p>", escape_html(section.text), "</p>\n");
     for (const ReportChart& chart : section.charts) write_lines(page, chart);
+    for (const ReportForest& forest : section.forests) write_forest(page, forest);
+    if (!section.reliabilities.empty()) {
+      page.write("<div class=\"charts reliabilities\">\n");
+      for (const ReportReliability& one : section.reliabilities) write_reliability(page, one.reliability, one.title);
+      page.write("</div>\n");
+    }
     if (!section.figures.empty()) {
       page.write("<div class=\"figures large\">\n");
       for (const Figure& figure : section.figures) write_figure(page, figure, context.options.section);

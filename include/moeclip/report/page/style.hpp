@@ -87,7 +87,11 @@ svg text{white-space:pre}
 .keys svg{display:inline-block;width:1.75rem;height:.65rem;margin-right:.45rem}
 .l0{stroke:var(--text);stroke-width:2.4}.l1{stroke:var(--good)}.l2{stroke:var(--bad-fill);stroke-dasharray:7 4}
 .l3{stroke:var(--soft);stroke-dasharray:2 4}.l4{stroke:var(--accent);stroke-dasharray:10 3 2 3}.l5{stroke:var(--bad);stroke-dasharray:4 3}
+.span{stroke:var(--good);stroke-width:2;fill:none}.span.shown{stroke:var(--bad-fill);stroke-width:3}
+.dot{fill:var(--good)}.dot.shown{fill:var(--bad-fill)}
 .limit{stroke:var(--text);stroke-dasharray:4 3;fill:none}
+.whisker{stroke:var(--text);stroke-width:1.2;fill:none}.claim{stroke:var(--bad-fill);stroke-width:2.2}
+svg .count{font-size:9px}.charts.reliabilities{padding-left:0}
 rect.good{fill:var(--good)}rect.bad{fill:var(--bad-fill)}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.25rem,1fr));gap:1rem;list-style:none;margin:.5rem 0 2rem;
 padding:0}
