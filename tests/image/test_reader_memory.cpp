@@ -3,6 +3,7 @@
 // decodes in a process that cannot have more.
 #include <moeclip/image/read_image.hpp>
 
+#if defined(__linux__)  // which says what addresses a process has
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,3 +169,5 @@ TEST_CASE("what a picture promises and does not hold is refused in the memory of
 }
 
 }  // namespace test_reader_memory
+
+#endif

@@ -15,7 +15,7 @@ void put(const TemporaryFolder& folder, const std::string& path) {
   folder.write(path, "x");
 }
 
-bool has_trouble(const FolderTree& tree, std::string_view part) {
+[[maybe_unused]] bool has_trouble(const FolderTree& tree, std::string_view part) {
   return std::ranges::any_of(tree.troubles,
                              [&](const std::string& text) { return text.find(part) != std::string::npos; });
 }

@@ -14,7 +14,7 @@ class TemporaryFolder {
   /// `purpose` is part of its name, and differs from test to test.
   explicit TemporaryFolder(std::string_view purpose)
       : path_((std::filesystem::temp_directory_path() / moeclip::concat("moeclip_test_", purpose, "_", ::getpid()))
-                  .string()) {
+                  .generic_string()) {
     moeclip::create_directories(path_);
   }
   ~TemporaryFolder() {

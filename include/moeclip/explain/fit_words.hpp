@@ -14,7 +14,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A picture that a read-out is fitted on.
 struct WordExample {
-  WordEvidence evidence;
+  WordEvidence evidence;    ///< what there is to tell the word from
   index_t word = 0;         ///< 1 + its number among the words; 0 without defect
   std::string category;     ///< of the object: what is left out together
   bool is_flagged = false;  ///< the detector calls it defective; of others nothing is said to be certain

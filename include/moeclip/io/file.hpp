@@ -98,7 +98,7 @@ std::string file_extension(const std::string& path);
 /// The folder that `path` lies in: "a/b" of "a/b/c", "." of "c".
 std::string parent_directory(const std::string& path);
 
-/// `a` and `b` with one separator between; `b` alone if it is absolute or `a` is empty.
+/// `a` and `b` with one "/" between; `b` alone if it is absolute or `a` is empty.
 std::string join_path(const std::string& a, const std::string& b);
 
 /// Paths of the files in `directory`, sorted by their bytes. Throws io if it cannot be read.

@@ -68,8 +68,9 @@ inline const std::string& native_name(const std::string& path) {
 
 #endif
 
+/// With '/' between its parts on every system, as paths are that have been put together here.
 inline std::string utf8_path(const std::filesystem::path& path) {
-  const std::u8string text = path.u8string();
+  const std::u8string text = path.generic_u8string();
   return std::string(text.begin(), text.end());
 }
 
