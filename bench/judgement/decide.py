@@ -54,6 +54,8 @@ def main():
              for name, row in found.items()}
 
     def compare(label, name):
+        if name not in found:
+            return print(f"{label}  moeclip over {name:30} was not run")
         row = found[name]
         ends = row["gain_interval"], row["gain_interval_by_t"]
         low, high = min(end[0] for end in ends), max(end[1] for end in ends)

@@ -83,7 +83,8 @@ bool parse(Words words, ExplainSettings& s) {
   options.value("calibrate-words", s.calibrate_words, "FILE",
                 "instead: fit how sure names are, and write it there; on data sets whose folders name the defects, or "
                 "without any on drawn pictures");
-  options.value("promise", s.promise, "P", "share of the certain names that the fit wants right; default 0.8");
+  options.value("promise", s.promise, "P",
+                "share of the certain names that the fit wants right on categories that it leaves out; default 0.9");
   options.value("fit-pictures", s.pictures_to_fit, "N", "drawn pictures for the fit; default 3400");
   options.value("report", s.report, "FILE.html", "of the benchmark or the fit: a page with reliability diagrams");
   options.value("seed", s.seed, "N", "of drawn pictures, those of the benchmark or of the fit; default 1");
@@ -291,7 +292,7 @@ int explain_all(moeclip::Context& context, const moeclip::Detector& detector, co
 }
 
 /// Seconds since `start`.
-double seconds_since(std::chrono::steady_clock::time_point start) {
+double elapsed_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -307,7 +308,7 @@ void run_fit(moeclip::Context& context, const moeclip::Detector& detector, const
   plan.promise = s.promise.value_or(plan.promise);
   const moeclip::WordReadout readout = fit_naming(context, detector, vocabulary, plan);
   write_outputs([&] { save_words(s.calibrate_words, readout); });
-  if (!s.report.empty()) write_words_page({s.report, &readout, nullptr, ""}, words, seconds_since(start));
+  if (!s.report.empty()) write_words_page({s.report, &readout, nullptr, ""}, words, elapsed_since(start));
   print_fit(readout, s.calibrate_words, s.is_json);
 }
 
@@ -350,7 +351,7 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
   if (!s.report.empty())
     write_words_page(
         {s.report, readout ? &*readout : nullptr, &result, concat("Drawn pictures, ", s.categories, " categories")},
-        words, seconds_since(start));
+        words, elapsed_since(start));
 }
 
 }  // namespace

@@ -32,9 +32,11 @@ struct CarrierEvidence {
   double area_share = 0;             ///< of the block's patches: those in the region
   std::vector<ExpertShare> experts;  ///< of the block, the carrier among them
 
+  /// What the expert itself saw.
   [[nodiscard]] const ExpertShare& own() const { return experts.at(static_cast<std::size_t>(expert - 1)); }
   /// At least twice what an even spread over the patches would give.
   [[nodiscard]] bool saw(const ExpertShare& one) const { return one.cam > 0 && one.cam >= 2 * area_share; }
+  /// Whether the expert did, if there is one.
   [[nodiscard]] bool stands_out() const { return block > 0 && saw(own()); }
 };
 

@@ -14,7 +14,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A picture that a read-out is fitted on.
 struct WordExample {
-  WordEvidence evidence;
+  WordEvidence evidence;    ///< what there is to tell the word from
   index_t word = 0;         ///< 1 + its number among the words; 0 without defect
   std::string category;     ///< of the object: what is left out together
   bool is_flagged = false;  ///< the detector calls it defective; of others nothing is said to be certain
@@ -22,7 +22,8 @@ struct WordExample {
 
 /// How it is fitted; found by leaving out categories of the training (README).
 struct WordFitOptions {
-  double promise = 0.8;     ///< share of certain names that are to be right on new categories
+  double promise = 0.9;     ///< share of certain names that are to be right on categories that are left out: 80 % on
+                            ///< those that CLIP has not seen either were found to want that much (README)
   double shrinkage = 0.01;  ///< lambda of FIT-1
   int steps = 60;           ///< of FIT-1
   index_t folds = 6;        ///< groups of categories, each left out once; pictures instead where there is one category

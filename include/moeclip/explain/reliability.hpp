@@ -32,9 +32,10 @@ struct ReliabilityBin {
 
 /// Ten bins of equal width, the lowest first.
 struct Reliability {
-  static constexpr std::size_t kBins = 10;
-  std::array<ReliabilityBin, kBins> bins;
+  static constexpr std::size_t kBins = 10;  ///< of equal width
+  std::array<ReliabilityBin, kBins> bins;   ///< in their order
 
+  /// How many answers there are in all bins.
   [[nodiscard]] index_t answers() const {
     index_t sum = 0;
     for (const ReliabilityBin& bin : bins) sum += bin.answers;

@@ -159,7 +159,7 @@ T AnomalyClip<T>::judge(Context& context, View<const T, 4> image, const std::str
 
 template <class T>
 std::vector<MethodStage> AnomalyClip<T>::stages() const {
-  return {{"prompts", 15, 8, {1e-3, 0.5, 0.999, 1e-8}, {1e-3, {}, 1}}};
+  return {{"prompts", 15, 8, {1e-3, 0.5, 0.999, 1e-8}, {1e-3, {}, 1}, 0, false}};
 }
 
 template <class T>

@@ -20,7 +20,6 @@ struct MethodFitOptions {
   index_t steps = 0;                ///< of each stage at most; 0: those of its epochs
   double lr = 0;                    ///< of each stage; 0: each stage's own
   std::vector<std::string> words;   ///< what the classes of the source are called, in its order; empty: their names
-  bool is_augmented = true;         ///< pictures are turned, shifted and flipped
   ImageOptions images = {};         ///< how pictures are read
   std::string checkpoint = {};      ///< folder for method_last.safetensors; "": none
   double checkpoint_seconds = 300;  ///< between two checkpoints
@@ -33,11 +32,11 @@ inline constexpr const char* kMethodCheckpoint = "method_last.safetensors";
 
 /// What a step did. Valid until the next step.
 struct MethodStep {
-  std::string_view stage_name;
-  index_t stage = 0, stages = 0;  ///< from 1
-  index_t step = 0, steps = 0;    ///< of the stage, from 1
-  index_t epoch = 0, epochs = 0;  ///< of the stage, from 1
-  double loss = 0;
+  std::string_view stage_name;              ///< for people
+  index_t stage = 0, stages = 0;            ///< from 1
+  index_t step = 0, steps = 0;              ///< of the stage, from 1
+  index_t epoch = 0, epochs = 0;            ///< of the stage, from 1
+  double loss = 0;                          ///< of the batch
   double gradient_norm = 0;                 ///< Euclidean
   double lr = 0;                            ///< learning rate
   double seconds = 0;                       ///< since training began
@@ -149,7 +148,7 @@ class MethodTraining {
     loading.batch = options_.batch > 0 ? options_.batch : stage.batch;
     loading.size = method_.image_size();
     loading.seed = options_.seed + static_cast<std::uint64_t>(run_.stage);
-    loading.is_augmented = options_.is_augmented;
+    loading.is_augmented = stage.is_augmented;
     loading.ahead = options_.ahead;
     loading.images = options_.images;
     return loading;

@@ -87,6 +87,7 @@ struct MethodStage {
   AdamOptions adam = {};            ///< of its parameters
   MultiStepSchedule schedule = {};  ///< of its steps, counted from 0
   double warm_up = 0;               ///< not 0: no milestones, but a rise over this share of the steps and half a cosine
+  bool is_augmented = true;         ///< pictures are turned, shifted and flipped
 
   /// The learning rate of a step, counted from 0, of `steps`.
   [[nodiscard]] double rate_at(index_t step, index_t steps) const {

@@ -24,11 +24,11 @@ struct MethodRun {
 
 /// What a file says besides its tensors.
 struct MethodRecord {
-  std::string method;      ///< its name
-  Json settings;           ///< TrainedMethod::settings
-  index_t image_size = 0;  ///< pixels a side
-  std::string clip;        ///< fingerprint of the CLIP it was trained on
-  MethodRun run;
+  std::string method;           ///< its name
+  Json settings;                ///< TrainedMethod::settings
+  index_t image_size = 0;       ///< pixels a side
+  std::string clip;             ///< fingerprint of the CLIP it was trained on
+  MethodRun run;                ///< how its training goes
   TrainingPictures trained_on;  ///< files that it has seen
 };
 
