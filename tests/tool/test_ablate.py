@@ -75,7 +75,8 @@ class AblateTest(ToolTest):
         self.assertIn("runs.jsonl", self.message(3, *words, *chosen))
 
     def test_intervals(self):
-        (found,) = self.objects("ablate", *QUICK, "--variant", "moeclip", "--variant", "median-pixels")
+        enough = ["--test-pictures", 48]  # good and defective ones of each category
+        (found,) = self.objects("ablate", *QUICK, *enough, "--variant", "moeclip", "--variant", "median-pixels")
         whole, other = found["variants"]
         self.assertEqual(other["baseline"], "moeclip")
         for name in METRICS:
