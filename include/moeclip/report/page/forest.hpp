@@ -70,27 +70,27 @@ inline void draw_interval(HtmlWriter& page, const ForestBox& box, const ReportIn
 
 /// The plot. Rows whose middle is no number are left out; nothing is written if there are no others.
 inline void write_forest(HtmlWriter& page, const ReportForest& forest) {
-  using Box = detail::ForestBox;
+  using Frame = detail::ForestBox;
   ReportForest shown = forest;
   std::erase_if(shown.rows, [](const ReportInterval& row) { return !std::isfinite(row.middle); });
   if (shown.rows.empty()) return;
-  const Box box(shown);
-  const double down = Box::kRow * static_cast<double>(shown.rows.size()), bottom = Box::kTop + down;
+  const Frame box(shown);
+  const double down = Frame::kRow * static_cast<double>(shown.rows.size()), bottom = Frame::kTop + down;
   std::string description = concat(shown.title, ", ", shown.x_name, ".");
   for (const ReportInterval& row : shown.rows) description += concat(' ', detail::interval_words(row), '.');
   page.write("<figure class=\"chart lines\"><figcaption><b>", escape_html(shown.title), "</b> <span>",
-             escape_html(shown.note), "</span></figcaption><svg viewBox=\"0 0 ", Box::kWidth, ' ',
-             fixed(bottom + Box::kBelow, 0), "\" role=\"img\" aria-label=\"", escape_html(description), "\">");
+             escape_html(shown.note), "</span></figcaption><svg viewBox=\"0 0 ", Frame::kWidth, ' ',
+             fixed(bottom + Frame::kBelow, 0), "\" role=\"img\" aria-label=\"", escape_html(description), "\">");
   const double step = detail::tick_step(box.to - box.from);
   for (double i = std::ceil(box.from / step - 1e-6); i * step <= box.to + step * 1e-6; ++i)
-    page.write("<path class=\"grid\" d=\"M", fixed(box.x(i * step), 1), ' ', Box::kTop, 'V', fixed(bottom, 1),
+    page.write("<path class=\"grid\" d=\"M", fixed(box.x(i * step), 1), ' ', Frame::kTop, 'V', fixed(bottom, 1),
                "\"/><text class=\"mid\" x=\"", fixed(box.x(i * step), 1), "\" y=\"", fixed(bottom + 14, 1), "\">",
                detail::tick_text(i * step, step), "</text>");
-  page.write("<path class=\"limit\" d=\"M", fixed(box.x(0), 1), ' ', Box::kTop, 'V', fixed(bottom, 1), "\"/>");
+  page.write("<path class=\"limit\" d=\"M", fixed(box.x(0), 1), ' ', Frame::kTop, 'V', fixed(bottom, 1), "\"/>");
   for (std::size_t i = 0; i < shown.rows.size(); ++i)
-    detail::draw_interval(page, box, shown.rows[i], Box::kTop + Box::kRow * (static_cast<double>(i) + 0.5));
-  page.write("<text class=\"mid name\" x=\"", Box::kLeft + Box::kAcross / 2, "\" y=\"", fixed(bottom + 32, 1), "\">",
-             escape_html(shown.x_name), "</text></svg></figure>\n");
+    detail::draw_interval(page, box, shown.rows[i], Frame::kTop + Frame::kRow * (static_cast<double>(i) + 0.5));
+  page.write("<text class=\"mid name\" x=\"", Frame::kLeft + Frame::kAcross / 2, "\" y=\"", fixed(bottom + 32, 1),
+             "\">", escape_html(shown.x_name), "</text></svg></figure>\n");
 }
 
 }}  // namespace moeclip::abi_v0_1
