@@ -39,12 +39,12 @@ class ReadmeTest(ToolTest):
                             self.type(line, Path(name))
 
     def prepare(self, folder):
-        def draw(name, count, *options):
+        def draw(name, count, defects, *options):
             subprocess.run([TOOL, "synthesize", "--out", folder / name, "--size", "64", "--count", count, "--categories",
-                            "gear", "--defects", "hole", *options], check=True, stdout=subprocess.DEVNULL, timeout=100)
+                            "gear", "--defects", defects, *options], check=True, stdout=subprocess.DEVNULL, timeout=100)
 
-        draw("visa", "4")
-        draw("mvtec", "2", "--seed", "5")
+        draw("visa", "4", "hole")
+        draw("mvtec", "2", "hole,scratch", "--seed", "5")
         shutil.copytree(folder / "mvtec/gear", folder / "mvtec/metal_nut")
         shutil.copytree(folder / "visa/gear/train/good", folder / "good")
         shutil.copytree(folder / "good", folder / "photos/good")

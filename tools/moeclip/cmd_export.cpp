@@ -137,8 +137,8 @@ void report(const ExportSettings& s, const Judge& judge, Precision precision, co
     text += concat("\nagainst f32 on ", check.at("pictures").as_number(), " pictures: rank correlation of maps ",
                    fixed(check.at("rank_correlation").as_number(), 4), ", scores differ by at most ",
                    fixed(check.at("largest_score_difference").as_number(), 4));
-  if (const moeclip::Json* const other = check.find("other_verdicts"); other != nullptr)
-    text += concat(", ", other->as_number(), " verdicts by good pictures are others");
+  const moeclip::Json* const other = check.is_null() ? nullptr : check.find("other_verdicts");
+  if (other != nullptr) text += concat(", ", other->as_number(), " verdicts by good pictures are others");
   print(text + "\n");
 }
 
