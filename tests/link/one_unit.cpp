@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The one file of a program that defines the library for all others.
 #define MOECLIP_SOURCE
-#include <moeclip/methods.hpp>
 #include <moeclip/moeclip.hpp>
 #include <moeclip/synthetic.hpp>
 
