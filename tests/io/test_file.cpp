@@ -208,8 +208,15 @@ TEST_CASE("file: a disk that takes no more") {
     setrlimit(RLIMIT_FSIZE, &small);
     const std::string at_once = io_error([&] { write_file(path, large); });
     const std::string at_last = io_error([&] { write_file(path, Bytes(large).first(1500)); });  // fits the buffer
+    const std::string at_rewrite = io_error([&] {  // which meets the full disk before the end of the file does
+      FileWriter writer(path);
+      writer.write(Bytes(large).first(1500));
+      writer.rewrite(0, Bytes(large).first(1));
+      writer.commit();
+    });
     setrlimit(RLIMIT_FSIZE, &before);
     std::signal(SIGXFSZ, SIG_DFL);
+    CHECK(contains(at_rewrite, path + ": cannot be written: "));
     CHECK(contains(at_once, path + ": cannot be written: "));
     CHECK(contains(at_last, path + ": cannot be written: "));
   }

@@ -88,7 +88,9 @@ int train_method(const TrainSettings& s) {
   if (!s.is_resumed && !s.is_forced && moeclip::file_exists(path))
     moeclip::fail(moeclip::ErrorCode::io,
                   concat(path, ": a run is there already; --resume goes on with it, --force begins anew"));
-  const TrainPictures pictures(s.data);
+  TrainData data = s.data;
+  if (data.valid.empty()) data.valid = "0";  // nothing judges while it trains, so nothing is held out
+  const TrainPictures pictures(data);
   moeclip::TrainerOptions as;  // how pictures are cut and drawn onto
   as.image_size = method->image_size();
   as.seed = seed;
@@ -100,8 +102,9 @@ int train_method(const TrainSettings& s) {
   StopSignal stop;
   stop.set_exit_code(kFailed);
   stop.set_last_act([&] {
-    say(moeclip::file_exists(path) ? concat("stopped in the middle of a step; --resume goes on from ", path)
-                                   : std::string("stopped in the middle of the first step"));
+    say(moeclip::file_exists(path)
+            ? concat("stopped in the middle of a step; --resume goes on from ", path)
+            : concat("stopped before ", path, " was written for the first time: nothing is kept"));
   });
   Progress progress("train", static_cast<std::size_t>(all_steps(trained->stages(), fit, sources.train.size())));
   index_t steps = 0;

@@ -119,6 +119,11 @@ namespace detail {
   const bool is_clip = lists::any_of(file.entries(), [](const WeightEntry& entry) {
     return entry.name.ends_with("visual.conv1.weight") || entry.name.ends_with("patch_embedding.weight");
   });
+  const Json record = recorded(file);
+  const Json* const method = record.is_object() ? record.find("method") : nullptr;
+  if (method != nullptr && method->is_string())
+    fail(ErrorCode::mismatch, concat(file.path(), ": is of the method ", method->as_string(),
+                                     ", not a MoECLIP adapter; `detect` and `eval` know it"));
   fail(ErrorCode::mismatch,
        concat(file.path(),
               is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"

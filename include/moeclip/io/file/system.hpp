@@ -272,9 +272,11 @@ class PendingFile {
   bool rewrite(std::uint64_t offset, Bytes bytes) {
     MOECLIP_EXPECT(stream_ != nullptr, path_, ": rewrite after commit or after a failure");
     constexpr auto kFarthest = static_cast<std::uint64_t>((std::numeric_limits<long>::max)());
+    if (std::fflush(stream_.get()) != 0) give_up(detail::library_error());  // a full disk is no pipe
     if (offset > kFarthest || std::fseek(stream_.get(), static_cast<long>(offset), SEEK_SET) != 0) return false;
     write(bytes);
-    return std::fseek(stream_.get(), 0, SEEK_END) == 0;
+    if (std::fseek(stream_.get(), 0, SEEK_END) != 0) give_up(detail::library_error());
+    return true;
   }
 
   void commit() {
