@@ -54,6 +54,7 @@
 #include "io/folder_tree.hpp"
 #include "io/huffman_encoder.hpp"
 #include "io/json.hpp"
+#include "io/json_options.hpp"
 #include "io/json_value.hpp"
 #include "io/json_writer.hpp"
 #include "io/little_endian.hpp"

@@ -8,6 +8,7 @@
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/folder_tree.hpp>
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/json_options.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/io/naming.hpp>
