@@ -236,7 +236,8 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_tiff_page(std::uint64_t& page) {
   const bool is_little = *at(0) == std::byte{'I'};
   const auto u16 = [&](std::uint64_t place) { return is_little ? load_u16le(at(place)) : load_u16be(at(place)); };
   const auto u32 = [&](std::uint64_t place) { return is_little ? load_u32le(at(place)) : load_u32be(at(place)); };
-  if (!have(page + 2) || !have(page + 6 + 12 * std::uint64_t{u16(page)})) return kNothing;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;  // as have()
+  if (page >= kMost / 2 || !have(page + 2) || !have(page + 6 + 12 * std::uint64_t{u16(page)})) return kNothing;
   const std::uint64_t fields = page + 2, next = fields + 12 * std::uint64_t{u16(page)};
   struct List {
     std::uint64_t place = 0, count = 0, size = 0;
@@ -247,15 +248,16 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_tiff_page(std::uint64_t& page) {
     List list{field + 8, u32(field + 4), type < std::size(kSizes) ? kSizes[type] : std::uint64_t{0}};
     if (list.count * list.size > 4) list.place = u32(field + 8);
     end = (std::max)(end, list.place + list.count * list.size);
+    if (list.size != 2 && list.size != 4) continue;
     if (tag == 273 || tag == 324) starts = list;
     if (tag == 279 || tag == 325) sizes = list;
   }
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;  // as have()
   if (end > kMost || !have(end)) return kNothing;
   const auto value = [&](const List& list, std::uint64_t i) -> std::uint64_t {
-    return list.size == 2 ? u16(list.place + 2 * i) : list.size == 4 ? u32(list.place + 4 * i) : 0;
+    return list.size == 2 ? u16(list.place + 2 * i) : u32(list.place + 4 * i);
   };
-  for (std::uint64_t i = 0; i < (std::min)(starts.count, sizes.count); ++i)
+  constexpr std::uint64_t kMostStrips = 65536;  // more are not looked at, so that no file takes long
+  for (std::uint64_t i = 0; i < (std::min)({starts.count, sizes.count, kMostStrips}); ++i)
     end = (std::max)(end, value(starts, i) + value(sizes, i));
   page = u32(next);
   return end <= kMost ? end : kNothing;
@@ -267,7 +269,8 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_tiff() {
   bool is_whole = have(end);
   std::uint64_t page = !is_whole ? 0 : *at(0) == std::byte{'I'} ? load_u32le(at(4)) : load_u32be(at(4));
   for (int number = 0; is_whole && page != 0 && number < kMostPages; ++number) {
-    const std::uint64_t last = end_of_tiff_page(page);
+    const std::uint64_t begin = page, last = end_of_tiff_page(page);
+    if (page <= begin) page = 0;  // the last one, or a circle
     is_whole = last != ~std::uint64_t{0} && have(last);
     if (is_whole) end = (std::max)(end, last);
   }
