@@ -147,9 +147,9 @@ void expect_calibrated(const JudgeSettings& s, const moeclip::Detector& detector
   expect(!wanted.clip.empty(), "scores that do not say which weights gave them");
   expect(hashes.clip == wanted.clip, "another CLIP");
   expect(hashes.adapter == wanted.adapter, "another adapter");
-  expect(detector.options().image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ",
-         detector.options().image_size);
-  expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
+  expect(detector.options().image_size == wanted.image_size, "pictures of ",
+         moeclip::counted(wanted.image_size, "pixel"), ", not ", detector.options().image_size);
+  expect(s.domain == wanted.domain, "scores of the domain ", wanted.domain);
   if (wanted.images)
     expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
   if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
