@@ -55,6 +55,7 @@
 #include "io/format_version.hpp"
 #include "io/huffman_encoder.hpp"
 #include "io/json.hpp"
+#include "io/json_options.hpp"
 #include "io/json_value.hpp"
 #include "io/json_writer.hpp"
 #include "io/little_endian.hpp"

@@ -9,6 +9,7 @@
 #include <moeclip/io/folder_tree.hpp>
 #include <moeclip/io/format_version.hpp>
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/json_options.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/io/naming.hpp>

@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "detect.hpp"
 #include "group.hpp"
+#include "long_words.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
@@ -110,6 +111,7 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   const moeclip::VisionConfig& vision = run.clip->config().vision;
   trainer.image_size = moeclip::training_image_size(vision, trainer.image_size);
   run.sources = pictures.sources(trainer);
+  expect_words_fit(*run.clip, trainer.words, run.sources.train.classes());
   const TrainWork work = run.work();
   TrainCost cost;
   const auto measure = [&](index_t size, index_t batch) {
