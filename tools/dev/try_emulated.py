@@ -96,8 +96,9 @@ def try_demo(tools, folder):
         tables.append(json.loads(out) if code == 0 else (code, err[-1000:]))
     verdicts = [[(row["class"], row["truth"], row["is_anomalous"]) for row in table["pictures"]]
                 if isinstance(table, dict) else table for table in tables]
-    tools.check("demo", isinstance(tables[0], dict) and verdicts[0] == verdicts[1], *verdicts)
-    if verdicts[0] == verdicts[1]:
+    is_same = isinstance(tables[0], dict) and verdicts[0] == verdicts[1]
+    tools.check("demo", is_same, *verdicts)
+    if is_same:
         apart = max(abs(a["score"] - b["score"]) for a, b in zip(*(table["pictures"] for table in tables)))
         tools.check(f"scores of demo, {apart:.1e} apart", apart <= NEAR_FLOAT)
 
