@@ -2,10 +2,12 @@
 """Checks what the READMEs and the comments of sources say about files: whatever they name is there. Each folder of the
 library has a README, which names every header of the folder, and the picture of the folders and the reading routes in
 include/moeclip/README.md are true (draw_folders.py). Each lesson of the course is in its syllabus, and each exercise is
-solved by a test. What messages count is counted by counted(), which knows "1 picture" from "2 pictures".
+solved by a test. Presets, targets and options of CMake that READMEs name are there. What messages count is counted by
+counted(), which knows "1 picture" from "2 pictures".
 
 usage: check_docs.py
 """
+import json
 import re
 import sys
 
@@ -81,6 +83,34 @@ def check_plurals(path, report):
                f"{' '.join(match.group().split())}...: wants counted(), or it says 1 {match.group(2)}")
 
 
+def cmake_names():
+    """What CMake commands may name: presets of each program, targets, options."""
+    presets = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
+    names = {kind: {entry["name"] for entry in presets[kind + "Presets"] if not entry.get("hidden")}
+             for kind in ("configure", "build", "test", "workflow")}
+    lists = "".join(path.read_text(encoding="utf-8") for path in listed_files() if path.name == "CMakeLists.txt" or path.suffix == ".cmake")
+    targets = set(re.findall(r"(?:add_custom_target|add_executable|add_library|\w+_program)\((\w+)", lists))
+    targets |= {f"moeclip_test_{path.name}" for path in (ROOT / "tests").iterdir()}
+    targets |= {f"moeclip_lesson_{path.stem}" for path in (ROOT / "examples" / "course").glob("*.cpp")}
+    return names, targets, set(re.findall(r"\b(MOECLIP_\w+|CPACK_\w+)\b", lists))
+
+
+def check_commands(path, text, known, report):
+    presets, targets, options = known
+    for number, line in enumerate(text.splitlines(), 1):
+        for program, words in re.findall(r"\b(cmake|ctest)( [^`#&|;]*)", line):
+            kind = next((kind for kind in ("build", "workflow") if f"--{kind} " in words), "configure" if program == "cmake" else "test")
+            for name in re.findall(r"--preset[ =]([\w-]+)", words):
+                if name not in presets[kind]:
+                    report(path, number, f"there is no {kind} preset {name}")
+            for name in re.findall(r"--target ([\w ]+)", words):
+                for target in set(name.split()) - targets:
+                    report(path, number, f"there is no target {target}")
+            for name in re.findall(r"-D(MOECLIP_\w+)", words):
+                if name not in options:
+                    report(path, number, f"there is no option {name}")
+
+
 def check_folder(folder, report):
     """A folder's README names every header at its door, and every sub-folder."""
     path = INCLUDE / folder / "README.md"
@@ -117,11 +147,14 @@ def main():
     def report(path, line, message):
         breaches.append(f"{relative(path)}:{line}: {message}")
 
+    known = cmake_names()
     for path in listed_files():
         if path.is_file() and path.suffix in (".md", ".hpp", ".inl", ".cpp"):
             check_mentions(path, report)
         if path.is_file() and path.suffix in (".hpp", ".cpp") and path.parts[len(ROOT.parts)] in ("include", "tools"):
             check_plurals(path, report)
+        if path.is_file() and path.suffix == ".md":
+            check_commands(path, path.read_text(encoding="utf-8"), known, report)
     for folder in RANKS:
         check_folder(folder, report)
     check_course(report)
