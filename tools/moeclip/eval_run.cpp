@@ -150,6 +150,16 @@ ModelHashes model_hashes(const moeclip::Detector& detector) {
           moeclip::adapter_fingerprint(detector.adapter())};
 }
 
+ModelHashes model_hashes(const moeclip::Method<float>& method, const std::string& name, const std::string& weights) {
+  ModelHashes hashes{moeclip::clip_fingerprint(method.clip().vision(), method.clip().text()), name};
+  if (!weights.empty()) hashes.adapter += concat(" ", moeclip::sha256_hex(moeclip::WeightBytes::map(weights).bytes()));
+  return hashes;
+}
+
+ModelHashes model_hashes(const std::string& model) {
+  return {moeclip::sha256_hex(moeclip::WeightBytes::map(model).bytes()), ""};
+}
+
 namespace {
 
 /// What the bytes of an evaluation depend on, but for the model.
@@ -192,7 +202,7 @@ EvalModel read_model(const EvalSettings& s, const EvalData& data) {
                             "; give the folder of one"));
   if (part.anchors.size() > 1)
     for (const std::string& name : classes) static_cast<void>(part.anchors_of(name));
-  settings.clip = moeclip::sha256_hex(moeclip::WeightBytes::map(s.model).bytes());
+  settings.clip = model_hashes(s.model).clip;
   settings.image_size = part.side();
   settings.images = part.images;
   settings.tiles = part.tiles;
@@ -205,12 +215,10 @@ EvalModel read_method(const EvalSettings& s, const EvalData& data) {
   EvalModel model{{}, moeclip::load_class_words(s.words), settings_of(s, data), {}};
   model.method = load_method({s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads});
   moeclip::RunSettings& settings = model.settings;
-  settings.clip = moeclip::clip_fingerprint(model.method->clip().vision(), model.method->clip().text());
-  settings.adapter = s.method;
-  if (!s.adapter.empty()) {
-    settings.adapter += concat(" ", moeclip::sha256_hex(moeclip::WeightBytes::map(s.adapter).bytes()));
-    model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.adapter));
-  }
+  const ModelHashes hashes = model_hashes(*model.method, s.method, s.adapter);
+  settings.clip = hashes.clip;
+  settings.adapter = hashes.adapter;
+  if (!s.adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.adapter));
   expect_words_fit(*model.method, model.words, classes_of(data));
   settings.words = words_hash(model.words, data);
   settings.image_size = model.method->image_size();

@@ -56,8 +56,7 @@ struct PartModel {
   void set_threshold(float value);
 
   /// Looks at one picture (gray or RGB, any size) into `result`, whose memory is used again: with one context and one
-  /// result, the second picture of a size allocates nothing, unless pictures are cut. Throws as anchors_of and
-  /// BasicDetector::detect.
+  /// result, the second picture of a size allocates nothing. Throws as anchors_of and BasicDetector::detect.
   void detect(Context& context, ImageView image, Detection& result, std::string_view class_name = {}) const;
 };
 
