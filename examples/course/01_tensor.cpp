@@ -55,7 +55,8 @@ int main() {
   std::printf("queries of head 1: extents %td x %td, strides %td %td, contiguous: %s\n", queries.extent(0),
               queries.extent(1), queries.stride(0), queries.stride(1), queries.is_contiguous() ? "yes" : "no");
 
-  // The library's functions take views, and do not care where the rows lie.
+  // The library's functions take views, and do not care where the rows lie. linear_forward is y = x W^T (LIN-1): W has
+  // a row of weights, here of 4, for each of its outputs, here 3; row t of y holds what they make of row t of x.
   Context context({.threads = 1});
   moeclip::Linear<float> layer(3, 4, false);
   layer.weight = drawn<float>({3, 4}, "weight");

@@ -98,9 +98,9 @@ int main() {
 }
 
 // Exercise 1. MOECLIP_ISA=scalar and MOECLIP_ISA=avx2 before the program's name choose other kernels. Which part of
-//   line 4 is due to tiles and packing, and which to vectors? How far are their results apart?
+//   line 4 is due to tiles and packing, and which to vectors? Within a program, kernels::select(isa) does the same, for
+//   each of kernels::compiled() that is kernels::supported(): how far are their results apart?
 // Exercise 2. by_tile needs even m and n divisible by 4. Write one for any shape, empty ones included, in which a tile
 //   at the border does less. Test it with m = 5, n = 7, k = 3.
-// Exercise 3. Blocks of k: sum over p < 120 first, then over the others. Added to one another the two are not the bits
-// of
-//   one sum over all p. Which order of additions gives the same bits, however k is divided?
+// Exercise 3. Blocks of k: sum over p < 120 first, then over the others. The two, added, have not the bits of one sum
+//   over all p. Which order of additions gives the same bits, however k is divided?

@@ -4,6 +4,7 @@
 //
 //   o = sum_j p_j v_j,   p_j = exp(s_j) / sum_i exp(s_i),   s_j = q . k_j / sqrt(Dh)             (ATT-1)
 //
+// for vectors of Dh numbers: a sum of Dh products of numbers around 1 is around sqrt(Dh), which the division undoes.
 // Nothing changes if all s_j are less by m = max s_j, and the division can wait:
 //
 //   o = (sum_j e_j v_j) / (sum_j e_j),   e_j = exp(s_j - m)                                      (ATT-2)

@@ -84,18 +84,17 @@ int main() {
   Tensor<double> moved = x, smaller = x;
   for (double& value : moved) value = 3 * value + 5;
   compare("LN(3 x + 5) and LN(x)", farthest(forward(norm, moved), y), 1e-3);
-  double along_one = 0, along_n = 0, from_one = 0, from_n = 0;
+  double left_one = 0, left_n = 0, from_one = 0, from_n = 0;  // of d_x and of rstd g, along (1, ..., 1) and along n
   for (index_t t = 0; t < kTokens; ++t) {
     const Normal normal(&x[t * kWidth]);
+    double one = 0, n = 0, g_one = 0, g_n = 0;
     for (index_t i = 0; i < kWidth; ++i) {
-      const index_t at = t * kWidth + i;
-      const double sign = t % 2 == 0 ? 1 : -1, g = normal.rstd * norm.gamma[i] * d_y[at];
-      along_one += sign * d_x[at], from_one += sign * g;
-      along_n += sign * d_x[at] * normal.n[i], from_n += sign * g * normal.n[i];
+      const double d = d_x[t * kWidth + i], g = normal.rstd * norm.gamma[i] * d_y[t * kWidth + i];
+      one += d, n += d * normal.n[i], g_one += g, g_n += g * normal.n[i];
     }
+    left_one += std::abs(one), left_n += std::abs(n), from_one += std::abs(g_one), from_n += std::abs(g_n);
   }
-  std::printf("shares of g that are lost: the mean %.2f, along n %.2f\n", 1 - along_one / from_one,
-              1 - along_n / from_n);
+  std::printf("shares of g that are lost: the mean %.2f, along n %.2f\n", 1 - left_one / from_one, 1 - left_n / from_n);
 
   // The surprise: the smaller the token, the larger its gradient. d_x carries rstd, so a loss pulls ten times as hard
   // at a token that is ten times as short.

@@ -5,7 +5,10 @@
 //   <gradient, d> = (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h + O(h^4)                         (CHK-1)
 //
 // since f(h) - f(-h) = 2h f' + h^3 f'''/3 + O(h^5): the weights 8 and -1 let the f''' cancel. Each difference of two
-// nearly equal losses is off by rounding, eps |L|, which is divided by h. So h must be neither large nor small.
+// nearly equal losses is off by rounding, eps |L|, which is divided by h. So h must be neither large nor small. On
+// trial is a layer with an activation, y = gelu(z), gelu(z) = z Phi(z) with the normal distribution's Phi, and
+//
+//   z = x W^T + b;   d_x = d_z W,   d_W += d_z^T x,   d_b += sum over tokens of d_z              (LIN-1, LIN-1')
 //
 // Output:
 // h = 1e-01: off by 2e-06
@@ -21,7 +24,7 @@
 
 #include "lesson.hpp"
 
-/// y = gelu(x W^T + b) for 5 tokens, and the loss sum y * target.
+/// y for 5 tokens, and the loss sum y * target, so that d_y = target. `before` is z.
 template <class T>
 struct Example {
   moeclip::Linear<T> layer{4, 3, true};
@@ -49,7 +52,8 @@ struct Claim {
   Tensor<T> x = Tensor<T>({5, 3});
 };
 
-/// d_y = target goes through gelu, then through LIN-1'. With `is_wrong`, gelu' is taken at y, where gelu has been.
+/// d_y goes through gelu, d_z = d_y gelu'(z), then through LIN-1'. With `is_wrong`, gelu' is taken at y, where gelu has
+/// been.
 template <class T>
 static Claim<T> backward(Example<T>& example, bool is_wrong = false) {
   Claim<T> claim;

@@ -5,7 +5,8 @@
 //   Attention: (q | k | v) = x W_in^T + b_in,  o = softmax(q k^T / sqrt(Dh)) v per head,  o W_out^T + b_out   (ATT-1)
 //   MLP: W2 gelu(W1 x + b1) + b2,  4 D wide inside                                               (MLP-1)
 //
-// It is all that a vision transformer repeats: 12 times in ViT-B, 24 times in ViT-L.
+// W1, W2 and all W are rows of weights as in LIN-1 (lesson 5), gelu is that lesson's, LN and attention are lessons 4
+// and 3. It is all that a vision transformer repeats: 12 times in ViT-B, 24 times in ViT-L.
 //
 // Output:
 // block of the lesson and of the library: the same numbers
@@ -76,7 +77,7 @@ static Matrix block_of_the_lesson(const moeclip::Block<double>& block, Matrix x)
   return x;
 }
 
-/// The library's, which keeps for the backward pass what `saved` has room for.
+/// The library's, for one picture, not causal. It keeps for the backward pass what `saved` has room for.
 static Matrix block_of_the_library(Context& context, const moeclip::Block<double>& block, Matrix x,
                                    moeclip::BlockSaved<double>* saved = nullptr) {
   moeclip::block_forward<double>(context, block, Activation::gelu, {1, kTokens, false}, x.view<2>(), saved);
@@ -124,6 +125,5 @@ int main() {
 }
 
 // Exercise 1. Add positions, one row of D numbers per token, before the block. Does shuffling still go through?
-// Exercise 2. How many multiplications does a block take for T tokens? Which part of them is attention's T^2, at T =
-// 257
-//   and at T = 1370 of ViT-L (D = 1024)?
+// Exercise 2. How many multiplications does a block take for T tokens? Which part of them is attention's T^2, in ViT-L
+//   (D = 1024) at T = 257 and at T = 1370?

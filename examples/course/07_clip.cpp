@@ -6,8 +6,10 @@
 //   x_0 = LN_pre((e, W p_1, ..., W p_L) + q),   picture  = normalise(LN_post(x_N)[0] W_v)         (VIS-1)
 //   x_0 = E[t_s] + q_s,  blocks causal,         sentence = normalise(LN_final(x_N)[s*] W_t)       (TXT-0)
 //
-// where s* is the end token. Zero-shot: write a sentence for each class; the one with the largest cosine wins, and
-// softmax(scale * cosines) says how sure that is. The model is the built-in one, trained on drawn pictures.
+// where e is a learned token of the picture as a whole, q are learned vectors of the places, t_s numbers of pieces of
+// words, causal is lesson 3's exercise 2, and s* is the end token, the only one that sees all others. Zero-shot: write
+// a sentence for each class; the one with the largest cosine wins, and softmax(scale * cosines) says how sure that is.
+// The model is the built-in one, trained on drawn pictures.
 //   07_clip [FOLDER]      where tiny.safetensors is; tools/moeclip/data if it is run from the top of the sources
 //
 // Output:

@@ -3,7 +3,7 @@
 // takes a product of two thin ones, of rank r:
 //
 //   o_e = (alpha/r) B_e A_e x,   A_e (r, D),  B_e (D, r)                                          (EXP-1)
-//   d_h = s B^T d_o,   d_B = s d_o h^T,   d_x = A^T d_h,   h = A x,  s = alpha/r                  (EXP-1')
+//   d_h = s B^T d_o,  d_B = s d_o h^T,  d_A = d_h x^T,  d_x = A^T d_h,   h = A x,  s = alpha/r   (EXP-1')
 //
 // FOFS (frozen orthogonal feature separation) gives each of E experts channels of its own, cut from x in chunks, and
 // directions in them that are orthogonal, from a QR decomposition:
@@ -116,7 +116,8 @@ int main() {
 }
 
 // Exercise 1. A layer W x with an expert beside it, W x + s B A x, can be merged into one matrix when training is over.
-//   Do it, and check that the outputs agree. Why can MoECLIP's experts not be merged like that?
+//   Do it, and check that the outputs agree. Why can MoECLIP's experts not be merged like that? (Lessons 9, 10: which
+//   expert answers depends on x, and so does how loud.)
 // Exercise 2. At the start of training B = 0. Show that then d_A = 0 (EXP-1'), so that an A that is trained would not
 //   move in the first step either, and d_B is not 0.
 // Exercise 3. D = 10 channels for 3 experts: which chunks does fofs_chunk make, and which rank is too high?

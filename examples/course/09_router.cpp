@@ -140,7 +140,6 @@ int main() {
 }
 
 // Exercise 1. With K = 1, q = 1 whatever the logits are. What is d_z then, and what does the router learn from the
-//   loss? (What does BAL-1 do about that?)
+//   loss? What does it learn from balance_loss, BAL-1 of moe/README.md, which is least if all p_e sum up to the same?
 // Exercise 2. Under FOFS an expert sees its own chunk of channels, but the router sees all. A token changes in chunk 0,
-// and
 //   its chosen experts are 1 and 2: do their answers change? Does m?

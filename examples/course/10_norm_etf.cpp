@@ -104,8 +104,9 @@ int main() {
   compare("d_m by the lesson and by the library", farthest(matched_backward(m, x, d_y), d_m), 1e-13);
 
   // The surprise: only the direction of m counts, so the shorter m is the more a given change turns it. Training starts
-  // with B = 0, m = 0, and there the gradient is w |x| / 1e-6. Adam keeps the squares of gradients: experts that were
-  // chosen in the first step are nearly frozen for thousands of steps. `expert_init` is how the library avoids it.
+  // with B = 0, m = 0, and there the gradient is w |x| / 1e-6. Adam (lesson 12) keeps the squares of gradients: experts
+  // that were chosen in the first step are nearly frozen for thousands of steps. `expert_init` is how the library
+  // avoids it.
   const Matrix silent(m.shape());
   std::printf("length of d_m where |m| is about 3: %.2f; where m = 0: %.1e\n", length(row(d_m, 0)),
               length(row(library_backward(context, silent, x, d_y), 0)));

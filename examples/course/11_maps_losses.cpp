@@ -7,7 +7,8 @@
 //   s_n = c f . T_n,   s_a = c f . T_a                                                            (SIM-1)
 //   P_a = sigmoid(u),   u = upsample(s_a - s_n)                                                   (MAP-2)
 //
-// and is compared with a mask Y, for P_t, P_o the probabilities of the true side and of the other one, e = 1e-5:
+// where P projects into CLIP's space, and sigmoid(s_a - s_n) is what softmax gives s_a beside s_n. The map
+// is compared with a mask Y, for P_t, P_o the probabilities of the true side and of the other one, e = 1e-5:
 //
 //   focal = mean of -(1 - pt)^2 log pt,   pt = (1 - e) P_t + e P_o + e                            (FOC-1)
 //   dice = 1 - (2 sum P Y + 1) / (sum P + sum Y + 1), once for each side                          (DICE-1)
@@ -128,5 +129,5 @@ int main() {
 
 // Exercise 1. PAA-1 divides by n^2 at the border too. Which part of a constant map is left in a corner, at an edge, for
 //   n = 3 and 5? What does SEG-1 make of it?
-// Exercise 2. CE-1 of the picture's label has logits d . T without a scale, with |d| <= 1. What is the least value of
-//   -log softmax(z)_y? Check it with cross_entropy.
+// Exercise 2. CE-1 compares the whole picture, as a vector d with |d| <= 1, with its label y: -log softmax(z)_y for the
+//   two logits z = d . T, without a scale. What is its least value? Check it with cross_entropy.

@@ -70,7 +70,8 @@ static Adapter<float> copy_of(const Adapter<float>& from) {
   return to;
 }
 
-/// Judges parts and defects that were never trained on: how often a defective pixel scores higher than a good one.
+/// Judges parts and defects that were never trained on by AUROC: how often a defective pixel scores higher than a good
+/// one.
 static double pixel_auroc(Context& context, const std::shared_ptr<const Clip>& clip, const Adapter<float>& adapter) {
   moeclip::DetectorOptions options;
   options.image_size = 64;

@@ -142,5 +142,5 @@ int main(int argc, char** argv) {
 
 // Exercise 1. Cover the defect: paint the picture's mean colour over its mask and detect again. By how much does the
 //   score fall? Paint the same area over elsewhere. Which of the two does Grad-CAM predict?
-// Exercise 2. COS-1: compare the mean cosines of the experts' answers (`cosines` of a block) with the ETF's -1/3. Are
+// Exercise 2. Compare the mean cosines of the experts' answers (COS-1; `cosines` of a block) with lesson 10's -1/3. Are
 //   these experts as different as four directions can be?

@@ -112,11 +112,31 @@ class WrapperTest(unittest.TestCase):
     def test_windows_on_arrays(self):
         data = shaped(pixels(90, 70), 70, 90, 3)
         with moeclip.Detector(GOLDEN / "textures.moeclip") as detector:
-            for window in (data[5:65, 7:80], data[:, ::2], data[::-1], data[:, :, ::-1], data[:1], data[:, :1]):
-                whole = detector.detect(numpy.ascontiguousarray(window))
+            one = data[3].copy()
+            for window in (data[5:65, 7:80], data[:, ::2], data[::-1], data[:, :, ::-1], data[:1], data[:, :1], data[:, :, 1],
+                           data[:, :, :1], data.transpose(1, 0, 2), numpy.asfortranarray(data), data.astype(">u1"),
+                           numpy.broadcast_to(one, data.shape), numpy.broadcast_to(one[:, 0], (70, 90)),
+                           numpy.broadcast_to(one[:1], data.shape), numpy.lib.stride_tricks.as_strided(data, (40, 90, 3), (9, 3, 1))):
+                whole = detector.detect(numpy.array(window, order="C"))
                 self.assertEqual(bytes(detector.detect(window).map), bytes(whole.map))
             self.assertEqual(detector.detect(data).map.dtype, numpy.float32)
-            self.assertEqual(code_of(lambda: detector.detect(data[:0])), "contract")
+            for empty in (data[:0], data[:, :0], data[:, :, :0]):
+                self.assertEqual(code_of(lambda: detector.detect(empty)), "contract")
+            self.assertEqual(code_of(lambda: detector.detect(data[:, :, :2])), "contract")
+            for other in (data.astype(">u2"), data.astype(float), data > 3, data.astype(object), data.tolist(), None):
+                self.assertRaises(TypeError, detector.detect, other)
+            for other in (data[None], data.ravel(), data[0, 0, 0]):
+                self.assertRaises(ValueError, detector.detect, other)
+
+    @unittest.skipIf(numpy, "NumPy is installed")
+    def test_by_another_interpreter_with_numpy(self):
+        """The interpreter of the build need not have it while the system's has."""
+        for folder in os.get_exec_path():
+            other = Path(folder) / "python3"
+            if other.is_file() and subprocess.run([other, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode == 0:
+                subprocess.run([other, __file__, LIBRARY, "-k", "test_windows_on_arrays"], check=True)
+                return
+        self.skipTest("no interpreter here has NumPy")
 
     def test_eight_threads(self):
         picture = shaped(pixels(90, 70), 70, 90, 3)

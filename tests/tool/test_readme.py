@@ -84,6 +84,21 @@ class ReadmeTest(ToolTest):
         return struct.pack("<2sIII", b"BM", 54 + len(data), 0, 54) + struct.pack("<IiiHHIIiiII", 40, width, -height, 1, 24, 0,
                                                                                  len(data), 2835, 2835, 0, 0) + data
 
+    def test_verbs_and_options_in_every_readme(self):
+        helps, count = {}, 0
+        for path in sorted(ROOT.rglob("*.md")):
+            if "build" in path.relative_to(ROOT).parts:
+                continue
+            text = path.read_text(encoding="utf-8")
+            code = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) + re.findall(r"`(moeclip(?:-mpi)? [^`\n]+)`", text)
+            code = re.sub(r"#.*", "", "\n".join(code))
+            for verb, rest in re.findall(r"(?<![\w.-])moeclip(?:-mpi)? ([a-z]+)(?![\w/])([^|;&\n]*)", code):
+                helps[verb] = helps.get(verb) or self.output("help", verb)
+                for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", rest):
+                    count += 1
+                    self.assertRegex(helps[verb], rf"{option}(?![\w-])", f"{path}: moeclip {verb}{rest}")
+        self.assertGreater(count, 100)
+
     def test_messages(self):
         sources = "".join(path.read_text(encoding="utf-8") for folder in ("include", "tools/moeclip")
                           for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".hpp", ".cpp"))

@@ -52,6 +52,8 @@ class Tool(ToolTest):
         self.assertIn("takes no value", self.message(2, "inspect", "--hash=yes", "file"))
         self.assertIn("--vocab wants a value", self.message(2, "tokenize", "--vocab"))
         self.assertIn("--padded wants a value", self.message(2, "tokenize", "--padded", "--truncate"))
+        self.assertIn("--vocab wants a value", self.message(2, "tokenize", "--vocab", "", "text"))
+        self.assertIn("--adapter wants a value", self.message(2, "detect", "--adapter=", "a.png"))
         self.assertIn("a whole number", self.message(2, "tokenize", "--padded", "7.5", "text"))
         self.assertIn("one of f32", self.message(2, "inspect", "--hash", "--as", "f16", "file"))
 

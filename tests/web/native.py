@@ -37,6 +37,11 @@ def judge(tool, picture, folder, *options, isa="scalar"):
     return found
 
 
+def explain(tool, picture):
+    """What `moeclip explain` says of it by scalar kernels, whose bits WebAssembly's scalar ones have."""
+    return json.loads(run(tool, "explain", picture, "--json", "--quiet"))["explanation"]
+
+
 def distance(a, b):
     """Of scores and maps."""
     assert len(a["values"]) == len(b["values"])

@@ -35,7 +35,7 @@ class PackageTest(unittest.TestCase):
 
     def test_package(self):
         packed = json.loads(self.npm("pack", PACKAGE.resolve(), "--json"))[0]
-        self.assertEqual(len(packed["files"]), 9, packed["files"])
+        self.assertEqual(len(packed["files"]), 10, packed["files"])
         self.assertLess(packed["unpackedSize"], 5 * MEGABYTE)
         (self.folder / "package.json").write_text('{"private": true}')
         self.npm("install", self.folder / packed["filename"])
@@ -49,6 +49,11 @@ class PackageTest(unittest.TestCase):
         self.assertEqual(said["about"]["isa"], "simd128")
         self.assertEqual(said["steps"], [[i, 8] for i in range(8)])
         self.assertEqual([figure[1] for figure in said["figures"]], [True] * 6)
+        told = native.explain(TOOL, picture)
+        self.assertEqual((said["told"]["sentence"], said["told"]["is_certain"]), (told["sentence"], told["is_certain"]))
+        self.assertEqual([name["word"] for name in said["told"]["words"]], [name["word"] for name in told["words"]])
+        for name, expected in zip(said["told"]["words"], told["words"]):
+            self.assertAlmostEqual(name["probability"], expected["probability"], delta=1e-4)
         self.assertEqual([(is_own, code) for is_own, code, _ in said["errors"]],
                          [(True, "missing"), (True, "unsupported"), (True, "format")])
         self.assertIn("cut.moeclip", said["errors"][2][2])

@@ -115,7 +115,8 @@ class PageTest(PageCase):
         native.run(TOOL, "synthesize", "--out", cls.pictures, "--categories", "wood", "--defects", "hole", "--count", 8,
                    "--size", 160)
         cls.good = sorted((cls.pictures / "wood/train/good").iterdir())
-        cls.defect = sorted((cls.pictures / "wood/test/hole").iterdir())[0]
+        cls.defects = sorted((cls.pictures / "wood/test/hole").iterdir())
+        cls.defect = cls.defects[0]
         cls.out = Path(cls.folder.name) / "out"
 
     def directly(self, picture, model=None):
@@ -148,7 +149,15 @@ class PageTest(PageCase):
         self.assertIn("noise", self.text("said"))
         self.assertEqual(len(self.driver.find_elements(By.CSS_SELECTOR, "#figures img")), 6)
         self.assertTrue(self.script("return Array.from(document.images).every((i) => i.complete && i.naturalWidth > 0)"))
-        self.assertIn("score", self.text("sentence"))
+        self.assertEqual(self.text("sentence"), native.explain(TOOL, self.defect)["sentence"])
+
+    def test_names_as_sure_as_the_tool(self):
+        """A defect whose name is certain, and one whose kind the page leaves open, with the tool's figures."""
+        self.open()
+        for picture, fact in ((self.defects[1], "It is a case of \"hole\""), (self.defects[4], "is not certain")):
+            self.choose("judge-file", picture)
+            self.assertEqual(self.text("sentence"), native.explain(TOOL, picture)["sentence"])
+            self.assertIn(fact, self.text("sentence"))
 
     def test_learns_as_the_tool_does(self):
         file = Path(self.folder.name) / "native.moeclip"

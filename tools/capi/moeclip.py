@@ -250,10 +250,11 @@ def _pixels(picture):
         if array.dtype != numpy.uint8:
             raise TypeError(f"pixels are uint8, not {array.dtype}")
         shape = array.shape
-        is_packed = array.ndim in (2, 3) and array.strides[1:] == ((3, 1) if array.ndim == 3 else (1,))
-        if not is_packed or array.strides[0] < 0:
-            array = numpy.ascontiguousarray(array)
-        data, keeper, stride = array.ctypes.data, array, array.strides[0] if array.ndim in (2, 3) else 0
+        if array.ndim in (2, 3):
+            pixel = (*shape, 1)[2]  # bytes of one; a window on channels leaves gaps between pixels, and is copied
+            is_packed = array.strides[1:] == (pixel, 1)[3 - array.ndim:] and array.strides[0] >= shape[1] * pixel
+            array = array if is_packed else numpy.ascontiguousarray(array)
+            data, keeper, stride = array.ctypes.data, array, array.strides[0]
     else:
         view = memoryview(picture)
         if view.format != "B":

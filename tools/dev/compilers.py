@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Tries the library with every compiler that this machine has, and prints a table.
 
-usage: compilers.py [--only WORD] [--quick]
+usage: compilers.py [--only WORD] [--part read|run]
 
   --only WORD   compilers whose name holds WORD (clang, g++-12)
-  --quick       read the umbrellas only; nothing is compiled, linked or run
+  --part read   read the umbrellas only; nothing is compiled, linked or run
+  --part run    the program only
 
 For each compiler, with C++20 and C++23: the three umbrellas are read with all warnings as errors, and once more without
 exceptions and RTTI; a program is compiled, linked and run in both modes (headers only, compiled) and without exceptions,
@@ -25,6 +26,7 @@ from cpp_source import INCLUDE, UMBRELLAS
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast", "-Werror"]
 NO_EXTRAS = ["-fno-exceptions", "-fno-rtti"]
+HEADS = {"read": ("warnings", "no exceptions"), "run": ("headers only", "compiled", "handler")}
 STANDARDS = (("20",), ("23", "2b"))  # and what older compilers call them
 READ_ALL = "".join(f"#include <moeclip/{name}>\n" for name in UMBRELLAS) + "int main() {}\n"
 
@@ -114,25 +116,28 @@ class Trial:
         return text if is_fine else False
 
 
-def try_one(compiler, library, standard, is_quick, wanted, folder):
+def try_one(compiler, library, standard, parts, wanted, folder):
     """The cells of a row of the table, and the trial that tells what failed."""
     trial = Trial(compiler, library, standard, folder)
     if not trial.reads("standard library", "#include <algorithm>\n#include <atomic>\n#include <charconv>\nint main() {}\n"):
         return None, trial
-    cells = [trial.reads("warnings", READ_ALL, *WARNINGS), trial.reads("no exceptions", READ_ALL, *NO_EXTRAS, "-Wall", "-Wextra", "-Werror")]
-    if is_quick:
+    cells = []
+    if "read" in parts:
+        cells += [trial.reads("warnings", READ_ALL, *WARNINGS),
+                  trial.reads("no exceptions", READ_ALL, *NO_EXTRAS, "-Wall", "-Wextra", "-Werror")]
+    if "run" not in parts:
         return cells, trial
     source = folder / "program.cpp"
     source.write_text(PROGRAM, encoding="utf-8")
     first = trial.prints("headers only", [], [source], wanted.get("text"))
     wanted.setdefault("text", first or None)
-    parts = [INCLUDE.parents[1] / "tools" / "compiled" / f"{part}.cpp" for part in PARTS]
-    cells += [bool(first), bool(trial.prints("compiled", ["-DMOECLIP_COMPILED"], [source, *parts], wanted["text"])),
+    library_sources = [INCLUDE.parents[1] / "tools" / "compiled" / f"{part}.cpp" for part in PARTS]
+    cells += [bool(first), bool(trial.prints("compiled", ["-DMOECLIP_COMPILED"], [source, *library_sources], wanted["text"])),
               bool(trial.prints("handler", NO_EXTRAS, [source], wanted["text"]))]
     return cells, trial
 
 
-def rows(only, is_quick, folder):
+def rows(only, parts, folder):
     """(compiler, its version, standard library, standard, cells, trial) of each combination."""
     wanted = {}
     for compiler in found_compilers():
@@ -143,7 +148,7 @@ def rows(only, is_quick, folder):
         for library in [[]] + ([["-stdlib=libc++"]] if compiler.startswith("clang") else []):
             for spellings in STANDARDS:
                 for standard in spellings:
-                    cells, trial = try_one(compiler, library, standard, is_quick, wanted, folder)
+                    cells, trial = try_one(compiler, library, standard, parts, wanted, folder)
                     if cells is not None:
                         break
                 name = "libc++" if library else "libstdc++"
@@ -153,14 +158,15 @@ def rows(only, is_quick, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="WORD")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--part", choices=HEADS)
     arguments = parser.parse_args()
-    heads = ["warnings", "no exceptions", "headers only", "compiled", "handler"][:2 if arguments.quick else 5]
+    parts = [arguments.part] if arguments.part else list(HEADS)
+    heads = [head for part in parts for head in HEADS[part]]
     print("| compiler | library | C++ |", " | ".join(heads), "| s |")
     print("|---|---|---|" + "---|" * len(heads) + "---|", flush=True)
     failures, start = [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for compiler, version, library, standard, cells, trial in rows(arguments.only, arguments.quick, Path(folder)):
+        for compiler, version, library, standard, cells, trial in rows(arguments.only, parts, Path(folder)):
             took, start = time.monotonic() - start, time.monotonic()
             if cells is None:
                 print(f"| {compiler} {version} | {library} | {standard} | left out: no such library or standard |", flush=True)

@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "detect.hpp"
 #include "eval.hpp"
+#include "long_words.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
 
@@ -90,14 +91,8 @@ class Anchors {
   const moeclip::TextAnchors<float>& of(const std::string& class_name) {
     const auto known = anchors_.find(class_name);
     if (known != anchors_.end()) return known->second;
-    try {
-      return anchors_.emplace(class_name, model_.detector->anchors(class_name, model_.words.prompts(class_name)))
-          .first->second;
-    } catch (const moeclip::Error& error) {
-      if (error.code() != moeclip::ErrorCode::limit) throw;
-      moeclip::fail(error.code(), concat("class \"", class_name, "\": ", error.what(),
-                                         "; --words FILE gives the class shorter words"));
-    }
+    return anchors_.emplace(class_name, model_.detector->anchors(class_name, model_.words.prompts(class_name)))
+        .first->second;
   }
 
  private:
@@ -181,6 +176,13 @@ moeclip::RunSettings settings_of(const EvalSettings& s, const EvalData& data) {
   return settings;
 }
 
+/// All classes of the data, each once.
+std::vector<std::string> classes_of(const EvalData& data) {
+  std::set<std::string> classes;
+  for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
+  return {classes.begin(), classes.end()};
+}
+
 /// The model in a file, which decides how pictures are read and cut, and what is looked for.
 EvalModel read_model(const EvalSettings& s, const EvalData& data) {
   EvalModel model{{}, {}, settings_of(s, data), {}};
@@ -194,8 +196,7 @@ EvalModel read_model(const EvalSettings& s, const EvalData& data) {
                            "`moeclip export` without --map reference makes"));
     settings.domain = part.detector->options().domain;
   }
-  std::set<std::string> classes;
-  for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
+  const std::vector<std::string> classes = classes_of(data);
   if (part.memory && classes.size() > 1)
     throw UsageError(concat(s.model, " knows one part, but the data have ", moeclip::counted(classes.size(), "class"),
                             "; give the folder of one"));
@@ -218,6 +219,7 @@ EvalModel read_method(const EvalSettings& s, const EvalData& data) {
   settings.clip = hashes.clip;
   settings.adapter = hashes.adapter;
   if (!s.adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.adapter));
+  expect_words_fit(*model.method, model.words, classes_of(data));
   settings.words = words_hash(model.words, data);
   settings.image_size = model.method->image_size();
   settings.images = s.pictures.image_options();
@@ -251,6 +253,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
     model.trained_on = moeclip::trained_on(file);
     model.judged_by = moeclip::judged_by(file);
   }
+  if (!s.has_memory()) expect_words_fit(model.detector->clip(), model.words, classes_of(data));
   const ModelHashes hashes = model_hashes(*model.detector);
   moeclip::RunSettings& settings = model.settings;
   settings.clip = hashes.clip;

@@ -149,8 +149,9 @@ void expect_calibrated(const JudgeSettings& s, const ModelHashes& hashes, std::i
   expect(hashes.clip == wanted.clip, s.model.empty() ? "another CLIP" : "another model");
   expect(hashes.adapter == wanted.adapter, s.method.empty() ? "another adapter" : "another method or other weights");
   if (!s.model.empty()) return;  // it holds all that follows
-  expect(image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ", image_size);
-  expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
+  expect(image_size == wanted.image_size, "pictures of ", moeclip::counted(wanted.image_size, "pixel"), ", not ",
+         image_size);
+  expect(s.domain == wanted.domain, "scores of the domain ", wanted.domain);
   if (wanted.images) expect(images == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
 }
 

@@ -221,9 +221,11 @@ std::size_t Options::take_option(Words words) {
     **flag = true;
     return 1;
   }
-  if (!has_equals && (words.size() < 2 || words[1].starts_with("--")))
+  const bool is_missing = !has_equals && (words.size() < 2 || words[1].starts_with("--"));
+  const std::string value = is_missing ? "" : has_equals ? word.substr(equals + 1) : words[1];
+  if (value.empty())  // which a shell makes of a variable that is not set
     throw UsageError(concat("--", option.name, " wants a value: --", option.name, " ", option.placeholder));
-  store(option, has_equals ? word.substr(equals + 1) : words[1]);
+  store(option, value);
   return has_equals ? 1 : 2;
 }
 

@@ -103,7 +103,8 @@ void Server::open_path(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path))
-    throw UsageError(concat("--listen unix:PATH wants a path of at most ", sizeof(address.sun_path) - 1, " bytes"));
+    throw UsageError(
+        concat("--listen unix:PATH wants a path of at most ", moeclip::counted(sizeof(address.sun_path) - 1, "byte")));
   std::memcpy(address.sun_path, path.data(), path.size());
   const auto* const place = reinterpret_cast<const sockaddr*>(&address);
   socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

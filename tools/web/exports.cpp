@@ -16,6 +16,7 @@
 #include <moeclip/explain/explain.hpp>
 #include <moeclip/explain/inspect.hpp>
 #include <moeclip/explain/inspection_figures.hpp>
+#include <moeclip/explain/word_file.hpp>
 #include <moeclip/image/png.hpp>
 #include <moeclip/image/read_image.hpp>
 #include <moeclip/io/json_writer.hpp>
@@ -42,6 +43,7 @@ namespace {
 // The files of the built-in model, as `put` stores them; class_words.json lies where load_class_words looks.
 constexpr const char* kTinyClip = "/tiny.safetensors";
 constexpr const char* kTinyAdapter = "/tiny_adapter.safetensors";
+constexpr const char* kTinyWords = "/tiny_words.safetensors";
 
 State& state() {
   static State* const it = new State;  // never ended: neither does the page's program
@@ -147,7 +149,8 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_select(const char* name) {
   });
 }
 
-/// Stores the input as a file of the built-in model: tiny.safetensors, tiny_adapter.safetensors, class_words.json.
+/// Stores the input as a file of the built-in model: tiny.safetensors, tiny_adapter.safetensors,
+/// tiny_words.safetensors, class_words.json.
 EMSCRIPTEN_KEEPALIVE const char* moeclip_put(const char* name) {
   return answer([&](State& s) {
     moeclip::write_file(concat("/", name), s.input);
@@ -161,9 +164,11 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_use_builtin(const char* class_name) {
     moeclip::PartModel model;
     model.detector = load_builtin();
     model.anchors.push_back(anchors_of(*model.detector, class_name));
+    moeclip::WordReadout readout = read_words(moeclip::WeightFile::open(kTinyWords));
+    expect_words_of(readout, *model.detector, kTinyWords);
     s.model = std::move(model);
     s.class_name = class_name;
-    s.has_text_tower = true;
+    s.readout = std::move(readout);
     return web::model_json(s);
   });
 }
@@ -176,7 +181,7 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_use_file(const char* name) {
                                moeclip::read_memory_record(file).features == moeclip::PatchFeatures::encoder;
     moeclip::PartModel model = wants_builtin ? join_builtin(s, file) : moeclip::PartModel::load(s.context, file);
     s.class_name = model.anchors.empty() ? "" : model.anchors.front().name;
-    s.has_text_tower = false;
+    s.readout.reset();
     s.model = std::move(model);
     return web::model_json(s);
   });
@@ -186,7 +191,7 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_use_file(const char* name) {
 EMSCRIPTEN_KEEPALIVE const char* moeclip_set_class(const char* class_name) {
   return answer([&](State& s) {
     web::expect_model(s);
-    if (s.has_text_tower)
+    if (s.readout)
       s.model->anchors = {anchors_of(*s.model->detector, class_name)};
     else
       static_cast<void>(s.model->anchors_of(class_name));
@@ -217,8 +222,8 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_judge(const char* name) {
   });
 }
 
-/// What the experts did on the picture that was judged last: figures as PNG, and a sentence if the model has a text
-/// tower. Without experts there are no figures.
+/// What the experts did on the picture that was judged last: figures as PNG, and, by the built-in model, which alone
+/// has a text tower, the sentence and the names of `moeclip explain`. Without experts there are no figures.
 EMSCRIPTEN_KEEPALIVE const char* moeclip_explain() {
   return answer([](State& s) {
     const moeclip::PartModel& model = web::expect_model(s);
@@ -244,10 +249,14 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_explain() {
                             .set("output", std::ssize(s.outputs) - 1));
     }
     json.set("figures", std::move(figures));
-    if (!s.has_text_tower || model.memory) return json;
+    if (!s.readout) return json;
     const std::string noun = moeclip::load_class_words().words(s.class_name);
     if (!s.words || s.words->class_name != noun) s.words = encode_words(s.context, detector.clip(), noun);
-    return json.set("sentence", explain(s.context, detector, seen, *s.words).sentence);
+    const moeclip::Explanation told = explain(s.context, detector, seen, *s.words, &*s.readout);
+    Json names = Json::array();
+    for (const moeclip::WordScore& word : told.words)
+      names.push_back(Json::object().set("word", word.word).set("probability", word.probability));
+    return json.set("sentence", told.sentence).set("is_certain", told.is_certain).set("words", std::move(names));
   });
 }
 
@@ -304,7 +313,7 @@ EMSCRIPTEN_KEEPALIVE const char* moeclip_learn(bool is_each_another) {
     const Blob file = moeclip::read_file(kFile, UINT32_MAX);
     s.model = std::move(model);
     s.class_name.clear();
-    s.has_text_tower = false;
+    s.readout.reset();
     return web::model_json(s).set("output", web::put_out(s, file.data(), file.size()));
   });
 }

@@ -21,14 +21,22 @@ constexpr To bit_cast(const From& from) noexcept {
   return __builtin_bit_cast(To, from);
 }
 
-/// The fewest digits that are read back as `value`.
+/// The fewest digits that are read back as `value`, with an exponent if that is shorter: the characters of other
+/// standard libraries, on which fingerprints of weights depend.
 template <class T, enable_if_t<is_floating_point_v<T>, int> = 0>
 to_chars_result to_chars(char* first, char* last, T value) {
-  char text[64];
-  int length = 0;
-  for (int digits = 1; digits <= numeric_limits<T>::max_digits10; ++digits) {
-    length = snprintf(text, sizeof text, "%.*g", digits, static_cast<double>(value));
-    if (static_cast<T>(strtod(text, nullptr)) == value) break;
+  constexpr int kLongest = 40;  // beyond, an exponent is shorter
+  const auto number = static_cast<double>(value);
+  char text[2 * kLongest], plain[2 * kLongest];
+  int digits = 1, length = 0;
+  do {
+    length = snprintf(text, sizeof text, "%.*e", digits - 1, number);
+  } while (static_cast<T>(strtod(text, nullptr)) != value && ++digits <= numeric_limits<T>::max_digits10);
+  const char* const power = strchr(text, 'e');
+  const int exponent = power != nullptr ? atoi(power + 1) : 0;  // no power: inf and nan
+  if (exponent > -kLongest && exponent < kLongest) {
+    const int plain_length = snprintf(plain, sizeof plain, "%.*f", max(0, digits - 1 - exponent), number);
+    if (plain_length <= length) memcpy(text, plain, static_cast<size_t>(length = plain_length));
   }
   if (length > last - first) return {last, errc::value_too_large};
   memcpy(first, text, static_cast<size_t>(length));

@@ -108,7 +108,7 @@ Json model_json(const State& s) {
   return Json::object()
       .set("class", s.class_name)
       .set("classes", std::move(classes))
-      .set("takes_any_class", s.has_text_tower && !model.anchors.empty())
+      .set("takes_any_class", s.readout.has_value())
       .set("threshold", has_verdict ? Json(threshold) : Json())
       .set("threshold_source", model.threshold_source)
       .set("side", model.side())

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <moeclip/explain/defect_words.hpp>
+#include <moeclip/explain/word_readout.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <moeclip/memory/model.hpp>
 #include <optional>
@@ -26,8 +27,8 @@ struct State {
   std::vector<Blob> outputs;  // what the last call left
   std::string reply;
   std::optional<moeclip::PartModel> model;
-  std::string class_name;  // what the model was asked to look for
-  bool has_text_tower = false;
+  std::string class_name;                            // what the model was asked to look for
+  std::optional<moeclip::WordReadout> readout;       // of names; with the built-in model, which alone has a text tower
   std::optional<moeclip::DefectWords<float>> words;  // of the class, once an explanation has asked for them
   moeclip::Image picture;                            // that was judged last
   moeclip::Detection detection;

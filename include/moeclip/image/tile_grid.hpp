@@ -142,12 +142,13 @@ MOECLIP_FUNC TileOptions recorded_tiles(const Json& record, std::string_view sou
   if (found == nullptr) return {};
   const TileOptions tiles{member<index_t>(*found, "size", source), member<index_t>(*found, "overlap", source)};
   if (tiles.size < 0 || tiles.size > kMaxPixels || tiles.overlap < 0 || tiles.overlap > tiles.size / 2)
-    fail(ErrorCode::format, concat(source, ": tiles of ", tiles.size, " pixels that share ", tiles.overlap));
+    fail(ErrorCode::format, concat(source, ": tiles of ", counted(tiles.size, "pixel"), " that share ", tiles.overlap));
   return tiles;
 }
 
 MOECLIP_FUNC std::string describe_tiles(const TileOptions& tiles) {
-  return tiles.is_on() ? concat("in tiles of ", tiles.size, " pixels that share ", tiles.overlap) : "as a whole";
+  return tiles.is_on() ? concat("in tiles of ", counted(tiles.size, "pixel"), " that share ", tiles.overlap)
+                       : "as a whole";
 }
 
 }}  // namespace moeclip::abi_v0_1

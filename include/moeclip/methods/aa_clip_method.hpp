@@ -57,6 +57,7 @@ class AaClipMethod final : public TrainedMethod<T> {
   [[nodiscard]] const AaClip<T>& model() const { return model_; }  ///< what is trained
 
   [[nodiscard]] std::string_view name() const override { return "aa-clip"; }
+  void expect_words(const std::string& words) const override;
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
   [[nodiscard]] Json settings() const override { return to_json({model_.config, training_}); }
   [[nodiscard]] std::vector<MethodStage> stages() const override;
@@ -135,6 +136,12 @@ typename AaClipMethod<T>::Words& AaClipMethod<T>::words_of(const std::string& wo
   std::vector<std::string> sentences = prompts.normal;
   sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
   return words_.emplace(words, Words{this->clip().tokenize(sentences), std::ssize(prompts.normal), {}}).first->second;
+}
+
+template <class T>
+void AaClipMethod<T>::expect_words(const std::string& words) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  words_of(words);
 }
 
 template <class T>

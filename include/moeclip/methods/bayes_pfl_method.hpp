@@ -32,6 +32,7 @@ class BayesPflMethod final : public TrainedMethod<T> {
   [[nodiscard]] const BayesPfl<T>& model() const { return model_; }  ///< all parameters
 
   [[nodiscard]] std::string_view name() const override { return "bayes-pfl"; }
+  void expect_words(const std::string& words) const override { static_cast<void>(tokens(words)); }
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
   [[nodiscard]] Json settings() const override { return to_json(model_.config); }
   [[nodiscard]] std::vector<MethodStage> stages() const override;

@@ -12,7 +12,7 @@ export class MoeclipError extends Error {
   }
 }
 
-const BUILTIN = ['tiny.safetensors', 'tiny_adapter.safetensors', 'class_words.json'];
+const BUILTIN = ['tiny.safetensors', 'tiny_adapter.safetensors', 'tiny_words.safetensors', 'class_words.json'];
 
 /** The bytes of a file beside this one. */
 async function read(url) {
@@ -113,7 +113,10 @@ export class Moeclip {
     return found;
   }
 
-  /** What the experts did on the picture judged last: { sentence, figures: [{ title, description, png, ... }] }. */
+  /**
+   * What the experts did on the picture judged last: { figures: [{ title, description, png, ... }] }, and by the built-in
+   * model { sentence, is_certain, words: [{ word, probability }] }, the likeliest name of a defect first.
+   */
   explain() {
     const told = this.#call('explain');
     for (const figure of told.figures) {

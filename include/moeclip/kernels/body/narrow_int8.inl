@@ -31,6 +31,11 @@ inline void quantize_row(index_t k, const float* x, const RowRange& range, std::
   unsigned char last[kLanes] = {};
   if (p < k) Dot8::store_bytes(last, round(mul(sub(load_some(x + p, k - p), lowest), inverse)));
   for (index_t i = 0; p + i < 4 * steps; ++i) bytes[p + i] = p + i < k ? last[i] : 0;
+  if constexpr (std::endian::native == std::endian::big)  // a word's first number is in its low bits
+    for (index_t i = 0; i < 4 * steps; i += 4) {
+      const unsigned char four[] = {bytes[i + 3], bytes[i + 2], bytes[i + 1], bytes[i]};
+      std::memcpy(bytes + i, four, sizeof four);
+    }
   if constexpr (Dot8::kHalves == 2) {  // in place: the bytes lie at the end
     const std::uint32_t* const whole = words + steps;
     for (index_t s = 0; s < steps; ++s) {
