@@ -26,8 +26,9 @@ from pathlib import Path
 WITHOUT_MASKS = ("elpv_mono", "elpv_poly", "brain")
 FOLDS = {"one": (("neu", "pcb"), ("bsd", "crack", *WITHOUT_MASKS)),
          "two": (("bsd", "crack"), ("neu", "pcb", *WITHOUT_MASKS))}
-WORDS = {"neu": "rolled steel", "pcb": "printed circuit board", "bsd": "ball screw", "crack": "road surface",
-         "elpv_mono": "monocrystalline solar cell", "elpv_poly": "polycrystalline solar cell", "brain": "brain scan"}
+# short enough for WinCLIP's longest sentence in the 32 tokens of the built-in CLIP
+WORDS = {"neu": "steel", "pcb": "circuit board", "bsd": "ball screw", "crack": "road", "elpv_mono": "mono cell",
+         "elpv_poly": "poly cell", "brain": "brain scan"}
 
 
 def lines_of(root, name, most):

@@ -44,13 +44,16 @@ TEST_CASE("the second picture that a model judges takes nothing from the heap, h
   models[3].memory = learn_textures<float>(learning, {4, load}, options);
   options.text_weight = 0.5;
   models[1].memory = learn<float>(learning, *models[1].detector, {4, load}, options, &anchors);
-  for (const PartModel& model : models)
-    for (const int threads : {1, 2}) {
+  for (PartModel& model : models)
+    for (const auto& [threads, tile] : {std::pair(1, 0), {2, 0}, {1, 40}, {2, 40}}) {
       CAPTURE(threads);
+      CAPTURE(tile);
+      model.tiles = {tile, tile / 4};
       const Image first = random_picture(90, 60, 3, "first"), second = random_picture(90, 60, 3, "second");
       Context context({.threads = threads});
       Detection result;
-      result.regions.reserve(1000);
+      result.tile.resize(1);
+      for (Detection* const each : {&result, &result.tile[0]}) each->regions.reserve(1000);
       model.detect(context, first.view(), result);
       const long before = heap_allocations();
       model.detect(context, second.view(), result);

@@ -274,6 +274,8 @@ TEST_CASE("tables and lists as editors and spreadsheets write them") {
     tree.text("t/labels.csv", text);
     CHECK(tree.scan("t") == wanted);
   }
+  tree.text("t/labels.csv", "\"Image_Name\";\"is_defective\"\nsub\\a.png;0\nb.png;1\n");
+  CHECK(tree.scan("t") == wanted);
   tree.text("list.jsonl", "\xEF\xBB\xBF{\"image_path\": \"t\\\\sub\\\\a.png\", \"label\": 0, \"class_name\": \"t\"}\r");
   CHECK(tree.lines(open_dataset(tree / "list.jsonl")) == Lines{wanted[0]});
 }

@@ -7,6 +7,7 @@
 #include <moeclip/memory/model_file.hpp>
 
 #include "heap_limit.hpp"
+#include "mutate_safetensors.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static moeclip::Context context({.threads = 1});

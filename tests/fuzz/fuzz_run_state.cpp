@@ -11,6 +11,7 @@
 #include <moeclip/eval/run_results.hpp>
 
 #include "heap_limit.hpp"
+#include "mutate_safetensors.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const HeapLimit limit(size);

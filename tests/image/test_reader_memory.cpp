@@ -139,6 +139,74 @@ File run_bitmap(index_t width, index_t height) {
                  little(0, 4) + little(0, 4) + little(0xC8C8C8, 4) + codes);
 }
 
+/// A GIF of one colour: each code is one pixel longer than the one before, as long as there are codes.
+File flat_gif(index_t width, index_t height) {
+  std::string codes;
+  std::uint64_t bits = 0;
+  int held = 0, code_bits = 3;
+  const auto put = [&](std::uint64_t code) {
+    bits |= code << held, held += code_bits;
+    for (; held >= 8; held -= 8, bits >>= 8) codes.push_back(static_cast<char>(bits));
+  };
+  put(4);  // clear
+  put(0);
+  std::uint64_t next = 6;
+  for (index_t left = width * height - 1, length = 2; left > 0; left -= length, length += next < 4095 ? 1 : 0) {
+    length = (std::min)(length, left);
+    put(static_cast<std::uint64_t>(length) + 4);  // code 6 is two pixels
+    if (next < 4095) ++next;
+    if (next == (std::uint64_t{1} << code_bits) && code_bits < 12) ++code_bits;
+  }
+  put(5);  // end
+  codes += little(bits, 2);
+  std::string blocks;
+  for (std::size_t at = 0; at < codes.size(); at += 255) {
+    const std::string block = codes.substr(at, 255);
+    blocks += little(block.size(), 1) + block;
+  }
+  const std::string sides =
+      little(static_cast<std::uint64_t>(width), 2) + little(static_cast<std::uint64_t>(height), 2);
+  return to_file("GIF89a" + sides + "\x81" + little(0, 2) + std::string(12, '\x40') + "," + little(0, 4) + sides +
+                 little(0, 1) + "\2" + blocks + little(0, 1) + ";");
+}
+
+std::string jpeg_segment(unsigned marker, const std::string& data) {
+  const std::uint64_t size = data.size() + 2;
+  return "\xFF" + little(marker, 1) + little(size >> 8, 1) + little(size, 1) + data;
+}
+
+/// A JPEG file whose codes are all zeros: no difference, and the end of the block.
+File flat_jpeg(index_t width, index_t height, unsigned components, bool is_progressive) {
+  const auto big = [](std::uint64_t value) { return little(value >> 8, 1) + little(value, 1); };
+  std::string frame =
+      "\x08" + big(static_cast<std::uint64_t>(height)) + big(static_cast<std::uint64_t>(width)) + little(components, 1);
+  std::string every;
+  for (unsigned c = 1; c <= components; ++c)
+    frame += little(c, 1) + "\x11" + little(0, 1), every += little(c, 1) + little(0, 1);
+  const std::string one_code = "\1" + little(0, 15) + little(0, 1);  // of one bit, for the symbol 0
+  const auto blocks = static_cast<std::size_t>((width + 7) / 8 * ((height + 7) / 8));
+  const auto scan = [&](const std::string& of, unsigned first, unsigned last, std::size_t bits) {
+    return jpeg_segment(0xDA, little(of.size() / 2, 1) + of + little(first, 1) + little(last, 1) + little(0, 1)) +
+           std::string((bits + 7) / 8, '\0');
+  };
+  std::string file = "\xFF\xD8" + jpeg_segment(0xDB, little(0, 1) + std::string(64, '\1')) +
+                     jpeg_segment(is_progressive ? 0xC2 : 0xC0, frame) +
+                     jpeg_segment(0xC4, little(0, 1) + one_code + "\x10" + one_code);
+  file += scan(every, 0, is_progressive ? 0 : 63, components * blocks * (is_progressive ? 1 : 2));
+  for (unsigned c = 1; is_progressive && c <= components; ++c) file += scan(little(c, 1) + little(0, 1), 1, 63, blocks);
+  return to_file(file + "\xFF\xD9");
+}
+
+/// A lossy WebP whose bits are all zeros: every block is predicted, and nothing is added.
+File flat_lossy_webp(index_t width, index_t height) {
+  constexpr std::uint64_t kModes = 60000, kBlocks = 120000;  // bytes; a picture of 12 million pixels takes less
+  const std::uint64_t head = kModes << 5 | 0x10;             // a key frame that is shown
+  const std::string data = little(head, 3) + "\x9D\x01\x2A" + little(static_cast<std::uint64_t>(width), 2) +
+                           little(static_cast<std::uint64_t>(height), 2) +
+                           std::string(static_cast<std::size_t>(kModes + kBlocks), '\0');
+  return to_file("RIFF" + little(12 + data.size(), 4) + "WEBPVP8 " + little(data.size(), 4) + data);
+}
+
 }  // namespace
 
 TEST_CASE("large pictures are decoded in the memory that they warrant" * doctest::skip(HAS_SANITIZER != 0)) {
@@ -147,6 +215,14 @@ TEST_CASE("large pictures are decoded in the memory that they warrant" * doctest
   CHECK(decode_in_limits(deep_tiff(kWidth, kHeight), kWidth * kHeight) == kDecoded);
   CHECK(decode_in_limits(flat_webp(kWidth, kHeight), kWidth * kHeight) == kDecoded);
   CHECK(decode_in_limits(run_bitmap(kWidth, kHeight), kWidth * kHeight) == kDecoded);
+  CHECK(decode_in_limits(flat_gif(kWidth, kHeight), kWidth * kHeight) == kDecoded);
+  CHECK(decode_in_limits(flat_lossy_webp(kWidth, kHeight), kWidth * kHeight) == kDecoded);
+  for (const unsigned components : {1u, 3u, 4u})
+    for (const bool is_progressive : {false, true}) {
+      CAPTURE(components);
+      CAPTURE(is_progressive);
+      CHECK(decode_in_limits(flat_jpeg(kWidth, kHeight, components, is_progressive), kWidth * kHeight) == kDecoded);
+    }
 }
 
 TEST_CASE("what a picture promises and does not hold is refused in the memory of its file" *

@@ -130,7 +130,7 @@ TEST_CASE("the switches of AnomalyCLIP go through a file, and those that are wro
   const AnomalyClipConfig released = anomaly_clip_config({}, clip_presets()[3].config);
   CHECK(released == AnomalyClipConfig{});
   CHECK(AnomalyClipConfig::released(clip_config()).level_blocks == std::vector<index_t>{4});
-  expect_error(ErrorCode::format, {"\"depht\""},
+  expect_error(ErrorCode::unsupported, {"AnomalyCLIP", "\"depht\"", "\"depth\""},
                [&] { static_cast<void>(anomaly_clip_config(Json::object().set("depht", 3), clip_config())); });
   const auto refuse = [&](std::initializer_list<std::string_view> texts, auto change) {
     AnomalyClipConfig wrong = switches();

@@ -179,7 +179,7 @@ TEST_CASE("what a stage trains, and how fast") {
 
 TEST_CASE("switches of Bayes-PFL that make no sense are refused") {
   const auto make = [](const Json& settings) { BayesPflMethod<float>(spelling_clip(), {20, 111, settings}); };
-  expect_error(ErrorCode::format, {"no switch \"prompt\""}, [&] { make(Json::object().set("prompt", 1)); });
+  expect_error(ErrorCode::unsupported, {"Bayes-PFL", "\"prompt\""}, [&] { make(Json::object().set("prompt", 1)); });
   for (const std::int64_t count : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 62})
     for (const char* name : {"prompts", "context_length", "flows", "samples"})
       expect_error(ErrorCode::contract, {"4096"}, [&] { make(Json::object().set(name, count)); });

@@ -134,7 +134,10 @@ TEST_CASE("a training that ends anywhere goes on to the same bits") {
     loaded.load(file);
     CHECK(same_bits(loaded.low, whole.low));
     CHECK(loaded.times_forgotten == 1);
-    options.seed = 5;
+    options.lr = 0.5;
+    expect_error(ErrorCode::mismatch, {"cannot be resumed", "learning rate", "0.5"},
+                 [&] { train(after, options, 1000); });
+    options.lr = 0, options.seed = 5;
     expect_error(ErrorCode::mismatch, {"cannot be resumed", "seed"}, [&] { train(after, options, 1000); });
   }
 }

@@ -235,6 +235,18 @@ class EvalTest(DataTest):
         out = self.output("eval", self.folder / "set", "--protocol", "default")
         self.assertEqual(sum(line.startswith("mean (a class) ") for line in out.splitlines()), 1)
 
+    def test_a_class_that_is_too_long_for_sentences_is_told_once_and_first(self):
+        name = "gear of a machine that nobody can name in one breath, " * 3
+        shutil.copytree(self.data / "gear", self.folder / "set" / name)
+        model = ("--clip", SHARE / "tiny.safetensors", "--force")
+        for words in (["eval", self.folder / "set"], ["eval", self.folder / "set", "--method", "winclip"],
+                      ["calibrate", self.folder / "set", "-o", self.folder / "c.json"],
+                      ["train", self.folder / "set", *model, "--out", self.folder / "run", "--steps", 1],
+                      ["train", self.folder / "set", *model, "--out", self.folder / "run", "--method", "aa-clip"]):
+            message = self.message(3, *words)
+            self.assertEqual(message.count(f'class "{name}"'), 1, message)
+            self.assertIn("--words FILE", message)
+
     def test_usage(self):
         for message, words in (("a data set is missing", []), ("need --out", [self.data, "--shard", "1/2"]),
                                ("from 1 to 2", [self.data, "--out", "x", "--shard", "3/2"]),

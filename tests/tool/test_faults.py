@@ -26,6 +26,7 @@ class Faults(ToolTest):
     def test_calls_that_fail(self):
         self.soak("faults.py", "--most", "2", "--verbs", "learn,detect", "--kinds", "write,open,rename,thread,memory")
         self.soak("faults.py", "--most", "2", "--verbs", "eval", "--kinds", "write")  # its first wakes a thread
+        self.soak("faults.py", "--lasting", "--most", "3", "--verbs", "words,convert", "--kinds", "write,memory")
 
     def test_kills(self):
         self.soak("kills.py", "--count", "4", "--verbs", "learn,synthesize")

@@ -87,6 +87,43 @@ class ModelFileTest(ToolTest):
         two = self.export("--classes", "nut,bolt", name="two.moeclip")
         self.assertIn("knows no class", self.message(3, "eval", self.data, "--model", two))
 
+    def test_thresholds_for_a_file_that_is_there(self):
+        textures = self.folder / "textures.moeclip"
+        self.run_tool("learn", self.good, "-o", textures)
+        words = self.export("--class", "gear", name="words.moeclip")
+        two = self.export("--classes", "gear,nut", name="two.moeclip")
+        fresh = self.photos / "good"
+        for model, options in ((textures, ()), (words, ()), (two, ("--class", "gear"))):
+            with self.subTest(model):
+                out = self.folder / f"{model.stem}.json"
+                told = json.loads(self.run_tool("calibrate", fresh, "--model", model, *options, "--false-positives", "0.25",
+                                                "--out", out, "--json")[0])
+                plain = self.objects("detect", fresh, "--model", model, *options)
+                self.assertAlmostEqual(told["threshold"], max(line["score"] for line in plain), 5)
+                for line in self.objects("detect", self.photos, "--model", model, *options, "--calibration", out):
+                    self.assertEqual(line["threshold_source"], "calibration")
+                    self.assertAlmostEqual(line["threshold"], told["threshold"], 6)
+                    self.assertAlmostEqual(line["map"]["pixel_threshold"], told["pixel_threshold"], 6)
+        _, said = self.run_tool("detect", fresh, "--model", two, "--class", "nut", "--calibration", self.folder / "two.json")
+        self.assertIn('for "nut" it promises nothing', said)
+        detect = ("detect", fresh, "--model", words, "--calibration", self.folder / "textures.json")
+        self.assertIn("another model", self.message(3, *detect))
+        self.run_tool(*detect, "--trust-calibration")
+        self.assertIn("another CLIP", self.message(3, "detect", fresh, *detect[4:]))
+        self.assertIn("was decided when", self.message(2, "calibrate", fresh, "--model", words, "--clip", CLIP))
+        self.assertIn("holds scores already", self.message(2, "calibrate", "--from", "run", "--model", words))
+        self.assertIn("knows no class", self.message(3, "calibrate", fresh, "--model", two))
+
+    def test_thresholds_for_another_method(self):
+        out = self.folder / "winclip.json"
+        fresh = self.photos / "good"
+        told = json.loads(self.run_tool("calibrate", fresh, "--method", "winclip", "--false-positives", "0.25", "--out", out,
+                                        "--json")[0])
+        line = self.objects("detect", fresh, "--method", "winclip", "--calibration", out)[0]
+        self.assertEqual((line["threshold"], line["map"]["pixel_threshold"]),
+                         (told["threshold"], told["pixel_threshold"]))
+        self.assertIn("another adapter", self.message(3, "detect", fresh, "--calibration", out))
+
     def test_any_clip_and_the_same_bytes_again(self):
         clip = self.write("clip.safetensors", micro_clip())
         options = ("--clip", clip, "--vocab", VOCABULARY, "--image-size", "28")

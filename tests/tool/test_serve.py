@@ -76,7 +76,7 @@ class Service(ServeTest):
         self.assertIn("default-src 'none'", answer.headers["Content-Security-Policy"])
         self.assertEqual(self.ask("GET", "/healthz")[1], b"ok\n")
         for method, path, status in (("GET", "/detect", 405), ("POST", "/", 405), ("PUT", "/detect", 405),
-                                     ("HEAD", "/", 405), ("GET", "/../etc/passwd", 404), ("GET", "/healthz/", 404)):
+                                     ("HEAD", "/detect", 405), ("GET", "/../etc/passwd", 404), ("GET", "/healthz/", 404)):
             self.assertEqual(self.ask(method, path)[0].status, status, (method, path))
         for body, status in ((b"", 411), (b"no picture", 422), (b"qoif........", 415), (ppm(0)[:-9], 422),
                              (b"P6 30000 30000 255 x", 413)):
@@ -130,6 +130,44 @@ class Service(ServeTest):
                              (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400), (b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
                              (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400), (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400)):
             self.assertTrue(self.say(line).startswith(b"HTTP/1.1 %d " % status), line)
+
+    def test_a_head_has_no_body_and_a_list_may_close(self):
+        self.serve()
+        for path, status in (("/healthz", b"200"), ("/", b"200"), ("/detect", b"405"), ("/nothing", b"404")):
+            said = self.say(b"HEAD %s HTTP/1.1\r\nHost: LocalHost:80\r\n\r\n" % path.encode() +
+                            b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: TE, Close\r\n\r\n")
+            first, second, body = said.split(b"\r\n\r\n")  # what follows a head is the next answer
+            self.assertIn(b"HTTP/1.1 " + status, first)
+            self.assertNotIn(b"Content-Length: 0", first)
+            self.assertTrue(second.startswith(b"HTTP/1.1 200 OK"), second)
+            self.assertEqual(body, b"ok\n")
+
+    def test_names_that_others_may_own_are_not_this_machine(self):
+        self.serve()
+        for host, status in (("127.0.0.1:8080", 200), ("[::1]:80", 200), ("LOCALHOST", 200), ("127.evil.example", 403),
+                             ("[::1].evil.example", 403), ("localhost.evil.example", 403), ("localhost:80@evil", 403),
+                             ("[::1", 403), ("128.0.0.1", 403)):
+            self.assertEqual(self.ask("GET", "/healthz", Host=host)[0].status, status, host)
+
+    def test_a_body_that_is_refused_is_not_waited_for(self):
+        token = self.write("token", b"correct-horse-battery\n")
+        self.serve("--token-file", token, "--body", 1)
+        for path, length, status in ((b"/nothing", 900000, b"404"), (b"/detect", 900000, b"401"),
+                                     (b"/detect", 9000000, b"413")):
+            start = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % (path, length)
+            self.assertTrue(self.say(start + b"Expect: 100-continue\r\n\r\n").startswith(b"HTTP/1.1 " + status))
+            self.assertTrue(self.say(start + b"\r\n" + bytes(length)).startswith(b"HTTP/1.1 " + status), "sent anyway")
+
+    def test_connections_that_have_ended_make_room(self):
+        self.serve("--connections", 2, "--timeout", 1)
+        host, port = self.place.rsplit(":", 1)
+        storm = [socket.create_connection((host, int(port)), timeout=20) for _ in range(12)]
+        self.assertIn(b" 503 ", self.say(b"POST /detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n" +
+                                        bytes(300000)))
+        for client in storm:
+            client.recv(65536)  # told to come again, or cut for saying nothing
+            client.close()
+        self.assertEqual(self.ask("GET", "/healthz")[0].status, 200)
 
     def test_slow_clients_are_cut(self):
         self.serve("--timeout", 1)
@@ -189,6 +227,20 @@ class Service(ServeTest):
             self.assertEqual(process.wait(timeout=10), 0)
             self.assertLess(time.monotonic() - begun, 2)
         self.assertFalse(os.path.exists(path))
+        with socket.socket(socket.AF_UNIX) as left_over:
+            left_over.bind(str(path))
+        self.serve(listen=f"unix:{path}")
+        self.assertIn("in use", self.message(3, "serve", "--good", self.memory, "--listen", f"unix:{path}"))
+        self.assertTrue(path.exists())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+    def test_the_loopback_of_ipv6(self):
+        try:
+            self.serve(listen="[::1]:0")
+        except AssertionError:
+            self.skipTest("there is no IPv6")
+        self.assertEqual(self.ask("GET", "/healthz")[0].status, 200)
 
     def test_misuse(self):
         for listen in ("nowhere", ":80", "127.0.0.1:", "unix:"):

@@ -289,6 +289,24 @@ class Watch(StreamTest):
         self.assertIn("line 1", self.message(3, "detect", "--watch", self.inbox, "--good", self.memory, "--done",
                                              self.folder / "list"))
 
+    def test_what_is_there_stays_known_however_much_is_gone(self):
+        inbox_list = self.folder / "list"
+        process = self.watch("--done", inbox_list)
+        self.arrive(process, "old.ppm", ppm(0))
+        self.stop(process)
+        with open(inbox_list, "a") as file:  # more than is remembered of what is no longer there
+            for i in range(300000):
+                file.write(f"gone{i}.ppm\t7000\t{i + 1}\t{i + 1000000}\n")
+        process = self.watch("--done", inbox_list)
+        with open(f"/proc/{process.pid}/status") as status:
+            resident = next(int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
+        self.assertLess(resident, 14000)  # KiB: as with a short list
+        self.assertTrue(self.arrive(process, "new.ppm", ppm(3))["image"].endswith("new.ppm"))
+        self.assertEqual(self.stop(process)[0], [])
+        inbox_list.write_bytes(b"a" * 100000)
+        self.assertIn("has more than", self.message(3, "detect", "--watch", self.inbox, "--good", self.memory, "--done",
+                                                    inbox_list))
+
     def test_misuse(self):
         for said, words in (("it goes with no others", ["a.png", "--watch", self.inbox]),
                             ("belong to --watch", ["a.png", "--move-to", "x"]),

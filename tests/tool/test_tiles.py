@@ -113,6 +113,11 @@ class Tiles(ToolTest):
         self.run_tool("train", "--good", data / "train/good", "--tile", "100", "--steps", "1", "--image-size", "64",
                       "--batch", "2", "--valid", "0", "--out", self.folder / "good-run")
 
+    def test_what_looks_at_whole_pictures_says_so(self):
+        self.assertIn("detect --tile", self.message(2, "explain", "a.png", "--tile", "64"))
+        self.assertIn("recorded tensors", self.message(2, "trace", "--tile", "64"))
+        self.assertIn("leave --tile out", self.message(2, "eval", "a", "--shots", "1", "--tile", "64", "--report", "a.html"))
+
     def test_misuse(self):
         for said, words in (("--overlap belongs to --tile", ["--overlap", "3"]), ("8 or more", ["--tile", "4"]),
                             ("at most half", ["--tile", "64", "--overlap", "33"])):

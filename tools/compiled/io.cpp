@@ -7,7 +7,9 @@
 #include <moeclip/io/deflate.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/folder_tree.hpp>
+#include <moeclip/io/format_version.hpp>
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/json_options.hpp>
 #include <moeclip/io/json_value.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <moeclip/io/naming.hpp>

@@ -113,7 +113,7 @@ std::vector<AblationVariant> lengths_of_training(const AblationSettings& setting
     const std::string first = concat("moeclip-", pictures);
     for (AblationVariant variant : named_variants(all, {"moeclip", "uniform"}, false)) {
       variant.name += concat("-", pictures);
-      variant.about += concat(", trained on ", pictures, " pictures");
+      variant.about += concat(", trained on ", moeclip::counted(pictures, "picture"));
       variant.pictures = pictures;
       variant.baseline = first;
       variants.push_back(std::move(variant));

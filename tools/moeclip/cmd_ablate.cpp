@@ -150,7 +150,7 @@ void run_missing(const AblateSettings& s, const std::vector<AblationRun>& runs, 
     else if (is_mine)
       missing.push_back(&runs[i]);
   }
-  if (finished > 0) inform(concat(finished, " of ", runs.size(), " runs are finished already"));
+  if (finished > 0) inform(concat(finished, " of ", moeclip::counted(runs.size(), "run"), " are finished already"));
   moeclip::Context context({.threads = static_cast<int>(s.jobs)});
   Progress progress("ablate", missing.size());
   std::mutex mutex;
@@ -212,7 +212,8 @@ int run_ablate(Words words) {
   run_missing(s, runs, store);
   const auto left = std::ranges::count_if(runs, [&](const AblationRun& run) { return store.find(run.key) == nullptr; });
   if (left > 0) {
-    inform(concat(left, " of ", runs.size(), " runs are left to other shards; --merge FILE takes them in"));
+    inform(concat(left, " of ", moeclip::counted(runs.size(), "run"),
+                  " are left to other shards; --merge FILE takes them in"));
     return kOk;
   }
   moeclip::Context context({.threads = static_cast<int>(s.jobs)});

@@ -41,6 +41,9 @@ bool parse(Words words, CalibrateSettings& s) {
       "`moeclip detect --calibration FILE` uses it.");
   s.eval.declare(options);
   options.choice("dtype", s.eval.dtype, {"auto", "f32", "bf16", "int8"}, kDtypeHelp);
+  options.value("model", s.eval.model, "FILE",
+                "of `moeclip export`, or textures of `moeclip learn`: judges in place of all other models");
+  declare_method(options, s.eval.method);
   options.value("from", s.from, "RUN", "instead of DATA: a folder, state or pictures.jsonl of `moeclip eval`");
   options.value("false-positives", s.false_positives, "RATE",
                 "share of good pictures that may be called defective; default 0.01");
@@ -57,11 +60,12 @@ bool parse(Words words, CalibrateSettings& s) {
   s.eval.finish();
   if (s.from.empty() == s.eval.data.empty()) throw UsageError("give data sets, or --from RUN; not both");
   const EvalSettings& e = s.eval;
-  if (!s.from.empty() &&
-      (!e.clip.empty() || !e.words.empty() || !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" ||
-       e.split != "test" || e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
-       e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
+  if (!s.from.empty() && (!e.clip.empty() || !e.model.empty() || !e.method.empty() || !e.words.empty() ||
+                          !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" || e.split != "test" ||
+                          e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
+                          e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
+  s.eval.finish_model(options);
   if (!s.is_best_f1) s.eval.good_class = s.classes.empty() ? "object" : s.classes.front();
   if (s.is_best_f1 && (s.false_positives || s.quantile)) throw UsageError("--best-f1 takes no rate of false positives");
   if (s.false_positives && s.quantile) throw UsageError("--quantile and --false-positives say the same; choose one");
@@ -108,7 +112,9 @@ Scored judge(const CalibrateSettings& s) {
                   concat(s.eval.data.front(), ": there is no good picture",
                          s.classes.empty() ? "" : " of the wanted classes", " to take a threshold from"));
   const EvalModel model = load_model(s.eval, data);
-  if (s.eval.clip.empty()) inform(kTinyKnows);
+  if (s.eval.clip.empty() && s.eval.model.empty()) inform(kTinyKnows);
+  if (model.has_memory())
+    inform(concat(s.eval.model, ": pictures that it remembers say nothing of new ones; calibrate with others"));
   for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) inform(note);
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
   if (!judge_pictures(s.eval, model, data, "", run))

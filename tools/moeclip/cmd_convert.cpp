@@ -93,7 +93,7 @@ std::string settings_text(const moeclip::AdapterConfig& config, const moeclip::J
   if (adapter.at("level_blocks").size() > 0)
     text += concat(", levels after blocks", numbers(adapter.at("level_blocks")));
   if (const moeclip::Json* size = record.find("image_size"); size != nullptr)
-    text += concat(", pictures of ", size->as_int64(), " pixels");
+    text += concat(", pictures of ", moeclip::counted(size->as_int64(), "pixel"));
   if (record.find("recipe") != nullptr) text += ", and the record of its training";
   return text;
 }

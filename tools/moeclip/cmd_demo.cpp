@@ -81,7 +81,7 @@ void pretrain_tiny(moeclip::Context& context, const DemoSettings& s, const std::
   options.window_steps = s.pretrain_steps;
   options.whole_steps = (s.pretrain_steps + kShare - 1) / kShare;
   const index_t steps = options.window_steps + options.whole_steps;
-  inform(concat("training a tiny CLIP: ", steps, " steps (the built-in one had 2550)"));
+  inform(concat("training a tiny CLIP: ", moeclip::counted(steps, "step"), " (the built-in one had 2550)"));
   Progress progress("pretrain", static_cast<std::size_t>(steps));
   const auto on_step = [&](const moeclip::PretrainReport& report) {
     progress.finish(concat("loss ", fixed(report.loss.total(), 3)), pretrain_json(report));
@@ -104,7 +104,7 @@ void train_adapters(const DemoSettings& s, const moeclip::Clip<float>& clip, con
   moeclip::Trainer<float> trainer(clip, recipe, options);
   const moeclip::SampleSource source = adapter_pictures(s.train_pictures, options.image_size, kTinySeed);
   inform(concat("training adapters on ", moeclip::counted(source.size(), "picture"), " of ",
-                moeclip::adapter_categories().size(), " categories, ", s.epochs, " times"));
+                moeclip::counted(moeclip::adapter_categories().size(), "category"), ", ", s.epochs, " times"));
   moeclip::FitOptions fit;
   fit.epochs = s.epochs;
   const auto batches = (source.size() + options.batch - 1) / options.batch;
@@ -236,9 +236,9 @@ void write_demo_report(moeclip::Context& context, const moeclip::Detector& detec
                        const std::vector<DemoPicture>& pictures, DemoResult& result, Words words) {
   moeclip::Report report;
   report.title = "Demo: pictures of things that the model has never seen";
-  report.summary = concat(result.right, " of ", pictures.size(), " verdicts are right. AUROC of the pictures ",
-                          metric_percent(result.measured.image.auroc), ", of the pixels ",
-                          metric_percent(result.measured.pixel.auroc), ".");
+  report.summary = concat(result.right, " of ", moeclip::counted(pictures.size(), "verdict"),
+                          " are right. AUROC of the pictures ", metric_percent(result.measured.image.auroc),
+                          ", of the pixels ", metric_percent(result.measured.pixel.auroc), ".");
   report.threshold = static_cast<double>(result.thresholds.image);
   report.mean = result.measured;
   report.classes.push_back(
@@ -281,10 +281,11 @@ void print_table(const DemoSettings& s, const std::vector<DemoPicture>& pictures
                  cell(concat(picture.is_anomalous ? "defect" : "good", picture.is_right() ? "" : "  (wrong)"), 16),
                  picture.sample.label == 0 ? "-" : fixed(picture.overlap, 2), "\n"));
   }
-  print(concat("\n", result.right, " of ", pictures.size(), " verdicts are right; AUROC of the pictures ",
-               metric_text(result.measured.image.auroc), ", of the pixels ", metric_text(result.measured.pixel.auroc),
-               "\n", printable(s.file("all.png")), " shows them all (", fixed(result.seconds, 1),
-               " s); why the model says so, in a browser:\n", printable(s.file(kReportFile)), "\n"));
+  print(concat("\n", result.right, " of ", moeclip::counted(pictures.size(), "verdict"),
+               " are right; AUROC of the pictures ", metric_text(result.measured.image.auroc), ", of the pixels ",
+               metric_text(result.measured.pixel.auroc), "\n", printable(s.file("all.png")), " shows them all (",
+               fixed(result.seconds, 1), " s); why the model says so, in a browser:\n", printable(s.file(kReportFile)),
+               "\n"));
 }
 
 void print_json(const DemoSettings& s, const std::vector<DemoPicture>& pictures, const DemoResult& result) {

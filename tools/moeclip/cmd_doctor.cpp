@@ -96,7 +96,7 @@ void report_vocabulary(JsonLine& json, bool is_json) {
     const auto tokenizer = moeclip::Tokenizer::open(moeclip::find_vocabulary());
     path = tokenizer.source();
     size = tokenizer.vocabulary_size();
-    text = concat(tokenizer.source(), " (", tokenizer.vocabulary_size(), " tokens)");
+    text = concat(tokenizer.source(), " (", moeclip::counted(tokenizer.vocabulary_size(), "token"), ")");
   } catch (const moeclip::Error& error) {
     text = concat("none: ", error.what());
     json.member("vocabulary_error", error.what());

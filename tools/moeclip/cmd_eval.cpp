@@ -47,6 +47,22 @@ void EvalSettings::finish() {
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
 }
 
+void EvalSettings::finish_model(const Options& options) {
+  constexpr std::string_view kOpen[] = {
+      "model", "data",     "split",  "layout",    "mask-from",          "unmasked-good",   "threads",  "exact",
+      "out",   "shard",    "resume", "report",    "checkpoint-seconds", "false-positives", "quantile", "best-f1",
+      "class", "ablation", "json",   "threshold", "confidence",         "force",           "quiet",    "log-json"};
+  for (const std::string& name : options.given())
+    if (!model.empty() && std::ranges::find(kOpen, name) == std::end(kOpen))
+      throw UsageError(concat("--", name, " was decided when ", model, " was made; leave it out"));
+  if (!model.empty()) protocol = "default";
+  if (model.empty()) method = method_of(method, adapter);
+  if (method.empty()) return;
+  expect_fit(options, method, {"domain", "top-k", "lora-alpha", "no-paa", "beside", "model"});
+  if (protocol == "released") throw UsageError("the released protocol is that of MoECLIP's own code");
+  protocol = "default";
+}
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -66,34 +82,11 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
       throw UsageError("good pictures bring a threshold and a protocol of their own, the default one");
     if (!report.adapters.empty()) throw UsageError("--beside compares experts of adapters; good pictures have none");
     if (!report.path.empty() && s.tiles.tiles().is_on())
-      throw UsageError("--report shows what whole pictures were compared with; leave --tiles out");
+      throw UsageError("--report shows what whole pictures were compared with; leave --tile out");
     s.protocol = "default";
   }
   if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty() || !report.path.empty()))
     throw UsageError("--out, --shard and --report take one draw of one number of shots");
-}
-
-/// Checks what goes together with --model, a file that leaves little to say.
-void finish_model(EvalSettings& s, const Options& options) {
-  constexpr std::string_view kOpen[] = {"model",         "data",    "split",  "layout",    "mask-from",
-                                        "unmasked-good", "threads", "exact",  "threshold", "out",
-                                        "shard",         "resume",  "report", "ablation",  "checkpoint-seconds",
-                                        "json",          "force",   "quiet",  "log-json"};
-  for (const std::string& name : options.given())
-    if (std::ranges::find(kOpen, name) == std::end(kOpen))
-      throw UsageError(concat("--", name, " was decided when ", s.model, " was made; leave it out"));
-  s.protocol = "default";
-}
-
-/// Checks what goes together with --method.
-void finish_method(EvalSettings& s, const Options& options) {
-  if (s.model.empty()) s.method = method_of(s.method, s.adapter);
-  if (s.method.empty()) return;
-  expect_fit(options, s.method, {"domain", "top-k", "lora-alpha", "no-paa", "beside", "model"});
-  expect_good_fits(options, s.method);
-  expect_pictures(s.good, s.method);
-  if (s.protocol == "released") throw UsageError("the released protocol is that of MoECLIP's own code");
-  s.protocol = "default";
 }
 
 bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
@@ -137,8 +130,11 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
     throw UsageError("a shard has no report; `moeclip merge --report` writes that of all shards");
   if (s.out.empty() && s.checkpoint_seconds != kDefaultCheckpoint)
     throw UsageError("--checkpoint-seconds needs --out DIR to write to");
-  if (!s.model.empty()) finish_model(s, options);
-  finish_method(s, options);
+  s.finish_model(options);
+  if (!s.method.empty()) {
+    expect_good_fits(options, s.method);
+    expect_pictures(s.good, s.method);
+  }
   finish_memory(s, report);
   report.finish(s.is_forced);
   return true;

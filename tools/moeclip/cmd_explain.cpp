@@ -325,7 +325,8 @@ void run_benchmark(moeclip::Context& context, const moeclip::Detector& detector,
   json.member("categories", s.categories);
   json.member("chance", chance);
   json.begin_array("rows");
-  if (!s.is_json) print(concat(vocabulary.words.size(), " words: chance ", fixed(100 * chance, 1), " %\n"));
+  if (!s.is_json)
+    print(concat(moeclip::counted(vocabulary.words.size(), "word"), ": chance ", fixed(100 * chance, 1), " %\n"));
   for (const NamingRow& row : result.rows) {
     const auto [low, high] = row.interval();
     json.item(Json::object()

@@ -132,13 +132,14 @@ void report(const ExportSettings& s, const Judge& judge, Precision precision, co
   if (judge.detector)
     text += concat(", image tower in ", to_string(precision), " at ", judge.detector->options().image_size, " px");
   if (!names.empty()) text += concat(", words about ", printable(names));
-  if (judge.memory) text += concat(", ", judge.memory->patches.size(), " patches of good pictures");
+  if (judge.memory) text += concat(", ", moeclip::counted(judge.memory->patches.size(), "patch"), " of good pictures");
   if (!check.is_null())
-    text += concat("\nagainst f32 on ", check.at("pictures").as_number(), " pictures: rank correlation of maps ",
-                   fixed(check.at("rank_correlation").as_number(), 4), ", scores differ by at most ",
-                   fixed(check.at("largest_score_difference").as_number(), 4));
+    text += concat("\nagainst f32 on ", moeclip::counted(check.at("pictures").as_number(), "picture"),
+                   ": rank correlation of maps ", fixed(check.at("rank_correlation").as_number(), 4),
+                   ", scores differ by at most ", fixed(check.at("largest_score_difference").as_number(), 4));
   const moeclip::Json* const other = check.is_null() ? nullptr : check.find("other_verdicts");
-  if (other != nullptr) text += concat(", ", other->as_number(), " verdicts by good pictures are others");
+  if (other != nullptr)
+    text += concat(", ", moeclip::counted(other->as_number(), "verdict"), " by good pictures are others");
   print(text + "\n");
 }
 

@@ -82,8 +82,9 @@ void inspect_tokenizer(const std::string& path, const InspectOptions& options, J
   json.member("start_token", tokenizer.start_token());
   json.member("end_token", tokenizer.end_token());
   if (options.is_json) return;
-  print(concat(printable(path), ": CLIP tokenizer (byte-level BPE), ", tokenizer.vocabulary_size(), " tokens, start ",
-               tokenizer.start_token(), ", end ", tokenizer.end_token(), "\n"));
+  print(concat(printable(path), ": CLIP tokenizer (byte-level BPE), ",
+               moeclip::counted(tokenizer.vocabulary_size(), "token"), ", start ", tokenizer.start_token(), ", end ",
+               tokenizer.end_token(), "\n"));
 }
 
 int run_inspect(Words words) {

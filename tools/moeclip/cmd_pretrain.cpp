@@ -84,8 +84,8 @@ void report(const PretrainSettings& settings, const PretrainOutcome& outcome, co
   json.finish();
   if (settings.is_json) return;
   print(concat(printable(settings.out), ": ", moeclip::counted(parameters, "parameter"), ", ",
-               clip.config.text.vocabulary, " tokens; ", moeclip::counted(settings.steps(), "step"), " in ",
-               fixed(outcome.seconds, 0), " s (", fixed(pictures / outcome.seconds, 0), " pictures/s), loss ",
+               moeclip::counted(clip.config.text.vocabulary, "token"), "; ", moeclip::counted(settings.steps(), "step"),
+               " in ", fixed(outcome.seconds, 0), " s (", fixed(pictures / outcome.seconds, 0), " pictures/s), loss ",
                fixed(outcome.loss.total(), 3), "\n\n",
                "zero-shot, on pictures that were not trained on    answers  chance  accuracy   AUROC\n"));
   for (const ZeroShotRow& row : rows) {

@@ -73,7 +73,8 @@ int run_serve(Words words) {
   const DetectReport report{s.model.class_name, judge.threshold_source, "", true, false, judge.has_verdict()};
   PictureService service(context, judge, report, {token, server.is_local() && !server.is_path(), s.queue});
   say(concat("listening at ", server.address()));
-  server.run([&](const HttpRequest& request) { return service.answer(request); });
+  server.run([&](const HttpRequest& head) { return service.refusal(head); },
+             [&](const HttpRequest& request) { return service.answer(request); });
   return kOk;
 }
 

@@ -95,7 +95,7 @@ int run_synthesize(Words words) {
   moeclip::write_synthetic_dataset(context, out, files, [&](const moeclip::SyntheticFolder& folder) {
     progress.step(folder.defect.empty() ? folder.category : moeclip::concat(folder.category, " with ", folder.defect));
   });
-  print(moeclip::concat(moeclip::join_path(out, "test.jsonl"), "\n"));
+  print(printable(moeclip::join_path(out, "test.jsonl")) + "\n");
   return kOk;
 }
 

@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "detect.hpp"
 #include "group.hpp"
+#include "long_words.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
 #include "train_budget.hpp"
@@ -47,8 +48,8 @@ ValidOptions valid_options(const TrainSettings& s, const moeclip::TrainerOptions
 /// A small CLIP has one mixture after each block, if nobody says how many.
 void fit_mixtures(const TrainSettings& s, index_t layers, moeclip::Recipe& recipe) {
   if (s.options.has("mixtures") || recipe.mixtures <= layers) return;
-  inform(concat("this CLIP's image tower has ", layers, " blocks, so there are ", layers, " mixtures, not ",
-                recipe.mixtures));
+  inform(concat("this CLIP's image tower has ", moeclip::counted(layers, "block"), ", so there are ",
+                moeclip::counted(layers, "mixture"), ", not ", recipe.mixtures));
   recipe.mixtures = layers;
 }
 
@@ -92,8 +93,8 @@ void say_budget(TrainRun& run, const TrainSize& wanted, const TrainSize& planned
   const std::string loss = describe_loss(wanted, planned, run.work());
   std::string text =
       concat("budget ", run.s.budget, ": ", moeclip::counted(planned.steps, "step"), " of ",
-             moeclip::counted(planned.batch, "picture"), " of ", planned.image_size, " pixels, about ",
-             describe_duration(seconds), " on ",
+             moeclip::counted(planned.batch, "picture"), " of ", moeclip::counted(planned.image_size, "pixel"),
+             ", about ", describe_duration(seconds), " on ",
              moeclip::counted(moeclip::Context({.threads = run.plan.trainer.threads}).threads(), "thread"), "; ");
   text += loss.empty() ? "nothing is given up" : concat("given up: ", loss);
   inform(text);
@@ -110,6 +111,7 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
   const moeclip::VisionConfig& vision = run.clip->config().vision;
   trainer.image_size = moeclip::training_image_size(vision, trainer.image_size);
   run.sources = pictures.sources(trainer);
+  expect_words_fit(*run.clip, trainer.words, run.sources.train.classes());
   const TrainWork work = run.work();
   TrainCost cost;
   const auto measure = [&](index_t size, index_t batch) {

@@ -40,8 +40,8 @@ ModelDescription describe_clip(const moeclip::WeightFile& file) {
       "CLIP ", name, ": ", config.vision.image_size, " px, patch ", config.vision.patch_size, ", image tower ",
       config.vision.layers, " x ", config.vision.width, " (", moeclip::counted(config.vision.heads, "head"),
       "), text tower ", config.text.layers, " x ", config.text.width, " (", moeclip::counted(config.text.heads, "head"),
-      "), ", config.text.vocabulary, " tokens, context ", config.text.context_length, ", joint ", config.embed,
-      "; activation ", activation, " (", clip.activation_source, "); ", family, in_words(clip.unused));
+      "), ", moeclip::counted(config.text.vocabulary, "token"), ", context ", config.text.context_length, ", joint ",
+      config.embed, "; activation ", activation, " (", clip.activation_source, "); ", family, in_words(clip.unused));
   const auto tower = [](const auto& sizes) {
     return Json::object()
         .set("width", sizes.width)
@@ -75,11 +75,11 @@ ModelDescription describe_adapter(const moeclip::WeightFile& file) {
   const bool is_recorded = moeclip::records_switches(file);
   const moeclip::Shape& text = adapter.shape("text_adapter.0.fc.0.weight");
   const index_t width = adapter.shape("image_adapter.det_proj.ln.weight")[0];
-  const char* sharing = config.use_separate_projections ? "separate" : "shared";
+  const std::string sharing = config.use_separate_projections ? "separate" : "shared";
   ModelDescription description;
   description.text = concat(
       "MoECLIP adapter: ", moeclip::counted(mixtures, "mixture"), " of ", moeclip::counted(config.experts, "expert"),
-      " of rank ", config.rank, ", ", moeclip::counted(config.levels(), "level"), ", ", sharing, " projections",
+      " of rank ", config.rank, ", ", moeclip::counted(config.levels(), "level"), ", ", sharing + " projections",
       config.use_relu ? " with LeakyReLU" : "",
       is_recorded ? concat(", top-k ", config.chosen, ", alpha ", alpha)
                   : std::string(", top-k and alpha not recorded"),
@@ -121,8 +121,8 @@ ModelDescription describe_part(const moeclip::WeightFile& file) {
   }
   if (moeclip::holds_memory(file)) {
     const moeclip::MemoryRecord memory = moeclip::read_memory_record(file);
-    description.text += concat("; ", file.entry("patches").shape[0], " patches (", to_string(memory.features), ") of ",
-                               memory.pictures, " good pictures");
+    description.text += concat("; ", moeclip::counted(file.entry("patches").shape[0], "patch"), " (",
+                               to_string(memory.features), ") of ", moeclip::counted(memory.pictures, "good picture"));
   }
   description.facts = Json::object().set("kind", model == nullptr ? "moeclip_memory" : "moeclip_model");
   description.facts.set("record", record);

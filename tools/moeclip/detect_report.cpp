@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "detect.hpp"
+#include "progress.hpp"
 
 namespace cli {
 namespace {
@@ -127,7 +128,7 @@ std::string detection_text(const DetectInput& input, const moeclip::Detection& d
   const MapStatistics map = statistics_of(detection.map);
   const char* const verdict = !report.has_verdict ? "no verdict" : detection.is_anomalous ? "DEFECT" : "good";
   std::string text = concat(
-      name_of(input), ": ", verdict, "  score ", number(detection.score),
+      printable(name_of(input)), ": ", verdict, "  score ", number(detection.score),
       report.has_verdict ? concat(" (threshold ", number(detection.threshold), ", ", report.threshold_source, ")") : "",
       "  map ", number(map.least), " to ", number(map.largest), ", mean ", fixed(map.mean, 3), "  ",
       fixed(milliseconds, 0), " ms\n");
@@ -138,7 +139,7 @@ std::string detection_text(const DetectInput& input, const moeclip::Detection& d
                    ", peak ", number(region.peak), " at (", region.peak_x, ",", region.peak_y, ")\n");
   }
   if (detection.regions.size() > kMostRegions)
-    text += concat("  and ", detection.regions.size() - kMostRegions, " more regions\n");
+    text += concat("  and ", moeclip::counted(detection.regions.size() - kMostRegions, "more region"), "\n");
   return text;
 }
 
@@ -162,7 +163,7 @@ void report_detection(const DetectInput& input, const moeclip::Detection& detect
   if (!report.out.empty()) files = write_files(input, detection, report);
   if (!report.is_json) {
     print(detection_text(input, detection, milliseconds, report));
-    if (!report.out.empty()) print(concat("  ", files.overlay, "\n"));
+    if (!report.out.empty()) print(concat("  ", printable(files.overlay), "\n"));
     return;
   }
   Json json = detection_json(input, detection, milliseconds, report);

@@ -36,10 +36,10 @@ struct EvalSettings {
   LayoutChoice layout;
   TileFlags tiles;
   std::optional<std::string> good_class;  ///< of the pictures of folders in no layout, all good; nothing: of none
-  // of eval alone
+  // of eval alone, or as said
   std::string protocol = "both", shard, out, shots;
-  std::string method;             ///< another one than MoECLIP
-  std::string model;              ///< a file of `moeclip export`, which judges alone
+  std::string method;             ///< another one than MoECLIP; of calibrate too
+  std::string model;              ///< a file of `moeclip export`, which judges alone; of calibrate too
   std::vector<std::string> good;  ///< pictures, folders, or one file of `moeclip learn`
   GoodOptions learning;
   std::int64_t draws = 1;  ///< of each number of shots
@@ -52,6 +52,9 @@ struct EvalSettings {
   void declare(Options& options);
   /// Throws UsageError for what makes no sense.
   void finish();
+  /// Settles what --model, a file that leaves little to say, and --method decide. Throws UsageError for options beside
+  /// them that have no meaning.
+  void finish_model(const Options& options);
 
   [[nodiscard]] std::string file(const std::string& name) const { return moeclip::join_path(out, name); }
   [[nodiscard]] bool has_memory() const { return !good.empty() || !shots.empty(); }
@@ -108,11 +111,15 @@ struct EvalModel {
 /// The built-in model, or that of --clip and --adapter, or of --model, for `data`.
 EvalModel load_model(const EvalSettings& s, const EvalData& data);
 
-/// Hashes of the weights of a detector.
+/// Hashes of what gives scores.
 struct ModelHashes {
   std::string clip, adapter;
 };
 ModelHashes model_hashes(const moeclip::Detector& detector);
+/// Of another method and the file of its weights ("": it needs none).
+ModelHashes model_hashes(const moeclip::Method<float>& method, const std::string& name, const std::string& weights);
+/// Of a file that holds a whole model.
+ModelHashes model_hashes(const std::string& model);
 
 /// Throws mismatch if the adapter was trained on one of the pictures of this shard, unless that is allowed. Returns
 /// sentences about what is not forbidden but should be known.

@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "detect.hpp"
 #include "eval.hpp"
+#include "long_words.hpp"
 #include "stop.hpp"
 #include "tiny_model.hpp"
 
@@ -90,14 +91,8 @@ class Anchors {
   const moeclip::TextAnchors<float>& of(const std::string& class_name) {
     const auto known = anchors_.find(class_name);
     if (known != anchors_.end()) return known->second;
-    try {
-      return anchors_.emplace(class_name, model_.detector->anchors(class_name, model_.words.prompts(class_name)))
-          .first->second;
-    } catch (const moeclip::Error& error) {
-      if (error.code() != moeclip::ErrorCode::limit) throw;
-      moeclip::fail(error.code(), concat("class \"", class_name, "\": ", error.what(),
-                                         "; --words FILE gives the class shorter words"));
-    }
+    return anchors_.emplace(class_name, model_.detector->anchors(class_name, model_.words.prompts(class_name)))
+        .first->second;
   }
 
  private:
@@ -155,6 +150,16 @@ ModelHashes model_hashes(const moeclip::Detector& detector) {
           moeclip::adapter_fingerprint(detector.adapter())};
 }
 
+ModelHashes model_hashes(const moeclip::Method<float>& method, const std::string& name, const std::string& weights) {
+  ModelHashes hashes{moeclip::clip_fingerprint(method.clip().vision(), method.clip().text()), name};
+  if (!weights.empty()) hashes.adapter += concat(" ", moeclip::sha256_hex(moeclip::WeightBytes::map(weights).bytes()));
+  return hashes;
+}
+
+ModelHashes model_hashes(const std::string& model) {
+  return {moeclip::sha256_hex(moeclip::WeightBytes::map(model).bytes()), ""};
+}
+
 namespace {
 
 /// What the bytes of an evaluation depend on, but for the model.
@@ -171,6 +176,13 @@ moeclip::RunSettings settings_of(const EvalSettings& s, const EvalData& data) {
   return settings;
 }
 
+/// All classes of the data, each once.
+std::vector<std::string> classes_of(const EvalData& data) {
+  std::set<std::string> classes;
+  for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
+  return {classes.begin(), classes.end()};
+}
+
 /// The model in a file, which decides how pictures are read and cut, and what is looked for.
 EvalModel read_model(const EvalSettings& s, const EvalData& data) {
   EvalModel model{{}, {}, settings_of(s, data), {}};
@@ -184,14 +196,13 @@ EvalModel read_model(const EvalSettings& s, const EvalData& data) {
                            "`moeclip export` without --map reference makes"));
     settings.domain = part.detector->options().domain;
   }
-  std::set<std::string> classes;
-  for (const EvalPicture& picture : data.pictures) classes.insert(picture.record.class_name);
+  const std::vector<std::string> classes = classes_of(data);
   if (part.memory && classes.size() > 1)
     throw UsageError(concat(s.model, " knows one part, but the data have ", moeclip::counted(classes.size(), "class"),
                             "; give the folder of one"));
   if (part.anchors.size() > 1)
     for (const std::string& name : classes) static_cast<void>(part.anchors_of(name));
-  settings.clip = moeclip::sha256_hex(moeclip::WeightBytes::map(s.model).bytes());
+  settings.clip = model_hashes(s.model).clip;
   settings.image_size = part.side();
   settings.images = part.images;
   settings.tiles = part.tiles;
@@ -204,12 +215,11 @@ EvalModel read_method(const EvalSettings& s, const EvalData& data) {
   EvalModel model{{}, moeclip::load_class_words(s.words), settings_of(s, data), {}};
   model.method = load_method({s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads});
   moeclip::RunSettings& settings = model.settings;
-  settings.clip = moeclip::clip_fingerprint(model.method->clip().vision(), model.method->clip().text());
-  settings.adapter = s.method;
-  if (!s.adapter.empty()) {
-    settings.adapter += concat(" ", moeclip::sha256_hex(moeclip::WeightBytes::map(s.adapter).bytes()));
-    model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.adapter));
-  }
+  const ModelHashes hashes = model_hashes(*model.method, s.method, s.adapter);
+  settings.clip = hashes.clip;
+  settings.adapter = hashes.adapter;
+  if (!s.adapter.empty()) model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.adapter));
+  expect_words_fit(*model.method, model.words, classes_of(data));
   settings.words = words_hash(model.words, data);
   settings.image_size = model.method->image_size();
   settings.images = s.pictures.image_options();
@@ -243,6 +253,7 @@ EvalModel load_model(const EvalSettings& s, const EvalData& data) {
     model.trained_on = moeclip::trained_on(file);
     model.judged_by = moeclip::judged_by(file);
   }
+  if (!s.has_memory()) expect_words_fit(model.detector->clip(), model.words, classes_of(data));
   const ModelHashes hashes = model_hashes(*model.detector);
   moeclip::RunSettings& settings = model.settings;
   settings.clip = hashes.clip;

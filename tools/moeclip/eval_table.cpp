@@ -210,7 +210,7 @@ std::string results_text(const FinishedEval& finished) {
         finished.model != nullptr && finished.model->threshold_source(*finished.settings) == "default";
     text += concat("\n", threshold_words(finished),
                    is_default ? " (the default; `moeclip calibrate` finds one for your pictures): " : ": ",
-                   verdicts.found, " of ", verdicts.defective, " defective pictures are found, ",
+                   verdicts.found, " of ", moeclip::counted(verdicts.defective, "defective picture"), " are found, ",
                    verdicts.false_positives, " of ", verdicts.good, " good ones are called defective.\n");
   }
   if (const index_t failures = run.failures(); failures > 0)

@@ -62,7 +62,7 @@ class PictureKinds {
     constexpr moeclip::index_t kMuch = 2;
     std::string text;
     if (gray_ > 0 && gray_ < count_)
-      text = concat(gray_, " of ", count_, " good pictures are gray, the others in colour");
+      text = concat(gray_, " of ", moeclip::counted(count_, "good picture"), " are gray, the others in colour");
     if (largest_ >= kMuch * smallest_)
       text += concat(text.empty() ? "good pictures are " : ", and they are ", smallest_, " to ", largest_,
                      " pixels long, and seen at one size");
@@ -177,8 +177,8 @@ std::string promise_text(const moeclip::MemoryRecord& record) {
                             " expected, up to ", percent(rate.high), " with 95 % confidence\n");
   if (things < record.pictures)
     text +=
-        concat("the ", moeclip::counted(record.pictures, "picture"), " show only ", things,
-               " things: those that are alike up to light and place were held out together and count once; if each is "
+        concat("the ", moeclip::counted(record.pictures, "picture"), " show only ", moeclip::counted(things, "thing"),
+               ": those that are alike up to light and place were held out together and count once; if each is "
                "of another part, --all-different\n");
   if (things < wanted)
     text += concat(percent(record.false_positives), " cannot be promised by ", moeclip::counted(things, "picture"),

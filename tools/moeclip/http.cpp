@@ -65,7 +65,7 @@ bool HttpParser::next(HttpRequest& request) {
     buffer_.erase(0, length_);
   }
   request = std::exchange(request_, {});
-  has_head_ = is_chunked_ = is_old_ = wants_continue_ = false;
+  has_head_ = is_head_new_ = is_chunked_ = is_old_ = wants_continue_ = false;
   length_ = 0;
   return true;
 }
@@ -93,7 +93,7 @@ bool HttpParser::read_head() {
     if (!(is_first ? read_request_line(line) : read_header(line))) return false;
     is_first = false;
   }
-  has_head_ = find_body();
+  has_head_ = is_head_new_ = find_body();
   return has_head_;
 }
 
@@ -119,6 +119,19 @@ bool HttpParser::read_header(std::string_view line) {
   return true;
 }
 
+/// Whether a Connection header names `option`, in lower case.
+bool HttpParser::has_option(std::string_view option) const {
+  for (const auto& [name, value] : request_.headers) {
+    if (name != "connection") continue;
+    for (std::string_view rest = value; !rest.empty();) {
+      const std::string_view word = rest.substr(0, rest.find(','));
+      if (lower(trimmed(word)) == option) return true;
+      rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    }
+  }
+  return false;
+}
+
 /// What the headers say of the body and of the connection.
 bool HttpParser::find_body() {
   const std::size_t lengths = count("content-length"), codings = count("transfer-encoding");
@@ -133,8 +146,7 @@ bool HttpParser::find_body() {
   if (lengths > 0 && !read_digits(request_.header("content-length"), 10, length_))
     return fail(400, "the length is no number");
   if (length_ > limits_.body) return fail(413, "the body is too large");
-  const std::string connection = lower(request_.header("connection"));
-  request_.keeps_alive = is_old_ ? connection == "keep-alive" : connection != "close";
+  request_.keeps_alive = is_old_ ? has_option("keep-alive") : !has_option("close");
   if (count("expect") > 0 && lower(request_.header("expect")) != "100-continue") return fail(417, "what is expected?");
   wants_continue_ = count("expect") > 0 && !is_old_ && buffer_.empty() && (is_chunked_ || length_ > 0);
   return true;

@@ -46,6 +46,8 @@ class HttpParser {
   [[nodiscard]] int failure() const { return failure_; }
   /// Why, for people.
   [[nodiscard]] const std::string& reason() const { return reason_; }
+  /// Once for each request whose body is still coming: what is before it, until the next call of next(); else null.
+  const HttpRequest* take_head() { return std::exchange(is_head_new_, false) ? &request_ : nullptr; }
   /// True if nothing of a next request has arrived.
   [[nodiscard]] bool is_idle() const { return buffer_.empty() && !has_head_; }
   /// True once for each request whose body is only sent after "100 Continue".
@@ -58,12 +60,13 @@ class HttpParser {
   bool read_header(std::string_view line);
   bool find_body();
   bool read_chunks();
-  std::size_t count(std::string_view name) const;
+  [[nodiscard]] std::size_t count(std::string_view name) const;
+  [[nodiscard]] bool has_option(std::string_view option) const;
 
   HttpLimits limits_;
   std::string buffer_;
   HttpRequest request_;
-  bool has_head_ = false, is_chunked_ = false, is_old_ = false, wants_continue_ = false;
+  bool has_head_ = false, is_head_new_ = false, is_chunked_ = false, is_old_ = false, wants_continue_ = false;
   std::size_t length_ = 0;  // of the body
   int failure_ = 0;
   std::string reason_;

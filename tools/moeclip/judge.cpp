@@ -2,6 +2,7 @@
 #include "judge.hpp"
 
 #include <algorithm>
+#include <moeclip/anomaly/conclude.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/weights.hpp>
@@ -51,7 +52,8 @@ void JudgeSettings::declare(Options& options, bool takes_model) {
   tiles.declare(options);
   decided_ = options.declared();
   decided_.erase(decided_.begin(), decided_.begin() + static_cast<std::ptrdiff_t>(first));
-  std::erase_if(decided_, [](const std::string& name) { return name == "class" || name == "threshold"; });
+  constexpr std::string_view kOpen[] = {"class", "threshold", "calibration", "trust-calibration"};
+  std::erase_if(decided_, [&](const std::string& name) { return std::ranges::find(kOpen, name) != std::end(kOpen); });
   options.value("threads", threads, "N", "default: one per core");
 }
 
@@ -71,9 +73,7 @@ void JudgeSettings::check(const Options& options) {
   adapter_flags.check(!adapter.empty());
   if (model.empty()) method = method_of(method, adapter);
   if (!method.empty()) {
-    expect_fit(
-        options, method,
-        {"prompts", "map", "calibration", "trust-calibration", "domain", "top-k", "lora-alpha", "no-paa", "truncate"});
+    expect_fit(options, method, {"prompts", "map", "domain", "top-k", "lora-alpha", "no-paa", "truncate"});
     expect_good_fits(options, method);
     expect_pictures(good, method);
   }
@@ -134,24 +134,31 @@ moeclip::CalibrationFile read_calibration(const std::string& path) {
   return moeclip::parse_calibration(moeclip::as_text(bytes), path);
 }
 
-/// Throws mismatch if scores of `detector` are not those that the calibration was made from.
-void expect_calibrated(const JudgeSettings& s, const moeclip::Detector& detector) {
+/// Throws mismatch if scores of what `hashes` are of, for pictures of `image_size` pixels that are read as `images`,
+/// are not those that the calibration was made from.
+void expect_calibrated(const JudgeSettings& s, const ModelHashes& hashes, std::int64_t image_size,
+                       const moeclip::ImageOptions& images) {
   if (!s.calibrated || s.trusts_calibration) return;
   const moeclip::CalibrationFile& wanted = *s.calibrated;
-  const ModelHashes hashes = model_hashes(detector);
   const auto expect = [&](bool is_same, const auto&... what) {
     if (!is_same)
       moeclip::fail(moeclip::ErrorCode::mismatch, moeclip::concat(s.calibration, ": was made with ", what...,
                                                                   "; calibrate anew, or give --trust-calibration"));
   };
   expect(!wanted.clip.empty(), "scores that do not say which weights gave them");
-  expect(hashes.clip == wanted.clip, "another CLIP");
-  expect(hashes.adapter == wanted.adapter, "another adapter");
-  expect(detector.options().image_size == wanted.image_size, "pictures of ", wanted.image_size, " pixels, not ",
-         detector.options().image_size);
-  expect(s.domain == wanted.domain, "scores of ", wanted.domain, " pictures");
-  if (wanted.images)
-    expect(s.pictures.image_options() == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
+  expect(hashes.clip == wanted.clip, s.model.empty() ? "another CLIP" : "another model");
+  expect(hashes.adapter == wanted.adapter, s.method.empty() ? "another adapter" : "another method or other weights");
+  if (!s.model.empty()) return;  // it holds all that follows
+  expect(image_size == wanted.image_size, "pictures of ", moeclip::counted(wanted.image_size, "pixel"), ", not ",
+         image_size);
+  expect(s.domain == wanted.domain, "scores of the domain ", wanted.domain);
+  if (wanted.images) expect(images == *wanted.images, "pictures read ", moeclip::describe_reading(*wanted.images));
+}
+
+/// Says so if the calibration is not about this class.
+void say_calibrated_class(const JudgeSettings& s) {
+  if (!s.calibrated) return;
+  const moeclip::CalibrationFile& wanted = *s.calibrated;
   if (wanted.classes.empty() || std::ranges::find(wanted.classes, s.class_name) != wanted.classes.end()) return;
   std::string classes;
   for (const std::string& name : wanted.classes) classes += moeclip::concat(classes.empty() ? "" : ", ", name);
@@ -206,12 +213,29 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
   if (s.threshold) judge.set_threshold(static_cast<float>(*s.threshold));
 }
 
-/// The judge in a file, of which `s` says the class at most.
+/// The thresholds of scores and of pixels in --calibration.
+std::pair<float, float> calibrated_thresholds(const JudgeSettings& s) {
+  const float image = s.calibrated->calibration.threshold;
+  return {image, s.calibrated->pixel_threshold.value_or(image)};
+}
+
+/// The judge in a file, of which `s` says the class and the thresholds at most.
 Judge read_judge(JudgeSettings& s) {
   Judge judge{moeclip::PartModel::load(s.model, static_cast<int>(s.threads)), s.class_name};
   const moeclip::TextAnchors<float>* const words = judge.anchors_of(s.class_name);
   s.class_name = words != nullptr ? words->name : s.class_name.empty() ? "object" : s.class_name;
   if (s.threshold) judge.set_threshold(static_cast<float>(*s.threshold));
+  if (!s.calibrated) return judge;
+  if (!s.trusts_calibration) expect_calibrated(s, model_hashes(s.model), 0, judge.images);
+  if (judge.anchors.size() > 1) say_calibrated_class(s);  // else it is of one part, whatever that is called
+  const auto [image, pixel] = calibrated_thresholds(s);
+  if (judge.memory) {
+    judge.memory->record.threshold = image;
+    judge.memory->record.pixel_threshold = pixel;
+  } else {
+    judge.detector = std::move(*judge.detector).with_thresholds(image, pixel);
+  }
+  judge.threshold_source = "calibration";
   return judge;
 }
 
@@ -220,8 +244,14 @@ void choose_method(moeclip::Context& context, const JudgeSettings& s, Judge& jud
   judge.method =
       load_method({s.method, s.clip, s.adapter, s.vocabulary, s.dtype, s.image_size, s.threads, s.chosen_activation()});
   judge.class_name = moeclip::load_class_words().words(s.class_name);
-  judge.threshold_source = s.threshold ? "--threshold" : "default";
-  judge.method_threshold = static_cast<float>(s.threshold.value_or(judge.method_threshold));
+  if (s.calibrated) {
+    judge.tiles = s.tiles.tiles_like(s.calibrated->tiles, s.calibration);
+    expect_calibrated(s, model_hashes(*judge.method, s.method, s.adapter), judge.method->image_size(), judge.images);
+    say_calibrated_class(s);
+    std::tie(judge.method_threshold, judge.method_pixel_threshold) = calibrated_thresholds(s);
+  }
+  judge.threshold_source = s.calibrated ? "calibration" : s.threshold ? "--threshold" : "default";
+  if (s.threshold) judge.method_threshold = judge.method_pixel_threshold = static_cast<float>(*s.threshold);
   if (s.good.empty()) return;
   const GoodInputs good = collect_good(s.good, judge.images);
   if (!good.remark.empty()) inform(good.remark);
@@ -235,6 +265,9 @@ void Judge::look(moeclip::Context& context, moeclip::ImageView image, moeclip::D
   if (method == nullptr) return detect(context, image, detection, class_name);
   const auto judge = [&](moeclip::ImageView part, moeclip::Detection& found) {
     method->detect(context, part, class_name, method_threshold, found);
+    if (method_pixel_threshold == method_threshold) return;
+    found.pixel_threshold = method_pixel_threshold;
+    moeclip::conclude<float>(context, std::as_const(found.map).view<2>(), 1, found);
   };
   moeclip::judge_in_tiles(context, image, tiles, judge, detection);
 }
@@ -246,10 +279,13 @@ moeclip::index_t Judge::side() const {
 
 Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
 #if defined(__GLIBC__)
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // what loading has freed shall not stay with a process that runs for a year
+  // In a process that runs for a year, what loading has freed shall not stay, and the threads that read and judge shall
+  // not each have a store of its own: what one has taken and the other given back would lie about in both.
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  ::mallopt(M_ARENA_MAX, 1);
 #endif
-  if (!s.model.empty()) return read_judge(s);
   if (!s.calibration.empty()) s.calibrated = read_calibration(s.calibration);
+  if (!s.model.empty()) return read_judge(s);
   s.adapter_flags.say_assumed(s.adapter);
   Judge judge;
   judge.images = s.pictures.image_options();
@@ -265,7 +301,8 @@ Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
   judge.threshold_source = s.calibrated ? "calibration" : s.threshold ? "--threshold" : "default";
   if (s.calibrated) judge.tiles = s.tiles.tiles_like(s.calibrated->tiles, s.calibration);
   judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
-  expect_calibrated(s, *judge.detector);
+  expect_calibrated(s, model_hashes(*judge.detector), judge.detector->options().image_size, judge.images);
+  say_calibrated_class(s);
   judge.anchors = anchors_of(*judge.detector, s);
   return judge;
 }

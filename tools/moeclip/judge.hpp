@@ -55,7 +55,7 @@ struct Judge : moeclip::PartModel {
   std::size_t failures = 0;  ///< good pictures that could not be read
 
   std::shared_ptr<const moeclip::Method<float>> method = nullptr;  ///< judges in place of all that PartModel has
-  float method_threshold = 0.5f;                                   ///< of its scores and of its maps
+  float method_threshold = 0.5f, method_pixel_threshold = 0.5f;    ///< of its scores and of its maps
 
   /// Looks at a picture as it is, or in tiles.
   void look(moeclip::Context& context, moeclip::ImageView image, moeclip::Detection& detection) const;

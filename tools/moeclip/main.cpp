@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <moeclip/base/error.hpp>
 #include <moeclip/base/text.hpp>
@@ -98,8 +99,8 @@ void take_signals() {}
 
 #endif
 
-/// Runs the command and makes sure that what it printed has arrived.
-int run_or_fail(int argc, char** argv) {
+/// Runs the command and makes sure that what it printed has arrived. Throws std::bad_alloc.
+int run_or_explain(int argc, char** argv) {
   std::string name;
   try {
     const std::vector<std::string> all = words_of_program(argc, argv);
@@ -118,10 +119,20 @@ int run_or_fail(int argc, char** argv) {
   } catch (const ClosedOutput&) {
     return kFailed;
   } catch (const std::bad_alloc&) {
-    say("out of memory");
-    return kFailed;
+    throw;
   } catch (const std::exception& error) {
     say(error.what());
+    return kFailed;
+  }
+}
+
+/// The same; where memory is short it is said without taking any.
+int run_or_fail(int argc, char** argv) {
+  try {
+    return run_or_explain(argc, argv);
+  } catch (const std::bad_alloc&) {
+    clear_at_once();
+    std::fputs("moeclip: out of memory\n", stderr);
     return kFailed;
   }
 }

@@ -17,6 +17,17 @@ using moeclip::concat;
 
 namespace {
 
+/// An option that people look for where there is a reason not to have it.
+struct Lack {
+  std::string_view command, option, why;
+};
+
+constexpr Lack kLacks[] = {
+    {"explain", "tile", "a picture is explained as a whole; `moeclip detect --tile` finds the place, cut that out"},
+    {"explain", "model", "a file of `moeclip export` has no text tower; give --clip and --adapter"},
+    {"trace", "tile", "it runs on recorded tensors, which have the size that the model sees"},
+};
+
 constexpr std::size_t kHelpColumn = 26;  // where the descriptions of options start
 constexpr std::size_t kHelpWidth = 100;
 const std::string kOut = "--out";
@@ -153,6 +164,9 @@ const Options::Option& Options::find(const std::string& name) const {
     if (option.name == name) return option;
     names.push_back(option.name);
   }
+  for (const Lack& lack : kLacks)
+    if (command_ == lack.command && name == lack.option)
+      throw UsageError(concat("there is no --", name, ": ", lack.why));
   const std::string meant = nearest(name, names);
   throw UsageError(
       concat("unknown option --", name, meant.empty() ? "" : "; did you mean --", meant, meant.empty() ? "" : "?"));

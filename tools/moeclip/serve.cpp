@@ -24,9 +24,14 @@ HttpAnswer told(int status, const std::string& message) {
 
 /// A Host that a browser can only have from this machine: names that others own may be made to lead here.
 bool is_local_host(std::string_view host) {
-  if (host.starts_with("[")) return host.starts_with("[::1]");
-  host = host.substr(0, host.rfind(':'));
-  return host == "localhost" || host.starts_with("127.");
+  const std::size_t end = host.starts_with('[') ? host.find(']') + 1 : std::min(host.find(':'), host.size());
+  const std::string_view name = host.substr(0, end), port = host.substr(end);
+  constexpr std::string_view kLocal = "localhost";
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!port.empty() && (port[0] != ':' || !std::ranges::all_of(port.substr(1), is_digit))) return false;
+  const bool is_number = std::ranges::all_of(name, [&](char c) { return is_digit(c) || c == '.'; });
+  return name == "[::1]" || (is_number && name.starts_with("127.")) ||
+         std::ranges::equal(name, kLocal, {}, [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
 }
 
 /// What went wrong with a picture, as a status.
@@ -79,21 +84,30 @@ bool PictureService::is_allowed(const HttpRequest& request) const {
   return given.starts_with(kScheme) && equal_in_constant_time(given.substr(kScheme.size()), options_.token);
 }
 
-HttpAnswer PictureService::answer(const HttpRequest& request) {
-  const bool is_get = request.method == "GET";
-  const bool is_known = request.path == "/" || request.path == "/healthz" || request.path == "/metrics" ||
-                        request.path == "/verdicts" || request.path == "/detect";
+std::optional<HttpAnswer> PictureService::refusal(const HttpRequest& request) const {
+  const bool is_get = request.method == "GET" || request.method == "HEAD";
+  const bool is_open = request.path == "/" || request.path == "/healthz";  // to whoever has no token
+  const bool is_known =
+      is_open || request.path == "/metrics" || request.path == "/verdicts" || request.path == "/detect";
   if (!is_known) return told(404, "there are POST /detect, GET /, /verdicts, /metrics and /healthz");
   if (is_get == (request.path == "/detect") || (!is_get && request.method != "POST")) {
-    HttpAnswer refusal = told(405, "POST /detect; GET everything else");
-    refusal.headers.emplace_back("Allow", request.path == "/detect" ? "POST" : "GET");
-    return refusal;
+    HttpAnswer refused = told(405, "POST /detect; GET everything else");
+    refused.headers.emplace_back("Allow", request.path == "/detect" ? "POST" : "GET, HEAD");
+    return refused;
   }
   // Pages of others must not have pictures judged, nor read verdicts, in the name of who looks at them.
   const std::string_view host = request.header("host"), origin = request.header("origin");
   const bool is_foreign = !origin.empty() && origin != concat("http://", host) && origin != concat("https://", host);
   if (is_foreign || (options_.is_local && options_.token.empty() && !host.empty() && !is_local_host(host)))
     return told(403, "this is asked for by a page of another host");
+  if (is_open || is_allowed(request)) return std::nullopt;
+  HttpAnswer refused = told(401, "a token is needed");
+  refused.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return refused;
+}
+
+HttpAnswer PictureService::answer(const HttpRequest& request) {
+  if (auto refused = refusal(request)) return std::move(*refused);
   if (request.path == "/healthz") return told(200, "ok");
   if (request.path == "/") {
     HttpAnswer page{200, "text/html; charset=utf-8", kServePage};
@@ -101,11 +115,6 @@ HttpAnswer PictureService::answer(const HttpRequest& request) {
                               "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src "
                               "'self'; img-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     return page;
-  }
-  if (!is_allowed(request)) {
-    HttpAnswer refusal = told(401, "a token is needed");
-    refusal.headers.emplace_back("WWW-Authenticate", "Bearer");
-    return refusal;
   }
   if (request.path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text()};
   if (request.path == "/detect") return detect(request);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "detect.hpp"
@@ -50,6 +51,8 @@ class PictureService {
 
   /// May be called on several threads; one picture is judged at a time.
   HttpAnswer answer(const HttpRequest& request);
+  /// The answer to a request that is refused whatever its body is.
+  [[nodiscard]] std::optional<HttpAnswer> refusal(const HttpRequest& request) const;
 
  private:
   [[nodiscard]] bool is_allowed(const HttpRequest& request) const;

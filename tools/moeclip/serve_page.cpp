@@ -9,18 +9,22 @@ const char* const kServePage = R"html(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>moeclip</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-body{font:16px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222;background:#fafafa}
-#drop{border:2px dashed #888;border-radius:8px;padding:3rem;text-align:center;background:#fff;display:block;cursor:pointer}
-#drop.over{border-color:#06c;background:#eef6ff}
-#token{width:20rem}img{max-width:100%;margin-top:1rem}
-table{border-collapse:collapse;width:100%;margin-top:1rem}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}
-.defect{color:#b30000;font-weight:600}.good{color:#006b2d}
+:root{color-scheme:light dark;--ink:#222;--page:#fafafa;--box:#fff;--line:#ddd;--edge:#767676;--over:#eef6ff;--bad:#b30000;--fine:#006b2d}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e4e4;--page:#161616;--box:#222;--line:#444;--edge:#8a8a8a;--over:#16304d;--bad:#ff8a80;--fine:#7ddc9a}}
+body{font:16px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:var(--ink);background:var(--page)}
+#drop{border:2px dashed var(--edge);border-radius:8px;padding:3rem 1rem;text-align:center;background:var(--box);display:block;cursor:pointer}
+#drop.over,#drop:focus-within{border-color:#06c;background:var(--over)}
+#file{position:absolute;opacity:0;width:1px}
+#token{width:100%;max-width:20rem}img{max-width:100%;margin-top:1rem}
+#said{overflow-wrap:anywhere;white-space:pre-line}.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;margin-top:1rem}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}
+td{white-space:nowrap}.defect{color:var(--bad);font-weight:600}.good{color:var(--fine)}
 </style></head><body>
 <h1>moeclip</h1>
-<label id="drop" for="file">Drop pictures here, or choose them<input id="file" type="file" accept="image/*" multiple hidden></label>
+<label id="drop" for="file">Drop pictures here, or choose them<input id="file" type="file" accept="image/*" multiple></label>
 <p id="ask" hidden><label>Token <input id="token" type="password"></label></p>
 <p id="said" role="status"></p><div id="shown"></div>
-<table><thead><tr><th>when</th><th>picture</th><th>verdict</th><th>score</th><th>ms</th></tr></thead><tbody id="last"></tbody></table>
+<div class="wide"><table><thead><tr><th>when</th><th>picture</th><th>verdict</th><th>score</th><th>ms</th></tr></thead><tbody id="last"></tbody></table></div>
 <script>
 const by=id=>document.getElementById(id);
 const headers=more=>by('token').value?{...more,Authorization:'Bearer '+by('token').value}:more;
@@ -36,27 +40,36 @@ async function last(){
     return row;
   }));
 }
+async function why(answer){  // in a sentence
+  const text=await answer.text();
+  try{return JSON.parse(text).error.message}catch{return text}
+}
 async function judge(file){
   by('said').textContent='looking at '+file.name+' ...';
   const answer=await fetch('detect',{method:'POST',headers:headers({Accept:'image/png'}),body:file});
-  if(!answer.ok){by('said').textContent=file.name+': '+await answer.text();}
-  else{
+  if(answer.ok){
     const image=document.createElement('img');
     image.alt='what was found in '+file.name;
     image.src=URL.createObjectURL(await answer.blob());
     image.onload=()=>URL.revokeObjectURL(image.src);
     by('shown').replaceChildren(image);
-    by('said').textContent=file.name;
   }
+  const said=file.name+(answer.ok?'':': '+await why(answer));
   await last();
+  return said;
 }
-async function all(files){for(const file of files)await judge(file);}
-by('file').onchange=()=>all(by('file').files);
-by('drop').ondragover=e=>{e.preventDefault();by('drop').className='over'};
-by('drop').ondragleave=()=>by('drop').className='';
-by('drop').ondrop=e=>{e.preventDefault();by('drop').className='';all(e.dataTransfer.files)};
+async function all(files){
+  const said=[];
+  for(const file of files)said.push(await judge(file).catch(()=>file.name+': there is no answer; does the server run?'));
+  by('said').textContent=said.join('\n');
+  by('file').value='';
+}
+by('file').onchange=()=>all([...by('file').files]);
+document.ondragover=e=>{e.preventDefault();by('drop').className='over'};
+document.ondragleave=()=>by('drop').className='';
+document.ondrop=e=>{e.preventDefault();by('drop').className='';all([...e.dataTransfer.files])};
 by('token').onchange=last;
-last();
+last().catch(()=>{});
 </script></body></html>
 )html";
 

@@ -38,7 +38,7 @@ Server::Server(const ServerOptions& options, const StopSignal& stop) : options_(
   moeclip::fail(moeclip::ErrorCode::unsupported, "`moeclip serve` is not there on Windows");
 }
 Server::~Server() = default;
-void Server::run(Handler) {}
+void Server::run(Screen, Handler) {}
 
 #else
 
@@ -77,13 +77,14 @@ std::string http_date() {
   return std::string(text, std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &utc));
 }
 
+}  // namespace
+
 /// A connection and its thread.
-struct Client {
+struct Server::Client {
+  bool is_served = true;  // false: it is turned away
   std::atomic<bool> is_over{false};
   std::thread thread;
 };
-
-}  // namespace
 
 Server::Server(const ServerOptions& options, const StopSignal& stop) : options_(options), stop_(stop) {
   if (options.listen.starts_with("unix:")) {
@@ -102,16 +103,20 @@ void Server::open_path(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path))
-    throw UsageError(concat("--listen unix:PATH wants a path of at most ", sizeof(address.sun_path) - 1, " bytes"));
+    throw UsageError(
+        concat("--listen unix:PATH wants a path of at most ", moeclip::counted(sizeof(address.sun_path) - 1, "byte")));
   std::memcpy(address.sun_path, path.data(), path.size());
   const auto* const place = reinterpret_cast<const sockaddr*>(&address);
   socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct stat status {};
-  const bool is_old_socket = ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
-  if (is_old_socket && ::connect(socket_, place, sizeof(address)) != 0) ::unlink(path.c_str());  // nobody listens
-  ::umask(0077);  // the socket is for this user, until he says otherwise
-  if (socket_ < 0 || ::bind(socket_, place, sizeof(address)) != 0 || ::listen(socket_, SOMAXCONN) != 0)
-    fail_socket(path, "listened at");
+  const bool is_socket = socket_ >= 0 && ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+  const bool is_in_use = is_socket && ::connect(socket_, place, sizeof(address)) == 0;
+  if (is_in_use) errno = EADDRINUSE;
+  if (is_socket && !is_in_use) ::unlink(path.c_str());  // nobody listens any more
+  const mode_t others = ::umask(0077);                  // the socket is for this user, until he says otherwise
+  const bool is_open = socket_ >= 0 && !is_in_use && ::bind(socket_, place, sizeof(address)) == 0;
+  ::umask(others);
+  if (!is_open || ::listen(socket_, SOMAXCONN) != 0) fail_socket(path, "listened at");
   path_ = path;
   address_ = "unix:" + path;
   is_local_ = true;
@@ -124,13 +129,19 @@ void Server::open_port(const std::string& host, const std::string& port) {
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found); error != 0)
     moeclip::fail(moeclip::ErrorCode::io, concat(options_.listen, ": is no address: ", ::gai_strerror(error)));
-  socket_ = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  is_local_ = is_loopback(found->ai_addr);
-  const bool is_open =
-      socket_ >= 0 && ::bind(socket_, found->ai_addr, found->ai_addrlen) == 0 && ::listen(socket_, SOMAXCONN) == 0;
+  bool is_open = false;
+  for (const addrinfo* place = found; place != nullptr && !is_open; place = place->ai_next) {
+    if (socket_ >= 0) ::close(socket_);
+    socket_ = ::socket(place->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    is_local_ = is_loopback(place->ai_addr);
+    is_open =
+        socket_ >= 0 && ::bind(socket_, place->ai_addr, place->ai_addrlen) == 0 && ::listen(socket_, SOMAXCONN) == 0;
+  }
+  const int error_of_last = errno;
   ::freeaddrinfo(found);
+  errno = error_of_last;
   if (!is_open) fail_socket(options_.listen, "listened at");
   sockaddr_storage own{};
   socklen_t size = sizeof(own);
@@ -159,30 +170,42 @@ bool Server::send(int connection, std::string_view bytes) const {
   return true;
 }
 
-bool Server::answer(int connection, const HttpAnswer& answer, bool keeps_alive) const {
+bool Server::answer(int connection, const HttpAnswer& answer, bool keeps_alive, bool has_body) const {
   std::string head = concat("HTTP/1.1 ", answer.status, " ", http_reason(answer.status), "\r\nDate: ", http_date(),
                             "\r\nContent-Type: ", answer.type, "\r\nContent-Length: ", answer.body.size(),
                             "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
   for (const auto& [name, value] : answer.headers) head += concat(name, ": ", value, "\r\n");
   head += keeps_alive ? "\r\n" : "Connection: close\r\n\r\n";
-  return send(connection, head + answer.body) && keeps_alive;
+  return send(connection, has_body ? head + answer.body : head) && keeps_alive;
 }
 
-void Server::serve(int connection, Handler handler) const {
+/// Answers what is not looked at, and ends the connection. What is still coming is read for a while: if it were not,
+/// the system would reset the connection, and the answer be lost.
+void Server::turn_away(int connection, const HttpAnswer& refusal) const {
+  constexpr int kSilence = 1000;  // milliseconds
+  answer(connection, refusal, false);
+  ::shutdown(connection, SHUT_WR);
+  const auto end = Clock::now() + std::chrono::seconds(std::min(options_.request_seconds, 5));
+  std::vector<char> rest(1 << 16);
+  while (stop_.wait(connection, std::min(kSilence, milliseconds_until(end))) &&
+         ::recv(connection, rest.data(), rest.size(), 0) > 0) {
+  }
+}
+
+void Server::serve(int connection, Screen screen, Handler handler) const {
   HttpParser parser(options_.limits);
   HttpRequest request;
   const auto refuse = [&](int status, const std::string& reason) {
-    answer(connection, {status, "text/plain; charset=utf-8", reason + "\n"}, false);
-    ::shutdown(connection, SHUT_WR);  // what is still coming is read for a moment, or the answer could be lost
-    char rest[4096];
-    for (int i = 0; i < 64 && stop_.wait(connection, 100) && ::recv(connection, rest, sizeof(rest), 0) > 0; ++i) {
-    }
+    turn_away(connection, {status, "text/plain; charset=utf-8", reason + "\n"});
   };
+  std::vector<char> piece(1 << 16);
   while (!stop_.is_wanted()) {
     auto end = Clock::now() + std::chrono::seconds(options_.idle_seconds);
     bool is_idle = true;
     while (!parser.next(request)) {
       if (parser.failure() != 0) return refuse(parser.failure(), parser.reason());
+      if (const HttpRequest* const head = parser.take_head())
+        if (const auto refusal = screen(*head)) return turn_away(connection, *refusal);
       if (parser.takes_continue() && !send(connection, "HTTP/1.1 100 Continue\r\n\r\n")) return;
       if (is_idle && !parser.is_idle()) {
         is_idle = false;
@@ -193,45 +216,60 @@ void Server::serve(int connection, Handler handler) const {
         if (Clock::now() < end) continue;  // a signal
         return is_idle ? void() : refuse(408, "the request took too long");
       }
-      char piece[65536];
-      const ssize_t count = ::recv(connection, piece, sizeof(piece), 0);
+      const ssize_t count = ::recv(connection, piece.data(), piece.size(), 0);
       if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) return;
-      if (count > 0) parser.feed({piece, static_cast<std::size_t>(count)});
+      if (count > 0) parser.feed({piece.data(), static_cast<std::size_t>(count)});
     }
     const HttpAnswer reply = handler(request);
-    if (!answer(connection, reply, request.keeps_alive && !stop_.is_wanted())) return;
+    const bool keeps_alive = request.keeps_alive && !stop_.is_wanted();
+    if (!answer(connection, reply, keeps_alive, request.method != "HEAD")) return;
   }
 }
 
-void Server::run(Handler handler) {
+void Server::run(Screen screen, Handler handler) {
+  constexpr std::ptrdiff_t kTurnedAway = 16;  // connections beyond those that are served, which get an answer
   std::list<Client> clients;
   while (!stop_.is_wanted()) {
-    std::erase_if(clients, [](Client& client) {
-      const bool is_over = client.is_over;
-      if (is_over) client.thread.join();
-      return is_over;
-    });
     if (!stop_.wait(socket_, -1)) continue;
     const int connection = ::accept(socket_, nullptr, nullptr);
     if (connection < 0) {
       if (errno == EMFILE || errno == ENFILE) stop_.wait(-1, 100);  // until some are closed
       continue;
     }
+    std::erase_if(clients, [](Client& client) {
+      const bool is_over = client.is_over;
+      if (is_over) client.thread.join();
+      return is_over;
+    });
     ::fcntl(connection, F_SETFL, O_NONBLOCK);
     ::fcntl(connection, F_SETFD, FD_CLOEXEC);
     const int on = 1;
     if (path_.empty()) ::setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (std::ssize(clients) >= options_.connections) {
-      answer(connection, {503, "text/plain; charset=utf-8", "too many connections\n", {{"Retry-After", "1"}}}, false);
+    const HttpAnswer busy{503, "text/plain; charset=utf-8", "too many connections\n", {{"Retry-After", "1"}}};
+    const auto served = std::ranges::count_if(clients, [](const Client& client) { return client.is_served; });
+    const bool is_served = served < options_.connections;
+    if (!is_served && std::ssize(clients) - served >= kTurnedAway) {
+      answer(connection, busy, false);
       ::close(connection);
       continue;
     }
     Client& client = clients.emplace_back();
-    client.thread = std::thread([this, connection, handler, &client] {
-      serve(connection, handler);
+    client.is_served = is_served;
+    const auto talk = [this, connection, screen, handler, busy, &client] {
+      try {
+        client.is_served ? serve(connection, screen, handler) : turn_away(connection, busy);
+      } catch (const std::bad_alloc&) {  // the others go on
+      }
       ::close(connection);
       client.is_over = true;
-    });
+    };
+    try {
+      client.thread = std::thread(talk);
+    } catch (const std::system_error&) {  // the system has no more threads
+      clients.pop_back();
+      answer(connection, busy, false);
+      ::close(connection);
+    }
   }
   for (Client& client : clients) client.thread.join();
 }

@@ -3,6 +3,7 @@
 // A small HTTP server: a thread for each connection, limits on all that a client could make large or slow.
 
 #include <moeclip/base/function_ref.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,8 +30,10 @@ struct ServerOptions {
 /// Answers requests until the end is asked for.
 class Server {
  public:
-  /// Called on the threads of connections, several at a time.
+  /// Called on the threads of connections, several at a time. A HEAD gets the answer of the GET without its body.
   using Handler = moeclip::function_ref<HttpAnswer(const HttpRequest& request)>;
+  /// Called when the body of a request is still to come, which it need not if there is an answer already.
+  using Screen = moeclip::function_ref<std::optional<HttpAnswer>(const HttpRequest& head)>;
 
   /// Opens the socket. Throws io, or UsageError for an address that is none.
   Server(const ServerOptions& options, const StopSignal& stop);
@@ -45,13 +48,16 @@ class Server {
   /// Whether it listens at a path.
   [[nodiscard]] bool is_path() const { return !path_.empty(); }
 
-  void run(Handler handler);
+  void run(Screen screen, Handler handler);
 
  private:
+  struct Client;
+
   void open_path(const std::string& path);
   void open_port(const std::string& host, const std::string& port);
-  void serve(int connection, Handler handler) const;
-  bool answer(int connection, const HttpAnswer& answer, bool keeps_alive) const;
+  void serve(int connection, Screen screen, Handler handler) const;
+  bool answer(int connection, const HttpAnswer& answer, bool keeps_alive, bool has_body = true) const;
+  void turn_away(int connection, const HttpAnswer& answer) const;
   bool send(int connection, std::string_view bytes) const;
 
   ServerOptions options_;

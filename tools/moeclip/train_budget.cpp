@@ -115,8 +115,9 @@ std::string describe_loss(const TrainSize& wanted, const TrainSize& planned, con
   std::string text;
   const auto add = [&](const std::string& piece) { text += concat(text.empty() ? "" : ", ", piece); };
   if (planned.image_size != wanted.image_size)
-    add(concat(planned.image_size, " instead of ", wanted.image_size, " pixels"));
-  if (planned.batch != wanted.batch) add(concat(planned.batch, " instead of ", wanted.batch, " pictures a step"));
+    add(concat(planned.image_size, " instead of ", moeclip::counted(wanted.image_size, "pixel")));
+  if (planned.batch != wanted.batch)
+    add(concat(planned.batch, " instead of ", moeclip::counted(wanted.batch, "picture"), " a step"));
   const auto epochs = [&](const TrainSize& size) {
     return fixed(static_cast<double>(size.steps) / static_cast<double>(work.batches(size.batch)), 1);
   };

@@ -201,8 +201,8 @@ std::string TrainPictures::describe(const TrainSources& sources) const {
                   sources.valid.size() > 0 ? concat(", ", sources.valid.size(), " to judge by") : "");
   const auto trained = static_cast<index_t>(good_.size()) - held_pictures(sources);
   return concat(
-      moeclip::counted(good_.size(), "good picture"), ": ", sources.train.size() / trained, " samples of each of ",
-      trained, " in an epoch, ",
+      moeclip::counted(good_.size(), "good picture"), ": ", moeclip::counted(sources.train.size() / trained, "sample"),
+      " of each of ", trained, " in an epoch, ",
       sources.valid.size() == 0
           ? "nothing to judge by"
           : concat(sources.valid.size(), " to judge by",

@@ -4,6 +4,7 @@
 #include <moeclip/methods/fit.hpp>
 
 #include "commands.hpp"
+#include "long_words.hpp"
 #include "method.hpp"
 #include "stop.hpp"
 
@@ -96,6 +97,7 @@ int train_method(const TrainSettings& s) {
   as.seed = seed;
   as.images = s.pictures.image_options();
   const TrainSources sources = pictures.sources(as);
+  expect_words_fit(*trained, moeclip::load_class_words(s.words), sources.train.classes());
   const moeclip::MethodFitOptions fit = fit_options(s, sources.train);
   prepare_folder(s.out);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});

@@ -33,9 +33,9 @@ moeclip::ReportChart validation_chart(std::span<const Judgement> judgements) {
 moeclip::ReportSection curves_of(const TrainHistory& history, std::span<const Judgement> judgements) {
   using Part = TrainHistory::Part;
   moeclip::ReportSection section{"Training", "", {}, {}, {}};
-  section.text = history.stride() == 1
-                     ? "Each step is a point."
-                     : concat("A point is the mean of ", history.stride(), " steps, and stands at the last of them.");
+  section.text = history.stride() == 1 ? "Each step is a point."
+                                       : concat("A point is the mean of ", moeclip::counted(history.stride(), "step"),
+                                                ", and stands at the last of them.");
   moeclip::ReportChart total{
       "Loss", "what is minimised: the weighted sum", "step", {history.line("total", Part::kTotal)}};
   moeclip::ReportChart parts{"Parts of the loss", "before they are weighted; sums over maps or mixtures", "step", {}};

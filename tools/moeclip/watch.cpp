@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <moeclip/base/read_number.hpp>
 #include <moeclip/base/rng.hpp>
 #include <moeclip/data/picture_files.hpp>
@@ -124,6 +125,14 @@ std::string move_file(const std::string& from, const std::string& folder, const 
   return to;
 }
 
+/// Folders in which pictures are not looked for, absolute.
+std::vector<std::string> folders_of_results(const WatchOptions& options) {
+  std::vector<std::string> folders;
+  for (const std::string& folder : {options.move_to, options.out})
+    if (!folder.empty()) folders.push_back(moeclip::canonical_path(folder));
+  return folders;
+}
+
 }  // namespace
 
 void WatchOptions::declare(Options& options) {
@@ -147,7 +156,7 @@ void WatchOptions::check(const std::vector<std::string>& arguments, bool has_str
   if (done.empty() && move_to.empty()) done = moeclip::join_path(folder, ".moeclip-done");
 }
 
-std::size_t KeySet::place_of(const Slots& slots, std::uint64_t key) {
+std::size_t KeySet::place_of(const Keys& slots, std::uint64_t key) {
   std::size_t place = key % slots.size();
   while (slots[place] != 0 && slots[place] != key) place = (place + 1) % slots.size();
   return place;
@@ -155,47 +164,72 @@ std::size_t KeySet::place_of(const Slots& slots, std::uint64_t key) {
 
 void KeySet::insert(std::uint64_t key) {
   if (key == 0 || contains(key)) return;
-  if (2 * ++count_ > slots_.size()) {
-    Slots next(forgets_ ? slots_.size() : 2 * slots_.size());
-    if (forgets_) {
-      std::swap(older_, slots_);
-      count_ = 1;
-    } else {
-      for (const std::uint64_t known : slots_)
-        if (known != 0) next[place_of(next, known)] = known;
-    }
-    slots_ = std::move(next);
-  }
+  if (2 * (count_ + 1) > slots_.size()) make_room();
   slots_[place_of(slots_, key)] = key;
+  ++count_;
 }
 
-DoneList::DoneList(const std::string& path) : path_(path), keys_(path.empty()) {
+/// The numbers become older ones, and those that were that are forgotten.
+void KeySet::make_room() {
+  Keys kept = in_use_();
+  std::erase_if(kept, [&](std::uint64_t key) { return key == 0 || !contains(key); });
+  std::size_t size = kSlots;
+  while (size < 4 * kept.size()) size *= 2;
+  std::swap(older_, slots_);
+  if (slots_.size() != size) slots_ = Keys(size);
+  std::ranges::fill(slots_, 0);
+  count_ = 0;
+  for (const std::uint64_t key : kept) {
+    std::uint64_t& slot = slots_[place_of(slots_, key)];
+    count_ += slot == 0 ? 1 : 0;
+    slot = key;
+  }
+}
+
+DoneList::DoneList(const std::string& path, std::function<KeySet::Keys()> keys) : path_(path), keys_(std::move(keys)) {
   if (path_.empty()) return;
-  std::vector<std::byte> bytes;
-  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
-  if (moeclip::file_exists(path_)) bytes = moeclip::read_file(path_, kMostBytes);
-  std::string_view rest = moeclip::as_text(bytes);
-  for (std::size_t number = 1; !rest.empty(); ++number) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    const bool is_torn = line.size() == rest.size();  // the process was killed while it wrote this
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    const std::string name = unescaped(line.substr(0, line.find('\t')));
-    line.remove_prefix(std::min(line.find('\t'), line.size()));
-    FileState file;
-    if (name.empty()) continue;
-    if (line.empty())
-      names_.insert(name);
-    else if (take_number(line, file.size) && take_number(line, file.changed) && take_number(line, file.inode))
-      add(name, file);
-    else if (!is_torn)
-      moeclip::fail(moeclip::ErrorCode::format,
-                    concat(path_, ": line ", number, " is no line of a list of pictures that are done"));
+  constexpr std::size_t kLongestLine = std::size_t{1} << 16;
+  bool is_torn = false;  // the process was killed while it wrote the last line
+  if (moeclip::file_exists(path_)) {
+    std::FILE* const list = std::fopen(path_.c_str(), "rb");
+    if (list == nullptr) fail_list(path_);
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> closer(list, std::fclose);
+    std::string line;
+    std::size_t number = 1;
+    for (int letter = std::getc(list); letter != EOF; letter = std::getc(list)) {
+      is_torn = letter != '\n';
+      if (is_torn) {
+        line += static_cast<char>(letter);
+        if (line.size() > kLongestLine)
+          moeclip::fail(moeclip::ErrorCode::limit,
+                        concat(path_, ": line ", number, " has more than ", kLongestLine, " bytes"));
+        continue;
+      }
+      read_line(line, number++, false);
+      line.clear();
+    }
+    if (std::ferror(list) != 0) fail_list(path_);
+    if (is_torn) read_line(line, number, true);
   }
   std::FILE* const list = std::fopen(path_.c_str(), "ab");
   if (list == nullptr) fail_list(path_);
-  if (!bytes.empty() && bytes.back() != std::byte{'\n'}) std::fputc('\n', list);
+  if (is_torn) std::fputc('\n', list);
   if (std::fclose(list) != 0) fail_list(path_);
+}
+
+void DoneList::read_line(std::string_view line, std::size_t number, bool is_torn) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const std::string name = unescaped(line.substr(0, line.find('\t')));
+  line.remove_prefix(std::min(line.find('\t'), line.size()));
+  FileState file;
+  if (name.empty()) return;
+  if (line.empty())
+    names_.insert(name);
+  else if (take_number(line, file.size) && take_number(line, file.changed) && take_number(line, file.inode))
+    add(name, file);
+  else if (!is_torn)
+    moeclip::fail(moeclip::ErrorCode::format,
+                  concat(path_, ": line ", number, " is no line of a list of pictures that are done"));
 }
 
 bool DoneList::contains(const std::string& name, const FileState& file) const {
@@ -218,9 +252,11 @@ void DoneList::write(const std::string& name, const FileState& file) const {
 }
 
 FolderWatch::FolderWatch(const WatchOptions& options, const StopSignal& stop)
-    : options_(options), stop_(stop), events_(options, stop), done_(options.done) {
-  for (const std::string& folder : {options.move_to, options.out})
-    if (!folder.empty()) excluded_.push_back(moeclip::canonical_path(folder));
+    : options_(options),
+      stop_(stop),
+      events_(options, stop),
+      excluded_(folders_of_results(options)),
+      done_(options.done, [this] { return keys_of_files(); }) {
   look();
 }
 
@@ -230,27 +266,45 @@ std::string FolderWatch::name_of(const std::string& path) const {
   return name;
 }
 
+void FolderWatch::walk(moeclip::function_ref<void(const std::string&)> see,
+                       moeclip::function_ref<void(const std::string&)> find) {
+  const moeclip::FolderTree tree = moeclip::read_folder_tree(options_.folder);
+  for (const std::string& trouble : tree.troubles)
+    if (!told_.contains(trouble)) say(trouble);
+  told_ = {tree.troubles.begin(), tree.troubles.end()};
+  const auto visit = [&](const moeclip::FolderNode& folder, const auto& self) -> void {
+    const std::string path = folder.path.empty() ? tree.root : moeclip::join_path(tree.root, folder.path);
+    if (std::ranges::find(excluded_, moeclip::canonical_path(path)) != excluded_.end()) return;
+    see(path);
+    for (const std::string& file : folder.files)
+      if (is_input_name(file)) find(moeclip::join_path(path, file));
+    for (const moeclip::FolderNode& inner : folder.folders) self(inner, self);
+  };
+  visit(tree.top, visit);
+}
+
 /// Looks at the whole folder.
 void FolderWatch::look() {
   for (bool has_new_folder = true; has_new_folder;) {  // in which something may have come before it was watched
     has_new_folder = false;
-    const moeclip::FolderTree tree = moeclip::read_folder_tree(options_.folder);
-    for (const std::string& trouble : tree.troubles)
-      if (told_.insert(trouble).second) say(trouble);
-    const auto visit = [&](const moeclip::FolderNode& folder, const auto& self) -> void {
-      const std::string path = folder.path.empty() ? tree.root : moeclip::join_path(tree.root, folder.path);
-      if (std::ranges::find(excluded_, moeclip::canonical_path(path)) != excluded_.end()) return;
-      has_new_folder |= events_.add(path);
-      for (const std::string& file : folder.files) note(moeclip::join_path(path, file), false);
-      for (const moeclip::FolderNode& inner : folder.folders) self(inner, self);
-    };
-    visit(tree.top, visit);
+    walk([&](const std::string& folder) { has_new_folder |= events_.add(folder); },
+         [&](const std::string& file) { note(file, false); });
   }
+}
+
+/// What the list knows files by that are there now.
+KeySet::Keys FolderWatch::keys_of_files() {
+  KeySet::Keys keys;
+  const auto add = [&](const std::string& path) {
+    const auto file = state_of(path);
+    if (file) keys.insert(keys.end(), {key_of(name_of(path), *file), key_of(*file)});
+  };
+  walk([](const std::string&) {}, add);
+  return keys;
 }
 
 /// A file is there that may be new.
 void FolderWatch::note(const std::string& path, bool is_closed) {
-  if (!is_input_name(moeclip::file_name(path))) return;
   const auto known = by_path_.find(path);
   if (known != by_path_.end()) {
     known->second->is_closed |= is_closed;

@@ -4,6 +4,7 @@
 // own structure says that it is whole; one that stays incomplete is taken after a while, so that it is told.
 
 #include <chrono>
+#include <functional>
 #include <list>
 #include <set>
 #include <string>
@@ -26,32 +27,36 @@ struct WatchOptions {
   void check(const std::vector<std::string>& arguments, bool has_stream_options);
 };
 
-/// Numbers that were met, in memory that does not grow until there are hundreds of thousands.
+/// Numbers that were met. Whenever a quarter of a million has come, those before them are forgotten, but for those that
+/// still have a use: memory grows with these alone, however many there were.
 class KeySet {
  public:
-  /// `forgets`: the memory never grows; numbers are forgotten when as many others as it holds have come.
-  explicit KeySet(bool forgets) : forgets_(forgets) {}
+  using Keys = std::vector<std::uint64_t>;
+
+  /// `in_use` tells numbers that shall not be forgotten, whether they were met or not.
+  explicit KeySet(std::function<Keys()> in_use) : in_use_(std::move(in_use)) {}
   [[nodiscard]] bool contains(std::uint64_t key) const {
     return slots_[place_of(slots_, key)] != 0 || older_[place_of(older_, key)] != 0;
   }
   void insert(std::uint64_t key);
 
  private:
-  using Slots = std::vector<std::uint64_t>;  // 0: free
   static constexpr std::size_t kSlots = std::size_t{1} << 19;
-  static std::size_t place_of(const Slots& slots, std::uint64_t key);
+  static std::size_t place_of(const Keys& slots, std::uint64_t key);
+  void make_room();
 
-  bool forgets_;
-  Slots slots_ = Slots(kSlots), older_ = Slots(forgets_ ? kSlots : 1);
-  std::size_t count_ = 0;  // in slots_
+  std::function<Keys()> in_use_;
+  Keys slots_ = Keys(kSlots), older_ = Keys(kSlots);  // 0: free
+  std::size_t count_ = 0;                             // in slots_
 };
 
 /// What was judged in earlier runs and in this one: a line for each, its path below the folder and which bytes it had.
 /// A line with a path alone stands for whatever has that name.
 class DoneList {
  public:
-  /// Reads `path`, or makes it. Throws io or format. "": there is no list, and what was judged long ago is forgotten.
-  explicit DoneList(const std::string& path);
+  /// Reads `path`, or makes it. Throws io, format or limit. "": there is no list. What was judged long ago is forgotten
+  /// unless it is one of the files whose `keys` are told.
+  DoneList(const std::string& path, std::function<KeySet::Keys()> keys);
 
   [[nodiscard]] bool contains(const std::string& name, const FileState& file) const;
   /// From now on it is contained, in this process.
@@ -60,6 +65,8 @@ class DoneList {
   void write(const std::string& name, const FileState& file) const;
 
  private:
+  void read_line(std::string_view line, std::size_t number, bool is_torn);
+
   std::string path_;
   KeySet keys_;
   std::set<std::string> names_;
@@ -117,7 +124,10 @@ class FolderWatch {
     bool is_incomplete = false;  // its structure says so
   };
 
+  /// Calls `see` for each folder that is not left out, and `find` for each file that may be a picture.
+  void walk(moeclip::function_ref<void(const std::string&)> see, moeclip::function_ref<void(const std::string&)> find);
   void look();
+  [[nodiscard]] KeySet::Keys keys_of_files();
   void note(const std::string& path, bool is_closed);
   bool take(Arrival& arrival, Frame& frame);
   [[nodiscard]] std::string name_of(const std::string& path) const;
@@ -125,9 +135,9 @@ class FolderWatch {
   const WatchOptions& options_;
   const StopSignal& stop_;
   FolderEvents events_;
-  DoneList done_;
   std::vector<std::string> excluded_;  // folders, absolute
-  std::set<std::string> told_;         // troubles
+  std::set<std::string> told_;         // troubles that there are
+  DoneList done_;                      // behind what it asks for files
   std::list<Arrival> arrivals_;
   std::unordered_map<std::string, std::list<Arrival>::iterator> by_path_;
 };

@@ -71,14 +71,15 @@ std::vector<FolderEvents::Event> FolderEvents::wait(int milliseconds, bool& must
   for (ssize_t at = 0; at < count;) {
     inotify_event event;
     std::memcpy(&event, buffer.data() + at, sizeof(event));
-    const std::string name = event.len > 0 ? std::string(buffer.data() + at + sizeof(event)) : std::string();
+    const std::string_view name(event.len > 0 ? buffer.data() + at + sizeof(event) : "");
     at += static_cast<ssize_t>(sizeof(event) + event.len);
     const bool is_folder = (event.mask & IN_ISDIR) != 0;
     if (is_folder || (event.mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) must_look = true;
     if ((event.mask & IN_IGNORED) != 0) folders_.erase(event.wd);
     const auto folder = folders_.find(event.wd);
-    if (is_folder || name.empty() || name.starts_with('.') || folder == folders_.end()) continue;
-    events.push_back({moeclip::join_path(folder->second, name), (event.mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0});
+    if (is_folder || name.starts_with('.') || !is_input_name(name) || folder == folders_.end()) continue;
+    events.push_back(
+        {moeclip::join_path(folder->second, std::string(name)), (event.mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0});
   }
   return events;
 }

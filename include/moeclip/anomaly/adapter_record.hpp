@@ -74,8 +74,8 @@ MOECLIP_FUNC index_t trained_image_size(const WeightFile& file) {
   const index_t side = size != nullptr ? size->as_int64() : 0;
   constexpr index_t kMost = 8192;  // pixels; beyond it the tokens alone fill a machine
   if (side < 0 || side > kMost)
-    fail(ErrorCode::format, concat(file.path(), ": its record says pictures of ", side, " pixels a side; at most ",
-                                   index_t{kMost}, " were wanted"));
+    fail(ErrorCode::format, concat(file.path(), ": its record says pictures of ", counted(side, "pixel"),
+                                   " a side; at most ", index_t{kMost}, " were wanted"));
   return side;
 }
 

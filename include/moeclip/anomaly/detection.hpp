@@ -26,6 +26,7 @@ struct Detection {
   Image picture;                            ///< as `map`, RGB, what the model saw
   std::vector<Region> regions;              ///< in pixels of the original picture, highest peak first
   index_t width = 0, height = 0;            ///< of the original picture
+  std::vector<Detection> tile;              ///< of a picture in tiles: the last one, kept for the next picture's
 };
 
 }}  // namespace moeclip::abi_v0_1

@@ -21,7 +21,8 @@ using PictureJudge = function_ref<void(ImageView picture, Detection& found)>;
 
 /// Lets `judge` look at the tiles of `image`, and puts what it found together into `result`: its map, and the reference
 /// map if there is one, have the picture's size (H, W), and so has `result.picture`. If `tiles` are off, it looks at
-/// the picture as a whole. Throws contract for an empty picture or tiles out of range, and what `judge` throws.
+/// the picture as a whole. With one context and one result, the second picture of a size takes nothing from the heap,
+/// if `judge` does not. Throws contract for an empty picture or tiles out of range, and what `judge` throws.
 void judge_in_tiles(Context& context, ImageView image, const TileOptions& tiles, PictureJudge judge, Detection& result);
 
 }}  // namespace moeclip::abi_v0_1
@@ -30,7 +31,6 @@ void judge_in_tiles(Context& context, ImageView image, const TileOptions& tiles,
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "conclude.hpp"
 
@@ -38,19 +38,23 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-/// Where the pixels of a tile lie between those of its map, along one axis.
+/// Where the pixels of a tile lie between those of its map, along one axis, and what they weigh.
 struct TileSampling {
-  std::vector<index_t> low, high;
-  std::vector<float> fraction;
+  index_t *low, *high;       // (S)
+  float *fraction, *weight;  // (S)
 
-  TileSampling(index_t pixels, index_t extent) {
-    const float scale = static_cast<float>(extent) / static_cast<float>(pixels);
-    for (index_t x = 0; x < pixels; ++x) {
+  TileSampling(Arena::Scope& scratch, const TileAxis& axis, index_t tile, index_t extent) {
+    const index_t size = axis.size();
+    low = scratch.take<index_t>(size), high = scratch.take<index_t>(size);
+    fraction = scratch.take<float>(size), weight = scratch.take<float>(size);
+    axis.weights(tile, {weight, static_cast<std::size_t>(size)});
+    const float scale = static_cast<float>(extent) / static_cast<float>(size);
+    for (index_t x = 0; x < size; ++x) {
       const float place =
           std::clamp((static_cast<float>(x) + 0.5f) * scale - 0.5f, 0.0f, static_cast<float>(extent - 1));
-      low.push_back(static_cast<index_t>(place));
-      high.push_back((std::min)(low.back() + 1, extent - 1));
-      fraction.push_back(place - static_cast<float>(low.back()));
+      low[x] = static_cast<index_t>(place);
+      high[x] = (std::min)(low[x] + 1, extent - 1);
+      fraction[x] = place - static_cast<float>(low[x]);
     }
   }
 };
@@ -58,17 +62,17 @@ struct TileSampling {
 /// Adds the map of a tile, weighted, to that of the picture.
 inline void add_tile(Context& context, const TileGrid& grid, index_t tile, View<const float, 2> map,
                      View<float, 2> whole) {
-  const TileSampling across(grid.columns.size(), map.extent(1)), down(grid.rows.size(), map.extent(0));
-  const auto columns = grid.columns.weights(grid.column(tile)), rows = grid.rows.weights(grid.row(tile));
+  Arena::Scope scratch(context.arena());
+  const TileSampling across(scratch, grid.columns, grid.column(tile), map.extent(1));
+  const TileSampling down(scratch, grid.rows, grid.row(tile), map.extent(0));
   context.parallel_for(grid.rows.size(), [&](index_t y, int) {
-    const auto at = static_cast<std::size_t>(y);
-    const float *const top = &map(down.low[at], 0), *const bottom = &map(down.high[at], 0);
-    const float lower = down.fraction[at], upper = 1 - lower, weight = rows[at];
+    const float *const top = &map(down.low[y], 0), *const bottom = &map(down.high[y], 0);
+    const float lower = down.fraction[y], upper = 1 - lower, weight = down.weight[y];
     float* const out = &whole(grid.y(tile) + y, grid.x(tile));
-    for (std::size_t x = 0; x < columns.size(); ++x) {
+    for (index_t x = 0; x < grid.columns.size(); ++x) {
       const float left = upper * top[across.low[x]] + lower * bottom[across.low[x]];
       const float right = upper * top[across.high[x]] + lower * bottom[across.high[x]];
-      out[x] += weight * columns[x] * (left + across.fraction[x] * (right - left));
+      out[x] += weight * across.weight[x] * (left + across.fraction[x] * (right - left));
     }
   });
 }
@@ -96,18 +100,19 @@ MOECLIP_FUNC void judge_in_tiles(Context& context, ImageView image, const TileOp
   const TileGrid grid(image.width, image.height, tiles);
   const Shape size{image.height, image.width};
   detail::fit(result.map, size).fill(0);
-  result.reference = {};
   result.score = result.class_score = 0;
-  Detection part;
+  result.tile.resize(1);
+  Detection& part = result.tile.front();
   for (index_t tile = 0; tile < grid.count(); ++tile) {
     judge(grid.view(image, tile), part);
     result.score = tile == 0 ? part.score : (std::max)(result.score, part.score);
     result.class_score = tile == 0 ? part.class_score : (std::max)(result.class_score, part.class_score);
     detail::add_tile(context, grid, tile, std::as_const(part.map).view<2>(), result.map.view<2>());
     if (part.reference.empty()) continue;
-    if (tile == 0) result.reference = Tensor<float>(size);
+    if (tile == 0) detail::fit(result.reference, size).fill(0);
     detail::add_tile(context, grid, tile, std::as_const(part.reference).view<2>(), result.reference.view<2>());
   }
+  if (part.reference.empty()) result.reference = {};
   detail::copy_as_rgb(image, result.picture);
   result.width = image.width;
   result.height = image.height;

@@ -53,7 +53,7 @@ class AlignedBuffer {
     MOECLIP_EXPECT(size >= 0 && size <= kMost, "a buffer of ", size, " elements cannot be allocated");
     if (size == 0) return nullptr;
     if (static_cast<std::uint64_t>(size) > (std::numeric_limits<std::size_t>::max)() / sizeof(T))
-      fail(ErrorCode::limit, concat(size, " elements are more than the memory of a 32-bit machine"));
+      fail(ErrorCode::limit, concat(counted(size, "element"), " are more than the memory of a 32-bit machine"));
     const auto bytes = static_cast<std::size_t>(size) * sizeof(T);
     void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
     if (memory == nullptr) fail(ErrorCode::limit, concat("out of memory: ", counted(bytes, "byte"), " were wanted"));

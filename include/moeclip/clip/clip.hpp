@@ -62,7 +62,7 @@ class Clip {
 
  private:
   struct LazyTokenizer {
-    std::once_flag once;
+    std::mutex mutex;
     std::optional<Tokenizer> tokenizer;
   };
 
@@ -91,10 +91,11 @@ Clip<T>::Clip(const ClipConfig& config, VisionTower<T> vision, TextTower<T> text
 
 template <class T>
 const Tokenizer& Clip<T>::tokenizer() const {
-  std::call_once(lazy_->once, [this] {
+  // Not call_once: glibc ends the program if an exception leaves it while there is no memory.
+  const std::lock_guard lock(lazy_->mutex);
+  if (!lazy_->tokenizer)
     lazy_->tokenizer.emplace(has_own_merges_ ? Tokenizer(detail::read_inner_vocabulary(vocabulary_))
                                              : Tokenizer::open(vocabulary_.empty() ? find_vocabulary() : vocabulary_));
-  });
   return *lazy_->tokenizer;
 }
 
@@ -140,8 +141,8 @@ Tensor<std::int32_t> Clip<T>::tokenize(const std::vector<std::string>& sentences
          "this model has no text tower: it knows the words that were encoded before, and no others can be");
   if (tokenizer().vocabulary_size() != config_.text.vocabulary)
     fail(ErrorCode::mismatch,
-         concat("the tokenizer has ", tokenizer().vocabulary_size(), " tokens, but the model's text tower has ",
-                config_.text.vocabulary, "; give the model's own vocabulary"));
+         concat("the tokenizer has ", counted(tokenizer().vocabulary_size(), "token"),
+                ", but the model's text tower has ", config_.text.vocabulary, "; give the model's own vocabulary"));
   const index_t length = config_.text.context_length;
   Tensor<std::int32_t> tokens({std::ssize(sentences), length});
   index_t row = 0;

@@ -15,9 +15,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 inline constexpr std::string_view kPrecisionKey = "moeclip.precision";                 // "bf16" or "int8"
 inline constexpr std::string_view kQuantizedVersionKey = "moeclip.quantized.version";  // kQuantizedVersion
 inline constexpr std::string_view kQuantizedFromKey = "moeclip.quantized.from";        // provenance, as JSON
-inline constexpr std::string_view kQuantizedVersion = "1";  ///< of the format; a newer one is refused by name
+inline constexpr std::string_view kQuantizedVersion = "1";  ///< of the format; others are refused by name
 
-/// How the matrices of `file` are stored, by its metadata: f32 unless it was quantized. Throws unsupported for a newer
+/// How the matrices of `file` are stored, by its metadata: f32 unless it was quantized. Throws unsupported for another
 /// version, format for metadata that make no sense, missing for integers without their scales.
 PrecisionPlan stored_precision(const WeightFile& file);
 
@@ -38,6 +38,8 @@ void scale_rows(const WeightFile& file, const std::string& name, Tensor<T>& weig
 #if MOECLIP_DEFINES(MOECLIP_CLIP)
 
 #include <cmath>
+
+#include "../io/format_version.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -76,10 +78,8 @@ MOECLIP_FUNC PrecisionPlan stored_precision(const WeightFile& file) {
   const std::string* name = find_metadata(file.metadata(), kPrecisionKey);
   if (name == nullptr) return {};
   const std::string* version = find_metadata(file.metadata(), kQuantizedVersionKey);
-  if (version == nullptr || *version != kQuantizedVersion)
-    fail(ErrorCode::unsupported, concat(file.path(), ": is a quantized CLIP of version ",
-                                        version == nullptr ? "(none)" : *version, "; this program reads version ",
-                                        kQuantizedVersion, ": use a newer one, or quantize the weights again"));
+  detail::expect_version(version == nullptr ? Json() : Json(*version), {}, file.path(), "a quantized CLIP",
+                         "quantize the weights again");
   const auto precision = kernels::find_precision(*name);
   if (!precision)
     fail(ErrorCode::format, concat(file.path(), ": __metadata__ \"", kPrecisionKey, "\" should be bf16 or int8"));

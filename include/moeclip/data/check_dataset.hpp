@@ -168,7 +168,7 @@ inline void check_mask(const DatasetEntry& entry, const StoredPicture& picture, 
          concat(levels.width, " x ", levels.height, ", the picture is ", picture.width, " x ", picture.height)});
   if (2 * levels.marked > levels.width * levels.height)
     out.push_back({"wide_mask", entry.mask_path,
-                   concat(levels.marked, " of ", levels.width * levels.height, " pixels are marked")});
+                   concat(levels.marked, " of ", counted(levels.width * levels.height, "pixel"), " are marked")});
   if (levels.is_soft())
     out.push_back({"soft_mask", entry.mask_path,
                    concat(counted(levels.levels, "level"), ", ", counted(levels.gray, "gray pixel"), "; ",

@@ -88,6 +88,7 @@ CalibrationFile parse_calibration(std::string_view text, std::string_view source
 #include <limits>
 
 #include "../io/checksum.hpp"
+#include "../io/format_version.hpp"
 #include "../io/json_writer.hpp"
 #include "../io/naming.hpp"
 
@@ -253,9 +254,8 @@ MOECLIP_FUNC CalibrationFile calibration_from_json(const Json& json, std::string
   const std::string stated = format != nullptr && format->is_string() ? format->as_string() : "";
   if (!stated.starts_with(detail::kCalibrationName))
     fail(ErrorCode::format, concat(source, ": is no calibration; `moeclip calibrate` writes one"));
-  if (stated != detail::kPlainCalibration && stated != detail::kCheckedCalibration)
-    fail(ErrorCode::unsupported,
-         concat(source, ": is ", in_quotes(stated), "; this program reads 1 and 2: use a newer one"));
+  detail::expect_version(Json(stated.substr(detail::kCalibrationName.size())), {1, 2}, source, "a calibration",
+                         "calibrate again");
   CalibrationFile file;
   file.calibration.how = member<std::string>(json, "how", source);
   const auto threshold = [&](const char* name) {

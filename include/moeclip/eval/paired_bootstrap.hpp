@@ -92,8 +92,8 @@ inline void expect_comparable(std::span<const ComparedMethod> methods) {
   const ComparedMethod& first = methods[0];
   for (const ComparedMethod& method : methods) {
     if (method.seeds.size() != first.seeds.size())
-      fail(ErrorCode::mismatch,
-           concat(method.name, " has ", method.seeds.size(), " seeds, ", first.name, " has ", first.seeds.size()));
+      fail(ErrorCode::mismatch, concat(method.name, " has ", counted(method.seeds.size(), "seed"), ", ", first.name,
+                                       " has ", first.seeds.size()));
     for (std::size_t s = 0; s < method.seeds.size(); ++s)
       expect_same_pictures(*method.seeds[s], method.name, *first.seeds[s], first.name);
   }

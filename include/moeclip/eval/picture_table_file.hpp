@@ -24,6 +24,7 @@ PictureTable read_picture_table(const std::string& path);
 #include <vector>
 
 #include "../base/lists.hpp"
+#include "../io/format_version.hpp"
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"
 #include "../io/safetensors_writer.hpp"
@@ -72,8 +73,10 @@ inline std::vector<std::string> stored_classes(const WeightFile& file) {
   if (text == nullptr) fail(ErrorCode::format, concat(file.path(), ": holds no table of pictures"));
   const std::string place = concat(file.path(), ": ", kPictureTableKey);
   const Json json = parse_json(*text, place, JsonNames::unique);
-  if (member<index_t>(json, "format", place) != 1 || member<index_t>(json, "bins", place) != kPictureBins)
-    fail(ErrorCode::unsupported, concat(place, ": of another format than this version reads"));
+  expect_version(member(json, "format", place), {}, place, "a table of pictures", "evaluate again");
+  if (const auto bins = member<index_t>(json, "bins", place); bins != kPictureBins)
+    fail(ErrorCode::unsupported, concat(place, ": has ", counted(bins, "bin"), " where ", index_t{kPictureBins},
+                                        " are read: evaluate again with this program"));
   std::vector<std::string> classes;
   const Json& names = member(json, "classes", place);
   if (!names.is_array()) fail(ErrorCode::format, concat(place, ": \"classes\" is no list"));

@@ -51,6 +51,7 @@ EvaluationRun read_run(const std::string& path);
 #include <utility>
 #include <vector>
 
+#include "../io/format_version.hpp"
 #include "../io/weights.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -214,9 +215,8 @@ MOECLIP_FUNC RunManifest read_manifest(const WeightFile& file) {
   const std::string* const text = find_metadata(file.metadata(), detail::kRunKey);
   if (text == nullptr) fail(ErrorCode::format, concat(file.path(), ": is no state of an evaluation"));
   const Json json = parse_json(*text, file.path());
-  if (const auto format = member<index_t>(json, "format", file.path()); format != detail::kRunFormat)
-    fail(ErrorCode::unsupported,
-         concat(file.path(), ": is a state of format ", format, "; ", index_t{detail::kRunFormat}, " is known"));
+  detail::expect_version(member(json, "format", file.path()), {detail::kRunFormat, detail::kRunFormat}, file.path(),
+                         "the state of an evaluation", "evaluate again");
   RunManifest manifest;
   manifest.settings = run_settings_from_json(member(json, "settings", file.path()), file.path());
   manifest.isa = member<std::string>(json, "isa", file.path());

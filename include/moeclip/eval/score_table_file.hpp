@@ -64,6 +64,8 @@ class ScoreTableFile {
 #include <algorithm>
 #include <utility>
 
+#include "../io/format_version.hpp"
+
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC std::vector<std::byte> ScoreTableFile::encode(ScoreTable& table) {
@@ -87,20 +89,19 @@ MOECLIP_FUNC std::vector<std::byte> ScoreTableFile::encode(ScoreTable& table) {
 MOECLIP_FUNC ScoreTable ScoreTableFile::decode(Bytes bytes, std::string_view source, const ScoreTableOptions& wanted) {
   ByteReader in(bytes, source);
   if (as_text(in.take(kMagic.size())) != kMagic) fail(ErrorCode::format, concat(source, ": is no table of scores"));
-  if (const std::uint32_t version = in.u32le(); version != kVersion)
-    fail(ErrorCode::unsupported,
-         concat(source, ": is a table of scores of version ", version, "; ", std::uint32_t{kVersion}, " is known"));
+  detail::expect_version(in.u32le(), {kVersion, kVersion}, source, "a table of scores", "evaluate again");
   const std::uint32_t pages = in.u32le(), level = in.u32le();
   if (const index_t wanted_pages = wanted.is_exact ? 0 : wanted.max_pages; std::cmp_not_equal(pages, wanted_pages))
-    fail(ErrorCode::format,
-         concat(source, ": is a table of ", pages, " pages of bins (0: exact); one of ", wanted_pages, " was wanted"));
+    fail(ErrorCode::format, concat(source, ": is a table of ", counted(pages, "page"), " of bins (0: exact); one of ",
+                                   wanted_pages, " was wanted"));
   if (level > BinnedScores::kMaxLevel || (wanted.is_exact && level > 0))
     fail(ErrorCode::format, concat(source, ": its number of bins is impossible"));
   ScoreTable table(wanted);
   ScoreTotals& totals = table.totals_;
   totals = {in.u64le(), in.u64le(), in.u64le()};
   if (totals.regions > totals.positives)
-    fail(ErrorCode::format, concat(source, ": has ", totals.regions, " regions of ", totals.positives, " positives"));
+    fail(ErrorCode::format,
+         concat(source, ": has ", counted(totals.regions, "region"), " of ", counted(totals.positives, "positive")));
   const bool do_rows_fit =
       wanted.is_exact ? decode_scores(in, std::get<ExactScores>(table.scores_), totals)
                       : decode_rows(in, std::get<BinnedScores>(table.scores_), static_cast<int>(level), totals);

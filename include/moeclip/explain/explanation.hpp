@@ -95,7 +95,7 @@ inline std::string kind_words(const Explanation& e) {
     return concat(" What kind it is, nobody can tell: ", guess,
                   ", but names by this model were not right often enough "
                   "at any probability.");
-  const std::string worth = concat(promise.right, " of ", promise.answers, " such names were right");
+  const std::string worth = concat(promise.right, " of ", counted(promise.answers, "such name"), " were right");
   if (e.is_certain)
     return concat(" It is a case of \"", first.word, "\": the probability is ", percent_words(first.probability),
                   ", of \"", second.word, "\" ", percent_words(second.probability), "; from ",

@@ -127,8 +127,8 @@ MOECLIP_FUNC WordReadout read_words(const WeightFile& file) {
     readout.words.push_back(value_of<std::string>(word, "words", source));
   const index_t rows = 1 + std::ssize(readout.words);
   if (rows < 3 || rows > detail::kMostWords)
-    fail(ErrorCode::format,
-         concat(source, ": is about ", rows - 1, " words; from 2 to ", detail::kMostWords - 1, " were wanted"));
+    fail(ErrorCode::format, concat(source, ": is about ", counted(rows - 1, "word"), "; from 2 to ",
+                                   detail::kMostWords - 1, " were wanted"));
   readout.temperature = detail::word_number(*json, "temperature", 1e-4, 1e4, source);
   readout.threshold = detail::word_number(*json, "threshold", 0, 2, source);
   readout.record = detail::word_record(*json, source);

@@ -67,8 +67,8 @@ MOECLIP_FUNC std::vector<double> word_probabilities(const WordReadout& readout, 
   std::vector<double> logits = evidence.cosines;
   if (readout.reads_features()) {
     if (readout.weights.extent(1) != features + 1)
-      fail(ErrorCode::mismatch, concat("a read-out of words from ", readout.weights.extent(1) - 1,
-                                       " features was given ", features, "; it belongs to another CLIP"));
+      fail(ErrorCode::mismatch, concat("a read-out of words from ", counted(readout.weights.extent(1) - 1, "feature"),
+                                       " was given ", features, "; it belongs to another CLIP"));
     logits.assign(static_cast<std::size_t>(rows), 0);
     for (index_t k = 0; k < rows; ++k) {
       const float* row = readout.weights.data() + k * (features + 1);
@@ -79,7 +79,8 @@ MOECLIP_FUNC std::vector<double> word_probabilities(const WordReadout& readout, 
     }
   }
   if (std::ssize(logits) != rows)
-    fail(ErrorCode::mismatch, concat("a read-out of ", rows - 1, " words was given cosines with ", logits.size() - 1));
+    fail(ErrorCode::mismatch,
+         concat("a read-out of ", counted(rows - 1, "word"), " was given cosines with ", logits.size() - 1));
   detail::softmax(logits, readout.temperature);
   return logits;
 }

@@ -126,7 +126,7 @@ MOECLIP_FUNC BmpHeader read_bmp_header(Bytes bytes, std::string_view source) {
   }
   header.is_top_down = height < 0;
   if (header.width < 0)
-    fail(ErrorCode::format, concat(source, ": damaged bitmap: a width of ", header.width, " pixels"));
+    fail(ErrorCode::format, concat(source, ": damaged bitmap: a width of ", counted(header.width, "pixel")));
   header.height = static_cast<index_t>(height < 0 ? -height : height);
   detail::expect_image_size(static_cast<std::uint64_t>(header.width), static_cast<std::uint64_t>(header.height),
                             source);

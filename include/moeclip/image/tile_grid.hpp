@@ -13,7 +13,6 @@
 
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "../base/types.hpp"
 #include "../io/json.hpp"
@@ -42,14 +41,13 @@ class TileAxis {
   [[nodiscard]] index_t start(index_t i) const {          ///< a_i
     return count_ == 1 ? 0 : i * (length_ - size_) / (count_ - 1);
   }
-  /// w_i(a_i), w_i(a_i + 1), ...: (S)
-  [[nodiscard]] std::span<const float> weights(index_t i) const {
-    return std::span(weights_).subspan(static_cast<std::size_t>(i * size_), static_cast<std::size_t>(size_));
-  }
+  /// w_i(a_i), w_i(a_i + 1), ... into `weights` (S).
+  void weights(index_t i, std::span<float> weights) const;
 
  private:
+  [[nodiscard]] float ramps(index_t i, index_t x) const;
+
   index_t length_, size_, count_;
-  std::vector<float> weights_;  // (n, S)
 };
 
 /// The tiles of a picture, row by row.
@@ -103,23 +101,30 @@ MOECLIP_FUNC TileAxis::TileAxis(index_t length, const TileOptions& options)
                  "; a size above 0 and an overlap of at most half of it was wanted");
   const index_t step = options.size - options.overlap;
   if (length > size_) count_ = 1 + (length - size_ + step - 1) / step;
-  std::vector<float> sums(static_cast<std::size_t>(length), 0.0f);
-  weights_.resize(static_cast<std::size_t>(count_ * size_));
+}
+
+/// v_i(a_i + x)
+MOECLIP_FUNC float TileAxis::ramps(index_t i, index_t x) const {
   const auto ramp = [](index_t place, index_t shared) {  // (place + 1/2) / shared, at most 1
     return shared <= place ? 1.0f : static_cast<float>(2 * place + 1) / static_cast<float>(2 * shared);
   };
-  for (index_t i = 0; i < count_; ++i) {
-    const index_t before = i > 0 ? start(i - 1) + size_ - start(i) : 0;
-    const index_t after = i + 1 < count_ ? start(i) + size_ - start(i + 1) : 0;
-    for (index_t x = 0; x < size_; ++x) {
-      const float weight = (std::min)(ramp(x, before), ramp(size_ - 1 - x, after));
-      weights_[static_cast<std::size_t>(i * size_ + x)] = weight;
-      sums[static_cast<std::size_t>(start(i) + x)] += weight;
-    }
+  const index_t before = i > 0 ? start(i - 1) + size_ - start(i) : 0;
+  const index_t after = i + 1 < count_ ? start(i) + size_ - start(i + 1) : 0;
+  return (std::min)(ramp(x, before), ramp(size_ - 1 - x, after));
+}
+
+MOECLIP_FUNC void TileAxis::weights(index_t i, std::span<float> weights) const {
+  MOECLIP_EXPECT(i >= 0 && i < count_ && std::ssize(weights) == size_, "tile ", i, " of ", count_, " has ", size_,
+                 " weights, not ", weights.size());
+  index_t first = i;  // of the tiles that share a pixel
+  for (index_t x = 0; x < size_; ++x) {
+    const index_t place = start(i) + x;
+    while (first > 0 && start(first - 1) + size_ > place) --first;
+    while (start(first) + size_ <= place) ++first;
+    float sum = 0;
+    for (index_t j = first; j < count_ && start(j) <= place; ++j) sum += ramps(j, place - start(j));
+    weights[static_cast<std::size_t>(x)] = ramps(i, x) / sum;
   }
-  for (index_t i = 0; i < count_; ++i)
-    for (index_t x = 0; x < size_; ++x)
-      weights_[static_cast<std::size_t>(i * size_ + x)] /= sums[static_cast<std::size_t>(start(i) + x)];
 }
 
 MOECLIP_FUNC Image copy_image(ImageView image) {
@@ -137,12 +142,13 @@ MOECLIP_FUNC TileOptions recorded_tiles(const Json& record, std::string_view sou
   if (found == nullptr) return {};
   const TileOptions tiles{member<index_t>(*found, "size", source), member<index_t>(*found, "overlap", source)};
   if (tiles.size < 0 || tiles.size > kMaxPixels || tiles.overlap < 0 || tiles.overlap > tiles.size / 2)
-    fail(ErrorCode::format, concat(source, ": tiles of ", tiles.size, " pixels that share ", tiles.overlap));
+    fail(ErrorCode::format, concat(source, ": tiles of ", counted(tiles.size, "pixel"), " that share ", tiles.overlap));
   return tiles;
 }
 
 MOECLIP_FUNC std::string describe_tiles(const TileOptions& tiles) {
-  return tiles.is_on() ? concat("in tiles of ", tiles.size, " pixels that share ", tiles.overlap) : "as a whole";
+  return tiles.is_on() ? concat("in tiles of ", counted(tiles.size, "pixel"), " that share ", tiles.overlap)
+                       : "as a whole";
 }
 
 }}  // namespace moeclip::abi_v0_1

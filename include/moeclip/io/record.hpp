@@ -26,8 +26,8 @@ Json recorded(const WeightFile& file);
 
 #if MOECLIP_DEFINES(MOECLIP_IO)
 
+#include "format_version.hpp"
 #include "json.hpp"
-#include "json_writer.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
@@ -36,9 +36,9 @@ MOECLIP_FUNC Json recorded(const WeightFile& file) {
   if (text == nullptr) return {};
   Json record = parse_json(*text, concat(file.path(), ": __metadata__ ", in_quotes(kRecordKey)), JsonNames::unique);
   const Json* const format = record.is_object() ? record.find("format") : nullptr;
-  if (format != nullptr && !(*format == Json(int{kRecordFormat})))
-    fail(ErrorCode::unsupported, concat(file.path(), ": its record is of format ", dump_json(*format),
-                                        "; this program knows format ", int{kRecordFormat}, ": use a newer one"));
+  if (format != nullptr)
+    expect_version(*format, {.last = kRecordFormat}, file.path(), "a file whose record is",
+                   "make the file again with this one");
   return record;
 }
 

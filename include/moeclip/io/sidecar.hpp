@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "format_version.hpp"
 #include "json_writer.hpp"
 #include "sha256.hpp"
 #include "weight_index.hpp"
@@ -71,9 +72,8 @@ MOECLIP_FUNC Json read_sidecar(const WeightBytes& file) {
   const Json root = parse_json(as_text(bytes), path, JsonNames::unique);
   const Json* const version = root.is_object() ? root.find(detail::kSidecarKey) : nullptr;
   if (version == nullptr) return {};
-  if (!(*version == Json(detail::kSidecarVersion)))
-    fail(ErrorCode::unsupported, concat(path, ": is of version ", dump_json(*version), "; this program knows version ",
-                                        detail::kSidecarVersion));
+  detail::expect_version(*version, {.last = detail::kSidecarVersion}, path, "the record of an adapter",
+                         "convert the adapter again");
   const Json *const wanted = root.find("sha256"), *const record = root.find("record");
   if (wanted == nullptr || !wanted->is_string() || record == nullptr || !record->is_object())
     fail(ErrorCode::format, concat(path, ": has no \"sha256\" and \"record\""));

@@ -123,7 +123,7 @@ MOECLIP_FUNC ZipArchive ZipArchive::open(Bytes bytes, std::string_view source) {
   // An entry takes at least kZipDirectoryEntrySize bytes, so the count is bounded by what is there.
   if (directory.count > directory.size / detail::kZipDirectoryEntrySize)
     archive.fail_format(
-        concat("a directory of ", directory.size, " bytes cannot hold ", counted(directory.count, "entry")));
+        concat("a directory of ", counted(directory.size, "byte"), " cannot hold ", counted(directory.count, "entry")));
   archive.entries_.reserve(static_cast<std::size_t>(directory.count));
   ByteReader reader(bytes.subspan(static_cast<std::size_t>(directory.offset), static_cast<std::size_t>(directory.size)),
                     concat(source, ": zip directory"));
@@ -170,7 +170,7 @@ MOECLIP_FUNC ZipArchive::Directory ZipArchive::read_end_record() const {
   Directory directory{offset, size, count};
   if (find_zip64_end_record(at, end)) directory = read_zip64_end_record(end, directory);
   if (!range_fits(directory.offset, directory.size, end))
-    fail_format(concat("the directory, ", directory.size, " bytes at offset ", directory.offset,
+    fail_format(concat("the directory, ", counted(directory.size, "byte"), " at offset ", directory.offset,
                        ", lies outside the file", kCutAdvice));
   const std::uint64_t gap = end - directory.offset - directory.size;
   if (gap == 0) return directory;

@@ -178,8 +178,8 @@ PatchMemory<T> load_memory(Context& context, const WeightFile& file, const Basic
   expect(record.features == PatchFeatures::encoder, "textures, which take no CLIP");
   expect(record.clip == clip_fingerprint(detector.clip().vision(), detector.clip().text()), "another CLIP");
   expect(record.adapter == adapter_fingerprint(detector.adapter()), "another adapter");
-  expect(record.image_size == detector.options().image_size, "pictures of ", record.image_size, " pixels, not ",
-         detector.options().image_size);
+  expect(record.image_size == detector.options().image_size, "pictures of ", counted(record.image_size, "pixel"),
+         ", not ", detector.options().image_size);
   return detail::memory_of<T>(context, file, std::move(record), descriptor_width(detector.model()));
 }
 

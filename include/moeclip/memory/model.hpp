@@ -15,7 +15,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 class WeightFile;
 
-inline constexpr int kModelVersion = 1;  ///< of the format of model files; a newer one is refused by name
+inline constexpr int kModelVersion = 1;  ///< of the format of model files; others are refused by name
 
 /// Patches of a picture that a model file may ask for: a picture of 3584 pixels in patches of 14.
 inline constexpr index_t kMostModelPatches = 65536;
@@ -37,7 +37,7 @@ struct PartModel {
 
   /// Reads a file of `moeclip export`, or a memory of textures of `moeclip learn`. The file stays mapped, and must not
   /// be changed while the model is used. `threads`: for loading; 0: one per core. Throws io; format for a file that is
-  /// damaged; unsupported for one of a newer version; missing for another kind of file, which is named. Defined in
+  /// damaged; unsupported for one of another version; missing for another kind of file, which is named. Defined in
   /// memory/model_file.hpp.
   static PartModel load(const std::string& path, int threads = 0);
   static PartModel load(Context& context, const WeightFile& file);
@@ -56,8 +56,7 @@ struct PartModel {
   void set_threshold(float value);
 
   /// Looks at one picture (gray or RGB, any size) into `result`, whose memory is used again: with one context and one
-  /// result, the second picture of a size allocates nothing, unless pictures are cut. Throws as anchors_of and
-  /// BasicDetector::detect.
+  /// result, the second picture of a size allocates nothing. Throws as anchors_of and BasicDetector::detect.
   void detect(Context& context, ImageView image, Detection& result, std::string_view class_name = {}) const;
 };
 

@@ -26,6 +26,7 @@ bool holds_model(const WeightFile& file);
 
 #include "../anomaly/adapter_file.hpp"
 #include "../clip/checkpoint.hpp"
+#include "../io/format_version.hpp"
 #include "../io/safetensors.hpp"
 #include "memory_file.hpp"
 
@@ -42,8 +43,8 @@ namespace detail {
                            : has("visual.conv1.weight") || has("patch_embedding.weight") ? "a CLIP"
                                                                                          : "something else";
   fail(ErrorCode::missing,
-       concat(file.path(), ": is no model file but ", what, " (", file.entries().size(),
-              " tensors found); `moeclip export` makes a model of CLIP, adapter and good pictures"));
+       concat(file.path(), ": is no model file but ", what, " (", counted(file.entries().size(), "tensor"),
+              " found); `moeclip export` makes a model of CLIP, adapter and good pictures"));
 }
 
 /// Throws missing for a file that is no safetensors, with a guess.
@@ -90,7 +91,7 @@ inline Detector recorded_detector(Context& context, const WeightFile& file, cons
   const index_t grid = options.image_size / vision.patch_size;
   if (grid * vision.patch_size != options.image_size || grid * grid > kMostModelPatches)
     fail(ErrorCode::format,
-         concat(file.path(), ": pictures of ", options.image_size, " pixels cannot be cut into patches of ",
+         concat(file.path(), ": pictures of ", counted(options.image_size, "pixel"), " cannot be cut into patches of ",
                 vision.patch_size, ", ", index_t{kMostModelPatches}, " at most"));
   VisionTower<float> tower = load_vision<float>(context, clip, clip.config.activation, clip.precision);
   Adapter<float> adapter = records_switches(file) ? load_adapter<float>(context, file, clip.config)
@@ -154,11 +155,8 @@ MOECLIP_FUNC PartModel PartModel::load(Context& context, const WeightFile& file)
   if (!holds_model(file)) return model;
   const Json record = detail::recorded(file);
   const Json& json = record.at(detail::kModelKey);
-  const auto version = member<std::int64_t>(json, "format", source);
-  if (version != kModelVersion)
-    fail(ErrorCode::unsupported,
-         concat(source, ": is a model file of version ", version, "; moeclip ", MOECLIP_VERSION_STRING,
-                " reads version ", int{kModelVersion}, ": use a newer one, or export the model again"));
+  detail::expect_version(member(json, "format", source), {kModelVersion, kModelVersion}, source, "a model file",
+                         "export the model again");
   model.threshold_source = member<std::string>(json, "threshold_source", source);
   if (model.memory) return model;
   model.images = recorded_images(json, source);

@@ -38,7 +38,8 @@ AaClipConfig aa_clip_config(const ClipConfig& clip);
 
 /// All that AA-CLIP trains. Its gradient has the same type.
 template <class T>
-struct AaClip {
+class AaClip {
+ public:
   AaClipConfig config;                  // says how many layers follow
   std::vector<Linear<T>> text_layers;   // (Dt, Dt) each
   Adapter<T> heads;                     // `text` (C, Dt), and a projection (C, D) per level; no mixtures

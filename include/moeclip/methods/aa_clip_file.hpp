@@ -92,10 +92,10 @@ inline AaClipConfig recognise_aa_clip(const AaClipPart& text, const AaClipPart& 
   const index_t levels = image.count("seg_proj.", config.use_relu ? ".fc.0.weight" : ".fc.weight");
   if (levels < 1 || levels > clip.vision.layers || config.image_blocks > clip.vision.layers ||
       config.text_blocks > clip.text.layers)
-    fail(ErrorCode::mismatch,
-         concat(image.file.path(), ": has adapters for ", config.text_blocks, " text and ", config.image_blocks,
-                " image blocks and projections of ", levels, " levels; this CLIP has ", clip.text.layers, " and ",
-                clip.vision.layers, " blocks; use the CLIP that it was trained on"));
+    fail(ErrorCode::mismatch, concat(image.file.path(), ": has adapters for ", config.text_blocks, " text and ",
+                                     counted(config.image_blocks, "image block"), " and projections of ",
+                                     counted(levels, "level"), "; this CLIP has ", clip.text.layers, " and ",
+                                     counted(clip.vision.layers, "block"), "; use the CLIP that it was trained on"));
   if (levels != std::ssize(config.level_blocks)) config.level_blocks = evenly_spread(clip.vision.layers, levels);
   return config;
 }

@@ -3,12 +3,14 @@
 // AA-CLIP as a method that is trained (method.hpp): first the text side, then, on its anchors, the image side. Its
 // pieces are in aa_clip.hpp and aa_clip_step.hpp.
 
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "../io/json_options.hpp"
 #include "aa_clip_step.hpp"
 #include "method.hpp"
 
@@ -18,13 +20,31 @@ namespace moeclip { inline namespace abi_v0_1 {
 struct AaClipSettings {
   AaClipConfig model;       ///< of what is trained
   AaClipTraining training;  ///< of how
+
+  /// visitor(name, value) for every switch.
+  template <class Self, class Visitor>
+  static void visit(Self& s, Visitor&& visitor) {
+    visitor("level_blocks", s.model.level_blocks);
+    visitor("text_blocks", s.model.text_blocks);
+    visitor("image_blocks", s.model.image_blocks);
+    visitor("text_weight", s.model.text_weight);
+    visitor("image_weight", s.model.image_weight);
+    visitor("use_relu", s.model.use_relu);
+    visitor("disentangle_weight", s.training.disentangle_weight);
+    visitor("sums_levels", s.training.sums_levels);
+    visitor("value_blocks", s.training.value_blocks);
+    visitor("value_scope", s.training.value_scope);
+  }
 };
+
+template <>
+inline constexpr std::array kEnumerators<ValueScope>{ValueScope::pictures, ValueScope::tokens};
 
 /// As a file holds them.
 Json to_json(const AaClipSettings& settings);
 
-/// Back from there; what is not said is as the official code has it, in proportion to this CLIP. Throws format, naming
-/// it, for a switch that is not known.
+/// Back from there; what is not said is as the official code has it, in proportion to this CLIP. Throws as
+/// options_from_json, and contract for value_blocks below 0.
 AaClipSettings aa_clip_settings(const Json& json, const ClipConfig& clip);
 
 /// Scores are those of industrial pictures (SCO-1), from the map of probabilities (MAP-2).
@@ -37,6 +57,7 @@ class AaClipMethod final : public TrainedMethod<T> {
   [[nodiscard]] const AaClip<T>& model() const { return model_; }  ///< what is trained
 
   [[nodiscard]] std::string_view name() const override { return "aa-clip"; }
+  void expect_words(const std::string& words) const override;
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
   [[nodiscard]] Json settings() const override { return to_json({model_.config, training_}); }
   [[nodiscard]] std::vector<MethodStage> stages() const override;
@@ -84,56 +105,14 @@ class AaClipMethod final : public TrainedMethod<T> {
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-MOECLIP_FUNC Json to_json(const AaClipSettings& settings) {
-  Json levels = Json::array();
-  for (const index_t block : settings.model.level_blocks) levels.push_back(block);
-  return Json::object()
-      .set("level_blocks", std::move(levels))
-      .set("text_blocks", settings.model.text_blocks)
-      .set("image_blocks", settings.model.image_blocks)
-      .set("text_weight", settings.model.text_weight)
-      .set("image_weight", settings.model.image_weight)
-      .set("use_relu", settings.model.use_relu)
-      .set("disentangle_weight", settings.training.disentangle_weight)
-      .set("sums_levels", settings.training.sums_levels)
-      .set("value_blocks", settings.training.value_blocks)
-      .set("value_scope", to_string(settings.training.value_scope));
-}
+MOECLIP_FUNC Json to_json(const AaClipSettings& settings) { return options_to_json(settings); }
 
 MOECLIP_FUNC AaClipSettings aa_clip_settings(const Json& json, const ClipConfig& clip) {
   AaClipSettings settings{aa_clip_config(clip), {}};
-  AaClipConfig& model = settings.model;
-  AaClipTraining& training = settings.training;
-  training.value_blocks = clip.vision.layers + 1 - model.level_blocks.front();
-  if (json.is_null()) return settings;
-  for (const auto& [key, value] : json.members()) {
-    if (key == "level_blocks") {
-      model.level_blocks.clear();
-      for (const Json& block : value.items()) model.level_blocks.push_back(block.as_int64());
-    } else if (key == "text_blocks") {
-      model.text_blocks = value.as_int64();
-    } else if (key == "image_blocks") {
-      model.image_blocks = value.as_int64();
-    } else if (key == "text_weight") {
-      model.text_weight = value.as_number();
-    } else if (key == "image_weight") {
-      model.image_weight = value.as_number();
-    } else if (key == "use_relu") {
-      model.use_relu = value.as_bool();
-    } else if (key == "disentangle_weight") {
-      training.disentangle_weight = value.as_number();
-    } else if (key == "sums_levels") {
-      training.sums_levels = value.as_bool();
-    } else if (key == "value_blocks" && value.as_int64() >= 0) {
-      training.value_blocks = value.as_int64();
-    } else if (key == "value_scope" && (value.as_string() == to_string(ValueScope::pictures) ||
-                                        value.as_string() == to_string(ValueScope::tokens))) {
-      training.value_scope =
-          value.as_string() == to_string(ValueScope::tokens) ? ValueScope::tokens : ValueScope::pictures;
-    } else {
-      fail(ErrorCode::format, concat("AA-CLIP has no switch ", in_quotes(key), " of this kind"));
-    }
-  }
+  index_t& value_blocks = settings.training.value_blocks;
+  value_blocks = clip.vision.layers + 1 - settings.model.level_blocks.front();
+  if (!json.is_null()) options_from_json(json, "AA-CLIP", settings);
+  MOECLIP_EXPECT(value_blocks >= 0, "AA-CLIP: ", value_blocks, " value_blocks");
   return settings;
 }
 
@@ -157,6 +136,12 @@ typename AaClipMethod<T>::Words& AaClipMethod<T>::words_of(const std::string& wo
   std::vector<std::string> sentences = prompts.normal;
   sentences.insert(sentences.end(), prompts.abnormal.begin(), prompts.abnormal.end());
   return words_.emplace(words, Words{this->clip().tokenize(sentences), std::ssize(prompts.normal), {}}).first->second;
+}
+
+template <class T>
+void AaClipMethod<T>::expect_words(const std::string& words) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  words_of(words);
 }
 
 template <class T>

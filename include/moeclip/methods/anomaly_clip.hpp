@@ -26,6 +26,21 @@ struct AnomalyClipConfig {
   /// The published switches, with the shares of blocks that they are of ViT-L/14's 24 and of its text tower's 12.
   static AnomalyClipConfig released(const ClipConfig& clip);
 
+  /// visitor(name, value) for every switch.
+  template <class Self, class Visitor>
+  static void visit(Self& c, Visitor&& visitor) {
+    visitor("context", c.prompts.context);
+    visitor("deep", c.prompts.deep);
+    visitor("depth", c.prompts.depth);
+    visitor("deep_rows", c.deep_rows);
+    visitor("value_blocks", c.value_blocks);
+    visitor("level_blocks", c.level_blocks);
+    visitor("temperature", c.temperature);
+    visitor("map_sigma", c.map_sigma);
+    visitor("normal_words", c.normal_words);
+    visitor("abnormal_words", c.abnormal_words);
+  }
+
   friend bool operator==(const AnomalyClipConfig&, const AnomalyClipConfig&) = default;
 };
 

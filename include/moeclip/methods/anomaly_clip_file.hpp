@@ -165,9 +165,9 @@ ObjectPrompts<T> read_anomaly_clip(const WeightFile& weights, const Clip<T>& cli
   const index_t words = (std::max)(end_position(tokens.view<2>()[0]), end_position(tokens.view<2>()[1]));
   if (sizes.deep > sizes.context || sizes.context + words >= tower.config.context_length)
     fail(ErrorCode::mismatch,
-         concat(weights.path(), ": ", sizes.context, " learned rows, ", sizes.deep,
-                " of them replaced in deeper blocks, and ", words + 1, " rows of words do not fit into the ",
-                tower.config.context_length, " tokens of this CLIP's sentences"));
+         concat(weights.path(), ": ", counted(sizes.context, "learned row"), ", ", sizes.deep,
+                " of them replaced in deeper blocks, and ", counted(words + 1, "row"), " of words do not fit into the ",
+                counted(tower.config.context_length, "token"), " of this CLIP's sentences"));
   file.expect_words(tokens.view<2>(), sizes.context);
   file.template expect_rows<T>(tower, make_prompt_frame<T>(tower, tokens.view<2>(), sizes.context));
   ObjectPrompts<T> prompts(sizes, width);

@@ -2,21 +2,26 @@
 #pragma once
 // AnomalyCLIP as a method that is trained (method.hpp): its pieces are in anomaly_clip.hpp and anomaly_clip_step.hpp.
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "../io/json_options.hpp"
 #include "anomaly_clip_step.hpp"
 #include "method.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+template <>
+inline constexpr std::array kEnumerators<DeepRows>{DeepRows::half, DeepRows::exact};
+
 /// The switches in a form that a file holds.
 Json to_json(const AnomalyClipConfig& config);
 
-/// And back: what is not said is as published for this CLIP. Throws format, naming it, for a switch that is not known.
+/// And back: what is not said is as published for this CLIP. Throws as options_from_json.
 AnomalyClipConfig anomaly_clip_config(const Json& json, const ClipConfig& clip);
 
 /// The words for what a picture shows play no part: the prompts are about objects of any kind.
@@ -68,51 +73,11 @@ class AnomalyClip final : public TrainedMethod<T> {
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-MOECLIP_FUNC Json to_json(const AnomalyClipConfig& config) {
-  Json levels = Json::array();
-  for (const index_t block : config.level_blocks) levels.push_back(block);
-  return Json::object()
-      .set("context", config.prompts.context)
-      .set("deep", config.prompts.deep)
-      .set("depth", config.prompts.depth)
-      .set("deep_rows", config.deep_rows == DeepRows::half ? "half" : "exact")
-      .set("value_blocks", config.value_blocks)
-      .set("level_blocks", std::move(levels))
-      .set("temperature", config.temperature)
-      .set("map_sigma", config.map_sigma)
-      .set("normal_words", config.normal_words)
-      .set("abnormal_words", config.abnormal_words);
-}
+MOECLIP_FUNC Json to_json(const AnomalyClipConfig& config) { return options_to_json(config); }
 
 MOECLIP_FUNC AnomalyClipConfig anomaly_clip_config(const Json& json, const ClipConfig& clip) {
   AnomalyClipConfig config = AnomalyClipConfig::released(clip);
-  if (json.is_null()) return config;
-  for (const auto& [key, value] : json.members()) {
-    if (key == "context") {
-      config.prompts.context = value.as_int64();
-    } else if (key == "deep") {
-      config.prompts.deep = value.as_int64();
-    } else if (key == "depth") {
-      config.prompts.depth = value.as_int64();
-    } else if (key == "deep_rows" && (value.as_string() == "half" || value.as_string() == "exact")) {
-      config.deep_rows = value.as_string() == "half" ? DeepRows::half : DeepRows::exact;
-    } else if (key == "value_blocks") {
-      config.value_blocks = value.as_int64();
-    } else if (key == "level_blocks") {
-      config.level_blocks.clear();
-      for (const Json& block : value.items()) config.level_blocks.push_back(block.as_int64());
-    } else if (key == "temperature") {
-      config.temperature = value.as_number();
-    } else if (key == "map_sigma") {
-      config.map_sigma = value.as_number();
-    } else if (key == "normal_words") {
-      config.normal_words = value.as_string();
-    } else if (key == "abnormal_words") {
-      config.abnormal_words = value.as_string();
-    } else {
-      fail(ErrorCode::format, concat("AnomalyCLIP has no switch ", in_quotes(key), " of this kind"));
-    }
-  }
+  if (!json.is_null()) options_from_json(json, "AnomalyCLIP", config);
   return config;
 }
 

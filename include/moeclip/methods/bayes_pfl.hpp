@@ -26,6 +26,19 @@ struct BayesPflConfig {
   bool fuses_patches = true;  ///< the score looks at patches too: trained to the end; false: after the first part only
   std::uint64_t seed = 111;   ///< of the offsets that pictures are judged with
 
+  /// visitor(name, value) for every switch.
+  template <class Self, class Visitor>
+  static void visit(Self& c, Visitor&& visitor) {
+    visitor("level_blocks", c.level_blocks);
+    visitor("prompts", c.prompts);
+    visitor("context_length", c.context_length);
+    visitor("state_length", c.state_length);
+    visitor("flows", c.flows);
+    visitor("samples", c.samples);
+    visitor("fuses_patches", c.fuses_patches);
+    visitor("seed", c.seed);
+  }
+
   friend bool operator==(const BayesPflConfig&, const BayesPflConfig&) = default;
 };
 

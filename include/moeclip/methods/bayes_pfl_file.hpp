@@ -78,10 +78,10 @@ class BayesPflFile {
     const bool fits = levels > 0 && levels <= clip.vision.layers &&
                       config.context_length + config.state_length + 3 <= clip.text.context_length;
     if (!fits)
-      fail(ErrorCode::mismatch,
-           concat(file_.path(), ": has ", counted(levels, "level"), " and prompts of ", config.context_length, " + ",
-                  config.state_length, " words, which do not fit an image tower of ",
-                  counted(clip.vision.layers, "block"), " and sentences of ", clip.text.context_length, " tokens"));
+      fail(ErrorCode::mismatch, concat(file_.path(), ": has ", counted(levels, "level"), " and prompts of ",
+                                       config.context_length, " + ", counted(config.state_length, "word"),
+                                       ", which do not fit an image tower of ", counted(clip.vision.layers, "block"),
+                                       " and sentences of ", counted(clip.text.context_length, "token")));
     const bool are_known =
         std::ssize(config.level_blocks) == levels && config.level_blocks.back() <= clip.vision.layers;
     if (!are_known) config.level_blocks = evenly_spread(clip.vision.layers, levels);

@@ -17,8 +17,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// The switches in a form that a file holds.
 Json to_json(const BayesPflConfig& config);
 
-/// And back. What is not said is as released, with four levels spread over the blocks of this CLIP. Throws format for a
-/// switch that is not known.
+/// And back. What is not said is as released, with four levels spread over the blocks of this CLIP. Throws as
+/// options_from_json.
 BayesPflConfig bayes_pfl_config(const Json& json, const ClipConfig& clip);
 
 /// Learns in two stages: prompts, distributions and maps; then the score of the whole picture.
@@ -32,6 +32,7 @@ class BayesPflMethod final : public TrainedMethod<T> {
   [[nodiscard]] const BayesPfl<T>& model() const { return model_; }  ///< all parameters
 
   [[nodiscard]] std::string_view name() const override { return "bayes-pfl"; }
+  void expect_words(const std::string& words) const override { static_cast<void>(tokens(words)); }
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
   [[nodiscard]] Json settings() const override { return to_json(model_.config); }
   [[nodiscard]] std::vector<MethodStage> stages() const override;
@@ -67,52 +68,20 @@ class BayesPflMethod final : public TrainedMethod<T> {
 #include <utility>
 
 #include "../anomaly/adapter.hpp"
+#include "../io/json_options.hpp"
 #include "bayes_pfl_file.hpp"
 #include "bayes_pfl_judge.hpp"
 #include "method_file.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-MOECLIP_FUNC Json to_json(const BayesPflConfig& config) {
-  Json levels = Json::array();
-  for (const index_t block : config.level_blocks) levels.push_back(block);
-  return Json::object()
-      .set("level_blocks", std::move(levels))
-      .set("prompts", config.prompts)
-      .set("context_length", config.context_length)
-      .set("state_length", config.state_length)
-      .set("flows", config.flows)
-      .set("samples", config.samples)
-      .set("fuses_patches", config.fuses_patches)
-      .set("seed", config.seed);
-}
+MOECLIP_FUNC Json to_json(const BayesPflConfig& config) { return options_to_json(config); }
 
 MOECLIP_FUNC BayesPflConfig bayes_pfl_config(const Json& json, const ClipConfig& clip) {
   constexpr index_t kLevels = 4;  // as released
   BayesPflConfig config;
   config.level_blocks = detail::evenly_spread(clip.vision.layers, (std::min)(kLevels, clip.vision.layers));
-  if (json.is_null()) return config;
-  const std::pair<std::string_view, index_t BayesPflConfig::*> counts[] = {
-      {"prompts", &BayesPflConfig::prompts},           {"context_length", &BayesPflConfig::context_length},
-      {"state_length", &BayesPflConfig::state_length}, {"flows", &BayesPflConfig::flows},
-      {"samples", &BayesPflConfig::samples},
-  };
-  for (const auto& [key, value] : json.members()) {
-    const auto* const count = std::find_if(std::begin(counts), std::end(counts),
-                                           [&, &name = key](const auto& known) { return known.first == name; });
-    if (count != std::end(counts)) {
-      config.*count->second = value.as_int64();
-    } else if (key == "level_blocks") {
-      config.level_blocks.clear();
-      for (const Json& block : value.items()) config.level_blocks.push_back(block.as_int64());
-    } else if (key == "fuses_patches") {
-      config.fuses_patches = value.as_bool();
-    } else if (key == "seed") {
-      config.seed = value.as_uint64();
-    } else {
-      fail(ErrorCode::format, concat("Bayes-PFL has no switch ", in_quotes(key)));
-    }
-  }
+  if (!json.is_null()) options_from_json(json, "Bayes-PFL", config);
   return config;
 }
 

@@ -80,6 +80,7 @@ class MethodTraining {
                    " classes");
     run_.seed = options.seed;
     run_.batch = options.batch;
+    run_.lr = options.lr;
     run_.images = options.images;
     run_.data = fingerprint();
     trained_on_ = training_pictures(context, source);
@@ -120,6 +121,8 @@ class MethodTraining {
     expect(found.run.data == run_.data, "it was trained on other data; give the same files in the same order");
     expect(found.run.seed == run_.seed && found.run.batch == run_.batch && found.run.images == run_.images,
            "its seed, its batch or the way it read pictures differs");
+    expect(found.run.lr == run_.lr, "its learning rate was ", found.run.lr, ", not ", run_.lr,
+           " (0: each stage's own)");
     method_.load(file);
     run_ = found.run;
     if (run_.stage < std::ssize(stages_)) moments_ = read_method_moments<T>(file, method_, run_.stage);

@@ -55,6 +55,9 @@ class Method {
   /// one); null if it makes nothing of them. MethodKind::takes_good says so beforehand.
   [[nodiscard]] virtual std::unique_ptr<Method<T>> with_good(Context&, const GoodPictures&) const { return nullptr; }
 
+  /// Throws limit if the text tower has no room for what judge says about `words`.
+  virtual void expect_words(const std::string& /*words*/) const {}
+
   /// One normalised picture (1, 3, S, S) of a thing that is called `words` ("metal nut"): the map (S, S), in [0, 1], is
   /// filled, and the score of the picture, in [0, 1], is returned. What is made of the words is kept.
   virtual T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const = 0;

@@ -16,6 +16,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 struct MethodRun {
   std::uint64_t seed = 111;  ///< of first values, order, augmentations and samples
   index_t batch = 0;         ///< pictures per step; 0: each stage's own
+  double lr = 0;             ///< learning rate; 0: each stage's own
   std::string data;          ///< fingerprint of the pictures and the words
   ImageOptions images;       ///< how pictures are read
   index_t stage = 0;         ///< stages finished
@@ -95,6 +96,7 @@ MOECLIP_FUNC MethodRecord read_method_record(const WeightFile& file) {
   record.clip = json.at("clip").as_string();
   record.run.seed = json.at("seed").as_uint64();
   record.run.batch = count("batch");
+  if (const Json* lr = json.find("lr")) record.run.lr = lr->as_number();
   record.run.data = json.at("data").as_string();
   record.run.images = recorded_images(json, file.path());
   record.run.stage = count("stage");
@@ -136,6 +138,7 @@ void write_method(const std::string& path, const MethodRecord& record, TrainedMe
                   .set("clip", record.clip)
                   .set("seed", record.run.seed)
                   .set("batch", record.run.batch)
+                  .set("lr", record.run.lr)
                   .set("data", record.run.data)
                   .set(std::string(kImagesKey), to_json(record.run.images))
                   .set("stage", record.run.stage)

@@ -82,6 +82,9 @@ enum class DeepRows : unsigned char {
   exact,  ///< as they are
 };
 
+/// The name of the enumerator, as settings spell it.
+constexpr const char* to_string(DeepRows rows) { return rows == DeepRows::half ? "half" : "exact"; }
+
 /// The frozen part of the text side.
 template <class T>
 struct PromptedTower {

@@ -42,6 +42,7 @@ class WinClip : public Method<T> {
   /// they say of the purpose of the picture is cut; throws limit if what it shows does not fit.
   [[nodiscard]] TextAnchors<T> anchors(Context& context, const std::string& words) const;
 
+  void expect_words(const std::string& words) const override;
   T judge(Context& context, View<const T, 4> image, const std::string& words, View<T, 2> map) const override;
 
  private:
@@ -112,6 +113,13 @@ std::unique_ptr<Method<T>> WinClip<T>::with_good(Context& context, const GoodPic
   method->cache_ = cache_;
   method->references_ = winclip_references<T>(context, this->clip().config(), grid(), good.count, look);
   return method;
+}
+
+template <class T>
+void WinClip<T>::expect_words(const std::string& words) const {
+  const Prompts prompts = make_winclip_prompts(words);
+  for (const auto* sentences : {&prompts.normal, &prompts.abnormal})
+    static_cast<void>(detail::tokenize_winclip(this->clip(), *sentences));
 }
 
 template <class T>

@@ -10,8 +10,8 @@
 
 #include "../anomaly/adapter.hpp"
 #include "../io/json.hpp"
+#include "../io/json_options.hpp"
 #include "../io/json_writer.hpp"
-#include "../io/naming.hpp"
 #include "adam.hpp"
 #include "initialize_adapter.hpp"
 #include "schedule.hpp"
@@ -162,46 +162,17 @@ MOECLIP_FUNC Recipe Recipe::named(std::string_view wanted) {
   fail(ErrorCode::contract, concat("there is no recipe \"", wanted, "\"; there are moeclip, paper and released"));
 }
 
-namespace detail {
-
-inline Json option_json(bool value) { return Json(value); }
-inline Json option_json(double value) { return Json(value); }
-inline Json option_json(index_t value) { return Json(value); }
-inline Json option_json(const std::vector<index_t>& values) {
-  Json list = Json::array();
-  for (const index_t value : values) list.push_back(value);
-  return list;
-}
-
-inline void read_option(const Json& json, bool& value) { value = json.as_bool(); }
-inline void read_option(const Json& json, double& value) { value = json.as_number(); }
-inline void read_option(const Json& json, index_t& value) { value = json.as_int64(); }
-inline void read_option(const Json& json, std::vector<index_t>& values) {
-  values.clear();
-  for (const Json& item : json.items()) values.push_back(item.as_int64());
-}
-
-}  // namespace detail
-
 MOECLIP_FUNC Json to_json(const Recipe& recipe) {
   Json json = Json::object().set("name", recipe.name);
-  Recipe::visit(recipe,
-                [&](const char* name, const auto& value, const char*) { json.set(name, detail::option_json(value)); });
+  const Json options = options_to_json(recipe);
+  for (const auto& [name, value] : options.members()) json.set(name, value);
   return json;
 }
 
 MOECLIP_FUNC Recipe recipe_from_json(const Json& json, std::string_view source) {
   Recipe recipe;
   if (const Json* name = json.find("name"); name != nullptr) recipe.name = name->as_string();
-  Recipe::visit(recipe, [&](const char* name, auto& value, const char*) {
-    const Json* found = json.find(name);
-    if (found != nullptr) detail::read_option(*found, value);
-  });
-  const Json own = to_json(recipe);
-  for (const auto& [name, value] : json.members())
-    if (own.find(name) == nullptr)
-      fail(ErrorCode::unsupported,
-           concat(source, ": its recipe has the option ", in_quotes(name), ", which this version does not know"));
+  options_from_json(json, concat(source, ": recipe"), recipe, "name");
   return recipe;
 }
 
@@ -214,7 +185,7 @@ MOECLIP_FUNC void set_option(Recipe& recipe, std::string_view name, std::string_
     using Value = std::remove_cvref_t<decltype(value)>;
     if constexpr (std::is_same_v<Value, bool>) json = text == "on" ? "true" : text == "off" ? "false" : json;
     if constexpr (std::is_same_v<Value, std::vector<index_t>>) json = text == "none" ? "[]" : concat("[", text, "]");
-    detail::read_option(parse_json(json, concat("option ", name)), value);
+    option_from_json(parse_json(json, concat("option ", name)), "recipe", name, value);
   };
   Recipe::visit(recipe, set);
   MOECLIP_EXPECT(is_known, "a recipe has no option \"", name, "\"");

@@ -38,7 +38,7 @@ inline std::string text_from(ProcessGroup& group, int from, std::string text) {
   auto size = static_cast<std::uint64_t>(text.size());
   group.broadcast(from, std::as_writable_bytes(std::span(&size, 1)));
   constexpr std::uint64_t kMost = std::uint64_t{1} << 26;
-  if (size > kMost) fail(ErrorCode::limit, concat("process ", from, " sends a text of ", size, " bytes"));
+  if (size > kMost) fail(ErrorCode::limit, concat("process ", from, " sends a text of ", counted(size, "byte")));
   text.resize(static_cast<std::size_t>(size));
   group.broadcast(from, std::as_writable_bytes(std::span(text)));
   return text;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* To be loaded before the C library (LD_PRELOAD): makes the N-th call of one kind fail as the system would, to see that
  * the program says so and leaves nothing half-written. FAULT_KIND is one of the names below, FAULT_AT the number of the
- * call, from 1; 0 counts only. FAULT_COUNT names a file that gets the number of calls at exit. */
+ * call, from 1; 0 counts only. With FAULT_LASTING set, all calls of the kind fail from that one on: a disk that stays full.
+ * FAULT_COUNT names a file that gets the number of calls at exit. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,11 +18,13 @@
 
 static const char* kind;
 static long at;
+static int is_begun, is_lasting;
 static atomic_long calls;
 
 __attribute__((constructor)) static void begin(void) {
   const char* number = getenv("FAULT_AT");
   at = number == NULL ? 0 : atol(number);
+  is_lasting = getenv("FAULT_LASTING") != NULL;
   kind = getenv("FAULT_KIND");
 }
 
@@ -34,10 +37,24 @@ __attribute__((destructor)) static void end(void) {
   close(file);
 }
 
-/* True if this call of `name` is the one that fails; sets errno. */
+/* Calls count from main on: what fails before, the program has no way to tell. */
+static int (*program)(int, char**, char**);
+static int begin_program(int count, char** words, char** environment) {
+  is_begun = 1;
+  return program(count, words, environment);
+}
+int __libc_start_main(int (*run)(int, char**, char**), int count, char** words, void (*first)(void), void (*last)(void),
+                      void (*unload)(void), void* stack) {
+  __typeof__(&__libc_start_main) next = (__typeof__(next))dlsym(RTLD_NEXT, "__libc_start_main");
+  program = run;
+  return next(begin_program, count, words, first, last, unload, stack);
+}
+
+/* True if this call of `name` is one that fails; sets errno. */
 static int fails(const char* name, int error) {
-  if (kind == NULL || strcmp(kind, name) != 0) return 0;
-  if (atomic_fetch_add(&calls, 1) + 1 != at) return 0;
+  if (!is_begun || kind == NULL || strcmp(kind, name) != 0) return 0;
+  const long call = atomic_fetch_add(&calls, 1) + 1;
+  if (at == 0 || (is_lasting ? call < at : call != at)) return 0;
   errno = error;
   return 1;
 }
@@ -60,7 +77,9 @@ int fclose(FILE* file) {
   return is_failing ? EOF : result;
 }
 size_t fread(void* data, size_t size, size_t count, FILE* file) {
-  return fails("read", EIO) ? 0 : NEXT(fread)(data, size, count, file);
+  if (!fails("read", EIO)) return NEXT(fread)(data, size, count, file);
+  file->_flags |= 0x20; /* what ferror asks for, in glibc */
+  return 0;
 }
 FILE* fopen(const char* path, const char* mode) {
   return fails("open", EMFILE) ? NULL : NEXT(fopen)(path, mode);

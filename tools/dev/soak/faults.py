@@ -2,9 +2,10 @@
 """Makes each call of the system fail in turn while the tool works (faults.c), and checks that it says so, exits with a
 code of its own, and leaves every file whole or absent, and nothing else behind.
 
-usage: faults.py TOOL [--most N] [--kinds write,open,...] [--verbs detect,learn,...]
+usage: faults.py TOOL [--most N] [--kinds write,open,...] [--verbs detect,learn,...] [--lasting]
 
---most N tries N calls of each kind, evenly spread, where there are more; 0 tries all.
+--most N tries N calls of each kind, evenly spread, where there are more; 0 tries all. --lasting: not one call fails but
+all from that one on, as on a disk that stays full.
 """
 import argparse
 import collections
@@ -20,6 +21,7 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 KINDS = ("write", "open", "read", "close", "mmap", "rename", "fsync", "mkdir", "thread", "memory")
 SIDE = 48
+TESTS = os.path.join(HERE, "..", "..", "..", "tests")
 
 
 def png(seed):
@@ -41,23 +43,36 @@ def make_inputs(tool, folder):
     run = lambda *words: subprocess.run([tool, *words], check=True, capture_output=True, cwd=folder)
     run("learn", "good", "-o", "part.moeclip", "--patches", "200")
     run("train", "set", "--out", "run", "--steps", "1", "--image-size", "64")
+    make = "import sys, training; sys.stdout.buffer.write(training.micro_clip())"
+    clip = subprocess.run([sys.executable, "-c", make], check=True, capture_output=True,
+                          cwd=os.path.join(TESTS, "tool"), env={**os.environ, "MOECLIP_TOOL": tool})
+    with open(os.path.join(folder, "clip.safetensors"), "wb") as file:
+        file.write(clip.stdout)
 
 
+MICRO = ["--clip", "../clip.safetensors", "--vocab", os.path.join(TESTS, "golden", "tokenizer", "bpe_micro.txt.gz"),
+         "--image-size", "28"]  # the smallest CLIP, which is no help to see but quick
 VERBS = {  # what is run, in a folder of its own beside the inputs
     "detect": ["detect", "../good", "--good", "../part.moeclip", "--out", "out", "--json"],
     "words": ["detect", "../good/0.png", "--out", "out"],
     "learn": ["learn", "../good", "-o", "part.moeclip", "--patches", "200"],
     "eval": ["eval", "../set", "--out", "out", "--report", "r.html", "--image-size", "64"],
     "train": ["train", "../set", "--out", "run", "--steps", "2", "--image-size", "64"],
+    "method": ["train", "../set", "--method", "anomalyclip", *MICRO, "--out", "run", "--steps", "2"],
     "convert": ["convert", "../run/moe_last.safetensors", "a.pth"],
     "synthesize": ["synthesize", "--out", "drawn", "--size", "32", "--count", "1", "--categories", "tile"],
     "export": ["export", "--class", "plate", "--image-size", "64", "-o", "plate.moeclip"],
+    "quantize": ["quantize", *MICRO, "--check", "../good", "--min-correlation", "-1", "--max-score-change", "1", "--out",
+                 "small.safetensors"],
+    "explain": ["explain", "../good/0.png", "--image-size", "64", "--out", "out"],
     "calibrate": ["calibrate", "../good", "--image-size", "64", "--out", "calibration.json"],
     "scan": ["dataset", "scan", "../set", "--out", "list.jsonl"],
 }
 
 
-GROWING = {"run/log.jsonl"}  # a line for each step, and none before the first
+# Written again and again; the log is empty at first.
+GROWING = {"run/log.jsonl", "run/report.html", "run/moe_last.safetensors", "out/state.safetensors", "out/pictures.jsonl",
+           "out/results.json", "r.html"}
 
 
 def contents(folder):
@@ -71,8 +86,8 @@ def contents(folder):
 
 
 class Trial:
-    def __init__(self, tool, library, inputs):
-        self.tool, self.library, self.inputs = tool, library, inputs
+    def __init__(self, tool, library, inputs, is_lasting):
+        self.tool, self.library, self.inputs, self.is_lasting = tool, library, inputs, is_lasting
 
     def run(self, words, kind, at):
         """Exit code, messages, files, number of calls."""
@@ -81,7 +96,7 @@ class Trial:
         os.mkdir(folder)
         count = os.path.join(self.inputs, "count")
         environment = {**os.environ, "LD_PRELOAD": self.library, "FAULT_KIND": kind, "FAULT_AT": str(at),
-                       "FAULT_COUNT": count}
+                       "FAULT_COUNT": count, **({"FAULT_LASTING": "1"} if self.is_lasting else {})}
         done = subprocess.run([self.tool, *words, "--threads", "2"] if words[0] not in ("convert", "synthesize") else
                               [self.tool, *words], cwd=folder, env=environment, capture_output=True, timeout=120)
         with open(count) as file:
@@ -90,7 +105,8 @@ class Trial:
 
 
 def complaint(whole, code, message, files):
-    """What is wrong with the end of a run one of whose calls failed; None: nothing."""
+    """What is wrong with the end of a run whose calls failed; None: nothing. In `whole`, what no two runs write alike
+    is None."""
     if code not in (0, 1, 3):
         return f"exit code {code}"
     if code != 0 and not message.strip():
@@ -102,6 +118,10 @@ def complaint(whole, code, message, files):
             return f"{name} should not be there"
         if not bytes_ and whole.get(name) != b"" and name not in GROWING:
             return f"{name} is empty"
+        if name in GROWING and code != 0:
+            continue  # as it was before
+        if whole.get(name) is not None and whole[name] != bytes_:
+            return f"{name} is {len(bytes_)} bytes instead of the {len(whole[name])} of a run without faults"
     if code == 0 and set(whole) - set(files):
         return f"{sorted(set(whole) - set(files))[0]} is missing although all is said to be well"
     return None
@@ -113,6 +133,7 @@ def main():
     parser.add_argument("--most", type=int, default=40)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--verbs", default=",".join(VERBS))
+    parser.add_argument("--lasting", action="store_true")
     given = parser.parse_args()
     failures = 0
     with tempfile.TemporaryDirectory(prefix="moeclip-faults-") as folder:
@@ -120,13 +141,15 @@ def main():
         subprocess.run([os.environ.get("CC", "cc"), "-O1", "-shared", "-fPIC", "-o", library,
                         os.path.join(HERE, "faults.c"), "-ldl"], check=True)
         make_inputs(os.path.abspath(given.tool), folder)
-        trial = Trial(os.path.abspath(given.tool), library, folder)
+        trial = Trial(os.path.abspath(given.tool), library, folder, given.lasting)
         table = collections.defaultdict(dict)
         for verb in given.verbs.split(","):
             for kind in given.kinds.split(","):
                 code, message, whole, calls = trial.run(VERBS[verb], kind, 0)
                 if code != 0:
                     sys.exit(f"{verb} does not work without faults: {message}")
+                again = trial.run(VERBS[verb], kind, 0)[2]
+                whole = {name: data if again.get(name) == data else None for name, data in whole.items()}
                 most = given.most or calls
                 numbers = sorted({1 + i * calls // most for i in range(most)}) if calls > most else range(1, calls + 1)
                 codes = collections.Counter()

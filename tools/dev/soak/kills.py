@@ -2,7 +2,7 @@
 """Kills the tool at random moments (SIGKILL), and checks that each file it writes is whole or absent, and that what can
 be resumed ends in the same bytes as a run that nobody disturbed.
 
-usage: kills.py TOOL [--count N] [--seed S] [--verbs train,learn,eval,synthesize] [--seconds S]
+usage: kills.py TOOL [--count N] [--seed S] [--verbs train,learn,export,eval,synthesize] [--seconds S]
 
 --seconds ends it, with the count so far, before --count kills of each verb were made.
 """
@@ -15,15 +15,15 @@ import sys
 import tempfile
 import time
 
-from faults import VERBS, contents, make_inputs
+from faults import MICRO, VERBS, contents, make_inputs
 
 RESUMED = {"eval", "train"}  # verbs that go on where they were, and the files that may then be part of the whole
-GROWING = {"eval": {"out/state.safetensors"}, "train": {"run/moe_last.safetensors", "run/log.jsonl"}}
+GROWING = {"eval": {"out/state.safetensors"}, "train": {"run/moe_last.safetensors", "run/log.jsonl", "run/report.html"}}
 TIMED = {"run/log.jsonl"}  # says how long things took
-KILLED = {"train": ["train", "../set", "--out", "run", "--epochs", "2", "--batch", "1", "--image-size", "32",
-                    "--checkpoint-every", "1", "--threads", "2"],
-          "learn": VERBS["learn"], "synthesize": VERBS["synthesize"],
-          "eval": ["eval", "../set", "--out", "out", "--checkpoint-seconds", "0"]}
+KILLED = {"train": ["train", "../set", *MICRO, "--out", "run", "--epochs", "2", "--batch", "1", "--checkpoint-every", "1",
+                    "--threads", "2"],
+          "learn": VERBS["learn"], "export": VERBS["export"], "synthesize": VERBS["synthesize"],
+          "eval": ["eval", "../set", *MICRO, "--out", "out", "--checkpoint-seconds", "0"]}
 
 
 def fresh(folder):
@@ -39,6 +39,8 @@ def whole_or_absent(whole, files, may_grow):
             continue  # a kill leaves no time to take the unfinished one away
         if name not in whole or (data != whole[name] and name not in may_grow):
             return f"{name} is neither whole nor absent"
+        if name.endswith(".html") and not data.endswith(b"</html>\n"):
+            return f"{name} has no end"
     return None
 
 

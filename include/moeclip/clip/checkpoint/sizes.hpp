@@ -26,7 +26,7 @@ inline index_t clip_extent(const WeightFile& file, const ClipNaming& naming, std
   const WeightEntry& entry = clip_entry(file, naming, name);
   if (entry.shape.rank() != rank || entry.shape.size() < 1)
     fail(ErrorCode::mismatch, concat(file.path(), ": tensor ", in_quotes(entry.name), " is ", to_string(entry.shape),
-                                     ", ", rank, " positive extents were wanted"));
+                                     ", ", counted(rank, "positive extent"), " were wanted"));
   return entry.shape[axis];
 }
 
@@ -104,9 +104,10 @@ inline void expect_plausible(const WeightFile& file, const ClipConfig& config) {
   const auto projections =
       static_cast<double>(config.embed) * static_cast<double>(config.vision.width + config.text.width);
   if (blocks(config.vision) + blocks(config.text) + projections > element_count(file))
-    fail(ErrorCode::mismatch, concat(file.path(), ": the tensors contradict each other: widths ", config.vision.width,
-                                     " and ", config.text.width, " with ", config.vision.layers, " and ",
-                                     config.text.layers, " blocks need more elements than the whole file has"));
+    fail(ErrorCode::mismatch,
+         concat(file.path(), ": the tensors contradict each other: widths ", config.vision.width, " and ",
+                config.text.width, " with ", config.vision.layers, " and ", counted(config.text.layers, "block"),
+                " need more elements than the whole file has"));
 }
 
 }}}  // namespace moeclip::abi_v0_1::detail

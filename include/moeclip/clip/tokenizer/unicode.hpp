@@ -78,10 +78,10 @@ inline std::u32string decode_utf8(std::string_view text, std::string_view source
   return out;
 }
 
-/// The beginning of `text`, fit for a message: at most 40 characters, a question mark for what cannot be printed.
-inline std::string excerpt(std::string_view text) {
+/// The beginning of `text`, fit for a message: at most so many characters, a question mark for what cannot be printed.
+inline std::string excerpt(std::string_view text, int most = 40) {
   std::string out;
-  for (int i = 0; i < 40 && !text.empty(); ++i) {
+  for (int i = 0; i < most && !text.empty(); ++i) {
     const std::size_t length = utf8_length(text.substr(0, 4));
     const bool is_printable = length > 1 || (length == 1 && text[0] >= 0x20 && text[0] < 0x7F);
     out += is_printable ? text.substr(0, length) : std::string_view("?");

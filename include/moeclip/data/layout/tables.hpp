@@ -141,13 +141,15 @@ inline bool list_visa(const FolderTree& tree, const FolderNode& folder, const st
 
 // label.csv
 
-inline constexpr std::array<std::string_view, 6> kTableNames{"label.csv",    "labels.csv",  "annotations.csv",
-                                                             "metadata.csv", "dataset.csv", "label.tsv"};
-inline constexpr std::array<std::string_view, 10> kImageColumns{"imagepath", "image", "path",    "file", "filename",
-                                                                "filepath",  "img",   "imgpath", "name", "id"};
-inline constexpr std::array<std::string_view, 11> kLabelColumns{"label",      "anomaly",     "isanomaly", "isanomalous",
-                                                                "defect",     "isdefective", "defective", "target",
-                                                                "hemorrhage", "y",           "class"};
+inline constexpr std::array<std::string_view, 9> kTableNames{"label.csv",       "labels.csv",   "annotation.csv",
+                                                             "annotations.csv", "metadata.csv", "meta.csv",
+                                                             "dataset.csv",     "label.tsv",    "labels.tsv"};
+inline constexpr std::array<std::string_view, 16> kImageColumns{
+    "imagepath", "image", "imagename", "imagefile", "imageid", "path",    "file", "filename",
+    "filepath",  "img",   "imgpath",   "imgname",   "imgid",   "picture", "name", "id"};
+inline constexpr std::array<std::string_view, 14> kLabelColumns{
+    "label",  "labels",      "anomaly",   "isanomaly", "isanomalous", "abnormal", "isabnormal",
+    "defect", "isdefective", "defective", "target",    "hemorrhage",  "y",        "class"};
 inline constexpr std::array<std::string_view, 4> kMaskColumns{"maskpath", "mask", "groundtruth", "maskfile"};
 inline constexpr std::array<std::string_view, 5> kClassColumns{"classname", "object", "category", "clsname", "product"};
 inline constexpr std::array<std::string_view, 3> kSplitColumns{"split", "set", "phase"};

@@ -140,8 +140,8 @@ class JpegDecoder {
     const bool is_band = is_dc ? scan.last == 0 : scan.first <= scan.last && scan.last < 64 && scan.count == 1;
     const bool is_step = scan.high == 0 || scan.low == scan.high - 1;
     if (!is_band || !is_step || scan.low > 13)
-      reject(concat("a progressive scan of ", scan.count, " components, terms ", scan.first, " to ", scan.last,
-                    ", bits ", scan.high, " to ", scan.low, " is not possible"));
+      reject(concat("a progressive scan of ", counted(scan.count, "component"), ", terms ", scan.first, " to ",
+                    scan.last, ", bits ", scan.high, " to ", scan.low, " is not possible"));
   }
 
   /// The table counts that is in force when a component's first scan begins.

@@ -196,7 +196,7 @@ class JpegSegments {
     frame.width = segment.u16be();
     frame.count = segment.u8();
     if (frame.count == 0 || segment.left() != 3 * static_cast<std::uint64_t>(frame.count))
-      reject(concat("the frame header has a wrong length for ", frame.count, " components"));
+      reject(concat("the frame header has a wrong length for ", counted(frame.count, "component")));
     if (frame.width == 0) reject("the image has width 0");
     if (frame.count > 4) refuse_components(frame.count);
     for (int c = 0; c < frame.count; ++c) {
@@ -215,8 +215,8 @@ class JpegSegments {
   }
 
   [[noreturn]] void refuse_components(int count) const {
-    fail(ErrorCode::unsupported, concat(source(), ": this JPEG file has ", count,
-                                        " components; 1 (gray), 3 (colour) and 4 (CMYK) are supported"));
+    fail(ErrorCode::unsupported, concat(source(), ": this JPEG file has ", counted(count, "component"),
+                                        "; 1 (gray), 3 (colour) and 4 (CMYK) are supported"));
   }
 
   JpegScan read_scan(ByteReader& segment, const JpegHeader& header) {
@@ -224,7 +224,7 @@ class JpegSegments {
     JpegScan scan;
     scan.count = segment.size() > 0 ? segment.u8() : 0;
     if (scan.count < 1 || scan.count > 4 || segment.left() != 2 * static_cast<std::uint64_t>(scan.count) + 3)
-      reject(concat("the scan header has a wrong length for ", scan.count, " components"));
+      reject(concat("the scan header has a wrong length for ", counted(scan.count, "component")));
     for (std::size_t i = 0; i < static_cast<std::size_t>(scan.count); ++i) {
       scan.component[i] = find_component(header.frame, segment.u8(), scan, i);
       const int tables = segment.u8();

@@ -147,7 +147,7 @@ class TiffDirectory {
   void read_samples() {
     constexpr std::uint64_t kMostSamples = 64;
     const std::uint64_t samples = number(kSamples, 1), color = number(kPhotometric, 0);
-    if (samples < 1 || samples > kMostSamples) reject(concat("a pixel of ", samples, " samples"));
+    if (samples < 1 || samples > kMostSamples) reject(concat("a pixel of ", counted(samples, "sample")));
     header_.samples = static_cast<int>(samples);
     const Field* const bits = find(kBits);
     const std::uint64_t depth = bits == nullptr ? 1 : value(*bits, 0);
@@ -160,7 +160,7 @@ class TiffDirectory {
     const int colors = color == 2 ? 3 : color == 5 ? 4 : 1;
     if (color == 4 || color > 5) refuse(name_of_color(color));
     if (header_.samples < colors)
-      reject(concat("a pixel of ", header_.samples, " samples cannot be a colour of ", colors));
+      reject(concat("a pixel of ", counted(header_.samples, "sample"), " cannot be a colour of ", colors));
     if ((colors > 1 || header_.samples > 1) && depth < 8) refuse(concat("several samples of ", depth, " bits"));
     if (color == 3 && depth > 8) refuse("a palette for 16 bits");
     constexpr std::uint64_t kAssociated = 1;
@@ -218,7 +218,7 @@ class TiffDirectory {
         planes * up(header_.width, header_.segment_width) * up(header_.height, header_.segment_height);
     const Field* const sizes = find(header_.is_tiled ? kTileSizes : kStripSizes);
     if (offsets->count < count || (sizes != nullptr && sizes->count < count))
-      reject(concat("its pixels lie in ", count, " pieces, of which ",
+      reject(concat("its pixels lie in ", counted(count, "piece"), ", of which ",
                     sizes == nullptr ? offsets->count : (std::min)(offsets->count, sizes->count), " are given"));
     at(offsets->offset, (offsets->type == 4 ? 4 : 1) * count);  // before memory is taken for them
     for (std::uint64_t i = 0; i < count; ++i) {

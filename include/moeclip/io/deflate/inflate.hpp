@@ -163,8 +163,8 @@ class Inflater {
   }
 
   [[noreturn]] void fail_limit() const {
-    fail(ErrorCode::limit,
-         concat(source_, ": compressed data: more comes out than the ", max_output_, " bytes that are allowed here"));
+    fail(ErrorCode::limit, concat(source_, ": compressed data: more comes out than the ", counted(max_output_, "byte"),
+                                  " that are allowed here"));
   }
 
   /// Room for `capacity` bytes, at most as many as are allowed, and the slack.
