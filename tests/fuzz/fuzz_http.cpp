@@ -21,6 +21,9 @@ std::string heard(std::string_view bytes, std::size_t step) {
       if (request.body.size() > limits.body) std::abort();
       all += request.method + " " + request.path + " " + request.body + "\n";
     }
+    if (const cli::HttpRequest* const head = parser.take_head()) {
+      if (head->method.empty() || parser.take_head() != nullptr) std::abort();
+    }
   }
   return all + std::to_string(parser.failure());
 }

@@ -123,6 +123,36 @@ TEST_CASE("the stream may end anywhere: the picture is handed on as far as it go
   }
 }
 
+TEST_CASE("a TIFF ends behind all that its directories speak of, where another picture begins") {
+  Image image(5, 4, 3);
+  std::fill_n(image.data(), image.size(), std::uint8_t{7});
+  const auto next = encode_png(image.view());
+  for (const char* const name : {"rgb.tif", "all.tif", "pages.tif", "packbits_strips.tif", "tiles.tif", "big.tif",
+                                 "tiff_lzw_strips.tif", "planes.tif", "palette.tif"}) {
+    CAPTURE(name);
+    const auto file = image_test::read_golden(concat("pictures/", name));
+    const auto hash = image_test::hash(decode_image(file, "file"));
+    for (const std::size_t step : {std::size_t{1}, std::size_t{4096}}) {
+      Drip drip(joined({file, file, next}), step);
+      ImageStream stream(drip, "pipe");
+      for (int i = 0; i < 2; ++i) CHECK(image_test::hash(decode_image(stream.next(), "found")) == hash);
+      CHECK(stream.next().size() == next.size());
+      CHECK(stream.next().empty());
+    }
+    Drip behind(joined({file}, "what nobody speaks of"), 7);
+    ImageStream stream(behind, "pipe");
+    CHECK(image_test::hash(decode_image(stream.next(), "found")) == hash);
+    CHECK(stream.next().empty());
+    for (std::size_t size = 8; size < file.size(); size += std::max<std::size_t>(1, file.size() / 97)) {
+      CAPTURE(size);
+      Drip cut({file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)}, 5);
+      ImageStream part(cut, "pipe");
+      CHECK(part.next().size() == size);
+      CHECK(part.next().empty());
+    }
+  }
+}
+
 TEST_CASE("a JPEG that its writer cut off ends where the next begins") {
   Image image(40, 40, 3);
   for (index_t i = 0; i < image.size(); ++i) image.data()[i] = static_cast<std::uint8_t>(i * i % 251);

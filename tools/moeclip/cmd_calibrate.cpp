@@ -79,6 +79,7 @@ struct Scored {
   std::vector<moeclip::PictureRecord> pictures;
   std::optional<moeclip::RunSettings> settings;
   std::optional<float> best_pixel_threshold;
+  std::size_t failures = 0;  ///< pictures and folders that could not be read
 };
 
 /// The pixel threshold of the best F1 over all pictures.
@@ -119,7 +120,9 @@ Scored judge(const CalibrateSettings& s) {
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
   if (!judge_pictures(s.eval, model, data, "", run))
     moeclip::fail(moeclip::ErrorCode::contract, "stopped; nothing was written");
-  return scored_of(s, run);
+  Scored scored = scored_of(s, run);
+  scored.failures = data.unread + static_cast<std::size_t>(run.failures());
+  return scored;
 }
 
 /// The pictures of a pictures.jsonl, which does not say what model gave the scores.
@@ -217,11 +220,12 @@ int run_calibrate(Words words) {
   CalibrateSettings s;
   if (!parse(words, s)) return kOk;
   expect_writable(s.out, s.is_forced);
-  const moeclip::CalibrationFile file = calibrate(s, collect(s));
+  const Scored scored = collect(s);
+  const moeclip::CalibrationFile file = calibrate(s, scored);
   const moeclip::Json json = to_json(file);
   moeclip::write_file(s.out, moeclip::as_bytes(calibration_text(file)));
   print(s.is_json ? moeclip::dump_json(json) + "\n" : text_of(s, file));
-  return kOk;
+  return scored.failures == 0 ? kOk : kInputFailed;
 }
 
 }  // namespace cli

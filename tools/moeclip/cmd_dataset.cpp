@@ -262,8 +262,8 @@ int run_check(Words words) {
   if (!s.is_json) print(title(s.path, listing) + count_table(listing) + notes_text(listing));
   const std::vector<moeclip::DatasetFinding> findings = find_all(s, listing);
   report_findings(findings, s, json);
-  const auto problems = std::ranges::count_if(
-      findings, [](const auto& finding) { return moeclip::finding_kind(finding.kind).is_problem; });
+  const auto is_problem = [](const auto& finding) { return moeclip::finding_kind(finding.kind).is_problem; };
+  const auto problems = listing.unread + std::ranges::count_if(findings, is_problem);
   json.member("problems", problems);
   json.finish();
   if (problems == 0 && !s.is_json) print("no problems were found\n");

@@ -219,7 +219,7 @@ int run_shots(const EvalSettings& s, const std::vector<Shots>& shots, const Eval
                        std::chrono::duration<double>(Clock::now() - begin).count()});
   }
   print_shots(results, s.is_json);
-  return failures == 0 ? kOk : kInputFailed;
+  return failures == 0 && data.unread == 0 ? kOk : kInputFailed;
 }
 
 }  // namespace
@@ -247,7 +247,7 @@ int run_eval(Words words) {
     say_stopped(state);
     return kFailed;
   }
-  const int code = run.failures() == 0 ? kOk : kInputFailed;
+  const int code = run.failures() == 0 && data.unread == 0 ? kOk : kInputFailed;
   if (shard.count > 1) {
     report_shard(s, run);
     return code;

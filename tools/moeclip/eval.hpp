@@ -69,6 +69,7 @@ struct EvalPicture {
 struct EvalData {
   std::vector<EvalPicture> pictures;      ///< of all shards, in the order of an EvaluationRun
   std::optional<moeclip::Domain> domain;  ///< of the known sets among the data
+  std::size_t unread = 0;                 ///< links to nothing and folders that cannot be read; each was told
 };
 
 /// The pictures of all data sets. Throws as open_dataset does, and mismatch if industrial and medical sets are mixed

@@ -95,7 +95,7 @@ std::string unique_name(const std::string& name, std::set<std::string>& taken) {
 }
 
 /// What is in a data set. Where s.good_class says so, all pictures of a folder in no layout are good.
-moeclip::DatasetListing list_dataset(const std::string& path, const EvalSettings& s) {
+moeclip::DatasetListing list_dataset(const std::string& path, const EvalSettings& s, EvalData& data) {
   try {
     const auto split = moeclip::split_of_name(s.split);  // "all": none
     return moeclip::open_dataset(path, s.layout.of_split(split, s.threads));
@@ -103,7 +103,9 @@ moeclip::DatasetListing list_dataset(const std::string& path, const EvalSettings
     const bool is_plain = s.good_class && error.code() == moeclip::ErrorCode::missing && moeclip::is_directory(path);
     if (!is_plain || s.layout.is_given()) throw;
     moeclip::DatasetListing listing;
-    for (const DetectInput& input : collect_inputs({path}).pictures)
+    const DetectInputs inputs = collect_inputs({path});
+    data.unread += inputs.unread;
+    for (const DetectInput& input : inputs.pictures)
       if (!moeclip::is_directory(input.path)) listing.entries.push_back({input.path, 0, *s.good_class, ""});
     if (listing.entries.empty()) throw;
     return listing;
@@ -113,8 +115,9 @@ moeclip::DatasetListing list_dataset(const std::string& path, const EvalSettings
 /// Adds the pictures of one data set.
 void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::string>& taken, EvalData& data,
                  std::set<moeclip::Domain>& domains) {
-  const moeclip::DatasetListing listing = list_dataset(path, s);
+  const moeclip::DatasetListing listing = list_dataset(path, s, data);
   for (const std::string& note : listing.notes) inform(note);
+  data.unread += static_cast<std::size_t>(listing.unread);
   if (listing.entries.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no pictures of the part ", s.split));
   std::map<std::string, const moeclip::KnownSet*> known;  // of a class

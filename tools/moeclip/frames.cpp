@@ -141,9 +141,14 @@ FrameReader::~FrameReader() {
 void FrameReader::read() {
   try {
     for (Frame frame; next_(frame); frame = {}) {
-      if (!is_latest_) decoder_.decode(frame);  // otherwise only what is taken is
       std::unique_lock lock(mutex_);
-      if (!is_latest_) changed_.wait(lock, [&] { return !waiting_ || is_leaving_; });
+      if (!is_latest_) {  // otherwise only what is taken is decoded
+        changed_.wait(lock,
+                      [&] { return !waiting_ || is_leaving_; });  // before: there are never more than two pictures
+        lock.unlock();
+        decoder_.decode(frame);
+        lock.lock();
+      }
       if (is_leaving_) break;
       if (waiting_) ++dropped_;
       waiting_ = std::move(frame);

@@ -22,7 +22,7 @@ td{white-space:nowrap}.defect{color:var(--bad);font-weight:600}.good{color:var(-
 </style></head><body>
 <h1>moeclip</h1>
 <label id="drop" for="file">Drop pictures here, or choose them<input id="file" type="file" accept="image/*" multiple></label>
-<p id="ask" hidden><label>Token <input id="token" type="password"></label></p>
+<form id="ask" hidden><label>Token <input id="token" type="password" autocomplete="off"></label></form>
 <p id="said" role="status"></p><div id="shown"></div>
 <div class="wide"><table><thead><tr><th>when</th><th>picture</th><th>verdict</th><th>score</th><th>ms</th></tr></thead><tbody id="last"></tbody></table></div>
 <script>
@@ -69,6 +69,7 @@ document.ondragover=e=>{e.preventDefault();by('drop').className='over'};
 document.ondragleave=()=>by('drop').className='';
 document.ondrop=e=>{e.preventDefault();by('drop').className='';all([...e.dataTransfer.files])};
 by('token').onchange=last;
+by('ask').onsubmit=e=>{e.preventDefault();last()};
 last().catch(()=>{});
 </script></body></html>
 )html";

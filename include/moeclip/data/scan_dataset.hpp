@@ -177,6 +177,7 @@ MOECLIP_FUNC DatasetListing scan_dataset(const std::string& directory, const Lay
   result.is_parted = listing.is_parted;
   result.classes = detail::count_classes(sets, listing);
   result.notes = std::move(listing.notes);
+  result.unread = tree.unread;
   result.notes.insert(result.notes.end(), tree.troubles.begin(), tree.troubles.end());
   for (const std::string& mask : listing.spare_masks) result.spare_masks.push_back(join_path(directory, mask));
   for (const ListedPicture& picture : listing.pictures) {

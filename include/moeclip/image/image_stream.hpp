@@ -2,9 +2,10 @@
 #pragma once
 // Pictures that follow each other in one stream of bytes, as `ffmpeg -f image2pipe` and `cat *.png` write them. Where a
 // picture ends is read from its own structure: PNG chunks up to IEND, JPEG segments and scans up to EOI, GIF blocks
-// up to the trailer, the sizes in the headers of bitmaps, WebP and Netpbm files; a TIFF ends with its stream. No byte
-// of the next picture is waited for, so a live picture is handed on as soon as its last byte is there. Between pictures
-// there may be white space and zeros.
+// up to the trailer, the sizes in the headers of bitmaps, WebP and Netpbm files. No byte of the next picture is waited
+// for, so a live picture is handed on as soon as its last byte is there; only a TIFF, which may hold what its
+// directories do not speak of, ends where the next picture begins or the stream ends. Between pictures there may be
+// white space and zeros.
 
 #include <cstddef>
 #include <cstdint>
@@ -55,7 +56,8 @@ class ImageStream {
   std::uint64_t end_of_pnm();
   std::uint64_t end_of_gif();
   std::uint64_t end_of_webp();
-  std::uint64_t end_of_stream();
+  std::uint64_t end_of_tiff();
+  std::uint64_t end_of_tiff_page(std::uint64_t& page);
 
   [[nodiscard]] std::uint64_t available() const { return filled_ - begin_; }
   [[nodiscard]] const std::byte* at(std::uint64_t place) const { return buffer_.data() + begin_ + place; }
@@ -181,7 +183,7 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_picture() {
     case ImageFormat::pnm: return end_of_pnm();
     case ImageFormat::gif: return end_of_gif();
     case ImageFormat::webp: return end_of_webp();
-    case ImageFormat::tiff: return end_of_stream();
+    case ImageFormat::tiff: return end_of_tiff();
     case ImageFormat::unknown: break;
   }
   fail_image_format(seen(), picture_name());
@@ -226,11 +228,59 @@ MOECLIP_FUNC std::uint64_t ImageStream::end_of_webp() {
   return have(length) ? length : cut_off();
 }
 
-/// Of a format whose files may end anywhere: all that is left is one picture.
-MOECLIP_FUNC std::uint64_t ImageStream::end_of_stream() {
+/// The last byte that the directory at `page` speaks of, which becomes the place of the next one; all that could be if
+/// it is cut off.
+MOECLIP_FUNC std::uint64_t ImageStream::end_of_tiff_page(std::uint64_t& page) {
+  constexpr std::uint64_t kNothing = ~std::uint64_t{0};
+  constexpr std::uint8_t kSizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4};  // of types
+  const bool is_little = *at(0) == std::byte{'I'};
+  const auto u16 = [&](std::uint64_t place) { return is_little ? load_u16le(at(place)) : load_u16be(at(place)); };
+  const auto u32 = [&](std::uint64_t place) { return is_little ? load_u32le(at(place)) : load_u32be(at(place)); };
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;  // as have()
+  if (page >= kMost / 2 || !have(page + 2) || !have(page + 6 + 12 * std::uint64_t{u16(page)})) return kNothing;
+  const std::uint64_t fields = page + 2, next = fields + 12 * std::uint64_t{u16(page)};
+  struct List {
+    std::uint64_t place = 0, count = 0, size = 0;
+  } starts, sizes;  // of strips or tiles
+  std::uint64_t end = next + 4;
+  for (std::uint64_t field = fields; field < next; field += 12) {
+    const unsigned tag = u16(field), type = u16(field + 2);
+    List list{field + 8, u32(field + 4), type < std::size(kSizes) ? kSizes[type] : std::uint64_t{0}};
+    if (list.count * list.size > 4) list.place = u32(field + 8);
+    end = (std::max)(end, list.place + list.count * list.size);
+    if (list.size != 2 && list.size != 4) continue;
+    if (tag == 273 || tag == 324) starts = list;
+    if (tag == 279 || tag == 325) sizes = list;
+  }
+  if (end > kMost || !have(end)) return kNothing;
+  const auto value = [&](const List& list, std::uint64_t i) -> std::uint64_t {
+    return list.size == 2 ? u16(list.place + 2 * i) : u32(list.place + 4 * i);
+  };
+  constexpr std::uint64_t kMostStrips = 65536;  // more are not looked at, so that no file takes long
+  for (std::uint64_t i = 0; i < (std::min)({starts.count, sizes.count, kMostStrips}); ++i)
+    end = (std::max)(end, value(starts, i) + value(sizes, i));
+  page = u32(next);
+  return end <= kMost ? end : kNothing;
+}
+
+MOECLIP_FUNC std::uint64_t ImageStream::end_of_tiff() {
+  constexpr int kMostPages = 1000;
+  std::uint64_t end = 8;
+  bool is_whole = have(end);
+  std::uint64_t page = !is_whole ? 0 : *at(0) == std::byte{'I'} ? load_u32le(at(4)) : load_u32be(at(4));
+  for (int number = 0; is_whole && page != 0 && number < kMostPages; ++number) {
+    const std::uint64_t begin = page, last = end_of_tiff_page(page);
+    if (page <= begin) page = 0;  // the last one, or a circle
+    is_whole = last != ~std::uint64_t{0} && have(last);
+    if (is_whole) end = (std::max)(end, last);
+  }
+  std::uint64_t behind = end;
+  while (is_whole && have(behind + 1) && *at(behind) == std::byte{0}) ++behind;
+  if (is_whole && have(behind + 1)) have(behind + 12);
+  if (is_whole && image_format(seen().subspan(static_cast<std::size_t>(behind))) != ImageFormat::unknown) return end;
   while (have(available() + 1)) {
   }
-  return available();
+  return is_whole ? available() : cut_off();
 }
 
 MOECLIP_FUNC std::uint64_t ImageStream::end_of_jpeg() {

@@ -76,6 +76,7 @@ struct DatasetListing {
   std::vector<DatasetEntry> entries;     ///< of the part that was asked for
   std::vector<std::string> spare_masks;  ///< paths of masks that no picture belongs to
   std::vector<std::string> notes;        ///< what a person should know, a sentence each
+  index_t unread = 0;                    ///< of the folder, dead links and closed folders
   bool is_parted = true;                 ///< pictures to train on are told from those for testing
   bool is_one_class = false;             ///< the folder is a class, not a set of them
 };
