@@ -97,8 +97,7 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
   const index_t most_rows = (cut.row_tiles + cut.down - 1) / cut.down * table.tile_rows;
   const index_t most_columns = (cut.column_tiles + cut.across - 1) / cut.across * table.tile_columns;
   const index_t panels_size = most_rows * (std::min)(shape.k, table.k_block);
-  const index_t tiles_size =
-      shape.k <= table.k_block ? 2 * table.tile_rows * table.tile_columns : most_rows * most_columns;
+  const index_t tiles_size = shape.k <= table.k_block ? table.tile_rows * table.tile_columns : most_rows * most_columns;
   Arena::Scope scope(context.arena());
   float* const panels = scope.take<float>(context.threads() * panels_size);
   float* const tiles = scope.take<float>(context.threads() * tiles_size);

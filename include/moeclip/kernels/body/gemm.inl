@@ -201,7 +201,7 @@ inline void gemm_block(const GemmJob& job) noexcept {
     if (is_packed)
       pack_panels<kTileRows>({whole_rows, steps, job.a.data + k * job.a.column_stride, job.a.row_stride,
                               job.a.column_stride, job.a_panels});
-    const auto add_step = [&](index_t row, index_t column) {
+    const auto add_step = [&](index_t row, index_t column) MOECLIP_INLINE_LAMBDA {
       TileStep at{row, column, k, steps, job.b + column * job.k + k * kTileColumns, job.tiles, nullptr};
       at.next = at.b + job.k * kTileColumns + row / kTileRows % kTilesPerSlice * 4 * steps;
       if (!is_single) at.tile += (column / kTileColumns * row_tiles + row / kTileRows) * kTileSize;
