@@ -25,13 +25,18 @@ inline std::vector<float> random_values(index_t count, const char* name, float s
   return values;
 }
 
-/// Times work() and reports FLOP/s, and how many operations one work() is.
-template <class Work>
-void time_flops(benchmark::State& state, double flops, const Work& work) {
-  for (auto _ : state) work();
+/// Reports FLOP/s, and how many operations one iteration is.
+inline void set_flops(benchmark::State& state, double flops) {
   state.counters["FLOP/s"] =
       benchmark::Counter(flops * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
   state.counters["flops"] = flops;
+}
+
+/// Times work(), which is so many operations.
+template <class Work>
+void time_flops(benchmark::State& state, double flops, const Work& work) {
+  for (auto _ : state) work();
+  set_flops(state, flops);
 }
 
 /// Registers one measurement in wall-clock time.
@@ -52,18 +57,27 @@ void for_each_setting(const Visit& visit) {
   }
 }
 
+/// Registers a loop of operations in registers, `operations` a step, on all threads at once: how fast it is while all
+/// are at work, in the best of some runs of a tenth of a millisecond, which neighbours on the machine leave us now and
+/// then.
+inline void add_spin(const std::string& name, int threads, float (*spin)(index_t) noexcept, index_t operations) {
+  const auto measure = [=](benchmark::State& state) {
+    constexpr index_t kSteps = 20000;
+    moeclip::Context context({.threads = threads});
+    const auto run = [&] {
+      return moeclip::kernels::detail::run_together(context, [&](index_t) { benchmark::DoNotOptimize(spin(kSteps)); });
+    };
+    for (auto _ : state) state.SetIterationTime(moeclip::kernels::detail::shortest(1e-3, run));
+    set_flops(state, static_cast<double>(kSteps * operations * threads));
+  };
+  benchmark::RegisterBenchmark(name.c_str(), measure)->Unit(benchmark::kMillisecond)->UseManualTime();
+}
+
 /// Multiply-adds in registers, beside the other measurements of `workload`.
 inline void add_ceiling(const std::string& workload) {
-  using namespace moeclip;
-  for_each_setting([&](kernels::Isa isa, int threads, const std::string& label) {
-    add(workload + "/ceiling/" + label, [=](benchmark::State& state) {
-      constexpr index_t kSteps = 20000;  // a millisecond or two: waking the threads does not count
-      const kernels::KernelTable& table = kernels::table_of(isa);
-      Context context({.threads = threads});
-      time_flops(state, static_cast<double>(kSteps * table.spin_flops * threads), [&] {
-        context.parallel_for(threads, [&](index_t, int) { benchmark::DoNotOptimize(table.spin(kSteps)); });
-      });
-    });
+  for_each_setting([&](moeclip::kernels::Isa isa, int threads, const std::string& label) {
+    const moeclip::kernels::KernelTable& table = moeclip::kernels::table_of(isa);
+    add_spin(workload + "/ceiling/" + label, threads, table.spin, table.spin_flops);
   });
 }
 

@@ -61,15 +61,9 @@ void add_dot_ceilings() {
         const NarrowTable& table = narrow_table_of(isa);
         const NarrowKernels& kernels = precision == Precision::int8 ? table.int8 : table.bf16;
         if (kernels.spin == nullptr) continue;
-        bench::add(
+        bench::add_spin(
             std::string(to_string(precision)) + "/ceiling/" + to_string(isa) + "/threads:" + std::to_string(threads),
-            [=, &kernels](benchmark::State& state) {
-              constexpr index_t kSteps = 20000;
-              Context context({.threads = threads});
-              bench::time_flops(state, static_cast<double>(kSteps * kernels.spin_operations * threads), [&] {
-                context.parallel_for(threads, [&](index_t, int) { benchmark::DoNotOptimize(kernels.spin(kSteps)); });
-              });
-            });
+            threads, kernels.spin, kernels.spin_operations);
       }
   }
 }

@@ -3,8 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <moeclip/base/lists.hpp>
+#include <moeclip/base/rng.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace moeclip;  // NOLINT
@@ -25,6 +28,17 @@ std::string names_of(const std::vector<Part>& parts) {
 }
 
 }  // namespace
+
+TEST_CASE("lists of any length are sorted stably, of elements that can only be moved too") {
+  const Rng rng(1, "stable");
+  for (int size = 0; size < 70; ++size) {
+    std::vector<std::unique_ptr<std::pair<index_t, int>>> list;
+    for (int i = 0; i < size; ++i)
+      list.push_back(std::make_unique<std::pair<index_t, int>>(rng.integer(100 * size + i, 0, 5), i));
+    lists::stable_sort(list, [](const auto& x, const auto& y) { return x->first < y->first; });
+    for (std::size_t i = 1; i < list.size(); ++i) CHECK(*list[i - 1] < *list[i]);  // equal keys by where they were
+  }
+}
 
 TEST_CASE("lists are sorted by a member, by what a member function says or by a function, and stably if asked") {
   std::vector<Part> parts = {{"c", 2}, {"a", 3}, {"d", 2}, {"b", 1}};

@@ -143,6 +143,27 @@ def readme(project, source, build, cxx):
     assert done.returncode == 1 and done.stderr.endswith(": no such file\n"), done
 
 
+SNIPPETS = (  # a folder's README, and what its snippets in C++ are given
+    ("train", "const moeclip::Clip<float>& clip, const std::vector<std::string>& names, const moeclip::TrainingBatch<float>& batch"),
+    ("memory", "const std::vector<std::string>& good, const std::vector<std::string>& paths"))
+
+
+def snippets(project, source, build, cxx):
+    """What folders' READMEs show of C++ compiles, and what the README of the library for C shows is its example."""
+    lines = ["#include <cstdio>", "#include <moeclip/moeclip.hpp>"]
+    for folder, given in SNIPPETS:
+        text = (source / "include" / "moeclip" / folder / "README.md").read_text(encoding="utf-8")
+        found = re.findall(r"^```cpp\n(.*?)^```", text, re.M | re.S)
+        assert found, folder
+        lines += [f"void {folder}_{i}({given}) {{\n{snippet}}}" for i, snippet in enumerate(found)]
+    (project / "snippets.cpp").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run(cxx, "-std=c++20", "-fsyntax-only", "-DMOECLIP_COMPILED", "-Wall", "-Werror", "-Wno-unused",
+        f"-I{source / 'include'}", project / "snippets.cpp")
+    shown = (source / "tools/capi/README.md").read_text(encoding="utf-8").split("```c\n")[1].split("```")[0]
+    example = (source / "tests/capi/example.c").read_text(encoding="utf-8")
+    assert all(line.strip() in example for line in shown.splitlines()), "tools/capi/README.md is not as example.c"
+
+
 def tool(project, source, build, cxx):
     """The tool where all of it was moved to: vocabulary and model are found, and what came with it is there."""
     prefix = install(build, project)

@@ -174,6 +174,9 @@ TEST_CASE("folders without pictures, without order, and that are none") {
                [&] { scan_dataset(tree.path()); });
   expect_error(ErrorCode::format, {"1.png", "a single picture"},
                [&] { open_dataset(tree / "photos of things/1.png"); });
+  tree.text("photos of things/labels.csv", "image,label\n");
+  expect_error(ErrorCode::format, {"labels.csv", "give the folder"},
+               [&] { open_dataset(tree / "photos of things/labels.csv"); });
   expect_error(ErrorCode::io, {"nowhere", "no such folder"}, [&] { scan_dataset(tree / "nowhere"); });
   expect_error(ErrorCode::io, {"readme.txt", "a file"}, [&] { scan_dataset(tree / "docs/readme.txt"); });
 }
@@ -274,6 +277,11 @@ TEST_CASE("tables and lists as editors and spreadsheets write them") {
     tree.text("t/labels.csv", text);
     CHECK(tree.scan("t") == wanted);
   }
+  tree.text("t/labels.csv", "image,label\nb.png,1\nsub/a.png,0\nb.png,1\n");  // twice the same
+  CHECK(tree.scan("t") == wanted);
+  tree.text("t/labels.csv", "image,label\nb.png,1\nsub/a.png,0\nb.png,0\n");
+  expect_error(ErrorCode::format, {"labels.csv", "row 4", "sub/b.png is in row 2 too"},
+               [&] { scan_dataset(tree / "t"); });
   tree.text("t/labels.csv", "\"Image_Name\";\"is_defective\"\nsub\\a.png;0\nb.png;1\n");
   CHECK(tree.scan("t") == wanted);
   tree.text("list.jsonl", "\xEF\xBB\xBF{\"image_path\": \"t\\\\sub\\\\a.png\", \"label\": 0, \"class_name\": \"t\"}\r");

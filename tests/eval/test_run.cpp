@@ -268,7 +268,8 @@ TEST_CASE("what a state says of itself, and what training says, is wrong by name
   };
   expect_error(ErrorCode::format, {path, "an object"}, [&] { manifest_of("[]"); });
   expect_error(ErrorCode::missing, {path, "\"format\""}, [&] { manifest_of("{}"); });
-  expect_error(ErrorCode::unsupported, {path, "format 2", "1 is known"}, [&] { manifest_of(R"({"format": 2})"); });
+  expect_error(ErrorCode::unsupported, {path, "version 2", "newer", "reads version 1"},
+               [&] { manifest_of(R"({"format": 2})"); });
   expect_error(ErrorCode::missing, {path, "\"settings\""}, [&] { manifest_of(R"({"format": 1})"); });
   expect_error(ErrorCode::format, {path, "an object"}, [&] { manifest_of(R"({"format": 1, "settings": 3})"); });
   expect_error(ErrorCode::missing, {path, "\"version\""}, [&] { manifest_of(R"({"format": 1, "settings": {}})"); });

@@ -107,7 +107,7 @@ TEST_CASE("gemm: several blocks of rows, columns and k") {
   for_each_isa([] {
     for (const GemmShape& shape :
          {GemmShape{257, 131, 255}, GemmShape{67, 521, 256}, GemmShape{195, 97, 257}, GemmShape{3, 1031, 513},
-          GemmShape{401, 7, 1031}, GemmShape{151, 101, 1029}, GemmShape{301, 97, 8}})
+          GemmShape{401, 7, 1031}, GemmShape{151, 101, 1029}, GemmShape{301, 97, 8}, GemmShape{1, 1031, 1029}})
       for (const bool is_packed : {false, true})
         check({.shape = shape, .has_bias = true, .is_accumulating = true, .is_packed = is_packed});
   });
@@ -116,7 +116,7 @@ TEST_CASE("gemm: several blocks of rows, columns and k") {
 TEST_CASE("gemm: a row has the same bits in any company") {  // in a whole tile, or among the last rows of a block
   for_each_isa([] {
     Context context({.threads = 1});
-    const index_t n = 101, k = active().k_block + 5;
+    const index_t n = 301, k = active().k_block + 5;
     const Operands x({.shape = {15, n, k}});
     const auto b = pack(context, k, n, x.b_ref);
     std::vector<float> all(static_cast<std::size_t>(15 * n)), some(all.size());
@@ -137,7 +137,8 @@ TEST_CASE("gemm: operands in either order, every epilogue") {
           for (const bool accumulate : {false, true})
             for (const auto activation :
                  {Activation::none, Activation::gelu, Activation::quick_gelu, Activation::leaky_relu})
-              check({{50, 61, 70}, a, b, bias, accumulate, a != b, activation});
+              for (const index_t m : {1, 50})
+                check({{m, m == 1 ? 301 : 61, 70}, a, b, bias, accumulate, a != b, activation});
   });
 }
 

@@ -379,7 +379,7 @@ class CalibrateTest(DataTest):
         plain = self.message(3, *words, *MODEL[:2])
         self.assertIn("another adapter", plain)
         self.assertIn("pixels, not 32", self.message(3, *words, *MODEL, "--image-size", 32))
-        self.assertIn("of industrial pictures", self.message(3, *words, *MODEL, "--domain", "medical"))
+        self.assertIn("of the domain industrial", self.message(3, *words, *MODEL, "--domain", "medical"))
         self.run_tool(*words, *MODEL[:2], "--trust-calibration")
         self.calibrate("--from", self.whole / "pictures.jsonl")
         self.assertIn("do not say which weights", self.message(3, *words, *MODEL))

@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ("README.md", "tools/README.md")
 SHARE = Path(TOOL).resolve().parent.parent / "share" / "moeclip"
 
-# What other tests do: building (CI), servers and watched folders (test_serve, test_streams), moeclip-infer (infer).
-ELSEWHERE = ("apt-get ", "cmake ", "curl ", "moeclip serve ", "moeclip detect --watch ", "moeclip-infer ", "sbatch ")
+# What other tests do: building (CI), servers and watched folders (test_serve, test_streams), moeclip-infer (infer); and
+# what changes the machine.
+ELSEWHERE = ("apt-get ", "cmake ", "curl ", "moeclip serve ", "moeclip detect --watch ", "moeclip-infer ", "sbatch ", "sudo ")
 SMALLER = {"train": ["--epochs", "1", "--batch", "1", "--force"], "export": ["--force"], "learn": ["--force"],
            "calibrate": ["--force"], "merge": ["--force"]}
 
@@ -47,6 +48,7 @@ class ReadmeTest(ToolTest):
         draw("mvtec", "2", "hole,scratch", "--seed", "5")
         shutil.copytree(folder / "mvtec/gear", folder / "mvtec/metal_nut")
         shutil.copytree(folder / "visa/gear/train/good", folder / "good")
+        shutil.copytree(folder / "good", folder / "more_good")
         shutil.copytree(folder / "good", folder / "photos/good")
         shutil.copytree(folder / "good", folder / "scans/good")
         for picture in (folder / "mvtec/gear/test").rglob("*.png"):

@@ -35,6 +35,9 @@ class TrainTest(ToolTest):
     def weights(self, out, name="moe_last.safetensors"):
         return (self.folder / out / name).read_bytes()
 
+    def test_nothing_counts_twice(self):
+        self.assertIn("would count twice", self.train("run", "--data", self.data, code=3)[1])
+
     def test_help_shows_the_recipes(self):
         text = self.output("train", "--help")
         self.assertIn("--lambda-etf X", text)

@@ -2,6 +2,7 @@
 // moeclip dataset: which pictures, labels and masks a folder holds, as a list; and whether they are all there and fit.
 
 #include <algorithm>
+#include <moeclip/base/lists.hpp>
 #include <moeclip/data/check_dataset.hpp>
 #include <moeclip/data/scan_dataset.hpp>
 #include <moeclip/io/json_writer.hpp>
@@ -204,7 +205,7 @@ std::vector<moeclip::DatasetFinding> find_all(const DatasetSettings& s, const mo
   auto of_pictures = moeclip::check_dataset(context, listing.entries, !s.is_quick, on_picture, s.images);
   findings.insert(findings.end(), of_pictures.begin(), of_pictures.end());
   for (const std::string& mask : listing.spare_masks) findings.push_back({"spare_mask", mask, ""});
-  std::ranges::stable_sort(findings, {}, [](const auto& finding) { return &moeclip::finding_kind(finding.kind); });
+  moeclip::lists::stable_sort_by(findings, [](const auto& finding) { return &moeclip::finding_kind(finding.kind); });
   return findings;
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "detect.hpp"
+#include "each_once.hpp"
 #include "eval.hpp"
 #include "progress.hpp"
 
@@ -142,33 +143,6 @@ void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::s
   }
 }
 
-/// Refuses what would count twice: the same folder or list given twice, or a folder inside of another. Two lists may
-/// name the same picture, of which they say different things.
-class EachOnce {
- public:
-  /// Throws mismatch if `path`, or one of its pictures, was there before.
-  void expect_new(const std::string& path, std::span<const EvalPicture> pictures) {
-    if (!seen_.insert(moeclip::canonical_path(path)).second) fail_twice(path);
-    if (!moeclip::is_directory(path)) return;
-    for (const EvalPicture& picture : pictures) {
-      const std::string folder = moeclip::parent_directory(picture.entry.image_path);
-      if (!folders_.contains(folder)) folders_[folder] = moeclip::canonical_path(folder);
-      const std::string place = moeclip::join_path(folders_[folder], moeclip::file_name(picture.entry.image_path));
-      if (!seen_.insert(place).second) fail_twice(picture.entry.image_path);
-    }
-  }
-
- private:
-  [[noreturn]] static void fail_twice(const std::string& path) {
-    moeclip::fail(
-        moeclip::ErrorCode::mismatch,
-        concat(path, ": is in more than one of the data sets, and would count twice; give every folder once"));
-  }
-
-  std::map<std::string, std::string> folders_;  // as they are written, and where they are
-  std::set<std::string> seen_;
-};
-
 }  // namespace
 
 EvalData collect_pictures(const EvalSettings& s) {
@@ -179,7 +153,9 @@ EvalData collect_pictures(const EvalSettings& s) {
   for (const std::string& path : s.data) {
     const std::size_t before = data.pictures.size();
     add_dataset(path, s, taken, data, domains);
-    once.expect_new(path, std::span(data.pictures).subspan(before));
+    std::vector<std::string> paths;
+    for (std::size_t i = before; i < data.pictures.size(); ++i) paths.push_back(data.pictures[i].entry.image_path);
+    once.expect_new(path, paths);
   }
   if (domains.size() > 1 && s.domain == "auto")
     moeclip::fail(moeclip::ErrorCode::mismatch,

@@ -3,6 +3,7 @@
 
 #include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/explain/inspect.hpp>
+#include <moeclip/io/text_file.hpp>
 
 #include "commands.hpp"
 #include "picture_report.hpp"
@@ -153,8 +154,7 @@ std::string spread(const Json& metric, const char* mean, const char* deviation, 
 /// What `moeclip ablate --json` printed. Throws format if it is something else.
 Json read_ablation(const std::string& path) {
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 26;
-  const auto bytes = moeclip::read_file(path, kLargest);
-  Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  Json root = moeclip::parse_json(moeclip::read_text_file(path, kLargest), path);
   const Json* const variants = root.is_object() ? root.find("variants") : nullptr;
   if (variants == nullptr || !variants->is_array() || variants->size() == 0)
     moeclip::fail(moeclip::ErrorCode::format, concat(path, ": is not what `moeclip ablate --json` prints"));

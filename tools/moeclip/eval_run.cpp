@@ -312,7 +312,7 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
 }
 
 void say_stopped(const std::string& state) {
-  say(state.empty() ? "stopped" : concat("stopped; ", state, " is written, --resume goes on"));
+  say(state.empty() ? "stopped; nothing is kept" : concat("stopped; ", state, " is written, --resume goes on"));
 }
 
 bool judge_pictures(const EvalSettings& s, const EvalModel& model, const EvalData& data, const std::string& state,

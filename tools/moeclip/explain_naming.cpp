@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <moeclip/anomaly/fingerprint.hpp>
+#include <moeclip/base/lists.hpp>
 #include <moeclip/explain/encode_words.hpp>
 #include <moeclip/synthetic/synthesize.hpp>
 
@@ -215,7 +216,7 @@ NamingResult measure_naming(moeclip::Context& context, const moeclip::Detector& 
   for (const auto& [kind, count] : kinds_seen) most = std::max(most, count);
   NamingResult result{std::move(tally).rows(), moeclip::reliability_of(graded)};
   result.rows.push_back({"always the most frequent kind", "all kinds", plan.pictures, most});
-  std::ranges::stable_sort(result.rows, {}, [](const NamingRow& row) { return row.group; });
+  moeclip::lists::stable_sort_by(result.rows, &NamingRow::group);
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <moeclip/anomaly/conclude.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/io/json.hpp>
+#include <moeclip/io/text_file.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/memory/memory_file.hpp>
 
@@ -110,8 +111,7 @@ moeclip::DetectorOptions detector_options(const JudgeSettings& s) {
 
 /// Sentences from a file: two lists of strings.
 moeclip::Prompts read_prompts(const std::string& path) {
-  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
-  const moeclip::Json root = moeclip::parse_json(moeclip::as_text(bytes), path);
+  const moeclip::Json root = moeclip::parse_json(moeclip::read_text_file(path, std::uint64_t{1} << 20), path);
   const auto sentences = [&](const char* state) {
     const moeclip::Json* list = root.is_object() ? root.find(state) : nullptr;
     if (list == nullptr || !list->is_array() || list->size() == 0)
@@ -130,8 +130,7 @@ moeclip::Prompts read_prompts(const std::string& path) {
 }
 
 moeclip::CalibrationFile read_calibration(const std::string& path) {
-  const auto bytes = moeclip::read_file(path, std::uint64_t{1} << 20);
-  return moeclip::parse_calibration(moeclip::as_text(bytes), path);
+  return moeclip::parse_calibration(moeclip::read_text_file(path, std::uint64_t{1} << 20), path);
 }
 
 /// Throws mismatch if scores of what `hashes` are of, for pictures of `image_size` pixels that are read as `images`,

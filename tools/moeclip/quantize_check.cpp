@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <moeclip/anomaly/tiles.hpp>
+#include <moeclip/base/lists.hpp>
 #include <moeclip/data/sample.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/eval/evaluation.hpp>
@@ -188,7 +189,7 @@ std::vector<LayerHarm> rank_layers(const QuantizeCheck& check, Precision precisi
     progress.step(name);
     harm = check.compare(check.load({Precision::f32, {{name, precision}}}), kLayerPictures).mean_difference;
   }
-  std::ranges::stable_sort(layers, std::ranges::greater{}, &LayerHarm::second);
+  moeclip::lists::stable_sort(layers, [](const LayerHarm& a, const LayerHarm& b) { return a.second > b.second; });
   return layers;
 }
 

@@ -34,7 +34,7 @@ std::string describe_duration(double seconds) {
 
 TrainCost measure_cost(const std::shared_ptr<const moeclip::Clip<float>>& clip, const moeclip::Recipe& recipe,
                        const moeclip::TrainerOptions& options, const TrainSources& sources, ValidOptions valid) {
-  using Clock = std::chrono::steady_clock;
+  using SteadyClock = std::chrono::steady_clock;
   constexpr index_t kSteps = 3;                // at least; the first one encodes sentences and takes memory
   constexpr double kEnough = 0.2, kLong = 10;  // seconds: of many short steps; a long one tells enough
   moeclip::Trainer<float> probe(*clip, recipe, options);
@@ -43,11 +43,11 @@ TrainCost measure_cost(const std::shared_ptr<const moeclip::Clip<float>>& clip, 
   for (index_t i = 0; i < count; ++i) members.push_back(i * sources.train.size() / count);
   const moeclip::SampleSource few = sources.train.part(members);
   std::vector<double> times{0};
-  const Clock::time_point start = Clock::now();
+  const SteadyClock::time_point start = SteadyClock::now();
   moeclip::FitOptions fit;
   fit.epochs = index_t{1} << 20;  // until it was long enough
   probe.fit(few, fit, [&](const moeclip::StepReport& report) {
-    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    times.push_back(std::chrono::duration<double>(SteadyClock::now() - start).count());
     return times.back() < kLong && (report.step < kSteps || times.back() - times[1] < kEnough);
   });
   TrainCost cost;

@@ -8,6 +8,7 @@
 #include <moeclip/synthetic/good_pictures.hpp>
 
 #include "detect.hpp"
+#include "each_once.hpp"
 #include "progress.hpp"
 #include "train.hpp"
 
@@ -81,12 +82,16 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
   SampleSource source;
   index_t defective = 0, unmarked = 0, lost_masks = 0, lost_pictures = 0;
   std::string first_mask, first_picture;
+  EachOnce once;
   for (const std::string& path : data) {
     moeclip::DatasetListing listing = moeclip::open_dataset(path, layout);
     for (const std::string& note : listing.notes) inform(note);
     std::vector<DatasetEntry>& entries = listing.entries;
     if (entries.empty())
       moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": there are no pictures in that part; see --split"));
+    std::vector<std::string> paths;
+    for (const DatasetEntry& entry : entries) paths.push_back(entry.image_path);
+    once.expect_new(path, paths);
     for (DatasetEntry& entry : entries) {
       if (!moeclip::file_exists(entry.image_path) && lost_pictures++ == 0) first_picture = entry.image_path;
       if (entry.label == 0) continue;

@@ -5,6 +5,7 @@
 // instead of an element: a pointer to a member, or a function of the element.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <type_traits>
@@ -46,16 +47,26 @@ void sort_by(List& list, const Key& key) {
 /// Sorts numbers of elements of something else: one function for whatever they number.
 void sort_numbers(std::vector<std::uint32_t>& numbers, function_ref<bool(std::uint32_t a, std::uint32_t b)> less);
 
-/// As sort and sort_by; what is equal keeps its order.
+/// As sort and sort_by; what is equal keeps its order. Runs of 1, 2, 4, ... elements are merged. std::stable_sort of
+/// libstdc++ 12 calls a function that clang 19 warns of wherever it is used.
 template <class List, class Less>
 void stable_sort(List& list, const Less& less) {
-  std::stable_sort(std::begin(list), std::end(list), less);
+  using Element = std::remove_reference_t<decltype(*std::begin(list))>;
+  using Moved = std::move_iterator<decltype(std::begin(list))>;
+  std::vector<Element> from(Moved(std::begin(list)), Moved(std::end(list))), to;
+  to.reserve(from.size());
+  const auto size = static_cast<std::ptrdiff_t>(from.size());
+  for (std::ptrdiff_t run = 1; run < size; run *= 2, from.swap(to), to.clear())
+    for (std::ptrdiff_t first = 0; first < size; first += 2 * run) {
+      const auto at = [&](std::ptrdiff_t i) { return std::make_move_iterator(from.begin() + (std::min)(i, size)); };
+      std::merge(at(first), at(first + run), at(first + run), at(first + 2 * run), std::back_inserter(to), less);
+    }
+  std::move(from.begin(), from.end(), std::begin(list));
 }
 /// By `<` of the keys; what is equal keeps its order.
 template <class List, class Key>
 void stable_sort_by(List& list, const Key& key) {
-  std::stable_sort(std::begin(list), std::end(list),
-                   [&](const auto& a, const auto& b) { return key_of(a, key) < key_of(b, key); });
+  stable_sort(list, [&](const auto& a, const auto& b) { return key_of(a, key) < key_of(b, key); });
 }
 
 /// The first element that is `value`, or whose key is; the end if there is none.

@@ -43,14 +43,19 @@ namespace detail {
 /// Where threads sleep until an atomic has changed: what its wait() and notify_all() do, or ought to.
 class Bell {
  public:
-  /// Returns when `value` is no longer `old`; what was written before the change is visible.
+  /// Returns when `value` is no longer `old`; what was written before the change is visible. Loops come one after the
+  /// other, and waking a thread takes as long as a small product, so it looks again and again before it sleeps; each
+  /// time it first lets others run who want its processor.
   template <class T>
   void wait(const std::atomic<T>& value, T old) {
+    const auto has_changed = [&] { return value.load(std::memory_order_acquire) != old; };
+    for (int i = 0; i < kLooks; ++i) {
+      if (has_changed()) return;
+      std::this_thread::yield();
+    }
 #if MOECLIP_HAS_ATOMIC_WAIT
     value.wait(old, std::memory_order_acquire);
 #else
-    const auto has_changed = [&] { return value.load(std::memory_order_acquire) != old; };
-    for (int i = 0; i < 16 && !has_changed(); ++i) std::this_thread::yield();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, has_changed);
 #endif
@@ -67,8 +72,9 @@ class Bell {
 #endif
   }
 
-#if !MOECLIP_HAS_ATOMIC_WAIT
  private:
+  static constexpr int kLooks = 200;  // some 50 microseconds
+#if !MOECLIP_HAS_ATOMIC_WAIT
   std::mutex mutex_;
   std::condition_variable changed_;
 #endif

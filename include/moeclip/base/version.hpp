@@ -28,8 +28,14 @@
 #define MOECLIP_MEMORY 13
 #define MOECLIP_METHODS 14
 
+// With MOECLIP_FORWARD_ONLY a program of headers has no kernels of backward passes, and is smaller; it must not call
+// such a pass.
 #if !defined(MOECLIP_COMPILED)
+#if defined(MOECLIP_FORWARD_ONLY)
+#define MOECLIP_TAG_MODE f
+#else
 #define MOECLIP_TAG_MODE h
+#endif
 #define MOECLIP_DEFINES(part) 1
 #define MOECLIP_FUNC inline
 #else

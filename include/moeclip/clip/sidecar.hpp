@@ -9,6 +9,7 @@
 
 #include "../io/file.hpp"
 #include "../io/json.hpp"
+#include "../io/text_file.hpp"
 #include "config.hpp"
 #include "names.hpp"
 
@@ -148,8 +149,7 @@ MOECLIP_FUNC std::optional<ClipSidecar> read_clip_sidecar(const std::string& wei
   const std::string folder = is_directory(weights) ? weights : parent_directory(weights);
   const std::string path = join_path(folder, is_hugging_face ? "config.json" : "open_clip_config.json");
   if (!file_exists(path)) return std::nullopt;
-  const auto bytes = read_file(path, detail::kMaxConfigBytes);
-  const Json root = parse_json(as_text(bytes), path, JsonNames::unique);
+  const Json root = parse_json(read_text_file(path, detail::kMaxConfigBytes), path, JsonNames::unique);
   if (!root.is_object()) fail(ErrorCode::format, concat(path, ": an object is wanted"));
   return is_hugging_face ? detail::read_hugging_face_config(root, path) : detail::read_open_clip_config(root, path);
 }

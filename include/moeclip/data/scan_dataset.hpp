@@ -215,6 +215,9 @@ MOECLIP_FUNC DatasetListing open_dataset(const std::string& path, const LayoutOp
     fail(ErrorCode::format, concat(path,
                                    ": is a single picture; a data set is a folder of pictures, or a list of them "
                                    "in JSON lines"));
+  if (const std::string extension = detail::extension_of(path); extension == ".csv" || extension == ".tsv")
+    fail(ErrorCode::format, concat(path, ": is a table; give the folder that it lies in, of which a table called ",
+                                   detail::kTableNames[1], " is read, or a list of the pictures in JSON lines"));
   return describe_list(path, options);
 }
 

@@ -17,7 +17,7 @@ inline void expect_image_size(std::uint64_t width, std::uint64_t height, std::st
     fail(ErrorCode::format, concat(source, ": an image of ", width, "x", height, " pixels has no pixels"));
   if (checked_mul(width, height, source) > static_cast<std::uint64_t>(kMaxPixels))
     fail(ErrorCode::limit, concat(source, ": ", width, "x", height, " pixels are more than the ", index_t{kMaxPixels},
-                                  " that are allowed"));
+                                  " that are allowed: scale it down, or cut it into pieces"));
 }
 
 /// Checks that `available` bytes can hold what a claimed size needs at the least.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <vector>
 
 #include "../base/lists.hpp"
@@ -31,15 +32,12 @@ inline void limited_lengths(std::span<const std::uint32_t> frequencies, unsigned
 
   std::vector<std::vector<Coin>> levels(limit);
   for (unsigned level = 0; level < limit; ++level) {
-    std::vector<Coin>& coins = levels[level];
-    for (const std::size_t symbol : symbols) coins.push_back({frequencies[symbol], true});
-    if (level == 0) continue;
-    const std::vector<Coin>& smaller = levels[level - 1];
-    const auto own = static_cast<std::ptrdiff_t>(coins.size());
-    for (std::size_t i = 0; i + 1 < smaller.size(); i += 2)
-      coins.push_back({smaller[i].price + smaller[i + 1].price, false});
-    std::inplace_merge(coins.begin(), coins.begin() + own, coins.end(),
-                       [](const Coin& a, const Coin& b) { return a.price < b.price; });
+    std::vector<Coin> own, packages;
+    for (const std::size_t symbol : symbols) own.push_back({frequencies[symbol], true});
+    for (std::size_t i = 0; level > 0 && i + 1 < levels[level - 1].size(); i += 2)
+      packages.push_back({levels[level - 1][i].price + levels[level - 1][i + 1].price, false});
+    std::merge(own.begin(), own.end(), packages.begin(), packages.end(), std::back_inserter(levels[level]),
+               [](const Coin& a, const Coin& b) { return a.price < b.price; });
   }
 
   lists::fill(lengths, std::uint8_t{0});

@@ -53,6 +53,12 @@
 #define MOECLIP_ALWAYS_INLINE
 #endif
 
+#if defined(MOECLIP_FORWARD_ONLY)
+#define MOECLIP_BACKWARD(kernel) nullptr
+#else
+#define MOECLIP_BACKWARD(kernel) &kernel
+#endif
+
 // <windows.h> may have made macros of what the bodies call their verbs.
 #pragma push_macro("min")
 #pragma push_macro("max")
@@ -195,6 +201,7 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels::isa_neon {
 #undef MOECLIP_UNROLL
 #undef MOECLIP_INLINE_LAMBDA
 #undef MOECLIP_ALWAYS_INLINE
+#undef MOECLIP_BACKWARD
 
 #else
 

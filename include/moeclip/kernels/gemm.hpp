@@ -60,21 +60,27 @@ struct Cut {
   index_t row_tiles, column_tiles, down, across;
 };
 
+/// Where part `i` of `parts` of so many tiles begins. Larger parts come first: threads that take turns have the same.
+inline index_t part_begin(index_t tiles, index_t parts, index_t i) {
+  return tiles / parts * i + (std::min)(i, tiles % parts);
+}
+
 /// True if `blocks` of one size keep `threads` busy to the end, but for 3 % of their time.
 inline bool shares_evenly(index_t blocks, index_t threads) {
   const index_t rounds = (blocks + threads - 1) / threads;
   return 100 * blocks >= 97 * rounds * threads;
 }
 
-/// Blocks no larger than the table says, and enough of them to keep `threads` busy.
+/// Blocks no larger than the table says, and enough of them to keep `threads` busy: four for each, so that a thread
+/// that is held up leaves its share to others, but none of less than a tenth of a millisecond, as each may pack its
+/// rows of a.
 inline Cut cut_product(const KernelTable& table, GemmShape shape, int threads) {
-  constexpr index_t kBlocksPerThread =
-      4;  // of a millisecond or so: a thread that is held up leaves its share to others
+  const double work = static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
+  const auto wanted = static_cast<index_t>(std::clamp(work / 1.6e7, 1.0 * threads, 4.0 * threads));
   Cut cut{(shape.m + table.tile_rows - 1) / table.tile_rows, (shape.n + table.tile_columns - 1) / table.tile_columns,
           (shape.m + table.block_rows - 1) / table.block_rows,
           (shape.n + table.block_columns - 1) / table.block_columns};
-  while (threads > 1 &&
-         (cut.down * cut.across < kBlocksPerThread * threads || !shares_evenly(cut.down * cut.across, threads)) &&
+  while (threads > 1 && (cut.down * cut.across < wanted || !shares_evenly(cut.down * cut.across, threads)) &&
          (cut.down < cut.row_tiles || cut.across < cut.column_tiles)) {
     // cut the longer side of the blocks: each cut of the rows reads b again, each cut of the columns packs a again
     const bool has_long_rows = shape.n * cut.down >= shape.m * cut.across;
@@ -97,11 +103,11 @@ inline void multiply(Context& context, const KernelTable& table, const GemmCall&
   float* const tiles = scope.take<float>(context.threads() * tiles_size);
   context.share(cut.down * cut.across, work, [&](index_t task, int worker) {
     const index_t row = task / cut.across, column = task % cut.across;
-    const index_t i = cut.row_tiles * row / cut.down * table.tile_rows;
-    const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
+    const index_t i = part_begin(cut.row_tiles, cut.down, row) * table.tile_rows;
+    const index_t j = part_begin(cut.column_tiles, cut.across, column) * table.tile_columns;
     GemmJob job;
-    job.rows = (std::min)(cut.row_tiles * (row + 1) / cut.down * table.tile_rows, shape.m) - i;
-    job.columns = (std::min)(cut.column_tiles * (column + 1) / cut.across * table.tile_columns, shape.n) - j;
+    job.rows = (std::min)(part_begin(cut.row_tiles, cut.down, row + 1) * table.tile_rows, shape.m) - i;
+    job.columns = (std::min)(part_begin(cut.column_tiles, cut.across, column + 1) * table.tile_columns, shape.n) - j;
     job.k = shape.k;
     job.a = call.a.from_row(i);
     job.b = call.b + j * shape.k;

@@ -48,11 +48,11 @@ inline void multiply_narrow(Context& context, const NarrowView& b, const NarrowC
   });
   context.share(cut.down * cut.across, work, [&](index_t task, int worker) {
     const index_t row = task / cut.across, column = task % cut.across;
-    const index_t row_tile = cut.row_tiles * row / cut.down, i = row_tile * table.tile_rows;
-    const index_t j = cut.column_tiles * column / cut.across * table.tile_columns;
+    const index_t row_tile = part_begin(cut.row_tiles, cut.down, row), i = row_tile * table.tile_rows;
+    const index_t j = part_begin(cut.column_tiles, cut.across, column) * table.tile_columns;
     NarrowJob job;
-    job.c.rows = (std::min)(cut.row_tiles * (row + 1) / cut.down * table.tile_rows, m) - i;
-    job.c.columns = (std::min)(cut.column_tiles * (column + 1) / cut.across * table.tile_columns, b.n) - j;
+    job.c.rows = (std::min)(part_begin(cut.row_tiles, cut.down, row + 1) * table.tile_rows, m) - i;
+    job.c.columns = (std::min)(part_begin(cut.column_tiles, cut.across, column + 1) * table.tile_columns, b.n) - j;
     job.c.tiles = tiles + worker * tiles_size;
     job.c.c = call.c + i * ldc + j;
     job.c.ldc = ldc;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <vector>
 
 #include "../base/arena.hpp"
 #include "../base/context.hpp"
@@ -15,21 +16,34 @@ namespace moeclip { inline namespace abi_v0_1 { namespace kernels {
 
 namespace detail {
 
-/// Runs work() for about `seconds` and returns the shortest time of one run, in seconds.
+/// Seconds of work(thread) on all threads of `context` at the same time, from when all are awake to when all are done.
 template <class Work>
-double shortest_run(double seconds, const Work& work) {
+double run_together(Context& context, const Work& work) {
   using Clock = std::chrono::steady_clock;
-  const auto elapsed = [](Clock::time_point since) {
-    return std::chrono::duration<double>(Clock::now() - since).count();
-  };
-  const auto start = Clock::now();
-  double shortest = 1e300;
-  do {
-    const auto before = Clock::now();
-    work();
-    shortest = (std::min)(shortest, elapsed(before));
-  } while (elapsed(start) < seconds);
-  return shortest;
+  std::atomic<int> asleep{context.threads()};
+  std::vector<Clock::time_point> begin(static_cast<std::size_t>(context.threads())), end(begin.size());
+  context.parallel_for(context.threads(), [&](index_t i, int) {  // who waits here takes no second task
+    asleep.fetch_sub(1);
+    while (asleep.load() > 0) std::this_thread::yield();
+    begin[static_cast<std::size_t>(i)] = Clock::now();
+    work(i);
+    end[static_cast<std::size_t>(i)] = Clock::now();
+  });
+  return std::chrono::duration<double>(*std::max_element(end.begin(), end.end()) -
+                                       *std::min_element(begin.begin(), begin.end()))
+      .count();
+}
+
+/// Calls run(), which returns seconds, for about so many `seconds`, and returns the least.
+template <class Run>
+double shortest(double seconds, const Run& run) {
+  double least = 1e300;
+  for (double total = 0; total < seconds;) {
+    const double one = run();
+    total += one;
+    least = (std::min)(least, one);
+  }
+  return least;
 }
 
 }  // namespace detail
@@ -37,26 +51,25 @@ double shortest_run(double seconds, const Work& work) {
 /// Floating-point operations per second of all threads of `context` together, with the active instruction set.
 inline double peak_flops(Context& context, double seconds = 0.2) {
   const KernelTable& table = active();
-  constexpr index_t kSteps = 20000;  // a few hundred microseconds: waking the threads does not count
+  constexpr index_t kSteps = 200000;  // about a millisecond
   std::atomic<float> sink{0.0f};
-  const double time = detail::shortest_run(
-      seconds, [&] { context.parallel_for(context.threads(), [&](index_t, int) { sink.store(table.spin(kSteps)); }); });
+  const double time = detail::shortest(
+      seconds, [&] { return detail::run_together(context, [&](index_t) { sink.store(table.spin(kSteps)); }); });
   return static_cast<double>(kSteps) * static_cast<double>(table.spin_flops) * context.threads() / time;
 }
 
 /// Bytes per second that all threads of `context` together read from memory.
 inline double read_bandwidth(Context& context, double seconds = 0.2) {
   const KernelTable& table = active();
-  constexpr index_t kFloats = index_t{1} << 25, kParts = 64;  // 128 MiB: beyond the caches of most machines
+  constexpr index_t kFloats = index_t{1} << 25;  // 128 MiB: beyond the caches of most machines
   AlignedBuffer<float> memory(kFloats);
   std::fill(memory.data(), memory.data() + kFloats, 1.0f);
   std::atomic<float> sink{0.0f};
-  const double time = detail::shortest_run(seconds, [&] {
-    context.parallel_for(kParts, [&](index_t part, int) {
-      sink.store(table.norm(kFloats / kParts, memory.data() + part * (kFloats / kParts)));
-    });
+  const index_t part = kFloats / context.threads();
+  const double time = detail::shortest(seconds, [&] {
+    return detail::run_together(context, [&](index_t i) { sink.store(table.norm(part, memory.data() + i * part)); });
   });
-  return static_cast<double>(kFloats) * sizeof(float) / time;
+  return static_cast<double>(part * context.threads()) * sizeof(float) / time;
 }
 
 }}}  // namespace moeclip::abi_v0_1::kernels

@@ -37,6 +37,7 @@ struct AaClipSettings {
   }
 };
 
+/// All of them, as settings name them.
 template <>
 inline constexpr std::array kEnumerators<ValueScope>{ValueScope::pictures, ValueScope::tokens};
 

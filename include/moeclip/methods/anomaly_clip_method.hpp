@@ -15,6 +15,7 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+/// All of them, as settings name them.
 template <>
 inline constexpr std::array kEnumerators<DeepRows>{DeepRows::half, DeepRows::exact};
 

@@ -147,9 +147,9 @@ inline constexpr std::array<std::string_view, 9> kTableNames{"label.csv",       
 inline constexpr std::array<std::string_view, 16> kImageColumns{
     "imagepath", "image", "imagename", "imagefile", "imageid", "path",    "file", "filename",
     "filepath",  "img",   "imgpath",   "imgname",   "imgid",   "picture", "name", "id"};
-inline constexpr std::array<std::string_view, 14> kLabelColumns{
-    "label",  "labels",      "anomaly",   "isanomaly", "isanomalous", "abnormal", "isabnormal",
-    "defect", "isdefective", "defective", "target",    "hemorrhage",  "y",        "class"};
+inline constexpr std::array<std::string_view, 17> kLabelColumns{
+    "label",     "labels", "anomaly",    "isanomaly", "isanomalous", "abnormal", "isabnormal", "defect", "isdefective",
+    "defective", "target", "hemorrhage", "result",    "verdict",     "status",   "y",          "class"};
 inline constexpr std::array<std::string_view, 4> kMaskColumns{"maskpath", "mask", "groundtruth", "maskfile"};
 inline constexpr std::array<std::string_view, 5> kClassColumns{"classname", "object", "category", "clsname", "product"};
 inline constexpr std::array<std::string_view, 3> kSplitColumns{"split", "set", "phase"};
@@ -234,6 +234,26 @@ class TableMasks {
   MaskIndex alike_;
 };
 
+/// A picture that a table lists again counts once. Throws format if the rows do not say the same about it.
+inline void drop_repeated(const LabelTable& table, std::vector<ListedPicture>& rows) {
+  std::vector<std::pair<std::string_view, std::size_t>> names;
+  for (std::size_t row = 0; row < rows.size(); ++row) names.emplace_back(rows[row].image, row);
+  lists::sort(names);
+  std::vector<bool> is_repeated(rows.size());
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    if (names[i].first != names[i - 1].first) continue;
+    const ListedPicture &one = rows[names[i - 1].second], &other = rows[names[i].second];
+    if (!(one == other))
+      table.fail_row(names[i].second, concat(one.image, " is in row ", names[i - 1].second + 2,
+                                             " too, where the table says something else about it"));
+    is_repeated[names[i].second] = true;
+  }
+  std::vector<ListedPicture> kept;
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    if (!is_repeated[row]) kept.push_back(std::move(rows[row]));
+  rows = std::move(kept);
+}
+
 inline bool list_csv(const FolderTree& tree, const FolderNode& folder, const std::string& class_name, Listing& out) {
   const std::string path = label_table(folder);
   if (path.empty()) return false;
@@ -244,6 +264,7 @@ inline bool list_csv(const FolderTree& tree, const FolderNode& folder, const std
                 part = table.column(kSplitColumns);
   const PictureIndex index(folder);
   TableMasks masks(folder, mask >= 0);
+  std::vector<ListedPicture> rows;
   for (std::size_t row = 0; row < table.size(); ++row) {
     const std::string_view name = table.cell(row, image), own_class = table.cell(row, kind);
     if (name.empty()) table.fail_row(row, "there is no picture");
@@ -252,8 +273,10 @@ inline bool list_csv(const FolderTree& tree, const FolderNode& folder, const std
                           split_of_name(table.cell(row, part)).value_or(Split::test)};
     if (picture.image.empty()) picture.image = below(folder, forward_slashes(name));
     if (picture.label == 1) picture.mask = masks.take(table.cell(row, mask), picture.image, index);
-    out.pictures.push_back(std::move(picture));
+    rows.push_back(std::move(picture));
   }
+  drop_repeated(table, rows);
+  std::move(rows.begin(), rows.end(), std::back_inserter(out.pictures));
   masks.add_spare(out.spare_masks);
   out.classes.push_back({class_name, folder.path});
   return true;

@@ -84,8 +84,9 @@ inline void require_decodable(const JpegFrame& frame, std::uint64_t data_bytes, 
     blocks += static_cast<std::uint64_t>(component.blocks_wide) * static_cast<std::uint64_t>(component.blocks_high);
   }
   if (frame.height > kMaxPixels / frame.width)
-    fail(ErrorCode::limit, concat(source, ": an image of ", frame.width, "x", frame.height,
-                                  " pixels is larger than the ", index_t{kMaxPixels}, " pixels that are allowed"));
+    fail(ErrorCode::limit,
+         concat(source, ": an image of ", frame.width, "x", frame.height, " pixels is larger than the ",
+                index_t{kMaxPixels}, " pixels that are allowed: scale it down, or cut it into pieces"));
   // Each block takes at least a code of one bit for its DC term, and in a sequential file another that ends the block.
   const std::uint64_t least = blocks * (frame.is_progressive() ? 1 : 2) / 8;
   if (least > data_bytes)

@@ -15,18 +15,20 @@ MOECLIP_ALWAYS_INLINE inline void each_sum(Vec (&sum)[kRows][kVectors], const Vi
   }
 }
 
-/// sum = a b over k steps: a is (kRows, k), b is (k, kTileColumns), of which the first kVectors vectors are used. A
-/// cache line of `next` is brought near every four steps.
+/// sum = a b over k steps: a is (kRows, k), b is (k, kTileColumns), of which the first kVectors vectors are used; more
+/// than there are come from the panels after it, `panel` elements apart. A cache line of `next` is brought near every
+/// four steps.
 template <index_t kRows, index_t kVectors>
 MOECLIP_ALWAYS_INLINE inline void sum_tile(index_t k, MatrixRef<float> a, const float* b, const float* next,
-                                           Vec (&sum)[kRows][kVectors]) {
+                                           Vec (&sum)[kRows][kVectors], index_t panel = 0) {
   const index_t row_stride = a.row_stride, step_stride = a.column_stride;
   const float* a_column = a.data;
   each_sum(sum, [](index_t, index_t, Vec& s) MOECLIP_INLINE_LAMBDA { s = zero(); });
-  const auto step = [&sum, row_stride](const float* a_k, const float* b_row) MOECLIP_INLINE_LAMBDA {
+  const auto step = [&sum, row_stride, panel](const float* a_k, const float* b_row) MOECLIP_INLINE_LAMBDA {
     Vec b_part[kVectors];
     MOECLIP_UNROLL
-    for (index_t v = 0; v < kVectors; ++v) b_part[v] = load(b_row + v * kLanes);
+    for (index_t v = 0; v < kVectors; ++v)
+      b_part[v] = load(b_row + v / kTileVectors * panel + v % kTileVectors * kLanes);
     MOECLIP_UNROLL
     for (index_t r = 0; r < kRows; ++r) {
       const Vec a_part = broadcast(a_k[r * row_stride]);
@@ -49,15 +51,21 @@ MOECLIP_ALWAYS_INLINE inline void sum_tile(index_t k, MatrixRef<float> a, const 
 /// sum += rows that lie `stride` elements apart; 0 adds one row to all.
 template <index_t kRows, index_t kVectors>
 MOECLIP_ALWAYS_INLINE inline void add_rows(Vec (&sum)[kRows][kVectors], const float* rows, index_t stride) {
-  each_sum(sum, [rows, stride](index_t r, index_t v, Vec& s)
-                    MOECLIP_INLINE_LAMBDA { s = add(s, load(rows + r * stride + v * kLanes)); });
+  MOECLIP_UNROLL
+  for (index_t r = 0; r < kRows; ++r, rows += stride) {
+    MOECLIP_UNROLL
+    for (index_t v = 0; v < kVectors; ++v) sum[r][v] = add(sum[r][v], load(rows + v * kLanes));
+  }
 }
 
 /// Stores the sums to rows that lie `stride` elements apart.
 template <index_t kRows, index_t kVectors>
 MOECLIP_ALWAYS_INLINE inline void store_rows(Vec (&sum)[kRows][kVectors], float* rows, index_t stride) {
-  each_sum(sum, [rows, stride](index_t r, index_t v, Vec& s)
-                    MOECLIP_INLINE_LAMBDA { store(rows + r * stride + v * kLanes, s); });
+  MOECLIP_UNROLL
+  for (index_t r = 0; r < kRows; ++r, rows += stride) {
+    MOECLIP_UNROLL
+    for (index_t v = 0; v < kVectors; ++v) store(rows + v * kLanes, sum[r][v]);
+  }
 }
 
 /// tile (kTileRows, kTileColumns) = a b [+ tile] over k steps; a and b are packed, and `next` is as above. Only the
@@ -107,8 +115,8 @@ struct TileStep {
   const float* next;  // comes near meanwhile
 };
 
-/// Adds a step to kRows rows of a tile; the last one goes on to c. `a` is a row panel or, with kIsPacked false, job.a
-/// itself.
+/// Adds a step to kRows rows of a tile, or to one row of some tiles side by side; the last one goes on to c. `a` is a
+/// row panel or, with kIsPacked false, job.a itself.
 template <index_t kRows, index_t kVectors, bool kIsPacked>
 inline void gemm_tile(const GemmJob& job, const TileStep& at) {
   Vec sum[kRows][kVectors];
@@ -117,7 +125,7 @@ inline void gemm_tile(const GemmJob& job, const TileStep& at) {
     a = job.a.from_row(at.i);
     a.data += at.k * a.column_stride;
   }
-  sum_tile(at.steps, a, at.b, at.next, sum);
+  sum_tile(at.steps, a, at.b, at.next, sum, job.k * kTileColumns);
   if (at.k > 0) add_rows(sum, at.tile, kTileColumns);
   const bool is_last = at.k + at.steps == job.k;
   const bool is_plain = job.activation == Activation::none && job.before == nullptr && job.slope_at == nullptr;
@@ -128,7 +136,8 @@ inline void gemm_tile(const GemmJob& job, const TileStep& at) {
     return store_rows(sum, c, job.ldc);
   }
   store_rows(sum, at.tile, kTileColumns);
-  if (is_last) finish_tile(job, kRows, at.i, at.j, at.tile);
+  for (index_t j = 0; is_last && j < kVectors * kLanes; j += kTileColumns)
+    finish_tile(job, kRows, at.i, at.j + j, at.tile + j);
 }
 
 /// A whole tile.
@@ -140,40 +149,59 @@ inline void gemm_whole_tile(const GemmJob& job, const TileStep& at) {
     gemm_tile<kTileRows, kTileVectors, kIsPacked>(job, at);
 }
 
-/// kRows rows, `done` rows below the first of the tile; returns how many are done then.
-template <index_t kRows>
-inline index_t gemm_some_rows(const GemmJob& job, index_t done, TileStep at) {
-  at.i += done;
-  at.tile += done * kTileColumns;
+/// The `rows` < kTileRows rows below the last whole tile, a lower tile of their own.
+template <index_t kRows = kTileRows - 1>
+inline void gemm_last_rows(const GemmJob& job, index_t rows, const TileStep& at) {
+  if constexpr (kRows > 1)
+    if (rows < kRows) return gemm_last_rows<kRows - 1>(job, rows, at);
   gemm_tile<kRows, kTileVectors, false>(job, at);
-  return done + kRows;
 }
 
-/// The `rows` < kTileRows rows below the last whole tile, four, two and one at a time.
-inline void gemm_last_rows(const GemmJob& job, index_t rows, const TileStep& at) {
-  index_t done = 0;
-  while (rows - done >= 4) done = gemm_some_rows<4>(job, done, at);
-  while (rows - done >= 2) done = gemm_some_rows<2>(job, done, at);
-  if (done < rows) gemm_some_rows<1>(job, done, at);
+/// Panels of b that a single row of a takes at once: so many sums that their latency does not count.
+inline constexpr index_t kRowPanels = (8 + kTileVectors - 1) / kTileVectors;
+static_assert(kRowPanels <= kTileRows);  // sums of a panel wait where a row of the tile would
+
+/// kVectors vectors of a block of one row, from column j on, over all k.
+template <index_t kVectors>
+inline void gemm_row_part(const GemmJob& job, index_t j) {
+  TileStep at{0, j, 0, 0, job.b + j * job.k, job.tiles, nullptr};
+  do {
+    at.steps = job.k - at.k < kKBlock ? job.k - at.k : kKBlock;
+    at.next = at.b + kVectors * kLanes * job.k;
+    gemm_tile<1, kVectors, false>(job, at);
+    at.k += at.steps;
+    at.b += at.steps * kTileColumns;
+  } while (at.k < job.k);
+}
+
+/// A block of a single row.
+inline void gemm_row(const GemmJob& job) {
+  index_t j = 0;
+  for (; job.columns - j > (kRowPanels - 1) * kTileColumns; j += kRowPanels * kTileColumns)
+    gemm_row_part<kRowPanels * kTileVectors>(job, j);
+  for (; j < job.columns; j += kTileColumns) gemm_row_part<kTileVectors>(job, j);
 }
 
 /// For each block of k: pack the slice of a (it stays in L2); then for each panel of b and each panel of a: one tile.
 /// Of b the slice at hand comes from L1 or L2, whichever holds it, and meanwhile the next one comes near, shared out
-/// among tiles at one cache line every four steps. Where an element of a is used for one or two tiles only, packing
-/// does not pay.
+/// among tiles at one cache line every four steps. A row of a that is contiguous is read where it lies, unless the sums
+/// take several blocks of k (slices of long rows fall into few sets of the cache) or so few steps that the addresses of
+/// rows cost more than packing; and unless an element of a is used for one or two tiles only.
 inline void gemm_block(const GemmJob& job) noexcept {
-  constexpr index_t kTilesPerSlice = kTileColumns / 4;
+  constexpr index_t kTilesPerSlice = kTileColumns / 4, kShortSums = 64;
+  if (job.rows == 1) return gemm_row(job);
   const index_t whole_rows = job.rows - job.rows % kTileRows;
-  const bool is_packed = job.a.column_stride != 1 || (whole_rows > kTileRows && job.columns > kTileColumns);
   const index_t row_tiles = (job.rows + kTileRows - 1) / kTileRows;
   const bool is_single = job.k <= kKBlock;
+  const bool pays = (!is_single || job.k <= kShortSums) && whole_rows > kTileRows && job.columns > kTileColumns;
+  const bool is_packed = job.a.column_stride != 1 || pays;
   index_t k = 0;
   do {
     const index_t steps = job.k - k < kKBlock ? job.k - k : kKBlock, next_k = k + steps;
     if (is_packed)
       pack_panels<kTileRows>({whole_rows, steps, job.a.data + k * job.a.column_stride, job.a.row_stride,
                               job.a.column_stride, job.a_panels});
-    const auto add_step = [&](index_t row, index_t column) {
+    const auto add_step = [&](index_t row, index_t column) MOECLIP_INLINE_LAMBDA {
       TileStep at{row, column, k, steps, job.b + column * job.k + k * kTileColumns, job.tiles, nullptr};
       at.next = at.b + job.k * kTileColumns + row / kTileRows % kTilesPerSlice * 4 * steps;
       if (!is_single) at.tile += (column / kTileColumns * row_tiles + row / kTileRows) * kTileSize;

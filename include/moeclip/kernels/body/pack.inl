@@ -57,8 +57,29 @@ inline void transpose_panel(index_t columns, const float* source, index_t source
                  target + square_columns * kRows, kRows);
 }
 
+/// Panels from lanes that are neighbours: every step's lanes are read once, in order. A vector that is wider than the
+/// panel also writes where its next step comes; only the last step stops at the edge.
+template <index_t kWidth>
+inline void pack_neighbours(const PackJob& job) {
+  static_assert(kLanes <= 2 * kWidth);
+  const auto put = [](float* target, Vec x, index_t n, bool is_last)
+                       MOECLIP_INLINE_LAMBDA { is_last ? store_lanes(target, x, n) : store(target, x); };
+  for (index_t p = 0; p < job.k; ++p) {
+    const float* const source = job.source + p * job.k_stride;
+    for (index_t lane = 0; lane < job.lanes; lane += kWidth) {
+      float* const target = job.panels + lane * job.k + p * kWidth;
+      MOECLIP_UNROLL
+      for (index_t i = 0; i < kWidth; i += kLanes) {
+        const index_t left = job.lanes - lane - i;
+        put(target + i, left > 0 ? load_lanes(source + lane + i, left) : zero(), kWidth - i, p + 1 == job.k);
+      }
+    }
+  }
+}
+
 template <index_t kWidth>
 inline void pack_panels(const PackJob& job) noexcept {
+  if (job.lane_stride == 1 && job.k_stride != 1) return pack_neighbours<kWidth>(job);
   for (index_t lane = 0; lane < job.lanes; lane += kWidth) {
     const index_t lanes = job.lanes - lane < kWidth ? job.lanes - lane : kWidth;
     const float* const source = job.source + lane * job.lane_stride;
@@ -68,10 +89,6 @@ inline void pack_panels(const PackJob& job) noexcept {
       transpose_panel<kWidth>(job.k, source, job.lane_stride, panel);
     } else if (job.k_stride == 1) {
       transpose_into(lanes, job.k, source, job.lane_stride, panel, kWidth);
-    } else if (job.lane_stride == 1) {
-      for (index_t p = 0; p < job.k; ++p)
-        for (index_t i = 0; i < lanes; i += kLanes)
-          store_lanes(panel + p * kWidth + i, load_lanes(source + p * job.k_stride + i, lanes - i), lanes - i);
     } else {
       for (index_t p = 0; p < job.k; ++p)
         for (index_t i = 0; i < lanes; ++i) panel[p * kWidth + i] = source[i * job.lane_stride + p * job.k_stride];
