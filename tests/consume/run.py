@@ -159,6 +159,12 @@ def snippets(project, source, build, cxx):
     (project / "snippets.cpp").write_text("\n".join(lines) + "\n", encoding="utf-8")
     run(cxx, "-std=c++20", "-fsyntax-only", "-DMOECLIP_COMPILED", "-Wall", "-Werror", "-Wno-unused",
         f"-I{source / 'include'}", project / "snippets.cpp")
+    (project / "back.cpp").write_text("#include <moeclip/kernels/rows.hpp>\nvoid back(moeclip::Context& c, float* x) "
+                                      "{ moeclip::kernels::softmax_rows_backward<float>(c, 1, 1, x, x, x); }\n")
+    for switch, is_there in (("-DMOECLIP_FORWARD_ONLY", False), ("-DNOTHING", True)):
+        done = subprocess.run([cxx, "-std=c++20", "-fsyntax-only", switch, f"-I{source / 'include'}", project / "back.cpp"],
+                              capture_output=True, text=True)
+        assert (done.returncode == 0) == is_there and ("leaves the kernels" in done.stderr) != is_there, done
     shown = (source / "tools/capi/README.md").read_text(encoding="utf-8").split("```c\n")[1].split("```")[0]
     example = (source / "tests/capi/example.c").read_text(encoding="utf-8")
     assert all(line.strip() in example for line in shown.splitlines()), "tools/capi/README.md is not as example.c"

@@ -2,8 +2,7 @@
 """Checks what the READMEs and the comments of sources say about files: whatever they name is there. Each folder of the
 library has a README, which names every header of the folder, and the picture of the folders and the reading routes in
 include/moeclip/README.md are true (draw_folders.py). Each lesson of the course is in its syllabus, and each exercise is
-solved by a test. Presets, targets and options of CMake that READMEs name are there. What messages count is counted by
-counted(), which knows "1 picture" from "2 pictures".
+solved by a test. Presets, targets and options of CMake that READMEs name are there.
 
 usage: check_docs.py
 """
@@ -12,7 +11,7 @@ import re
 import sys
 
 import draw_folders
-from cpp_source import INCLUDE, RANKS, ROOT, TOKEN, listed_files, match_close, relative, without_comments
+from cpp_source import INCLUDE, RANKS, ROOT, TOKEN, listed_files, relative
 
 NAMED = re.compile(r"(?<![\w./<>-])(?:[\w*-]+/|\.\./)*[\w*-]+\.(?:hpp|inl|cpp|md|py|sh|cmake)\b(?!\()")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
@@ -23,16 +22,6 @@ ADDRESS = re.compile(r"\[[^\]]*\]\([a-z]+://[^)]*\)")
 PLACES = [INCLUDE, INCLUDE.parent, ROOT, ROOT / "tools" / "dev", ROOT / "tools" / "moeclip", ROOT / "tests"]
 # A file that somebody is told to write, and the program of a user.
 EXAMPLE = re.compile(r"(^|.*[/_])x\.\w+$|main\.cpp$")
-
-# A value, then a text that begins with what there are several of; contracts are for those who read code.
-COUNTED = ("batch|bin|block|byte|caption|categor|channel|character|class|column|component|defect|draw|element|entr|epoch|"
-           "expert|extent|feature|file|filter|folder|frame|group|head|image|label|layer|level|line|mask|merge|mixture|"
-           "name|number|page|parameter|part|patch|picture|piece|pixel|positive|process|projection|prompt|region|row|run|"
-           "sample|score|second|seed|sentence|shard|step|table|tensor|thing|thread|tile|token|value|verdict|weight|word")
-PLURAL = re.compile(rf"""(?<=[(,?:])\s*((?:[\w.\[\]+*/ >-]|::|\((?:[^()"]|\([^()"]*\))*\)|\("\w+"\))+),\s*" ((?:[a-z-]+ ){{0,1}}(?:{COUNTED})(?:s|es|ies)\b)""")
-# Not counted: fractions and what is written with separators, sides of a picture, names, and constants, which are not 1.
-NOT_COUNTED = re.compile(r"(fixed|grouped|points|percent_words|to_string|sums|epochs)\(|\bk[A-Z]\w*\)?$|[se]\.categories$")
-CONTRACT = re.compile(r"\bMOECLIP_(?:EXPECT|ASSERT)\s*\(")
 
 
 def exists(path, name):
@@ -63,24 +52,6 @@ def check_mentions(path, report):
     for offset, name in mentions(path, text):
         if not EXAMPLE.match(name) and not exists(path, name):
             report(path, text.count("\n", 0, offset) + 1, f"there is no {name}")
-
-
-def plurals(text):
-    """Matches of PLURAL in the messages of a source."""
-    text = without_comments(text)
-    contracts = [(m.start(), match_close(text, m.end() - 1)) for m in CONTRACT.finditer(text)]
-    for match in PLURAL.finditer(text):
-        is_side = text[:match.start()].rstrip().endswith(('"x",', ' to ",'))
-        if not is_side and not NOT_COUNTED.search(match.group(1)) and \
-                not any(first < match.start() < last for first, last in contracts):
-            yield match
-
-
-def check_plurals(path, report):
-    text = path.read_text(encoding="utf-8")
-    for match in plurals(text):
-        report(path, text.count("\n", 0, match.start()) + 1,
-               f"{' '.join(match.group().split())}...: wants counted(), or it says 1 {match.group(2)}")
 
 
 def cmake_names():
@@ -151,8 +122,6 @@ def main():
     for path in listed_files():
         if path.is_file() and path.suffix in (".md", ".hpp", ".inl", ".cpp"):
             check_mentions(path, report)
-        if path.is_file() and path.suffix in (".hpp", ".cpp") and path.parts[len(ROOT.parts)] in ("include", "tools"):
-            check_plurals(path, report)
         if path.is_file() and path.suffix == ".md":
             check_commands(path, path.read_text(encoding="utf-8"), known, report)
     for folder in RANKS:

@@ -28,8 +28,8 @@
 #define MOECLIP_MEMORY 13
 #define MOECLIP_METHODS 14
 
-// With MOECLIP_FORWARD_ONLY a program of headers has no kernels of backward passes, and is smaller; it must not call
-// such a pass.
+// With MOECLIP_FORWARD_ONLY a program of headers has no kernels of backward passes, and is smaller; one that calls such
+// a pass does not compile. The compiled library has all of them.
 #if !defined(MOECLIP_COMPILED)
 #if defined(MOECLIP_FORWARD_ONLY)
 #define MOECLIP_TAG_MODE f

@@ -19,6 +19,7 @@ void attention_backward(Context& context, const Attention<T>& forward, const Att
                  "attention backward over ", forward.batch, " x ", forward.tokens, " tokens and ", forward.heads,
                  " heads of ", forward.head_width);
   if (forward.batch == 0 || forward.tokens == 0 || forward.heads == 0 || forward.head_width == 0) return;
+  static_assert(kHasBackward<T>, "MOECLIP_FORWARD_ONLY leaves the kernels of backward passes out");
   Arena::Scope scope(context.arena());
   const index_t tasks = forward.batch * forward.heads;
   if constexpr (std::is_same_v<T, float>) {

@@ -24,6 +24,7 @@ void activate(Context& context, Activation activation, index_t n, const T* x, T*
 /// d_x = d_y * activation'(x), n elements; x is what went into the activation. d_x may be d_y or x.
 template <class T>
 void activate_backward(Context& context, Activation activation, index_t n, const T* x, const T* d_y, T* d_x) {
+  static_assert(kHasBackward<T>, "MOECLIP_FORWARD_ONLY leaves the kernels of backward passes out");
   context.for_pieces(n, 1, [&](index_t begin, index_t end) {
     if constexpr (std::is_same_v<T, float>)
       active().activate_backward(activation, end - begin, x + begin, d_y + begin, d_x + begin);

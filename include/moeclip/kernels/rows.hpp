@@ -89,6 +89,7 @@ void normalize_rows(Context& context, index_t rows, index_t width, T* x, index_t
 /// d_x = y (d_y - sum y d_y) for each row of y = softmax(x) (rows, width), all contiguous; d_x may be d_y.
 template <class T>
 void softmax_rows_backward(Context& context, index_t rows, index_t width, const T* y, const T* d_y, T* d_x) {
+  static_assert(kHasBackward<T>, "MOECLIP_FORWARD_ONLY leaves the kernels of backward passes out");
   context.for_pieces(width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin * width; i < end * width; i += width) {
       if constexpr (std::is_same_v<T, float>)
@@ -103,6 +104,7 @@ void softmax_rows_backward(Context& context, index_t rows, index_t width, const 
 /// divisor is constant.
 template <class T>
 void normalize_rows_backward(Context& context, index_t rows, index_t width, const T* x, T eps, const T* d_y, T* d_x) {
+  static_assert(kHasBackward<T>, "MOECLIP_FORWARD_ONLY leaves the kernels of backward passes out");
   context.for_pieces(width == 0 ? 0 : rows, width, [&](index_t begin, index_t end) {
     for (index_t i = begin * width; i < end * width; i += width) {
       if constexpr (std::is_same_v<T, float>)
@@ -143,6 +145,7 @@ struct LayerNormGradient {
 template <class T>
 void layer_norm_backward(Context& context, LayerNormShape shape, const T* x, const LayerNormWeights<T>& weights,
                          const LayerNormGradient<T>& gradient) {
+  static_assert(kHasBackward<T>, "MOECLIP_FORWARD_ONLY leaves the kernels of backward passes out");
   // sums over rows: chunk by chunk, then the chunks in order; chunks depend on the number of rows alone
   const index_t chunk = std::max<index_t>(64, (shape.rows + 63) / 64), chunks = (shape.rows + chunk - 1) / chunk;
   const bool has_sums = gradient.d_gamma != nullptr;

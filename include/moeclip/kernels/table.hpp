@@ -50,6 +50,15 @@ struct AttentionJob {
   float* scratch = nullptr;                ///< attention_scratch(...) elements
 };
 
+/// False where MOECLIP_FORWARD_ONLY leaves them out: a program that goes backward then does not compile.
+#if defined(MOECLIP_FORWARD_ONLY)
+template <class T>
+inline constexpr bool kHasBackward = false;
+#else
+template <class T>
+inline constexpr bool kHasBackward = true;
+#endif
+
 /// Attention backward of one head of one image, computed by one worker.
 struct AttentionBackwardJob {
   const Attention<float>* args = nullptr;              ///< the whole task of the forward pass, its result in args->out
