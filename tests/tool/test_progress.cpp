@@ -91,6 +91,17 @@ TEST_CASE("a step that takes long is not silent") {
         "1/4, 25.0 s each, 75 s left, 700 MiB: loss 1, 20 s ago\n");
 }
 
+TEST_CASE("what goes on at once is not done when the next one starts") {
+  Stage stage;
+  Progress progress("ablate", 6, stage.messages, 2);
+  progress.step("run 1");
+  stage.now += 1;
+  progress.step("run 2");
+  stage.now += 19;
+  progress.step("run 3");
+  CHECK(stage.text == "3/6, 20.0 s each, 2 min left, 700 MiB: run 3\n");
+}
+
 TEST_CASE("a terminal has one line, no longer than itself and gone in the end") {
   for (const std::size_t width : {std::size_t{1}, std::size_t{2}, std::size_t{20}, std::size_t{80}}) {
     Stage stage(width);

@@ -152,7 +152,7 @@ void run_missing(const AblateSettings& s, const std::vector<AblationRun>& runs, 
   }
   if (finished > 0) inform(concat(finished, " of ", moeclip::counted(runs.size(), "run"), " are finished already"));
   moeclip::Context context({.threads = static_cast<int>(s.jobs)});
-  Progress progress("ablate", missing.size());
+  Progress progress("ablate", missing.size(), messages(), static_cast<std::size_t>(context.threads()));
   std::mutex mutex;
   context.parallel_for(std::ssize(missing), [&](moeclip::index_t i, int) {
     const AblationRun& run = *missing[static_cast<std::size_t>(i)];

@@ -196,8 +196,8 @@ void Messages::log(std::string_view stage, const Json& members) {
   }
 }
 
-Progress::Progress(std::string_view stage, std::size_t total, Messages& to)
-    : to_(to), stage_(stage), total_(total), start_(to.output_.seconds()), last_line_(start_) {
+Progress::Progress(std::string_view stage, std::size_t total, Messages& to, std::size_t at_once)
+    : to_(to), stage_(stage), total_(total), at_once_(at_once), start_(to.output_.seconds()), last_line_(start_) {
   if (to.output_.columns) last_line_ -= kRewriteEvery;
   const std::lock_guard lock(to_.mutex_);
   if (to_.shown_ == nullptr) to_.shown_ = this;

@@ -8,6 +8,7 @@
 // A command declares the options with Options::progress(), names what it works on in a Progress, and says what it has
 // to say with say() or inform(); nothing else writes to stderr, and nobody has to take the line away before.
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -80,16 +81,19 @@ std::string printable(std::string_view text);
 /// another Progress is there already; the log is told everything.
 class Progress {
  public:
-  /// `stage` says in a word what is gone through: "train", "judge".
-  Progress(std::string_view stage, std::size_t total, Messages& to = messages());
+  /// `stage` says in a word what is gone through: "train", "judge". So many steps are `at_once` under way, on threads of
+  /// their own.
+  Progress(std::string_view stage, std::size_t total, Messages& to = messages(), std::size_t at_once = 1);
   ~Progress();  ///< the last step is done, unless an error is under way: the log gets a line that says so
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// The next step starts, and the ones before are done; `name` is what it works on. `more` goes into the log.
+  /// The next step starts, and the ones before are done, but for those that go on at once; `name` is what it works on.
+  /// `more` goes into the log.
   void step(std::string_view name, const moeclip::Json& more = moeclip::Json::object()) {
     is_open_ = true;
-    tell(begun_++, name, more);
+    ++begun_;
+    tell(begun_ - std::min(begun_, at_once_), name, more);
   }
 
   /// A step is done, and `result` is what came of it.
@@ -130,7 +134,7 @@ class Progress {
 
   Messages& to_;
   std::string stage_;
-  std::size_t total_, begun_ = 0;
+  std::size_t total_, at_once_, begun_ = 0;
   double start_, last_line_;
   bool is_open_ = false;  // the latest step was said to start, not to be done
   Told told_;             // the latest one, for beats
