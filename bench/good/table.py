@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What words, good pictures and both find: the tables of memory/README.md.
 
-usage: table.py TOOL MODELS OUT SET... [--shots 1,5,20,100] [--draws 3]
+usage: table.py TOOL MODELS OUT SET... [--shots 0,1,5,20,100] [--draws 3]
 
 MODELS is the folder of the built-in model (tools/moeclip/data). Sets are folders as `moeclip eval` takes them, such as those of
 lay_out.py. Every evaluation is a process on one thread; its result lies in OUT afterwards and is not made again, so
@@ -59,7 +59,7 @@ def zero_shot(wanted, folder, name, options):
 def few_shot(wanted, folder, name, shots, options):
     there = len(list(folder.glob("*/train/good/*")))
     classes = len(list(folder.glob("*/train/good")))
-    draws = wanted.draws if shots * classes < there else 2  # of one alone, the tool prints another kind of result
+    draws = wanted.draws if 0 < shots * classes < there else 2  # of one alone, the tool prints another kind of result
     done = run([wanted.tool, "eval", folder, "--shots", min(shots, there // classes), "--draws", draws, *options],
                wanted.out / f"{folder.name}.{name}{shots}.json")
     return [dict({column: one[column] for column in COLUMNS}, cpu=done["cpu"] / draws, mb=done["mb"],
@@ -73,7 +73,7 @@ def rows_of(wanted, folder):
     yield "adapter", zero_shot(wanted, folder, "adapter", adapter)
     for shots in wanted.shots:
         yield f"{shots} good", few_shot(wanted, folder, "good", shots, ())
-    for shots in wanted.shots:
+    for shots in filter(None, wanted.shots):
         yield f"{shots} good and adapter", few_shot(wanted, folder, "both", shots, (*adapter, *BOTH))
 
 
@@ -113,7 +113,7 @@ def main():
     parser.add_argument("models", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("sets", nargs="+", type=Path)
-    parser.add_argument("--shots", type=lambda text: [int(word) for word in text.split(",")], default=[1, 5, 20, 100])
+    parser.add_argument("--shots", type=lambda text: [int(word) for word in text.split(",")], default=[0, 1, 5, 20, 100])
     parser.add_argument("--draws", type=int, default=3)
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)

@@ -178,6 +178,7 @@
 #include "memory/model.hpp"
 #include "memory/model_file.hpp"
 #include "memory/nearest.hpp"
+#include "memory/own_picture.hpp"
 #include "memory/patch_memory.hpp"
 #include "memory/texture.hpp"
 #include "memory/twins.hpp"

@@ -255,6 +255,7 @@
 #include "memory/model.hpp"
 #include "memory/model_file.hpp"
 #include "memory/nearest.hpp"
+#include "memory/own_picture.hpp"
 #include "memory/patch_memory.hpp"
 #include "memory/save_model.hpp"
 #include "memory/texture.hpp"

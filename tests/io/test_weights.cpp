@@ -131,7 +131,7 @@ TEST_CASE("weights: other files are recognised, and said to be so") {
   CHECK(told("\x89HDF\r\n\x1a\n", "HDF5"));
   CHECK(told("GGUF\3", "GGUF"));
   CHECK(told(std::string_view("\x1f\x8b\x08\0", 4), "gzip"));
-  CHECK(told("\x89PNG\r\n", "image"));
+  CHECK(told("\x89PNG\r\n", "weights are wanted"));
   CHECK(told("{\"architectures\": []}", "JSON"));
   CHECK(told("something else altogether", "not a weight file"));
   CHECK(told(std::string(257, 'a') + "ustar", "tar"));

@@ -116,14 +116,20 @@ TEST_CASE("a memory of textures finds stripes that run the wrong way, without an
 
 TEST_CASE("a map is what its patches say, upsampled and blurred by half a patch") {
   Context context;
-  const PatchMemory<float> memory = learn_textures<float>(context, {3, [](index_t i) { return stripes(i); }});
+  const PatchMemory<float> memory =
+      learn_textures<float>(context, {3, [](index_t i) { return stripes(i); }}, {.is_each_another = true});
   Detection found, seen;
   detect_by_texture<float>(context, memory, stripes(11, true).view(), found);
   Tensor<float> descriptors({kTextureGrid * kTextureGrid, kTextureWidth});
   look_at_textures<float>(context, stripes(11, true).view(), seen, descriptors.view<2>());
   std::vector<index_t> nearest(kTextureGrid * kTextureGrid);
   Tensor<float> distances({kTextureGrid, kTextureGrid}), map({kTextureSize, kTextureSize});
+  std::vector<float> own(nearest.size());
   memory.patches.find(context, std::as_const(descriptors).view<2>(), nearest, {distances.data(), nearest.size()});
+  own_distances<float>(context, std::as_const(descriptors).view<2>(), own);
+  const auto weight = static_cast<float>(memory.record.own_weight);
+  CHECK(weight == static_cast<float>(2 / std::sqrt(3.0)));
+  for (index_t i = 0; i < distances.size(); ++i) distances[i] += weight * own[static_cast<std::size_t>(i)];
   for (float& value : distances) value = memory.abnormality(value);
   upsample_bilinear<float>(std::as_const(distances).view<2>(), map.view<2>());
   const GaussianBlur blur{25, 4};

@@ -72,6 +72,21 @@ class LearnTest(ToolTest):
         scores = [[json.loads(line)["score"] for line in text.splitlines()] for text in (done.stdout.decode(), here)]
         self.assertEqual(*scores)
 
+    def test_textures_without_good_pictures_compare_a_picture_with_itself(self):
+        lines = self.objects("detect", self.test / "hole", "--features", "texture")
+        self.assertTrue(all(line["is_anomalous"] is None and 0 < line["score"] < 1 for line in lines))
+        self.assertIn("unlike the rest of its own picture", self.output("detect", self.test, "--features", "texture"))
+        verdict, = {line["is_anomalous"] for line in
+                    self.objects("detect", self.test / "hole", "--features", "texture", "--threshold", 0)}
+        self.assertTrue(verdict)
+        shots = json.loads(self.output("eval", self.data, "--shots", "0,1", "--json"))["runs"]
+        self.assertEqual([(each["shots"], each["good"]) for each in shots], [(0, 0), (1, 0)])
+        model = self.message(2, "detect", self.test, "--features", "texture", *MODEL)
+        self.assertIn("without --good takes no --clip", model)
+        self.assertIn("leave --clip", self.message(2, "eval", self.data, "--shots", 0, *MODEL))
+        self.assertIn("--shots 0 has nothing", self.message(2, "eval", self.data, "--shots", 0, "--report", "a.html"))
+        self.assertIn("nothing to export", self.message(2, "export", "--features", "texture", "-o", "a.moeclip"))
+
     def test_text_has_a_say_with_an_adapter(self):
         found, = self.objects("learn", self.good, "--out", self.folder / "t.moeclip", "--class", "tile", *MODEL)
         self.assertEqual(found["features"], "encoder")

@@ -10,6 +10,7 @@
 #include <moeclip/memory/model.hpp>
 #include <moeclip/memory/model_file.hpp>
 #include <moeclip/memory/nearest.hpp>
+#include <moeclip/memory/own_picture.hpp>
 #include <moeclip/memory/patch_memory.hpp>
 #include <moeclip/memory/save_model.hpp>
 #include <moeclip/memory/texture.hpp>

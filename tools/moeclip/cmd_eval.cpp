@@ -83,6 +83,8 @@ void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
     if (!report.adapters.empty()) throw UsageError("--beside compares experts of adapters; good pictures have none");
     if (!report.path.empty() && s.tiles.tiles().is_on())
       throw UsageError("--report shows what whole pictures were compared with; leave --tile out");
+    if (!report.path.empty() && s.shots == "0")
+      throw UsageError("--report shows what pictures were compared with, and --shots 0 has nothing");
     s.protocol = "default";
   }
   if (parse_shots(s.shots, s.draws).size() > 1 && (!s.out.empty() || !s.shard.empty() || !report.path.empty()))
@@ -103,7 +105,9 @@ bool parse(Words words, EvalSettings& s, EvalReportSettings& report) {
   options.flag("exact", s.is_exact, "keep every pixel's score: no error of bins, four bytes of memory a pixel");
   options.repeated("good", s.good, "GOOD",
                    "judge by good pictures instead of words: pictures, folders of them, or a file of `moeclip learn`");
-  options.value("shots", s.shots, "K,...", "the same with K good pictures of each class' own training part");
+  options.value(
+      "shots", s.shots, "K,...",
+      "the same with K good pictures of each class' own training part; 0: each picture is compared with itself");
   options.value("draws", s.draws, "N", "draw the shots N times, and tell the spread; default 1");
   s.learning.declare(options);
   options.value("threshold", s.threshold, "T",

@@ -63,6 +63,8 @@ bool parse(Words words, ExportSettings& s) {
   }
   s.model.check(options);
   s.limits.check();
+  if (s.model.good.empty() && s.model.has_memory())
+    throw UsageError("without good pictures, textures have nothing to export; give --good");
   if (s.classes.empty()) return true;
   s.model.classes = names_in(s.classes);
   if (std::ranges::find(options.given(), "class") != options.given().end())

@@ -114,7 +114,7 @@ std::vector<Shots> parse_shots(const std::string& text, std::int64_t draws) {
     rest.remove_prefix(std::min(word.size() + 1, rest.size()));
     index_t count = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), count);
-    if (error != std::errc{} || end != word.data() + word.size() || count < 1 || count > 1'000'000)
+    if (error != std::errc{} || end != word.data() + word.size() || count < 0 || count > 1'000'000)
       throw UsageError(concat("--shots wants counts such as 1,2,4,8, not '", text, "'"));
     for (std::int64_t i = 0; i < draws && known.insert(count * draws + i).second; ++i)
       all.push_back({count, static_cast<std::uint64_t>(i)});
@@ -143,14 +143,18 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
       model.settings.tiles = s.tiles.tiles_like(memory.record.tiles, file.path());
       continue;
     }
+    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
+    const bool has_none = shots && shots->count == 0;
+    if (has_none && !(takes_textures && model.method == nullptr))
+      throw UsageError("--shots 0 compares pictures with themselves, by textures alone: leave --clip and --method out");
     const GoodInputs good =
-        collect_good(shots ? draw_shots(training[name], *shots, name) : s.good, model.settings.images);
+        has_none ? GoodInputs()
+                 : collect_good(shots ? draw_shots(training[name], *shots, name) : s.good, model.settings.images);
     model.good.emplace(name, good.pictures);
     if (model.method != nullptr) {
       model.shown.emplace(name, show_good(context, *model.method, good, model.settings.images, model.settings.tiles));
       continue;
     }
-    const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
     const double weight = s.learning.weight(!s.adapter.empty());
     std::optional<moeclip::TextAnchors<float>> anchors;
     if (weight > 0) anchors = model.detector->anchors(name, model.words.prompts(name));

@@ -15,7 +15,7 @@ using moeclip::fixed;
 void GoodOptions::declare(Options& options) {
   options.choice("features", features, {"auto", "texture", "encoder"},
                  "what patches are known by: energies of edges, which need no weights, or a CLIP's tokens; auto: "
-                 "texture without --clip");
+                 "texture without --clip. Textures without good pictures: what is unlike the rest of its picture");
   options.value("text-weight", text_weight, "W",
                 "share of what the words say in map and score, from 0 to 1; default 0.5 with --adapter, else 0");
   options.value("false-positives", false_positives, "RATE",
@@ -42,6 +42,12 @@ bool GoodOptions::is_default() const {
   const GoodOptions none;
   return features == none.features && !text_weight && false_positives == none.false_positives &&
          patches == none.patches && folds == none.folds && seed == none.seed && !is_turned && !is_each_another;
+}
+
+bool GoodOptions::is_texture_alone() const {
+  GoodOptions rest = *this;
+  rest.features = "auto";
+  return features == "texture" && rest.is_default();
 }
 
 namespace {
@@ -162,6 +168,9 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
 
 std::string promise_text(const moeclip::MemoryRecord& record) {
   const auto percent = [](double rate) { return fixed(100 * rate, 1) + " %"; };
+  if (record.pictures == 0)
+    return "no threshold: without good pictures, scores and maps say what is unlike the rest of its own picture, and "
+           "nothing says how much of that is too much. Give --good, or --threshold\n";
   if (record.held_out.empty())
     return concat("no threshold: ",
                   record.pictures == 1 ? "one good picture says"

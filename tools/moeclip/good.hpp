@@ -34,6 +34,8 @@ struct GoodOptions {
   /// Throws UsageError for values that are none, and for a say of words where textures judge. `has_clip` as below.
   void check(bool has_clip) const;
   [[nodiscard]] bool is_default() const;
+  /// Nothing but --features texture: what may be said without good pictures, and compares each picture with itself.
+  [[nodiscard]] bool is_texture_alone() const;
 
   /// Without --features: textures where no CLIP was given, which see more of photographs than the built-in one does.
   [[nodiscard]] bool takes_textures(bool has_clip) const {

@@ -66,9 +66,11 @@ void JudgeSettings::check(const Options& options) {
   if (!model.empty() && std::ranges::find(options.given(), "class") == options.given().end()) class_name.clear();
   tiles.check();
   learning.check(!clip.empty() || !adapter.empty());
-  if (good.empty() && !learning.is_default())
+  if (!has_memory() && !learning.is_default())
     throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
-  if (!good.empty() && (!calibration.empty() || map != "probability"))
+  if (good.empty() && has_memory() && !(clip.empty() && adapter.empty() && method.empty()))
+    throw UsageError("--features texture without --good takes no --clip, --adapter and --method");
+  if (has_memory() && (!calibration.empty() || map != "probability"))
     throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
   if (image_size < 0 || threads < 0 || threads > 4096) throw UsageError("--image-size and --threads are counts");
   adapter_flags.check(!adapter.empty());
@@ -200,7 +202,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
                                        : s.learning.weight(!s.adapter.empty());
   if (weight > 0) judge.anchors = anchors_of(*judge.detector, s);
   if (!file) {
-    const GoodInputs good = collect_good(s.good, judge.images);
+    const GoodInputs good = s.good.empty() ? GoodInputs() : collect_good(s.good, judge.images);
     if (!good.remark.empty()) inform(good.remark);
     judge.failures = good.failures;
     judge.memory = learn_good(
@@ -293,7 +295,7 @@ Judge make_judge(moeclip::Context& context, JudgeSettings& s, bool is_quiet) {
     choose_method(context, s, judge);
     return judge;
   }
-  if (!s.good.empty()) {
+  if (s.has_memory()) {
     remember(context, s, is_quiet, judge);
     return judge;
   }

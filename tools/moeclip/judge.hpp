@@ -42,8 +42,10 @@ struct JudgeSettings {
   /// What --activation says; nothing: auto.
   [[nodiscard]] std::optional<moeclip::kernels::Activation> chosen_activation() const;
 
+  /// Whether good pictures judge, or each picture itself.
+  [[nodiscard]] bool has_memory() const { return !good.empty() || learning.is_texture_alone(); }
   /// Whether nothing else than the built-in model was named.
-  [[nodiscard]] bool is_builtin() const { return clip.empty() && good.empty() && model.empty() && method.empty(); }
+  [[nodiscard]] bool is_builtin() const { return clip.empty() && !has_memory() && model.empty() && method.empty(); }
 
  private:
   std::vector<std::string> decided_;  ///< options that a model file leaves no choice about

@@ -81,8 +81,8 @@ std::string printable(std::string_view text);
 /// another Progress is there already; the log is told everything.
 class Progress {
  public:
-  /// `stage` says in a word what is gone through: "train", "judge". So many steps are `at_once` under way, on threads of
-  /// their own.
+  /// `stage` says in a word what is gone through: "train", "judge". So many steps are `at_once` under way, on threads
+  /// of their own.
   Progress(std::string_view stage, std::size_t total, Messages& to = messages(), std::size_t at_once = 1);
   ~Progress();  ///< the last step is done, unless an error is under way: the log gets a line that says so
   Progress(const Progress&) = delete;

@@ -41,7 +41,8 @@ std::optional<moeclip::PrecisionPlan> plan_of_dtype(std::string_view dtype);
 /// What the verdicts of the built-in model are worth, for every command that judges a user's pictures with it.
 inline constexpr const char* kTinyKnows =
     "the built-in model is a toy that knows drawn pictures, its verdicts on photographs are noise: give --clip FILE, "
-    "or good pictures of the part (--good) to `detect` and `eval`";
+    "or good pictures of the part (--good) to `detect` and `eval`, or to `detect` --features texture, which compares "
+    "each picture with itself";
 
 // How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
 inline constexpr moeclip::index_t kTinyBatch = 8;

@@ -63,6 +63,13 @@ inline index_t default_image_size(const VisionConfig& vision, bool has_adapter) 
                                      : vision.image_size;
 }
 
+/// Throws contract unless a square of `size` pixels is one of whole patches; the error names sizes that are.
+inline void expect_whole_patches(const VisionConfig& vision, index_t size) {
+  const index_t patch = vision.patch_size, below = (std::max<index_t>)(size / patch, 1) * patch;
+  MOECLIP_EXPECT(size > 0 && size % patch == 0, "the image size ", size, " is not a multiple of the patch size ", patch,
+                 ": ", below, " and ", below + patch, " are");
+}
+
 /// One embedding per image from its patch tokens (DET-1 in this folder's README).
 template <class T>
 struct DetectionHead {

@@ -125,8 +125,7 @@ BasicDetector<T>::BasicDetector(std::shared_ptr<const Clip<T>> clip, Adapter<T> 
   const FloatScope floats;
   const VisionConfig& vision = clip_->config().vision;
   if (options_.image_size == 0) options_.image_size = default_image_size(vision, adapter_.detection.has_value());
-  MOECLIP_EXPECT(options_.image_size > 0 && options_.image_size % vision.patch_size == 0, "the image size ",
-                 options_.image_size, " is not a multiple of the patch size ", vision.patch_size);
+  expect_whole_patches(vision, options_.image_size);
   positions_ = resize_positions(clip_->vision().positional_embedding, options_.image_size / vision.patch_size);
 }
 

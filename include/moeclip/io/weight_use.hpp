@@ -12,7 +12,8 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Whether a tensor of this name is part of an optimiser's state ("optimizer/state/0/exp_avg", "adam.m.proj.weight").
+/// Whether a tensor of this name is part of an optimiser's state, which may lie deeper than the model:
+/// "optimizer/state/0/exp_avg", "trainer/optimizer/state/0/exp_avg", "adam.m.proj.weight".
 bool is_optimizer_state(std::string_view name);
 
 /// "3 tensors (a, b, c)", with the first five names.
@@ -57,7 +58,7 @@ void expect_one_model(const WeightFile& file, const std::vector<std::string>& pr
 namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC bool is_optimizer_state(std::string_view name) {
-  return name.starts_with("optim") || name.starts_with("adam.");
+  return name.starts_with("optim") || name.find("/optim") != name.npos || name.starts_with("adam.");
 }
 
 MOECLIP_FUNC std::string count_and_names(const std::vector<std::string>& names) {

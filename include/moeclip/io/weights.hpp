@@ -51,8 +51,8 @@ inline constexpr ForeignFormat kForeignFormats[] = {
     {0, "\x28\xB5\x2F\xFD", "compressed with zstd; unpack it first"},
     {0, "7z\xBC\xAF", "a 7-Zip archive; unpack it first"},
     {0, std::string_view("PK\5\6", 4), "an empty zip archive"},
-    {0, "\x89PNG", "a PNG image"},
-    {0, "\xFF\xD8\xFF", "a JPEG image"},
+    {0, "\x89PNG", "a PNG picture; weights are wanted here, a .safetensors or .pt file"},
+    {0, "\xFF\xD8\xFF", "a JPEG picture; weights are wanted here, a .safetensors or .pt file"},
     {257, "ustar", "a tar archive; unpack it, or save the model anew with a PyTorch from 1.0 on"},
 };
 

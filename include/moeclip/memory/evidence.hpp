@@ -29,7 +29,8 @@ struct Evidence {
   PatchCut good;                                      ///< that patch
 };
 
-/// The patch of `image` that is farthest from `memory`. `detector` as for detect_by_memory.
+/// The patch of `image` that is farthest from `memory`, and from its own picture where that counts. `detector` as for
+/// detect_by_memory.
 template <class T>
 Evidence<T> find_evidence(Context& context, const BasicDetector<T>& detector, const PatchMemory<T>& memory,
                           ImageView image);
@@ -94,12 +95,12 @@ Evidence<T> find_evidence(Context& context, const BasicDetector<T>& detector, co
   describe_patches<T>(context, detector, memory.record.features, image, descriptors.template view<2>());
   std::vector<index_t> nearest(static_cast<std::size_t>(shape.patches));
   std::vector<T> distances(nearest.size());
-  memory.patches.find(context, std::as_const(descriptors).template view<2>(), nearest, distances);
+  memory_distances<T>(context, memory, descriptors.template view<2>(), nearest, distances);
   const auto which = std::max_element(distances.begin(), distances.end()) - distances.begin();
   Evidence<T> evidence;
   evidence.descriptor = Tensor<T>::uninitialised({shape.width});
   std::copy_n(descriptors.data() + which * shape.width, shape.width, evidence.descriptor.data());
-  evidence.distance = distances[static_cast<std::size_t>(which)];
+  evidence.distance = memory.patches.distance(evidence.descriptor.data(), nearest[static_cast<std::size_t>(which)]);
   evidence.found = detail::cut_patch(image, which, detail::grid_side(shape.patches));
   return evidence;
 }

@@ -3,7 +3,8 @@
 // From good pictures to a memory and to thresholds that hold (LEA-1 in this folder's README):
 //
 //   (1)  descriptors of each picture, and of its turned copies: a coreset of as many as there is room for
-//   (2)  u and v, how far good patches usually are from a memory without their picture
+//   (2)  b, how much a picture's own patches say beside so many things; u and v, how far good patches usually are from
+//        a memory without their picture
 //   (3)  in folds: the first picture of every thing is judged by a memory of the pictures of the other folds; those of
 //        the same thing (twins.hpp) are in one fold
 //   (4)  thresholds from these scores, and from the highest places of these maps (CAL-1 in eval/README.md)
@@ -46,7 +47,8 @@ PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const G
                      const LearnOptions& options = {}, const TextAnchors<T>* anchors = nullptr,
                      function_ref<void(index_t)> on_step = kNoListener);
 
-/// The memory of the textures of `good` (texture.hpp): no weights, and no words.
+/// The memory of the textures of `good` (texture.hpp): no weights, and no words. Of no pictures, what it judges by is
+/// how unlike the rest of its own picture a patch is (own_picture.hpp), and there is no threshold.
 template <class T>
 PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const LearnOptions& options = {},
                               function_ref<void(index_t)> on_step = kNoListener);
@@ -80,9 +82,18 @@ inline constexpr index_t kCandidates = 4;  // times the patches of the memory
 template <class T>
 struct PatchSource {
   index_t patches, width;  // L, F
+  bool weighs_own;         // e counts
   function_ref<void(ImageView image, View<T, 2> descriptors)> describe;
   function_ref<void(const PatchMemory<T>& memory, ImageView image, Detection& found)> judge;
 };
+
+/// The values `chosen` of `from`.
+template <class T>
+std::vector<T> gather(const std::vector<T>& from, const std::vector<index_t>& chosen) {
+  std::vector<T> values;
+  for (const index_t i : chosen) values.push_back(from[static_cast<std::size_t>(i)]);
+  return values;
+}
 
 /// The rows `chosen` of `from` (N, F).
 template <class T>
@@ -94,15 +105,16 @@ Tensor<T> gather_rows(const Tensor<T>& from, const std::vector<index_t>& chosen)
   return rows;
 }
 
-/// Distances of the rows of `queries` from `memory`, and the rows that they are nearest to.
+/// d + b e of some patches: `own` are their b e.
 template <class T>
 struct LookedUp {
-  std::vector<index_t> nearest;
   std::vector<T> distances;
 
-  LookedUp(Context& context, const NearestRows<T>& memory, View<const T, 2> queries)
-      : nearest(static_cast<std::size_t>(queries.extent(0))), distances(nearest.size()) {
+  LookedUp(Context& context, const NearestRows<T>& memory, View<const T, 2> queries, const std::vector<T>& own)
+      : distances(own.size()) {
+    std::vector<index_t> nearest(own.size());
     memory.find(context, queries, nearest, distances);
+    for (std::size_t i = 0; i < own.size(); ++i) distances[i] += own[i];
   }
   [[nodiscard]] double mean() const {
     return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
@@ -120,21 +132,21 @@ inline void set_usual_distance(MemoryRecord& record, double mean, double varianc
   record.spread = (std::max)(kSmallestUnit, std::sqrt(variance));
 }
 
-/// u and v of a single picture, from its descriptors (g g, F): each quarter of it is held out in turn.
+/// u and v of a single picture, from its descriptors (g g, F) and their b e: each quarter of it is held out in turn.
 template <class T>
-void measure_quarters(Context& context, const Tensor<T>& descriptors, MemoryRecord& record) {
+void measure_quarters(Context& context, const Tensor<T>& descriptors, const std::vector<T>& own, MemoryRecord& record) {
   const index_t grid = grid_side(descriptors.extent(0));
   if (grid < 2) return;
   double mean = 0, variance = 0;
   for (int quarter = 0; quarter < 4; ++quarter) {
     std::vector<index_t> inside, outside;
     for (index_t i = 0; i < descriptors.extent(0); ++i) {
-      const int own = (i / grid >= grid / 2 ? 2 : 0) + (i % grid >= grid / 2 ? 1 : 0);
-      (own == quarter ? inside : outside).push_back(i);
+      const int its = (i / grid >= grid / 2 ? 2 : 0) + (i % grid >= grid / 2 ? 1 : 0);
+      (its == quarter ? inside : outside).push_back(i);
     }
     const NearestRows<T> others(context, gather_rows(descriptors, outside));
     const Tensor<T> held_out = gather_rows(descriptors, inside);
-    const LookedUp<T> found(context, others, held_out.template view<2>());
+    const LookedUp<T> found(context, others, held_out.template view<2>(), gather(own, inside));
     mean += found.mean() / 4;
     variance += found.variance() / 4;
   }
@@ -208,16 +220,23 @@ class Learner {
     return NearestRows<T>(context_, gather_rows(candidates_, chosen));
   }
 
-  /// (2), from the pictures of the first fold and the memory without them.
+  /// (2): b.
+  void weigh_own(MemoryRecord& record) {
+    if (source_.weighs_own) record.own_weight = kOwnWeight / std::sqrt(static_cast<double>(things_));
+    for (std::vector<T>* own : {&own_, &upright_own_})
+      for (T& value : *own) value *= static_cast<T>(record.own_weight);
+  }
+
+  /// (2): u and v, from the pictures of the first fold and the memory without them.
   void find_usual_distance(const NearestRows<T>& without_first, MemoryRecord& record) {
-    const Tensor<T> held_out =
-        gather_rows(candidates_, rows_of([&](index_t picture) { return fold_of(picture) == 0; }));
-    const LookedUp<T> found(context_, without_first, held_out.template view<2>());
+    const std::vector<index_t> rows = rows_of([&](index_t picture) { return fold_of(picture) == 0; });
+    const Tensor<T> held_out = gather_rows(candidates_, rows);
+    const LookedUp<T> found(context_, without_first, held_out.template view<2>(), gather(own_, rows));
     set_usual_distance(record, found.mean(), found.variance());
   }
 
   /// (2) of a single thing.
-  void measure_single(MemoryRecord& record) { measure_quarters<T>(context_, upright_, record); }
+  void measure_single(MemoryRecord& record) { measure_quarters<T>(context_, upright_, upright_own_, record); }
 
  private:
   [[nodiscard]] int views() const { return options_.is_turned ? 8 : 1; }
@@ -228,17 +247,26 @@ class Learner {
   void describe_tile(const Image& picture, index_t own) {
     const index_t patches = source_.patches, width = source_.width;
     auto seen = Tensor<T>::uninitialised({views() * patches, width});
-    for (int view = 0; view < views(); ++view)
-      source_.describe(apply_orientation(picture, view + 1).view(),
-                       seen.template view<2>().rows(view * patches, (view + 1) * patches));
+    std::vector<T> unlike(static_cast<std::size_t>(views() * patches));
+    for (int view = 0; view < views(); ++view) {
+      const View<T, 2> rows = seen.template view<2>().rows(view * patches, (view + 1) * patches);
+      source_.describe(apply_orientation(picture, view + 1).view(), rows);
+      if (source_.weighs_own)
+        own_distances<T>(
+            context_, rows,
+            std::span(unlike).subspan(static_cast<std::size_t>(view * patches), static_cast<std::size_t>(patches)));
+    }
     const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(),
                                           (std::min)(own, views() * patches), options_.seed);
     const Tensor<T> rows = gather_rows(seen, chosen);
     std::copy(rows.begin(), rows.end(), candidates_.data() + found_ * width);
     found_ += rows.extent(0);
+    const std::vector<T> chosen_own = gather(unlike, chosen);
+    own_.insert(own_.end(), chosen_own.begin(), chosen_own.end());
     if (!upright_.empty()) return;
     upright_ = Tensor<T>::uninitialised({patches, width});
     std::copy_n(seen.data(), upright_.size(), upright_.data());
+    upright_own_.assign(unlike.begin(), unlike.begin() + patches);
   }
 
   /// Rows of the candidates of the pictures that `takes`.
@@ -257,10 +285,12 @@ class Learner {
   const LearnOptions& options_;
   index_t share_ = 0;                     // candidates of each picture at most
   Tensor<T> candidates_;                  // (count share_, F), picture by picture
+  std::vector<T> own_;                    // e of each of them; b e, once b is known
   index_t found_ = 0;                     // of them
   std::vector<index_t> first_row_ = {0};  // of each picture, and their end
   Tensor<T> coordinates_;                 // of the candidates, for the choice among them
   Tensor<T> upright_;                     // (L, F) of the first picture, or of a tile of it
+  std::vector<T> upright_own_;            // its e, or b e
   TwinFinder twins_;
   std::vector<index_t> thing_;      // that each picture shows
   index_t things_ = 0, folds_ = 0;  // how many
@@ -283,6 +313,7 @@ PatchMemory<T> learn_from(Context& context, const PatchSource<T>& source, Memory
     learner.describe_picture(i);  // (1)
   }
   learner.share_out();
+  learner.weigh_own(record);  // (2)
   if (learner.things() == 1) learner.measure_single(record);
   PatchMemory<T> memory{std::move(record), {}};
   std::vector<float> peaks(static_cast<std::size_t>(learner.things())), scores = peaks;
@@ -327,8 +358,8 @@ PatchMemory<T> learn(Context& context, const BasicDetector<T>& detector, const G
   record.adapter = adapter_fingerprint(detector.adapter());
   record.image_size = detector.options().image_size;
   record.text_weight = options.text_weight;
-  return detail::learn_from<T>(context, {shape.patches, shape.width, describe, judge}, std::move(record), good, options,
-                               on_step);
+  return detail::learn_from<T>(context, {shape.patches, shape.width, false, describe, judge}, std::move(record), good,
+                               options, on_step);
 }
 
 template <class T>
@@ -347,7 +378,16 @@ PatchMemory<T> learn_textures(Context& context, const GoodPictures& good, const 
   MemoryRecord record;
   record.features = PatchFeatures::texture;
   record.image_size = kTextureSize;
-  return detail::learn_from<T>(context, {kTextureGrid * kTextureGrid, kTextureWidth, describe, judge},
+  if (good.count == 0) {
+    record.class_name = options.class_name;
+    record.images = options.images;
+    record.tiles = options.tiles;
+    record.own_weight = 1;
+    record.unit = kOwnUnit;
+    record.spread = kOwnSpread;
+    return {std::move(record), {}};
+  }
+  return detail::learn_from<T>(context, {kTextureGrid * kTextureGrid, kTextureWidth, true, describe, judge},
                                std::move(record), good, options, on_step);
 }
 

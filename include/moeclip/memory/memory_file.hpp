@@ -46,7 +46,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-inline constexpr const char* kMemoryKey = "memory";     // in the record
+inline constexpr const char* kMemoryKey = "memory";  // in the record
+inline constexpr const char* kOwnWeightKey = "own_weight";
 inline constexpr const char* kPatchesName = "patches";  // of the tensor
 
 inline Json to_json(const MemoryRecord& record) {
@@ -54,6 +55,7 @@ inline Json to_json(const MemoryRecord& record) {
   for (const float score : record.held_out) held_out.push_back(score);
   Json json = Json::object();
   if (record.tiles.is_on()) json.set(kTilesKey, moeclip::to_json(record.tiles));
+  if (record.own_weight > 0) json.set(kOwnWeightKey, record.own_weight);
   return json.set("features", to_string(record.features))
       .set("clip", record.clip)
       .set("adapter", record.adapter)
@@ -144,6 +146,7 @@ MOECLIP_FUNC MemoryRecord read_memory_record(const WeightFile& file) {
   memory.pictures = static_cast<index_t>(number("pictures", 1, kMost));
   memory.is_turned = member<bool>(json, "turned", source);
   memory.text_weight = number("text_weight", 0, 1);
+  if (json.find(detail::kOwnWeightKey) != nullptr) memory.own_weight = number(detail::kOwnWeightKey, 0, kOwnWeight);
   memory.images = recorded_images(json, source);
   memory.tiles = recorded_tiles(json, source);
   memory.unit = number("unit", 1e-6, 2);

@@ -12,6 +12,19 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+namespace detail {
+
+/// -|m|^2 / 2 of each of the rows m (M, F).
+template <class T>
+void half_squares(View<const T, 2> rows, T* halves) {
+  for (index_t i = 0; i < rows.extent(0); ++i) {
+    halves[i] = 0;
+    for (index_t c = 0; c < rows.extent(1); ++c) halves[i] -= rows(i, c) * rows(i, c) / 2;
+  }
+}
+
+}  // namespace detail
+
 /// Vectors among which others are looked up. The rows stay as they are; a packed copy is made for the product.
 template <class T>
 class NearestRows {
@@ -23,7 +36,9 @@ class NearestRows {
       : rows_(std::move(rows)),
         packed_(kernels::pack<T>(context, rows_.extent(1), rows_.extent(0),
                                  kernels::transposed(kernels::row_major<T>(rows_.data(), rows_.extent(1))))),
-        halves_(half_squares(rows_)) {}
+        halves_({rows_.extent(0)}) {
+    detail::half_squares(std::as_const(rows_).template view<2>(), halves_.data());
+  }
 
   [[nodiscard]] const Tensor<T>& rows() const { return rows_; }   ///< (M, F)
   [[nodiscard]] index_t size() const { return rows_.extent(0); }  ///< M
@@ -38,12 +53,9 @@ class NearestRows {
   [[nodiscard]] T distance(const T* query, index_t row) const;
 
  private:
-  /// -|m|^2 / 2 of each row m.
-  static Tensor<T> half_squares(const Tensor<T>& rows);
-
   Tensor<T> rows_;                   // (M, F)
   kernels::PackedMatrix<T> packed_;  // its transpose
-  Tensor<T> halves_;                 // (M)
+  Tensor<T> halves_;                 // (M), their half squares
 };
 
 }}  // namespace moeclip::abi_v0_1
@@ -94,17 +106,6 @@ void NearestRows<T>::around(Context& context, index_t row, std::span<index_t> fo
     return products[a] != products[b] ? products[a] > products[b] : a < b;
   });
   std::copy_n(order.begin(), found.size(), found.begin());
-}
-
-template <class T>
-Tensor<T> NearestRows<T>::half_squares(const Tensor<T>& rows) {
-  Tensor<T> halves({rows.extent(0)});
-  for (index_t i = 0; i < rows.extent(0); ++i)
-    for (index_t c = 0; c < rows.extent(1); ++c) {
-      const T value = rows[i * rows.extent(1) + c];
-      halves[i] -= value * value / 2;
-    }
-  return halves;
 }
 
 template <class T>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // A memory of good pictures: patches that stand for all of theirs, and what is abnormal by comparison (MEM-2 to MEM-5
-// in this folder's README). With d the distance of a patch from the nearest patch of the memory, and with u and v mean
-// and standard deviation of the distances that good patches keep from a memory without their own picture:
+// in this folder's README). With d the distance of a patch from the nearest patch of the memory, to which for textures
+// b e is added, its distance from the rest of its own picture (OWN-1); and with u and v mean and standard deviation of
+// what good patches have by a memory without their own picture:
 //
 //   patch     p(d) = x^2 / (x^2 + c^2), x = softplus((d - u) / v), c = softplus(3): 1/2 three deviations beyond the
 //             usual distance, and never so near to 1 that of two large distances the larger is not seen
 //   picture   s = w (mean of the largest 1 % of d);          score p(s)
-//             w = 1 - exp(d*/u) / sum over the b patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
+//             w = 1 - exp(d*/u) / sum over the 9 patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
 //   map       p(d), upsampled bilinearly, under a Gaussian of deviation half a patch
 //   fused     (1 - a) text + a memory                        map and score alike, a = 1 - text_weight
 //
@@ -22,6 +23,7 @@
 #include "../image/image_record.hpp"
 #include "descriptor.hpp"
 #include "nearest.hpp"
+#include "own_picture.hpp"
 #include "texture.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
@@ -51,12 +53,13 @@ struct MemoryRecord {
   std::string clip, adapter;                        ///< fingerprints of the weights; "": textures have none
   std::string class_name;                           ///< what the pictures show, where the text has a say
   index_t image_size = 0;                           ///< pixels a side of the square that the model sees
-  index_t pictures = 0;                             ///< good pictures that it comes from
+  index_t pictures = 0;                             ///< good pictures that it comes from; 0: no d, e alone
   bool is_turned = false;                           ///< turned and mirrored ones besides
   double text_weight = 0;                           ///< share of the text's map and score in [0, 1]
+  double own_weight = 0;                            ///< b: of distances from the rest of the own picture
   ImageOptions images;                              ///< how pictures were read
   TileOptions tiles;                                ///< and cut: who judges by this memory has to do the same
-  double unit = 1;                       ///< u: mean distance of good patches from a memory without their picture
+  double unit = 1;                       ///< u: mean d + b e of good patches by a memory without their picture
   double spread = 1;                     ///< v: standard deviation of these distances
   double false_positives = 0;            ///< rate of false alarms that was asked for
   float threshold = kNoThreshold;        ///< of scores
@@ -70,6 +73,9 @@ struct PatchMemory {
   MemoryRecord record;     ///< where it comes from
   NearestRows<T> patches;  ///< descriptors (M, F)
 
+  /// Whether no good picture is known: pictures are compared with themselves.
+  [[nodiscard]] bool is_alone() const { return patches.rows().empty(); }
+
   /// p(d): how abnormal a patch at distance d is.
   [[nodiscard]] T abnormality(T distance) const {
     const auto softplus = [](double x) { return x > 30 ? x : std::log1p(std::exp(x)); };
@@ -79,8 +85,13 @@ struct PatchMemory {
   }
 };
 
-/// s of a picture with descriptors (L, F), from what NearestRows::find says of them. Throws format for descriptors that
-/// are no numbers.
+/// d + b e of the patches of a picture with descriptors (L, F), and the rows of the memory that they are nearest to.
+template <class T>
+void memory_distances(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
+                      std::span<index_t> nearest, std::span<T> distances);
+
+/// s of a picture with descriptors (L, F), from what memory_distances says of them; w = 1 without a memory. Throws
+/// format for descriptors that are no numbers.
 template <class T>
 T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
                    std::span<const index_t> nearest, std::span<const T> distances);
@@ -146,18 +157,35 @@ T mean_of_largest(Context& context, std::span<const T> values) {
 }  // namespace detail
 
 template <class T>
+void memory_distances(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
+                      std::span<index_t> nearest, std::span<T> distances) {
+  if (memory.is_alone())
+    std::fill(distances.begin(), distances.end(), T(0));
+  else
+    memory.patches.find(context, descriptors, nearest, distances);
+  if (memory.record.own_weight == 0) return;
+  Arena::Scope scratch(context.arena());
+  const std::span<T> own(scratch.take<T>(std::ssize(distances)), distances.size());
+  own_distances<T>(context, descriptors, own);
+  for (std::size_t i = 0; i < own.size(); ++i) distances[i] += static_cast<T>(memory.record.own_weight) * own[i];
+}
+
+template <class T>
 T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
                    std::span<const index_t> nearest, std::span<const T> distances) {
   const NearestRows<T>& patches = memory.patches;
   const bool are_finite = std::all_of(distances.begin(), distances.end(), [](T d) { return std::isfinite(d); });
   if (!are_finite) detail::fail_no_numbers();
+  if (memory.is_alone()) return detail::mean_of_largest<T>(context, distances);
   const auto farthest = std::max_element(distances.begin(), distances.end()) - distances.begin();
-  const T largest = distances[static_cast<std::size_t>(farthest)], unit = static_cast<T>(memory.record.unit);
+  const index_t its_nearest = nearest[static_cast<std::size_t>(farthest)];
+  const auto distance = [&](index_t row) { return patches.distance(&descriptors(farthest, 0), row); };
+  const T least = distance(its_nearest), unit = static_cast<T>(memory.record.unit);
   std::array<index_t, kMemoryNeighbours> neighbours;
   const std::span around(neighbours.data(), static_cast<std::size_t>((std::min)(kMemoryNeighbours, patches.size())));
-  patches.around(context, nearest[static_cast<std::size_t>(farthest)], around);
+  patches.around(context, its_nearest, around);
   T sum = 0;  // of exponentials relative to the one of d*, so that none overflows
-  for (const index_t row : around) sum += std::exp((patches.distance(&descriptors(farthest, 0), row) - largest) / unit);
+  for (const index_t row : around) sum += std::exp((distance(row) - least) / unit);
   return (1 - 1 / sum) * detail::mean_of_largest<T>(context, distances);
 }
 
@@ -198,7 +226,7 @@ T map_of_memory(Context& context, const PatchMemory<T>& memory, View<const T, 2>
   const auto count = static_cast<std::size_t>(patches);
   const std::span<index_t> nearest(scratch.take<index_t>(patches), count);
   const std::span<T> distances(scratch.take<T>(patches), count);
-  memory.patches.find(context, descriptors, nearest, distances);
+  memory_distances<T>(context, memory, descriptors, nearest, distances);
   const T whole = picture_distance<T>(context, memory, descriptors, nearest, distances);
   for (T& value : distances) value = memory.abnormality(value);
   upsample_bilinear<T>(View<const T, 2>(distances.data(), {grid, grid}), map);
@@ -294,6 +322,7 @@ void detect_by_texture(Context& context, const PatchMemory<T>& memory, ImageView
   detail::conclude_by_memory<T>(context, memory.record, map, 1, result);
 }
 
+MOECLIP_INSTANTIATE(memory_distances)
 MOECLIP_INSTANTIATE(picture_distance)
 MOECLIP_INSTANTIATE(descriptor_shape)
 MOECLIP_INSTANTIATE(describe_patches)

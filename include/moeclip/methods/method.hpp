@@ -150,6 +150,7 @@ class TrainedMethod : public Method<T> {
 #include <cmath>
 #include <utility>
 
+#include "../anomaly/adapter.hpp"
 #include "../anomaly/conclude.hpp"
 #include "../image/normalize.hpp"
 #include "../image/resize.hpp"
@@ -162,8 +163,7 @@ template <class T>
 Method<T>::Method(std::shared_ptr<const Clip<T>> clip, index_t image_size)
     : clip_(std::move(clip)), image_size_(image_size) {
   const VisionConfig& vision = clip_->config().vision;
-  MOECLIP_EXPECT(image_size > 0 && image_size % vision.patch_size == 0, "the image size ", image_size,
-                 " is not a multiple of the patch size ", vision.patch_size);
+  expect_whole_patches(vision, image_size);
   positions_ = resize_positions(clip_->vision().positional_embedding, image_size / vision.patch_size);
 }
 

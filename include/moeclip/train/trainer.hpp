@@ -214,8 +214,7 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 MOECLIP_FUNC index_t training_image_size(const VisionConfig& config, index_t wanted) {
   const index_t size = wanted != 0 ? wanted : default_image_size(config, true);
-  MOECLIP_EXPECT(size > 0 && size % config.patch_size == 0, "the image size ", size,
-                 " is not a multiple of the patch size ", config.patch_size);
+  expect_whole_patches(config, size);
   return size;
 }
 
