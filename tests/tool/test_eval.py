@@ -187,6 +187,12 @@ class EvalTest(DataTest):
         self.assertIn("protocol (found both, wanted default), exact (found false, wanted true)", message)
         self.evaluate("killed", "--force")
         self.assert_whole(out)
+        data = shutil.copytree(self.data, self.folder / "copy")
+        self.run_tool("eval", data, "--out", self.folder / "own")
+        replaced = sorted((data / "tile" / "test" / "good").iterdir())[:2]
+        replaced[0].write_bytes(replaced[1].read_bytes())
+        message = self.message(3, "eval", data, "--out", self.folder / "own", "--resume")
+        self.assertIn(f"{replaced[0]}: is another picture than the one that was judged", message)
 
     def test_a_broken_picture_is_told_and_left_out(self):
         data = self.folder / "data"

@@ -35,7 +35,7 @@ class Faults(ToolTest):
         self.soak("damage.py", "--count", "6")
 
     def test_signals_are_said(self):
-        for end in (signal.SIGINT, signal.SIGTERM):
+        for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             process = subprocess.Popen([TOOL, "pretrain", "--out", self.folder / "x.safetensors"],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             time.sleep(0.5)
@@ -45,6 +45,15 @@ class Faults(ToolTest):
             self.assertLess(time.monotonic() - start, 1)
             self.assertEqual(process.returncode, 3, message)
             self.assertIn("stopped by a signal", message)
+
+    @unittest.skipUnless(sys.platform == "linux", "needs limits on the size of files")
+    def test_a_file_that_may_not_grow_is_an_output_that_cannot_be_written(self):
+        picture = self.write("a.png", png(64, 64, bytes(range(256)) * 48))
+        out = self.folder / "x.moeclip"
+        done = subprocess.run(["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", TOOL, "learn", picture, "-o", out],
+                              capture_output=True, timeout=60)
+        self.assertEqual((done.returncode, out.exists()), (3, False), done.stderr)
+        self.assertIn(b"x.moeclip", done.stderr)
 
     def test_training_stops_in_the_middle_of_a_long_step(self):
         for name in ("set/test/good", "set/test/bad"):

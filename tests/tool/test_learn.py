@@ -124,6 +124,26 @@ class LearnTest(ToolTest):
         self.assertIn("good pictures are 64 to 128 pixels long, and seen at one size; learn only such", text)
         self.assertNotIn("learn only", self.run_tool("learn", self.good, "--out", self.folder / "d.moeclip")[1])
 
+    def test_copies_count_once(self):
+        again = shutil.copytree(self.good, self.folder / "again")
+        out, text = self.run_tool("learn", self.good, again, "--all-different", "-o", self.folder / "a.moeclip")
+        self.assertIn("6 good pictures are copies, byte by byte, and left out", text)
+        self.assertIn("from 6 good pictures", out)
+
+    def test_calibrated_thresholds_go_with_a_file(self):
+        limits = self.folder / "limits.json"
+        self.run_tool("calibrate", self.test / "good", "--model", self.memory, "--false-positives", 0.3, "-o", limits)
+        wanted = json.loads(limits.read_text())["threshold"]
+        for words in (("--good", self.memory), ("--model", self.memory)):
+            for line in self.objects("detect", self.test / "hole", *words, "--calibration", limits):
+                self.assertEqual((line["threshold"], line["threshold_source"]), (wanted, "calibration"))
+        part = self.folder / "part.moeclip"
+        self.run_tool("export", "--good", self.memory, "--calibration", limits, "-o", part)
+        self.assertEqual({line["threshold"] for line in self.objects("detect", self.test, "--model", part)}, {wanted})
+        self.run_tool("learn", self.good, "-o", self.folder / "other.moeclip", "--patches", 50)
+        message = self.message(3, "detect", self.test, "--good", self.folder / "other.moeclip", "--calibration", limits)
+        self.assertIn("was made with another model than", message)
+
     def test_files_that_do_not_fit(self):
         detect = ("detect", self.test / "good", "--good")
         clip = ("--clip", SHARE / "tiny.safetensors")
@@ -160,7 +180,12 @@ class LearnTest(ToolTest):
         picture = self.test / "good"
         for message, words in (("belong to --good", ["detect", picture, "--folds", 5]),
                                ("decided by `moeclip learn`", ["detect", picture, "--good", self.memory, "--folds", 5]),
-                               ("thresholds and a map", ["detect", picture, "--good", self.good, "--map", "reference"]),
+                               ("no --map", ["detect", picture, "--good", self.good, "--map", "reference"]),
+                               ("stands alone", ["detect", picture, "--good", self.memory, "--good", self.good]),
+                               ("stands alone", ["eval", self.data, "--good", self.good, "--good", self.memory]),
+                               ("a file of `moeclip learn`", ["detect", picture, "--good", self.good,
+                                                              "--calibration", "x.json"]),
+                               ("at most 8192", ["detect", picture, "--image-size", 100000]),
                                ("lies between 0 and 1", ["learn", self.good, "-o", "x.moeclip", "--text-weight", 2]),
                                ("know no words", ["learn", self.good, "-o", "x.moeclip", "--text-weight", 0.5]),
                                ("know no words", ["detect", picture, "--good", self.good, "--features", "texture",
@@ -206,7 +231,7 @@ class LearnTest(ToolTest):
         (self.folder / "twice").mkdir()
         for path in self.good.glob("*.png"):
             for copy in "ab":
-                (self.folder / "twice" / f"{path.stem}{copy}.png").write_bytes(path.read_bytes())
+                (self.folder / "twice" / f"{path.stem}{copy}.png").write_bytes(path.read_bytes() + copy.encode())
         out, _ = self.run_tool("learn", self.folder / "twice", "-o", self.folder / "t.moeclip")
         self.assertIn("the 12 pictures show only 6 things", out)
         self.assertIn("14.3 % expected, up to 45.9 %", out)

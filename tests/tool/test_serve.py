@@ -61,11 +61,15 @@ class Service(ServeTest):
         answer, body = self.ask("POST", "/detect", ppm(1), Accept="image/png")
         self.assertEqual(answer.headers["Content-Type"], "image/png")
         self.assertTrue(body.startswith(b"\x89PNG"))
+        for accept, kind in (("image/png;q=0, application/json", "application/json"), ("IMAGE/PNG", "image/png"),
+                             ("application/json, image/png;q=0.1", "application/json"), ("image/*", "image/png"),
+                             ("*/*", "application/json"), ("text/html, image/png;q=0.3, */*;q=0.2", "image/png")):
+            self.assertEqual(self.ask("POST", "/detect", ppm(1), Accept=accept)[0].headers["Content-Type"], kind)
         last = json.loads(self.ask("GET", "/verdicts")[1])
-        self.assertEqual(len(last), 3)
+        self.assertEqual(len(last), 9)
         metrics = self.ask("GET", "/metrics")[1].decode()
-        self.assertIn("moeclip_latency_seconds_count 3", metrics)
-        self.assertIn('moeclip_latency_seconds_bucket{le="+Inf"} 3', metrics)
+        self.assertIn("moeclip_latency_seconds_count 9", metrics)
+        self.assertIn('moeclip_latency_seconds_bucket{le="+Inf"} 9', metrics)
         self.assertRegex(metrics, r"process_resident_memory_bytes \d{6,}")
 
     def test_pages_and_refusals(self):
@@ -141,6 +145,10 @@ class Service(ServeTest):
             self.assertNotIn(b"Content-Length: 0", first)
             self.assertTrue(second.startswith(b"HTTP/1.1 200 OK"), second)
             self.assertEqual(body, b"ok\n")
+        refused = self.say(b"HEAD /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")  # at once
+        self.assertTrue(refused.startswith(b"HTTP/1.1 404") and refused.endswith(b"\r\n\r\n"), refused)
+        old = self.say(b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /healthz HTTP/1.0\r\n\r\n")
+        self.assertEqual((old.count(b"Connection: keep-alive\r\n"), old.count(b"Connection: close\r\n")), (1, 1))
 
     def test_names_that_others_may_own_are_not_this_machine(self):
         self.serve()
@@ -246,9 +254,9 @@ class Service(ServeTest):
         self.assertEqual(self.ask("GET", "/healthz")[0].status, 200)
 
     def test_misuse(self):
-        for listen in ("nowhere", ":80", "127.0.0.1:", "unix:"):
+        for listen in ("nowhere", ":80", "127.0.0.1:", "unix:", "127.0.0.1:99999", "127.0.0.1:http", "[::1]:-1"):
             self.assertIn("--listen", self.message(2, "serve", "--listen", listen))
-        self.assertIn("is no address", self.message(3, "serve", "--listen", "127.0.0.1:http-but-not"))
+        self.assertIn("is no address", self.message(3, "serve", "--listen", "no.such.host.invalid:0"))
         self.serve()
         self.assertIn("in use", self.message(3, "serve", "--listen", self.place))
 

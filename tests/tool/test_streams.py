@@ -312,6 +312,11 @@ class Watch(StreamTest):
                             ("belong to --watch", ["a.png", "--move-to", "x"]),
                             ("--poll is between", ["--watch", self.inbox, "--poll", "0"])):
             self.assertIn(said, self.message(2, "detect", *words))
+        for option in ("--out", "--move-to"):
+            said = self.message(2, "detect", "--watch", self.inbox, "--good", self.memory, option, self.inbox)
+            self.assertIn("inbox: is watched, and cannot take results", said)
+        said = self.message(3, "detect", "--watch", self.inbox, "--good", self.memory, "--move-to", "/proc/none")
+        self.assertIn("/proc/none", said)
         for more in ((), ("--move-to", self.folder / "x")):
             said = self.message(3, "detect", "--watch", self.folder / "none", "--good", self.memory, *more)
             self.assertIn("none: there is no such folder", said)
@@ -329,7 +334,7 @@ class Folder(StreamTest):
         folder = self.folder / "set"
         (folder / "sub").mkdir(parents=True)
         for name in ("a.png", "sub/b.png", "._a.png", ".hidden.png", "a.overlay.png", "a.map.png"):
-            (folder / name).write_bytes(png(64, 64, texture(0)))
+            (folder / name).write_bytes(png(64, 64, texture(len(name))))
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir()
         (elsewhere / "c.png").write_bytes(png(64, 64, texture(2)))

@@ -47,7 +47,7 @@ void expect_sense(const AblateSettings& s) {
   if (s.seeds < 1 || s.first_seed < 0 || e.pictures < 1 || e.epochs < 1 || e.batch < 1 || e.test_pictures < 1)
     throw UsageError("--seeds, --pictures, --epochs, --batch and --test-pictures are 1 or more");
   if (s.jobs < 0 || s.jobs > 4096) throw UsageError("--jobs is a count");
-  if (e.image_size < 0) throw UsageError("--image-size is a count of pixels");
+  expect_size_and_threads(e.image_size, 0);
   if (s.draws < 2 || s.draws > 1'000'000) throw UsageError("--draws is from 2 to 1000000");
   if (!(e.lr > 0) || e.method_lr < 0) throw UsageError("--lr is positive, --method-lr not negative");
   if (!(s.difference > 0)) throw UsageError("--difference is positive");

@@ -115,7 +115,7 @@ Scored judge(const CalibrateSettings& s) {
   const EvalModel model = load_model(s.eval, data);
   if (s.eval.clip.empty() && s.eval.model.empty()) inform(kTinyKnows);
   if (model.has_memory())
-    inform(concat(s.eval.model, ": pictures that it remembers say nothing of new ones; calibrate with others"));
+    inform(concat(s.eval.model, ": thresholds hold for new pictures if none of those here was learned by it"));
   for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) inform(note);
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
   if (!judge_pictures(s.eval, model, data, "", run))

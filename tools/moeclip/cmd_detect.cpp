@@ -175,7 +175,8 @@ int run_detect(Words words) {
   }
   if (!s.watch.folder.empty() && !moeclip::is_directory(s.watch.folder))
     moeclip::fail(moeclip::ErrorCode::io, moeclip::concat(s.watch.folder, ": there is no such folder to watch"));
-  if (!s.out.empty()) prepare_folder(s.out);
+  for (const std::string& folder : {s.out, s.watch.move_to})
+    if (!folder.empty()) prepare_folder(folder);
   StopSignal stop;  // now: loading and learning may take their time
   stop.set_exit_code(s.is_endless() ? kOk : kFailed);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});

@@ -42,8 +42,8 @@ void EvalSettings::finish() {
   adapter_flags.check(!adapter.empty());
   layout.check();
   tiles.check();
-  if (image_size < 0 || image_size > 8192 || threads < 0 || threads > 4096 || checkpoint_seconds < 0)
-    throw UsageError("--image-size, --threads and --checkpoint-seconds are counts");
+  expect_size_and_threads(image_size, threads);
+  if (checkpoint_seconds < 0) throw UsageError("--checkpoint-seconds is a count");
   if (threshold && !(*threshold >= 0 && *threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
 }
 
@@ -70,6 +70,7 @@ using Clock = std::chrono::steady_clock;
 /// Checks what goes together with --good and --shots.
 void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
   s.learning.check(!s.clip.empty() || !s.adapter.empty());
+  expect_memory_alone(s.good);
   if (s.draws < 1 || s.draws > 1000) throw UsageError("--draws is a count from 1 to 1000");
   if (!s.good.empty() && !s.shots.empty()) throw UsageError("--good and --shots say the same; choose one");
   if (s.shots.empty() && s.draws != 1) throw UsageError("--draws belongs to --shots");

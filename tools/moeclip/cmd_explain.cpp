@@ -100,8 +100,8 @@ bool parse(Words words, ExplainSettings& s) {
   if (!s.mask.empty() && s.out.empty()) throw UsageError("--mask is drawn into the figures; give --out DIR too");
   if (s.benchmark && (*s.benchmark < 1 || *s.benchmark > 100000)) throw UsageError("--benchmark is from 1 to 100000");
   check_naming(s);
-  if (s.image_size < 0 || s.threads < 0 || s.threads > 4096 || s.seed < 0)
-    throw UsageError("--image-size, --threads and --seed are counts");
+  expect_size_and_threads(s.image_size, s.threads);
+  if (s.seed < 0) throw UsageError("--seed is a count");
   if (s.threshold && !(*s.threshold >= 0 && *s.threshold <= 1)) throw UsageError("--threshold lies between 0 and 1");
   return true;
 }

@@ -53,8 +53,7 @@ bool parse(Words words, LearnSettings& s) {
   if (!options.parse(words)) return false;
   if (s.out.empty()) throw UsageError("--out FILE is needed");
   if (!is_memory_name(s.out)) throw UsageError("--out should end in .moeclip");
-  if (s.image_size < 0 || s.image_size > 8192 || s.threads < 0 || s.threads > 4096)
-    throw UsageError("--image-size and --threads are counts");
+  expect_size_and_threads(s.image_size, s.threads);
   s.adapter_flags.check(!s.adapter.empty());
   const bool has_clip = !s.clip.empty() || !s.adapter.empty();
   s.good.check(has_clip);

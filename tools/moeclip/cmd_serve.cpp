@@ -71,7 +71,11 @@ int run_serve(Words words) {
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, true);
   const DetectReport report{s.model.class_name, judge.threshold_source, "", true, false, judge.has_verdict()};
-  PictureService service(context, judge, report, {token, server.is_local() && !server.is_path(), s.queue});
+  PictureService service(
+      context, judge, report,
+      {.token = token, .is_local = server.is_local() && !server.is_path(), .queue = s.queue, .is_ending = [&stop] {
+         return stop.is_wanted();
+       }});
   say(concat("listening at ", server.address()));
   server.run([&](const HttpRequest& head) { return service.refusal(head); },
              [&](const HttpRequest& request) { return service.answer(request); });

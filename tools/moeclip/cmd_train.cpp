@@ -321,6 +321,8 @@ int run_train(Words words) {
   if (!parse_train(words, s)) return kOk;
   if (!s.method.empty()) return train_method(s);
   BudgetClock clock(s.budget.empty() ? std::nullopt : std::optional(duration_of(s.budget)));
+  if (s.is_resumed && !moeclip::file_exists(s.last_checkpoint()))
+    inform(concat(s.last_checkpoint(), ": is not there, so there is nothing to go on from; the run begins anew"));
   if (!s.is_resumed && !s.is_forced && moeclip::file_exists(s.last_checkpoint()))
     moeclip::fail(
         moeclip::ErrorCode::io,

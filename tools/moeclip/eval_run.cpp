@@ -132,13 +132,19 @@ void judge(moeclip::Context& context, const EvalModel& model, Anchors& anchors, 
 
 double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
-/// Pictures of the shard that are not judged yet; those that failed are tried again.
+/// Pictures of the shard that are not judged yet; those that failed are tried again. Throws mismatch if one that was
+/// judged has been replaced since: what it added to the curves cannot be taken out of them.
 std::vector<const EvalPicture*> open_pictures(const EvalData& data, const moeclip::EvaluationRun& run) {
   std::vector<const EvalPicture*> open;
   for (const EvalPicture& picture : data.pictures) {
     if (!run.shard.holds(picture.record.path)) continue;
     const auto known = run.pictures.find(picture.record.key());
-    if (known == run.pictures.end() || !known->second.is_judged()) open.push_back(&picture);
+    if (known == run.pictures.end() || !known->second.is_judged())
+      open.push_back(&picture);
+    else if (known->second.hash != moeclip::picture_hash(picture.entry.image_path))
+      moeclip::fail(moeclip::ErrorCode::mismatch,
+                    concat(picture.entry.image_path,
+                           ": is another picture than the one that was judged; judge all anew, without --resume"));
   }
   return open;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 #include <moeclip/data/picture_files.hpp>
+#include <moeclip/data/training_pictures.hpp>
+#include <set>
 
 #include "commands.hpp"
 
@@ -11,6 +13,12 @@ namespace cli {
 
 using moeclip::concat;
 using moeclip::fixed;
+
+void expect_memory_alone(const std::vector<std::string>& good) {
+  for (const std::string& path : good)
+    if (good.size() > 1 && is_memory_name(path))
+      throw UsageError(concat(path, ": a file of `moeclip learn` stands alone; learn all good pictures together"));
+}
 
 void GoodOptions::declare(Options& options) {
   options.choice("features", features, {"auto", "texture", "encoder"},
@@ -109,6 +117,8 @@ void expect_all_good(const std::vector<std::string>& arguments, const std::vecto
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images) {
   GoodInputs good;
   PictureKinds kinds;
+  std::set<std::uint64_t> seen;
+  std::size_t copies = 0;
   const DetectInputs inputs = collect_inputs(arguments);
   good.failures = inputs.unread;
   expect_all_good(arguments, inputs.pictures);
@@ -119,11 +129,16 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
       say_remark(input.path, found.remark);
       kinds.add(found.image);
     };
-    if (attempt(read))
+    if (!attempt(read))
+      ++good.failures;
+    else if (seen.insert(moeclip::picture_hash(input.path)).second)
       good.pictures.push_back(input);
     else
-      ++good.failures;
+      ++copies;
   }
+  if (copies > 0)
+    inform(concat(moeclip::counted(copies, "good picture"), copies == 1 ? " is a copy of another one" : " are copies",
+                  ", byte by byte, and left out: what is learned twice promises too much"));
   if (good.pictures.empty())
     moeclip::fail(moeclip::ErrorCode::missing, concat(arguments.front(), ": there is no good picture to learn from"));
   good.remark = kinds.remark();

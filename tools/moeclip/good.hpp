@@ -19,6 +19,9 @@ namespace cli {
 /// Whether a path is one that `moeclip learn` writes, NAME.moeclip, or else pictures.
 inline bool is_memory_name(std::string_view path) { return path.ends_with(".moeclip"); }
 
+/// Throws UsageError if a file of `moeclip learn` is named beside others: what it holds cannot be added to.
+void expect_memory_alone(const std::vector<std::string>& good);
+
 /// How a memory is made of good pictures.
 struct GoodOptions {
   std::string features = "auto";

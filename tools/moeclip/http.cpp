@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <moeclip/base/read_number.hpp>
 
 namespace cli {
 
@@ -16,17 +17,20 @@ bool is_token(std::string_view text) {
   });
 }
 
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return low;
-}
-
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
+}
+
+/// Shows `see` the words of a list, which `mark` divides.
+template <class See>
+void each_word(std::string_view list, char mark, const See& see) {
+  while (!list.empty()) {
+    const std::string_view word = list.substr(0, list.find(mark));
+    see(trimmed(word));
+    list.remove_prefix(std::min(word.size() + 1, list.size()));
+  }
 }
 
 /// A number of nothing but digits.
@@ -37,6 +41,38 @@ bool read_digits(std::string_view text, int base, std::size_t& value) {
 }
 
 }  // namespace
+
+std::string lower(std::string_view text) {
+  std::string low(text);
+  for (char& c : low)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return low;
+}
+
+double HttpRequest::welcome(std::string_view type) const {
+  const std::string family = std::string(type.substr(0, type.find('/'))) + "/*";
+  int nearest = 0;  // of the ranges that name it: what is said of the very type counts most
+  double welcome = 1;
+  for (const auto& [name, value] : headers) {
+    if (name != "accept") continue;
+    if (nearest == 0) welcome = 0;  // if no range names it
+    each_word(value, ',', [&](std::string_view range) {
+      std::string kind;
+      double quality = 1;
+      each_word(range, ';', [&](std::string_view part) {
+        if (kind.empty())
+          kind = lower(part);
+        else if (part.starts_with("q=") || part.starts_with("Q="))
+          moeclip::read_number(part.data() + 2, part.data() + part.size(), quality);
+      });
+      const int nearness = kind == type ? 3 : kind == family ? 2 : kind == "*/*" ? 1 : 0;
+      if (nearness <= nearest) return;
+      nearest = nearness;
+      welcome = quality;
+    });
+  }
+  return welcome;
+}
 
 std::string_view HttpRequest::header(std::string_view name) const {
   const auto found = std::ranges::find(headers, name, [](const auto& entry) { return std::string_view(entry.first); });
@@ -121,15 +157,11 @@ bool HttpParser::read_header(std::string_view line) {
 
 /// Whether a Connection header names `option`, in lower case.
 bool HttpParser::has_option(std::string_view option) const {
+  bool is_named = false;
   for (const auto& [name, value] : request_.headers) {
-    if (name != "connection") continue;
-    for (std::string_view rest = value; !rest.empty();) {
-      const std::string_view word = rest.substr(0, rest.find(','));
-      if (lower(trimmed(word)) == option) return true;
-      rest.remove_prefix(std::min(word.size() + 1, rest.size()));
-    }
+    if (name == "connection") each_word(value, ',', [&](std::string_view word) { is_named |= lower(word) == option; });
   }
-  return false;
+  return is_named;
 }
 
 /// What the headers say of the body and of the connection.

@@ -12,6 +12,9 @@
 
 namespace cli {
 
+/// `text` with the letters of ASCII in lower case.
+std::string lower(std::string_view text);
+
 /// A request that has arrived whole.
 struct HttpRequest {
   std::string method, path;                                  ///< the path without its query
@@ -21,6 +24,9 @@ struct HttpRequest {
 
   /// The value of a header that stands there once; "" if it does not stand there.
   [[nodiscard]] std::string_view header(std::string_view name) const;
+
+  /// How welcome an answer of `type`, such as image/png, is by the Accept headers, from 0 to 1 (RFC 9110, 12.5.1).
+  [[nodiscard]] double welcome(std::string_view type) const;
 };
 
 /// How much of a request is taken.

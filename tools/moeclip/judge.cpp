@@ -18,6 +18,12 @@
 #include "tiny_model.hpp"
 
 namespace cli {
+namespace {
+
+/// True if --good names one file that `moeclip learn` wrote.
+bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 && is_memory_name(good.front()); }
+
+}  // namespace
 
 void JudgeSettings::declare(Options& options, bool takes_model) {
   if (takes_model)
@@ -70,9 +76,11 @@ void JudgeSettings::check(const Options& options) {
     throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
   if (good.empty() && has_memory() && !(clip.empty() && adapter.empty() && method.empty()))
     throw UsageError("--features texture without --good takes no --clip, --adapter and --method");
-  if (has_memory() && (!calibration.empty() || map != "probability"))
-    throw UsageError("--good brings thresholds and a map of its own; it takes neither --calibration nor --map");
-  if (image_size < 0 || threads < 0 || threads > 4096) throw UsageError("--image-size and --threads are counts");
+  expect_memory_alone(good);
+  if (has_memory() && map != "probability") throw UsageError("--good brings a map of its own; it takes no --map");
+  if (has_memory() && !calibration.empty() && !is_learned(good))
+    throw UsageError("--calibration goes with a file of `moeclip learn`: pictures that are learned now have none");
+  expect_size_and_threads(image_size, threads);
   adapter_flags.check(!adapter.empty());
   if (model.empty()) method = method_of(method, adapter);
   if (!method.empty()) {
@@ -111,8 +119,8 @@ moeclip::DetectorOptions detector_options(const JudgeSettings& s) {
   return options;
 }
 
-/// Sentences from a file: two lists of strings.
-moeclip::Prompts read_prompts(const std::string& path) {
+/// Sentences from a file: two lists of strings, in which "{}" stands for the class.
+moeclip::Prompts read_prompts(const std::string& path, const std::string& class_name) {
   const moeclip::Json root = moeclip::parse_json(moeclip::read_text_file(path, std::uint64_t{1} << 20), path);
   const auto sentences = [&](const char* state) {
     const moeclip::Json* list = root.is_object() ? root.find(state) : nullptr;
@@ -124,11 +132,20 @@ moeclip::Prompts read_prompts(const std::string& path) {
       if (!sentence.is_string())
         moeclip::fail(moeclip::ErrorCode::format,
                       moeclip::concat(path, ": \"", state, "\" holds something that is no sentence"));
-      result.push_back(sentence.as_string());
+      std::string text = sentence.as_string();
+      if (text.find_first_not_of(' ') == text.npos)
+        moeclip::fail(moeclip::ErrorCode::format, moeclip::concat(path, ": \"", state, "\" holds an empty sentence"));
+      for (std::size_t at = text.find("{}"); at != text.npos; at = text.find("{}", at + class_name.size()))
+        text.replace(at, 2, class_name);
+      result.push_back(std::move(text));
     }
     return result;
   };
-  return {sentences("normal"), sentences("abnormal")};
+  moeclip::Prompts prompts{sentences("normal"), sentences("abnormal")};
+  if (prompts.normal == prompts.abnormal)
+    moeclip::fail(moeclip::ErrorCode::format,
+                  moeclip::concat(path, ": \"normal\" and \"abnormal\" say the same, which tells nothing apart"));
+  return prompts;
 }
 
 moeclip::CalibrationFile read_calibration(const std::string& path) {
@@ -171,13 +188,27 @@ void say_calibrated_class(const JudgeSettings& s) {
 std::vector<moeclip::TextAnchors<float>> anchors_of(const moeclip::Detector& detector, const JudgeSettings& s) {
   std::vector<moeclip::TextAnchors<float>> anchors;
   for (const std::string& name : s.classes.empty() ? std::vector{s.class_name} : s.classes)
-    anchors.push_back(detector.anchors(
-        name, s.prompts.empty() ? moeclip::load_class_words().prompts(name) : read_prompts(s.prompts)));
+    anchors.push_back(detector.anchors(name, s.prompts.empty()
+                                                 ? moeclip::load_class_words().prompts(name)
+                                                 : read_prompts(s.prompts, moeclip::load_class_words().words(name))));
   return anchors;
 }
 
-/// True if --good names one file that `moeclip learn` wrote.
-bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 && is_memory_name(good.front()); }
+/// The thresholds of scores and of pixels in --calibration.
+std::pair<float, float> calibrated_thresholds(const JudgeSettings& s) {
+  const float image = s.calibrated->calibration.threshold;
+  return {image, s.calibrated->pixel_threshold.value_or(image)};
+}
+
+/// The thresholds that were calibrated with the memory in --good, in place of its own.
+void take_calibration(const JudgeSettings& s, moeclip::MemoryRecord& record, std::string& threshold_source) {
+  if (!s.trusts_calibration && model_hashes(s.good.front()).clip != s.calibrated->clip)
+    moeclip::fail(moeclip::ErrorCode::mismatch,
+                  moeclip::concat(s.calibration, ": was made with another model than ", s.good.front(),
+                                  "; calibrate anew, or give --trust-calibration"));
+  std::tie(record.threshold, record.pixel_threshold) = calibrated_thresholds(s);
+  threshold_source = "calibration";
+}
 
 /// Gives `judge` its memory: that of a file, or one that is learned now.
 void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, Judge& judge) {
@@ -190,6 +221,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
   if (!takes_textures || has_weights) judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
   if (file) {
     judge.memory = load_good(context, *file, judge.detector ? &*judge.detector : nullptr, !s.clip.empty());
+    if (!judge.has_verdict()) inform(promise_text(judge.memory->record));
     const moeclip::ImageOptions recorded = judge.memory->record.images;
     judge.images = s.pictures.image_options(recorded);
     judge.tiles = s.tiles.tiles_like(judge.memory->record.tiles, s.good.front());
@@ -211,13 +243,8 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
     if (!is_quiet) print(promise_text(judge.memory->record));
   }
   judge.threshold_source = "good pictures";
+  if (s.calibrated) take_calibration(s, judge.memory->record, judge.threshold_source);
   if (s.threshold) judge.set_threshold(static_cast<float>(*s.threshold));
-}
-
-/// The thresholds of scores and of pixels in --calibration.
-std::pair<float, float> calibrated_thresholds(const JudgeSettings& s) {
-  const float image = s.calibrated->calibration.threshold;
-  return {image, s.calibrated->pixel_threshold.value_or(image)};
 }
 
 /// The judge in a file, of which `s` says the class and the thresholds at most.

@@ -88,9 +88,11 @@ extern "C" void end_on_lost_file(int) {
 
 void take_signals() {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that stops shall not end a command that writes files, too, in between
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow any more is an output that cannot be written
   std::signal(SIGBUS, end_on_lost_file);
   std::signal(SIGINT, end_on_request);
   std::signal(SIGTERM, end_on_request);
+  if (std::signal(SIGHUP, end_on_request) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // as nohup wants it
 }
 
 #else

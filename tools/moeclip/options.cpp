@@ -309,4 +309,12 @@ std::string Options::help() const {
   return out;
 }
 
+void expect_size_and_threads(std::int64_t image_size, std::int64_t threads) {
+  constexpr std::int64_t kMostPixels = 8192, kMostThreads = 4096;
+  if (image_size < 0 || image_size > kMostPixels)
+    throw UsageError(moeclip::concat("--image-size is a count of pixels, at most ", kMostPixels));
+  if (threads < 0 || threads > kMostThreads)
+    throw UsageError(moeclip::concat("--threads is a count, at most ", kMostThreads));
+}
+
 }  // namespace cli

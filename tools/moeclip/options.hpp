@@ -127,6 +127,9 @@ class Options {
 /// Appends `text` word by word, wrapped at `width`, with lines after the first indented to `column`.
 void append_wrapped(std::string& out, std::string_view text, std::size_t column, std::size_t width);
 
+/// Throws UsageError unless --image-size and --threads, 0 for the default, are sizes and counts that make sense.
+void expect_size_and_threads(std::int64_t image_size, std::int64_t threads);
+
 /// The candidate that `word` was probably meant to be, or "" if none is near.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 

@@ -22,6 +22,12 @@ HttpAnswer told(int status, const std::string& message) {
   return {status, "text/plain; charset=utf-8", message + "\n"};
 }
 
+HttpAnswer come_again(const std::string& message) {
+  HttpAnswer busy = told(503, message);
+  busy.headers.emplace_back("Retry-After", "1");
+  return busy;
+}
+
 /// A Host that a browser can only have from this machine: names that others own may be made to lead here.
 bool is_local_host(std::string_view host) {
   const std::size_t end = host.starts_with('[') ? host.find(']') + 1 : std::min(host.find(':'), host.size());
@@ -79,9 +85,10 @@ std::string ServeMetrics::text() const {
 
 bool PictureService::is_allowed(const HttpRequest& request) const {
   if (options_.token.empty()) return true;
-  constexpr std::string_view kScheme = "Bearer ";
+  constexpr std::string_view kScheme = "bearer ";
   const std::string_view given = request.header("authorization");
-  return given.starts_with(kScheme) && equal_in_constant_time(given.substr(kScheme.size()), options_.token);
+  return lower(given.substr(0, kScheme.size())) == kScheme &&
+         equal_in_constant_time(given.substr(kScheme.size()), options_.token);
 }
 
 std::optional<HttpAnswer> PictureService::refusal(const HttpRequest& request) const {
@@ -125,17 +132,15 @@ HttpAnswer PictureService::answer(const HttpRequest& request) {
 }
 
 HttpAnswer PictureService::detect(const HttpRequest& request) {
-  if (request.body.empty()) return told(411, "the body is to be a picture: PNG, JPEG, BMP or Netpbm");
+  if (request.body.empty()) return told(411, "the body is to be a picture: PNG, JPEG, BMP, GIF, WebP, TIFF or Netpbm");
   if (waiting_.fetch_add(1) >= options_.queue) {
     --waiting_;
     metrics_.count_busy();
-    HttpAnswer busy = told(503, "too many pictures wait; come again");
-    busy.headers.emplace_back("Retry-After", "1");
-    return busy;
+    return come_again("too many pictures wait; come again");
   }
   HttpAnswer reply;
   try {
-    reply = look(request, request.header("accept").find("image/png") != std::string_view::npos);
+    reply = look(request, request.welcome("image/png") > request.welcome("application/json"));
   } catch (const moeclip::Error& error) {
     metrics_.count_failure();
     reply.status = status_of(error.code());
@@ -163,6 +168,7 @@ HttpAnswer PictureService::look(const HttpRequest& request, bool wants_picture) 
   moeclip::Json json;
   {
     const std::lock_guard lock(judging_);
+    if (options_.is_ending && options_.is_ending()) return come_again("the server ends");
     const moeclip::Image image = moeclip::decode_image(bytes, "body", judge_.images);
     judge_.look(context_, image.view(), detection_);
     metrics_.count_verdict(detection_, report_.has_verdict, seconds());

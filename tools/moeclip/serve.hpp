@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -44,6 +45,7 @@ class PictureService {
     bool is_local = true;    ///< only this machine can ask
     std::int64_t queue = 8;  ///< pictures that wait at most; more are told to come again
     moeclip::index_t most_pixels = moeclip::index_t{1} << 26;
+    std::function<bool()> is_ending = nullptr;  ///< asked before each picture; one that was not begun is told to go
   };
 
   PictureService(moeclip::Context& context, const Judge& judge, const DetectReport& report, const Options& options)

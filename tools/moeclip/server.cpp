@@ -9,6 +9,7 @@
 #include <ctime>
 #include <list>
 #include <moeclip/base/error.hpp>
+#include <moeclip/base/read_number.hpp>
 #include <moeclip/io/file.hpp>
 #include <system_error>
 #include <thread>
@@ -96,7 +97,12 @@ Server::Server(const ServerOptions& options, const StopSignal& stop) : options_(
     throw UsageError(concat("--listen wants HOST:PORT or unix:PATH, not '", options.listen, "'"));
   std::string host = options.listen.substr(0, colon);
   if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  open_port(host, options.listen.substr(colon + 1));
+  const std::string port = options.listen.substr(colon + 1);
+  std::uint16_t number = 0;
+  const auto [end, error] = moeclip::read_number(port.data(), port.data() + port.size(), number);
+  if (error != std::errc{} || end != port.data() + port.size())
+    throw UsageError(concat("--listen wants a port from 0 to 65535, not '", port, "'"));
+  open_port(host, port);
 }
 
 void Server::open_path(const std::string& path) {
@@ -175,15 +181,15 @@ bool Server::answer(int connection, const HttpAnswer& answer, bool keeps_alive, 
                             "\r\nContent-Type: ", answer.type, "\r\nContent-Length: ", answer.body.size(),
                             "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
   for (const auto& [name, value] : answer.headers) head += concat(name, ": ", value, "\r\n");
-  head += keeps_alive ? "\r\n" : "Connection: close\r\n\r\n";
+  head += keeps_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";  // HTTP/1.0 wants to know
   return send(connection, has_body ? head + answer.body : head) && keeps_alive;
 }
 
 /// Answers what is not looked at, and ends the connection. What is still coming is read for a while: if it were not,
 /// the system would reset the connection, and the answer be lost.
-void Server::turn_away(int connection, const HttpAnswer& refusal) const {
+void Server::turn_away(int connection, const HttpAnswer& refusal, bool has_body) const {
   constexpr int kSilence = 1000;  // milliseconds
-  answer(connection, refusal, false);
+  answer(connection, refusal, false, has_body);
   ::shutdown(connection, SHUT_WR);
   const auto end = Clock::now() + std::chrono::seconds(std::min(options_.request_seconds, 5));
   std::vector<char> rest(1 << 16);
@@ -205,7 +211,7 @@ void Server::serve(int connection, Screen screen, Handler handler) const {
     while (!parser.next(request)) {
       if (parser.failure() != 0) return refuse(parser.failure(), parser.reason());
       if (const HttpRequest* const head = parser.take_head())
-        if (const auto refusal = screen(*head)) return turn_away(connection, *refusal);
+        if (const auto refusal = screen(*head)) return turn_away(connection, *refusal, head->method != "HEAD");
       if (parser.takes_continue() && !send(connection, "HTTP/1.1 100 Continue\r\n\r\n")) return;
       if (is_idle && !parser.is_idle()) {
         is_idle = false;

@@ -57,7 +57,7 @@ class Server {
   void open_port(const std::string& host, const std::string& port);
   void serve(int connection, Screen screen, Handler handler) const;
   bool answer(int connection, const HttpAnswer& answer, bool keeps_alive, bool has_body = true) const;
-  void turn_away(int connection, const HttpAnswer& answer) const;
+  void turn_away(int connection, const HttpAnswer& answer, bool has_body = true) const;
   bool send(int connection, std::string_view bytes) const;
 
   ServerOptions options_;

@@ -73,7 +73,10 @@ struct StopSignal::Watchdog {
     std::unique_lock lock(mutex);
     if (is_over.wait_for(lock, kPatience, [&] { return has_ended; }) || has_signal == 0) return;
     const bool is_free = reporting.try_lock_for(kLastLine);  // whoever writes has had its time
-    if (is_free && last_act) static_cast<void>(attempt(last_act));
+    if (is_free && last_act)
+      static_cast<void>(attempt(last_act));
+    else
+      say("stopped by a signal");
     clear_at_once();
     std::_Exit(exit_code);
   }
@@ -90,12 +93,18 @@ StopSignal::StopSignal() : watchdog_(std::make_unique<Watchdog>()) {
 #endif
   std::signal(SIGINT, take_signal);
   std::signal(SIGTERM, take_signal);
+#if !defined(_WIN32)
+  if (std::signal(SIGHUP, take_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
+#endif
   watchdog_->thread = std::thread([this] { watchdog_->watch(*this); });
 }
 
 StopSignal::~StopSignal() {
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+#if !defined(_WIN32)
+  if (std::signal(SIGHUP, SIG_DFL) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
+#endif
   {
     const std::lock_guard lock(watchdog_->mutex);
     watchdog_->has_ended = true;

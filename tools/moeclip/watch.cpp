@@ -257,6 +257,10 @@ FolderWatch::FolderWatch(const WatchOptions& options, const StopSignal& stop)
       events_(options, stop),
       excluded_(folders_of_results(options)),
       done_(options.done, [this] { return keys_of_files(); }) {
+  if (std::ranges::find(excluded_, moeclip::canonical_path(options.folder)) != excluded_.end())
+    throw UsageError(concat(options.folder,
+                            ": is watched, and cannot take results and judged pictures, too; name "
+                            "another folder for --out and --move-to"));
   look();
 }
 
@@ -375,6 +379,8 @@ std::string FolderWatch::finish(const Frame& frame) {
   const std::string name = name_of(frame.input.path);
   done_.write(name, frame.file);
   if (options_.move_to.empty()) return {};
+  const auto now = state_of(frame.input.path);
+  if (!now || !(*now == frame.file)) return {};  // another has come in its place, and is not judged yet
   return move_file(frame.input.path, options_.move_to, name);
 }
 

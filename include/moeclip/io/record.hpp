@@ -15,7 +15,7 @@ inline constexpr std::string_view kRecordKey = "moeclip";
 
 /// The format of such records. It stands in a record, as "format", from the second one on, so that a program that knows
 /// fewer says so instead of guessing.
-inline constexpr int kRecordFormat = 1;
+inline constexpr int kRecordFormat = 2;
 
 namespace detail {
 /// That record; null if there is none. Throws unsupported if it is of a format that this library does not know.

@@ -87,14 +87,6 @@ struct PatchSource {
   function_ref<void(const PatchMemory<T>& memory, ImageView image, Detection& found)> judge;
 };
 
-/// The values `chosen` of `from`.
-template <class T>
-std::vector<T> gather(const std::vector<T>& from, const std::vector<index_t>& chosen) {
-  std::vector<T> values;
-  for (const index_t i : chosen) values.push_back(from[static_cast<std::size_t>(i)]);
-  return values;
-}
-
 /// The rows `chosen` of `from` (N, F).
 template <class T>
 Tensor<T> gather_rows(const Tensor<T>& from, const std::vector<index_t>& chosen) {
@@ -105,16 +97,17 @@ Tensor<T> gather_rows(const Tensor<T>& from, const std::vector<index_t>& chosen)
   return rows;
 }
 
-/// d + b e of some patches: `own` are their b e.
+/// d + b e of patches with descriptors `queries` (N, F), whose b e are `own` (N, 1).
 template <class T>
 struct LookedUp {
   std::vector<T> distances;
 
-  LookedUp(Context& context, const NearestRows<T>& memory, View<const T, 2> queries, const std::vector<T>& own)
-      : distances(own.size()) {
-    std::vector<index_t> nearest(own.size());
-    memory.find(context, queries, nearest, distances);
-    for (std::size_t i = 0; i < own.size(); ++i) distances[i] += own[i];
+  LookedUp(Context& context, const NearestRows<T>& memory, const Tensor<T>& queries, const Tensor<T>& own)
+      : distances(own.begin(), own.end()) {
+    std::vector<index_t> nearest(distances.size());
+    std::vector<T> far(distances.size());
+    memory.find(context, queries.template view<2>(), nearest, far);
+    for (std::size_t i = 0; i < far.size(); ++i) distances[i] += far[i];
   }
   [[nodiscard]] double mean() const {
     return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
@@ -134,7 +127,7 @@ inline void set_usual_distance(MemoryRecord& record, double mean, double varianc
 
 /// u and v of a single picture, from its descriptors (g g, F) and their b e: each quarter of it is held out in turn.
 template <class T>
-void measure_quarters(Context& context, const Tensor<T>& descriptors, const std::vector<T>& own, MemoryRecord& record) {
+void measure_quarters(Context& context, const Tensor<T>& descriptors, const Tensor<T>& own, MemoryRecord& record) {
   const index_t grid = grid_side(descriptors.extent(0));
   if (grid < 2) return;
   double mean = 0, variance = 0;
@@ -145,8 +138,7 @@ void measure_quarters(Context& context, const Tensor<T>& descriptors, const std:
       (its == quarter ? inside : outside).push_back(i);
     }
     const NearestRows<T> others(context, gather_rows(descriptors, outside));
-    const Tensor<T> held_out = gather_rows(descriptors, inside);
-    const LookedUp<T> found(context, others, held_out.template view<2>(), gather(own, inside));
+    const LookedUp<T> found(context, others, gather_rows(descriptors, inside), gather_rows(own, inside));
     mean += found.mean() / 4;
     variance += found.variance() / 4;
   }
@@ -167,6 +159,7 @@ class Learner {
     share_ = std::max<index_t>(1, kCandidates * options.patches / good.count);
     if (!options.tiles.is_on()) share_ = (std::min)(share_, source.patches * views());
     candidates_ = Tensor<T>::uninitialised({good.count * share_, source.width});
+    own_ = Tensor<T>({good.count * share_, 1});
   }
 
   /// (1) for picture i: its tiles share its candidates, and if there are more tiles than these, some are looked at.
@@ -223,15 +216,14 @@ class Learner {
   /// (2): b.
   void weigh_own(MemoryRecord& record) {
     if (source_.weighs_own) record.own_weight = kOwnWeight / std::sqrt(static_cast<double>(things_));
-    for (std::vector<T>* own : {&own_, &upright_own_})
+    for (Tensor<T>* own : {&own_, &upright_own_})
       for (T& value : *own) value *= static_cast<T>(record.own_weight);
   }
 
   /// (2): u and v, from the pictures of the first fold and the memory without them.
   void find_usual_distance(const NearestRows<T>& without_first, MemoryRecord& record) {
     const std::vector<index_t> rows = rows_of([&](index_t picture) { return fold_of(picture) == 0; });
-    const Tensor<T> held_out = gather_rows(candidates_, rows);
-    const LookedUp<T> found(context_, without_first, held_out.template view<2>(), gather(own_, rows));
+    const LookedUp<T> found(context_, without_first, gather_rows(candidates_, rows), gather_rows(own_, rows));
     set_usual_distance(record, found.mean(), found.variance());
   }
 
@@ -247,26 +239,24 @@ class Learner {
   void describe_tile(const Image& picture, index_t own) {
     const index_t patches = source_.patches, width = source_.width;
     auto seen = Tensor<T>::uninitialised({views() * patches, width});
-    std::vector<T> unlike(static_cast<std::size_t>(views() * patches));
+    Tensor<T> own_seen({views() * patches, 1});
     for (int view = 0; view < views(); ++view) {
       const View<T, 2> rows = seen.template view<2>().rows(view * patches, (view + 1) * patches);
       source_.describe(apply_orientation(picture, view + 1).view(), rows);
-      if (source_.weighs_own)
-        own_distances<T>(
-            context_, rows,
-            std::span(unlike).subspan(static_cast<std::size_t>(view * patches), static_cast<std::size_t>(patches)));
+      const std::span own_rows(own_seen.data() + view * patches, static_cast<std::size_t>(patches));
+      if (source_.weighs_own) own_distances<T>(context_, rows, own_rows);
     }
     const auto chosen = choose_coreset<T>(context_, std::as_const(seen).template view<2>(),
                                           (std::min)(own, views() * patches), options_.seed);
-    const Tensor<T> rows = gather_rows(seen, chosen);
+    const Tensor<T> rows = gather_rows(seen, chosen), own_rows = gather_rows(own_seen, chosen);
     std::copy(rows.begin(), rows.end(), candidates_.data() + found_ * width);
+    std::copy(own_rows.begin(), own_rows.end(), own_.data() + found_);
     found_ += rows.extent(0);
-    const std::vector<T> chosen_own = gather(unlike, chosen);
-    own_.insert(own_.end(), chosen_own.begin(), chosen_own.end());
     if (!upright_.empty()) return;
-    upright_ = Tensor<T>::uninitialised({patches, width});
-    std::copy_n(seen.data(), upright_.size(), upright_.data());
-    upright_own_.assign(unlike.begin(), unlike.begin() + patches);
+    std::vector<index_t> first(static_cast<std::size_t>(patches));
+    std::iota(first.begin(), first.end(), index_t{0});
+    upright_ = gather_rows(seen, first);
+    upright_own_ = gather_rows(own_seen, first);
   }
 
   /// Rows of the candidates of the pictures that `takes`.
@@ -285,12 +275,12 @@ class Learner {
   const LearnOptions& options_;
   index_t share_ = 0;                     // candidates of each picture at most
   Tensor<T> candidates_;                  // (count share_, F), picture by picture
-  std::vector<T> own_;                    // e of each of them; b e, once b is known
+  Tensor<T> own_;                         // e of each of them; b e, once b is known
   index_t found_ = 0;                     // of them
   std::vector<index_t> first_row_ = {0};  // of each picture, and their end
   Tensor<T> coordinates_;                 // of the candidates, for the choice among them
   Tensor<T> upright_;                     // (L, F) of the first picture, or of a tile of it
-  std::vector<T> upright_own_;            // its e, or b e
+  Tensor<T> upright_own_;                 // its e, or b e
   TwinFinder twins_;
   std::vector<index_t> thing_;      // that each picture shows
   index_t things_ = 0, folds_ = 0;  // how many

@@ -73,6 +73,13 @@ inline Json to_json(const MemoryRecord& record) {
       .set("held_out", std::move(held_out));
 }
 
+/// Makes `memory` a part of a file's record. What a picture's own patches say came with the second format: a program
+/// that would pass it over is to refuse the file.
+inline void set_memory(Json& record, const MemoryRecord& memory) {
+  if (memory.own_weight > 0) record.set("format", kRecordFormat);
+  record.set(kMemoryKey, to_json(memory));
+}
+
 /// The member `name` of a memory's record, a number in [low, high].
 inline double number_in(const Json& json, const char* name, std::pair<double, double> range,
                         const std::string& source) {
@@ -110,9 +117,9 @@ void save_memory(const std::string& path, const PatchMemory<T>& memory) {
   const Tensor<T>& patches = memory.patches.rows();
   SafetensorsWriter writer(path);
   writer.announce(detail::kPatchesName, std::is_same_v<T, float> ? DType::f32 : DType::f64, patches.shape());
-  writer.set_metadata(std::string(kRecordKey), dump_json(Json::object()
-                                                             .set("version", MOECLIP_VERSION_STRING)
-                                                             .set(detail::kMemoryKey, detail::to_json(memory.record))));
+  Json record = Json::object().set("version", MOECLIP_VERSION_STRING);
+  detail::set_memory(record, memory.record);
+  writer.set_metadata(std::string(kRecordKey), dump_json(record));
   writer.begin();
   writer.write(patches.values());
   writer.commit();

@@ -78,7 +78,7 @@ MOECLIP_FUNC void save_model(const std::string& path, const PartModel& model, co
   }
   if (model.memory) {
     writer.add(detail::kPatchesName, model.memory->patches.rows());
-    record.set(detail::kMemoryKey, detail::to_json(model.memory->record));
+    detail::set_memory(record, model.memory->record);
   }
   metadata[std::string(kRecordKey)] = dump_json(record.set(detail::kModelKey, detail::model_record(model, provenance)));
   writer.save(path, metadata);
