@@ -81,6 +81,31 @@ TEST_CASE("links: to elsewhere once, in circles not at all, to nothing told") {
     CHECK(has_trouble(tree, part));
 }
 
+TEST_CASE("what links lead to is met once, whatever they are called") {
+  for (const bool is_outer_first : {false, true}) {
+    const TemporaryFolder folder("tree_order"), other("tree_order_other");
+    put(folder, "a.png");
+    put(other, "out/b.png");
+    put(other, "out/sub/c.png");
+    put(folder, ".store/v1/d.png");  // hidden, and met by its link alone
+    const auto link = [&](const std::string& target, const std::string& name) {
+      std::filesystem::create_symlink(target, join_path(folder.path(), name));
+    };
+    link(join_path(other.path(), "out"), is_outer_first ? "x" : "z");
+    link(join_path(other.path(), "out/sub"), "y");
+    link(".store/v1", "current");
+    const FolderTree tree = read_folder_tree(folder.path());
+    REQUIRE(tree.top.folders.size() == 2);
+    CHECK(tree.top.folders[0].files == std::vector<std::string>{"d.png"});
+    CHECK(tree.top.folders[1].files == std::vector<std::string>{"b.png"});
+    REQUIRE(tree.top.folders[1].folders.size() == 1);
+    CHECK(tree.top.folders[1].folders[0].files == std::vector<std::string>{"c.png"});
+    CHECK(tree.troubles.size() == 1);
+    CHECK(has_trouble(tree, "y: is a link to a folder that is met elsewhere"));
+    CHECK(tree.unread == 0);
+  }
+}
+
 TEST_CASE("a folder that may not be read is told and passed over") {
   if (::geteuid() == 0) return;  // who may read everything
   const TemporaryFolder folder("tree_closed");

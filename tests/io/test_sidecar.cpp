@@ -99,7 +99,7 @@ TEST_CASE("sidecar: a record of a later format is refused, whatever it is of") {
     expect_error(code, {path, "version " + dump_json(version), fact},
                  [&] { (void)detail::recorded(WeightFile::open(path)); });
   };
-  refuse(2, ErrorCode::unsupported, "newer than this program");
+  refuse(kRecordFormat + 1, ErrorCode::unsupported, "newer than this program");
   refuse(0, ErrorCode::unsupported, "older than this program");
   refuse("one", ErrorCode::format, "no version");
   refuse({}, ErrorCode::format, "no version");

@@ -37,6 +37,20 @@ class Texts(ToolTest):
                     self.assertEqual((found["score"], found["threshold"]), (wanted["score"], wanted["threshold"]))
 
     @unittest.skipUnless(os.name == "posix", "Windows has no such names")
+    def test_sentences_of_ones_own(self):
+        detect = ("detect", self.write("a.png", png(8, 8, bytes(192))), "--clip",
+                  self.write("clip.safetensors", micro_clip()), "--vocab", VOCABULARY, "--image-size", 28, "--class",
+                  "nut", "--prompts")
+        scores = []
+        for good, bad in (("a {}", "b {}"), ("a nut", "b nut"), ("a bolt", "b bolt")):
+            sentences = json.dumps({"normal": [good], "abnormal": [bad]}).encode()
+            scores.append(self.objects(*detect, self.write("own.json", sentences))[0]["score"])
+        self.assertEqual(scores[0], scores[1])
+        self.assertNotEqual(scores[1], scores[2])
+        for good, said in (("b", "tells nothing apart"), (" ", "an empty sentence")):
+            sentences = json.dumps({"normal": [good], "abnormal": ["b"]}).encode()
+            self.assertIn(said, self.message(3, *detect, self.write("own.json", sentences)))
+
     def test_names_that_would_move_the_cursor(self):
         self.write("\x1b[2Jred\n.png", png(28, 28, bytes(3 * 28 * 28)))
         out, _ = self.run_tool("detect", self.folder, "--clip", self.write("clip.safetensors", micro_clip()), "--vocab",

@@ -53,37 +53,73 @@ FolderTree read_folder_tree(const std::string& directory);
 #include "file/system.hpp"
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
+/// Walks the folders first and follows links to folders after that, in the order of where they lead, so that what is
+/// met does not depend on the order in which a file system lists names.
 class FolderReader {
  public:
   explicit FolderReader(FolderTree& tree) : tree_(tree) {}
 
-  void read(const std::string& directory, FolderNode& folder, int depth) {
+  void read_all() {
+    read({tree_.root, tree_.place, 0}, tree_.top);
+    while (!links_.empty()) {
+      const auto first = std::min_element(links_.begin(), links_.end(), [](const Link& a, const Link& b) {
+        return std::tie(a.target, a.path) < std::tie(b.target, b.path);
+      });
+      const Link link = std::move(*first);
+      links_.erase(first);
+      if (!may_follow(link)) continue;
+      FolderNode inner{file_name(link.path), link.path, {}, {}};
+      read({link.place, link.target, link.depth}, inner);
+      std::vector<FolderNode>& beside = parent_of(link.path).folders;
+      beside.push_back(std::move(inner));
+      lists::sort_by(beside, &FolderNode::name);
+    }
+  }
+
+ private:
+  /// A folder that is read: as it is written, absolute and without links, and how deep it lies.
+  struct Where {
+    std::string place, target;
+    int depth;
+  };
+  struct Link : Where {
+    std::string path;  // below the top
+  };
+
+  void read(const Where& where, FolderNode& folder) {
     constexpr int kDeepest = 64;  // of honest data; a file system may have loops that are no links
-    if (depth > kDeepest) return add_unread(folder.path, "is deeper than ", concat(kDeepest, " folders: left out"));
-    const std::error_code error = list_folder(directory, [&](const FolderEntry& entry) { add(entry, folder, depth); });
-    if (error && depth == 0) fail_io(directory, "listed", error);
+    if (where.depth > kDeepest)
+      return add_unread(folder.path, "is deeper than ", concat(kDeepest, " folders: left out"));
+    walked_.insert(where.target);
+    const std::error_code error =
+        list_folder(where.place, [&](const FolderEntry& entry) { add(entry, where, folder); });
+    if (error && where.depth == 0) fail_io(where.place, "listed", error);
     if (error) add_unread(folder.path, "cannot be listed: ", error.message());
     std::sort(folder.files.begin(), folder.files.end());
     lists::sort_by(folder.folders, &FolderNode::name);
   }
 
- private:
-  void add(const FolderEntry& entry, FolderNode& folder, int depth) {
+  void add(const FolderEntry& entry, const Where& where, FolderNode& folder) {
     using std::filesystem::file_type;
     if (entry.name.starts_with(".") || entry.name == "__MACOSX") return;
     const std::string path = folder.file_path(entry.name);
     if (entry.type == file_type::regular) {
       folder.files.push_back(entry.name);
+    } else if (entry.type == file_type::directory && entry.is_link) {
+      add_link({{entry.path, "", where.depth + 1}, path});
     } else if (entry.type == file_type::directory) {
-      if (entry.is_link && !may_follow(entry.path, path)) return;
+      const Where inside{entry.path, join_path(where.target, entry.name), where.depth + 1};
+      if (walked_.contains(inside.target)) return;  // by a link to it
       FolderNode inner{entry.name, path, {}, {}};
-      read(entry.path, inner, depth + 1);
+      read(inside, inner);
       folder.folders.push_back(std::move(inner));
     } else if (entry.type == file_type::not_found && entry.is_link) {
       add_unread(path, "is a link to nothing", "");
@@ -92,24 +128,31 @@ class FolderReader {
     }
   }
 
-  /// A link to a folder is followed unless what it leads to is met anyway, or holds the tree itself.
-  bool may_follow(const std::string& link, const std::string& path) {
+  void add_link(Link link) {
     std::error_code error;
-    const std::string target = utf8_path(std::filesystem::canonical(native_path(link), error));
-    if (error) {
-      add_unread(path, "cannot be followed: ", error.message());
-      return false;
-    }
-    const auto is_inside = [](const std::string& inner, const std::string& outer) {
-      return inner == outer || (inner.starts_with(outer) && (outer.ends_with('/') || inner[outer.size()] == '/'));
-    };
-    const bool is_met = is_inside(target, tree_.place) || is_inside(tree_.place, target) ||
-                        lists::any_of(followed_, [&](const std::string& other) {
-                          return is_inside(target, other) || is_inside(other, target);
-                        });
-    if (is_met) add_trouble(path, "is a link to a folder that is met elsewhere: not followed", "");
-    if (!is_met) followed_.push_back(target);
-    return !is_met;
+    link.target = utf8_path(std::filesystem::canonical(native_path(link.place), error));
+    if (error) return add_unread(link.path, "cannot be followed: ", error.message());
+    links_.push_back(std::move(link));
+  }
+
+  /// A link to a folder is followed unless that was met, or holds the whole tree.
+  bool may_follow(const Link& link) {
+    const std::string& outer = link.target;
+    const bool is_around =
+        tree_.place.starts_with(outer) && (outer.ends_with('/') || tree_.place.substr(outer.size()).starts_with('/'));
+    const bool is_met = walked_.contains(outer);
+    if (is_met) add_trouble(link.path, "is a link to a folder that is met elsewhere: not followed", "");
+    if (is_around) add_trouble(link.path, "is a link to a folder around this one: not followed", "");
+    return !is_met && !is_around;
+  }
+
+  /// The folder in which the one at `path` below the top lies.
+  FolderNode& parent_of(const std::string& path) {
+    FolderNode* node = &tree_.top;
+    for (std::size_t end = path.find('/'); end != path.npos; end = path.find('/', end + 1))
+      node = &*std::find_if(node->folders.begin(), node->folders.end(),
+                            [&](const FolderNode& inner) { return inner.path == path.substr(0, end); });
+    return *node;
   }
 
   void add_trouble(const std::string& path, std::string_view what, const std::string& reason) {
@@ -122,7 +165,8 @@ class FolderReader {
   }
 
   FolderTree& tree_;
-  std::vector<std::string> followed_;  // targets of links, absolute
+  std::set<std::string> walked_;  // where folders are that were read, absolute and without links
+  std::vector<Link> links_;       // to folders, not followed yet
 };
 
 }  // namespace detail
@@ -148,7 +192,7 @@ MOECLIP_FUNC FolderTree read_folder_tree(const std::string& directory) {
   tree.root = directory;
   tree.place = canonical_path(directory);
   tree.top.name = file_name(tree.place);
-  detail::FolderReader(tree).read(directory, tree.top, 0);
+  detail::FolderReader(tree).read_all();
   return tree;
 }
 
