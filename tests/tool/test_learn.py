@@ -242,6 +242,11 @@ class LearnTest(ToolTest):
         apart, _ = self.run_tool("learn", self.folder / "twice", "--all-different", "-o", self.folder / "a.moeclip")
         self.assertNotIn("things", apart)
         self.assertIn("7.7 % expected", apart)
+        calibrate = ("calibrate", self.folder / "twice", "--model", self.memory, "-o", self.folder / "c.json", "--json")
+        out, text = self.run_tool(*calibrate)
+        self.assertIn("the 12 good pictures show only 6 things", text)
+        self.assertEqual(json.loads(out)["good"], 6)
+        self.assertEqual(json.loads(self.run_tool(*calibrate, "--force", "--all-different")[0])["good"], 12)
 
     def test_what_cannot_be_written_is_told_before_the_work(self):
         started = time.monotonic()

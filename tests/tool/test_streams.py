@@ -354,7 +354,7 @@ class Folder(StreamTest):
         self.assertEqual(json.loads(self.run_tool("learn", folder, "-o", self.folder / "y.moeclip", "--patches", "50",
                                                   "--json", code=1)[0])["pictures"], 3)
         out, err = self.run_tool("calibrate", folder, "--model", self.memory, "--out", self.folder / "c.json", "--json",
-                                 code=1)
+                                 "--all-different", code=1)
         self.assertEqual(json.loads(out)["good"], 3)
         self.assertIn("dead.png: is a link to nothing", err)
 

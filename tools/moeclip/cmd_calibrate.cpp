@@ -3,8 +3,11 @@
 // `moeclip detect` out.
 
 #include <algorithm>
+#include <map>
 #include <moeclip/eval/calibrate.hpp>
+#include <moeclip/image/read_image.hpp>
 #include <moeclip/io/json_writer.hpp>
+#include <moeclip/memory/twins.hpp>
 #include <set>
 
 #include "commands.hpp"
@@ -24,7 +27,7 @@ struct CalibrateSettings {
   std::vector<std::string> classes;
   std::optional<double> false_positives, quantile;
   double confidence = 0.95;
-  bool is_best_f1 = false, is_json = false, is_forced = false;
+  bool is_best_f1 = false, is_each_another = false, is_json = false, is_forced = false;
 
   [[nodiscard]] double target() const { return quantile ? 1 - *quantile : false_positives.value_or(0.01); }
   [[nodiscard]] bool is_wanted(const std::string& class_name) const {
@@ -50,6 +53,9 @@ bool parse(Words words, CalibrateSettings& s) {
   options.value("quantile", s.quantile, "Q", "the same as --false-positives 1-Q");
   options.flag("best-f1", s.is_best_f1, "the threshold of the best F1, from good and defective pictures");
   options.repeated("class", s.classes, "NAME", "only pictures of this class");
+  options.flag("all-different", s.is_each_another,
+               "every picture is of another part; default: good pictures that are alike up to light and place count "
+               "once, as shots of one part");
   options.value("confidence", s.confidence, "C", "of the interval of the rate of false alarms");
   options.value("out", s.out, "FILE", "to write; default calibration.json");
   options.flag("json", s.is_json, "print what is written, on one line");
@@ -63,7 +69,7 @@ bool parse(Words words, CalibrateSettings& s) {
   if (!s.from.empty() && (!e.clip.empty() || !e.model.empty() || !e.method.empty() || !e.words.empty() ||
                           !e.vocabulary.empty() || e.image_size != 0 || e.domain != "auto" || e.split != "test" ||
                           e.dtype != "auto" || e.allows_training_pictures || e.adapter_flags.is_any() ||
-                          e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given()))
+                          e.pictures.is_given() || e.layout.is_given() || e.tiles.is_given() || s.is_each_another))
     throw UsageError("--from RUN holds scores already; it takes no options about models and data sets");
   s.eval.finish_model(options);
   if (!s.is_best_f1) s.eval.good_class = s.classes.empty() ? "object" : s.classes.front();
@@ -102,6 +108,41 @@ Scored scored_of(const CalibrateSettings& s, moeclip::EvaluationRun& run) {
   return scored;
 }
 
+/// Leaves of several shots of one thing the first (TWI-1): the others say nothing of how much good things differ.
+void leave_one_of_each(EvalData& data, const moeclip::ImageOptions& images) {
+  struct Class {
+    moeclip::TwinFinder twins;
+    std::vector<std::size_t> pictures;
+  };
+  moeclip::Context context;
+  std::map<std::string, Class> classes;
+  for (std::size_t i = 0; i < data.pictures.size(); ++i) {
+    try {
+      Class& own = classes[data.pictures[i].record.class_name];
+      own.twins.add(context, moeclip::read_image(data.pictures[i].entry.image_path, images).view());
+      own.pictures.push_back(i);
+    } catch (const moeclip::Error&) {
+      continue;  // it is told when it is to be judged
+    }
+  }
+  std::set<std::size_t> others;
+  for (const auto& [name, own] : classes) {
+    const std::vector<moeclip::index_t> things = own.twins.things(context);
+    std::set<moeclip::index_t> seen;
+    for (std::size_t i = 0; i < things.size(); ++i)
+      if (!seen.insert(things[i]).second) others.insert(own.pictures[i]);
+  }
+  if (others.empty()) return;
+  inform(concat("the ", moeclip::counted(data.pictures.size(), "good picture"), " show only ",
+                moeclip::counted(data.pictures.size() - others.size(), "thing"),
+                ": those that are alike up to light and place count once; if each is of another part, "
+                "--all-different"));
+  std::vector<EvalPicture> first;
+  for (std::size_t i = 0; i < data.pictures.size(); ++i)
+    if (!others.contains(i)) first.push_back(std::move(data.pictures[i]));
+  data.pictures = std::move(first);
+}
+
 /// Runs the model; of data sets, only the pictures that are needed.
 Scored judge(const CalibrateSettings& s) {
   EvalData data = collect_pictures(s.eval);
@@ -112,6 +153,7 @@ Scored judge(const CalibrateSettings& s) {
     moeclip::fail(moeclip::ErrorCode::missing,
                   concat(s.eval.data.front(), ": there is no good picture",
                          s.classes.empty() ? "" : " of the wanted classes", " to take a threshold from"));
+  if (!s.is_best_f1 && !s.is_each_another) leave_one_of_each(data, s.eval.pictures.image_options());
   const EvalModel model = load_model(s.eval, data);
   if (s.eval.clip.empty() && s.eval.model.empty()) inform(kTinyKnows);
   if (model.has_memory())

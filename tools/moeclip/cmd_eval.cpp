@@ -49,9 +49,10 @@ void EvalSettings::finish() {
 
 void EvalSettings::finish_model(const Options& options) {
   constexpr std::string_view kOpen[] = {
-      "model", "data",     "split",  "layout",    "mask-from",          "unmasked-good",   "threads",  "exact",
-      "out",   "shard",    "resume", "report",    "checkpoint-seconds", "false-positives", "quantile", "best-f1",
-      "class", "ablation", "json",   "threshold", "confidence",         "force",           "quiet",    "log-json"};
+      "model",           "data",     "all-different", "split",   "layout",   "mask-from", "unmasked-good",
+      "threads",         "exact",    "out",           "shard",   "resume",   "report",    "checkpoint-seconds",
+      "false-positives", "quantile", "best-f1",       "class",   "ablation", "json",      "threshold",
+      "confidence",      "force",    "quiet",         "log-json"};
   for (const std::string& name : options.given())
     if (!model.empty() && std::ranges::find(kOpen, name) == std::end(kOpen))
       throw UsageError(concat("--", name, " was decided when ", model, " was made; leave it out"));
