@@ -121,6 +121,10 @@ class Pipe(StreamTest):
     def test_every(self):
         lines, _ = self.judge(b"".join(ppm(i) for i in range(7)), "--every", "3")
         self.assertEqual([line["frame"] for line in lines], [1, 4, 7])
+        for cut, more in ((ppm(0) + ppm(1)[:-9], ()), (png(64, 64, texture(0)) + png(64, 64, texture(2))[:-30], ()),
+                          (bytes(64 * 64 * 3 + 5), ("--raw", "64x64x3"))):
+            lines, _ = self.judge(cut, "--every", "5", *more, code=1)
+            self.assertEqual(["error" in line for line in lines], [False, True])
         self.assertIn("--every is 1 or more", self.message(2, "detect", "-", "--every", "0"))
         self.assertIn("give -", self.message(2, "detect", "a.png", "--every", "2"))
 

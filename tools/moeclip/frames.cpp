@@ -104,12 +104,14 @@ bool InputFrames::take_from_stream(Frame& frame) {
   frame = {};
   frame.input = inputs_[next_ - 1];
   try {
+    const bool is_raw = !options_.raw.empty();
+    const auto raw_size = static_cast<std::uint64_t>(options_.raw_width * options_.raw_height * options_.raw_channels);
     moeclip::Bytes bytes;
+    bool is_whole = true;  // what is cut off is looked at, so that it is told
     do {
-      bytes = options_.raw.empty() ? stream_->next()
-                                   : stream_->next(static_cast<std::uint64_t>(options_.raw_width * options_.raw_height *
-                                                                              options_.raw_channels));
-    } while (!bytes.empty() && (stream_->number() - 1) % options_.every != 0);
+      bytes = is_raw ? stream_->next(raw_size) : stream_->next();
+      if (!bytes.empty()) is_whole = is_raw ? bytes.size() == raw_size : moeclip::is_whole_picture(bytes);
+    } while (!bytes.empty() && is_whole && (stream_->number() - 1) % options_.every != 0);
     if (stop_.is_wanted()) return false;
     if (bytes.empty() && stream_->number() > 0) return stream_.reset(), false;
     if (bytes.empty()) moeclip::fail(moeclip::ErrorCode::format, "standard input: the file is empty");
