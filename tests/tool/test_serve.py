@@ -85,6 +85,8 @@ class Service(ServeTest):
         for body, status in ((b"", 411), (b"no picture", 422), (b"qoif........", 415), (ppm(0)[:-9], 422),
                              (b"P6 30000 30000 255 x", 413)):
             self.assertEqual(self.ask("POST", "/detect", body)[0].status, status, body[:20])
+        answer, body = self.ask("POST", "/detect", b"--x\r\n", Content_Type="multipart/form-data; boundary=x")
+        self.assertEqual((answer.status, b"--data-binary" in body), (415, True))
         self.assertEqual(self.ask("GET", "/verdicts", Origin="http://evil.example")[0].status, 403)
         self.assertEqual(self.ask("GET", "/verdicts", Host="evil.example")[0].status, 403)
         self.assertEqual(self.ask("GET", "/verdicts", Host="localhost:80", Origin="http://localhost:80")[0].status, 200)

@@ -218,6 +218,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
   const bool has_weights = !s.clip.empty() || !s.adapter.empty();
   const bool takes_textures = file ? moeclip::read_memory_record(*file).features == moeclip::PatchFeatures::texture
                                    : s.learning.takes_textures(has_weights);
+  if (takes_textures && s.image_size != 0) throw UsageError("textures are seen at one size: leave --image-size out");
   if (!takes_textures || has_weights) judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
   if (file) {
     judge.memory = load_good(context, *file, judge.detector ? &*judge.detector : nullptr, !s.clip.empty());
@@ -250,6 +251,9 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
 /// The judge in a file, of which `s` says the class and the thresholds at most.
 Judge read_judge(JudgeSettings& s) {
   Judge judge{moeclip::PartModel::load(s.model, static_cast<int>(s.threads)), s.class_name};
+  const moeclip::ClassWords in_words = moeclip::load_class_words();
+  for (const auto& known : judge.anchors)  // "metal_nut" is a "metal nut"
+    if (in_words.words(known.name) == in_words.words(s.class_name)) judge.class_name = s.class_name = known.name;
   const moeclip::TextAnchors<float>* const words = judge.anchors_of(s.class_name);
   s.class_name = words != nullptr ? words->name : s.class_name.empty() ? "object" : s.class_name;
   if (s.threshold) judge.set_threshold(static_cast<float>(*s.threshold));

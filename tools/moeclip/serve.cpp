@@ -133,6 +133,8 @@ HttpAnswer PictureService::answer(const HttpRequest& request) {
 
 HttpAnswer PictureService::detect(const HttpRequest& request) {
   if (request.body.empty()) return told(411, "the body is to be a picture: PNG, JPEG, BMP, GIF, WebP, TIFF or Netpbm");
+  if (lower(request.header("content-type")).starts_with("multipart/"))
+    return told(415, "the body is to be the picture itself, and not a form: curl --data-binary @FILE, not -F");
   if (waiting_.fetch_add(1) >= options_.queue) {
     --waiting_;
     metrics_.count_busy();
