@@ -30,7 +30,7 @@ int main() {
   const auto say = [&](const char* name, const moeclip::Image& picture) {
     moeclip::Detection found;
     moeclip::detect_by_memory<float>(context, detector, memory, nullptr, picture.view(), found);
-    std::printf("%s: %s", name, found.is_anomalous ? "DEFECT" : "good");  // six plates: there is a threshold
+    std::printf("%s: %s", name, !found.has_verdict() ? "no verdict" : found.is_anomalous ? "DEFECT" : "good");
     if (found.is_anomalous)
       std::printf(", most of all at (%td,%td)", found.regions.front().peak_x, found.regions.front().peak_y);
     std::printf("\n");

@@ -52,6 +52,7 @@
 #include "io/dtype.hpp"
 #include "io/file.hpp"
 #include "io/folder_tree.hpp"
+#include "io/foreign_files.hpp"
 #include "io/format_version.hpp"
 #include "io/huffman_encoder.hpp"
 #include "io/json.hpp"

@@ -285,6 +285,29 @@ TEST_CASE("an adapter is found behind whatever training has put into its names")
   }
 }
 
+TEST_CASE("a copy of one part beside the adapter is left alone; copies alone are not guessed at") {
+  const ClipConfig clip = open_clip(golden_path("formats/sharded")).config;
+  const auto same = [](const std::string& name) { return name; };
+  const auto moved_image = [](const std::string& name) {
+    return name.starts_with("image_adapter.") ? concat("image_adapter_ema.", name.substr(14)) : name;
+  };
+  for (const char* copy : {"image_adapter_ema.", "image_adapter2/module.", "ema.image_adapter.", "a_image_adapter."}) {
+    const std::string extra = concat(copy, "seg_proj.0.fc.weight");
+    CAPTURE(extra);
+    const WeightFile file = renamed_adapter(same, {{extra, DType::f32}});
+    CHECK(recognise_adapter_file(file).image_prefix == "image_adapter.");
+    CHECK(recognise_adapter_file(file).unused() == std::vector<std::string>{extra});
+    read_adapter<float>(file, clip);
+  }
+  expect_error(ErrorCode::mismatch, {"2 models", "\"image_adapter_ema.\"", "not guessed"},
+               [&] { recognise_adapter_file(renamed_adapter(moved_image)); });
+  const auto moved_text = [](const std::string& name) {
+    return name.starts_with("text_adapter.") ? concat("text_adapter_ema.", name.substr(13)) : name;
+  };
+  expect_error(ErrorCode::mismatch, {"2 models", "\"text_adapter_ema.\"", "not guessed"},
+               [&] { recognise_adapter_file(renamed_adapter(moved_text)); });
+}
+
 TEST_CASE("tensors that an adapter has no place for are refused, and integers") {
   const ClipConfig clip = open_clip(golden_path("formats/sharded")).config;
   const auto same = [](const std::string& name) { return name; };

@@ -49,6 +49,17 @@ TEST_CASE("the picture is enlarged to a readable multiple, in its own proportion
   }
 }
 
+TEST_CASE("without a threshold nothing is called good or defective") {
+  Detection detection = made_detection(70, 100, 100);
+  const Image good = overlay(detection);
+  detection.threshold = kNoThreshold;
+  CHECK_FALSE(detection.has_verdict());
+  const Image unknown = overlay(detection);
+  CHECK((unknown.size() != good.size() || differing_pixels(unknown, good) > 0));
+  detection.is_anomalous = true;
+  CHECK(differing_pixels(unknown, overlay(detection)) == 0);
+}
+
 TEST_CASE("regions of every size and place are drawn without leaving the page") {
   Detection detection = made_detection(70, 1000, 10);
   const Image plain = overlay(detection);

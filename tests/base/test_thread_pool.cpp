@@ -5,9 +5,25 @@
 #include <moeclip/base/thread_pool.hpp>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "expect_error.hpp"
+
+// Sanitizers take terabytes of addresses themselves. GCC and clang say in different ways that there is one.
+#if !defined(__linux__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_LIMIT_ON_ADDRESSES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define HAS_LIMIT_ON_ADDRESSES 0
+#endif
+#endif
+#if !defined(HAS_LIMIT_ON_ADDRESSES)
+#define HAS_LIMIT_ON_ADDRESSES 1
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 using namespace moeclip;  // NOLINT
 
@@ -93,6 +109,29 @@ TEST_CASE("pools of impossible sizes are refused, zero means one worker per core
   expect_error(ErrorCode::contract, {"5000"}, [] { ThreadPool pool(5000); });
   CHECK(ThreadPool(0).size() >= 1);
 }
+
+#if HAS_LIMIT_ON_ADDRESSES
+TEST_CASE("a thread that cannot be started is told, with what helps, and those before it end") {
+  const pid_t child = ::fork();
+  if (child == 0) {  // its limit is its own
+    const rlimit limit{std::uint64_t{1} << 30, std::uint64_t{1} << 30};
+    ::setrlimit(RLIMIT_AS, &limit);
+    std::string message;
+    try {
+      const ThreadPool pool(1000);  // each has a stack of megabytes
+    } catch (const Error& error) {
+      message = error.what();
+    }
+    const bool is_told =
+        message.find(" of 1000 could not be started (") != message.npos && message.find("--threads 1") != message.npos;
+    ::_exit(is_told ? 10 : 11);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 10);
+}
+#endif
 
 TEST_CASE("a pool that never worked ends as well as one that did") {
   for (int i = 0; i < 20; ++i) {

@@ -3,7 +3,11 @@
 
 #include <cmath>
 #include <moeclip/clip/checkpoint.hpp>
+#include <moeclip/io/json_writer.hpp>
+#include <moeclip/io/record.hpp>
+#include <moeclip/io/safetensors_writer.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "expect_error.hpp"
@@ -139,6 +143,26 @@ TEST_CASE("a file of another kind is told, with what to do") {
   resnet.push_back({"visual.layer1.0.conv1.weight", {4, 4, 1, 1}});
   expect_error(ErrorCode::unsupported, {"made.safetensors", "ResNet", "ViT"},
                [&] { recognise_clip(zeros_file(resnet)); });
+}
+
+TEST_CASE("a file of the image tower alone, of a model and of a memory are told") {
+  std::vector<NamedShape> image;
+  for (const NamedShape& tensor : micro_clip_tensors())
+    if (tensor.name.starts_with("visual.")) image.push_back(tensor);
+  expect_error(ErrorCode::missing, {"made.safetensors", "the image tower of a CLIP alone", "the text tower is wanted"},
+               [&] { recognise_clip(zeros_file(image)); });
+  CHECK(recognise_vision(zeros_file(image)).config.vision.layers == 1);
+  for (const auto& [key, said] : {std::pair{"model", "give it as --model"}, {"memory", "give it as --good"}}) {
+    const TemporaryFolder folder("no_clip");
+    const std::string path = join_path(folder.path(), "m.moeclip");
+    SafetensorsWriter writer(path);
+    writer.announce("visual.conv1.weight", DType::f32, Shape{1});
+    writer.set_metadata(std::string(kRecordKey), dump_json(Json::object().set(key, Json::object())));
+    writer.begin();
+    writer.write_raw(std::vector<std::byte>(4));
+    writer.commit();
+    expect_error(ErrorCode::mismatch, {"m.moeclip: is a ", said}, [&] { open_clip(path); });
+  }
 }
 
 TEST_CASE("the smallest whole CLIP is read") {

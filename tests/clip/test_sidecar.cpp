@@ -93,6 +93,62 @@ TEST_CASE("configurations that cannot be used are told") {
                [] { read_hugging_face(R"({"vision_config": {"hidden_act": 7}, "text_config": {}})"); });
 }
 
+TEST_CASE("what would change the result is refused: file, key, found, wanted") {
+  const auto refuse = [](std::string_view file, std::string_view key, std::string_view value, std::string_view wanted,
+                         const auto& act) {
+    expect_error(ErrorCode::unsupported, {file, concat("\"", key, "\" is ", value), concat("only ", wanted)}, act);
+  };
+  struct Said {
+    const char *part, *key, *value, *wanted;
+  };
+  for (const auto& [part, key, value, wanted] : {Said{"preprocess_cfg", "mean", "[0.5,0.5,0.5]", "[0.48145466"},
+                                                 {"preprocess_cfg", "std", "[0.5,0.5,0.5]", "[0.26862954"},
+                                                 {"vision_cfg", "act_kwargs", R"({"approximate":"tanh"})", "{"},
+                                                 {"vision_cfg", "norm_kwargs", R"({"eps":1e-06})", "{"},
+                                                 {"vision_cfg", "pool_type", R"("avg")", R"("tok")"},
+                                                 {"vision_cfg", "no_ln_pre", "true", "false"},
+                                                 {"text_cfg", "pool_type", R"("last")", R"("argmax")"},
+                                                 {"text_cfg", "no_causal_mask", "true", "false"}}) {
+    const auto object = [&, p = part, k = key, v = value](std::string_view name) {
+      return name == p ? concat("\"", name, "\": {\"", k, "\": ", v, "}") : concat("\"", name, "\": {}");
+    };
+    refuse("open_clip_config.json", concat(part, ".", key), value, wanted, [&] {
+      read_open_clip(concat("{", object("preprocess_cfg"), R"(, "model_cfg": {)", object("vision_cfg"), ", ",
+                            object("text_cfg"), "}}"));
+    });
+  }
+  refuse("config.json", "vision_config.layer_norm_eps", "1e-06", "1e-05",
+         [] { read_hugging_face(R"({"vision_config": {"layer_norm_eps": 1e-6}, "text_config": {}})"); });
+  refuse("config.json", "text_config.hidden_act", "\"gelu\"", "\"quick_gelu\"",
+         [] { read_hugging_face(R"({"vision_config": {}, "text_config": {"hidden_act": "gelu"}})"); });
+  const TemporaryFolder folder("preprocessor");
+  folder.write("preprocessor_config.json", R"({"image_mean": [0.5, 0.5, 0.5]})");
+  refuse("preprocessor_config.json", "image_mean", "[0.5,0.5,0.5]", "[0.48145466",
+         [&] { read_clip_sidecar(folder.path(), ClipFamily::hugging_face); });
+  CHECK_FALSE(read_clip_sidecar(folder.path(), ClipFamily::openai).has_value());
+}
+
+TEST_CASE("configurations that say what is computed anyway are read") {
+  read_open_clip(
+      R"({"model_cfg": {"embed_dim": 64, "vision_cfg": {"image_size": [224, 224], "act_kwargs": {"approximate": "none"},
+        "norm_kwargs": {"eps": 1e-5}, "pool_type": "tok", "no_ln_pre": false, "patch_dropout": 0.5, "layers": 3},
+        "text_cfg": {"act_kwargs": null, "norm_kwargs": {}, "hf_tokenizer_name": "x", "tokenizer_kwargs": {}}},
+        "preprocess_cfg": {"size": 224, "mode": "RGB", "interpolation": "bicubic", "resize_mode": "shortest",
+        "mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.2686, 0.2613, 0.2758]}})");
+  read_hugging_face(
+      R"({"vision_config": {"layer_norm_eps": 0.00001, "dropout": 0.1, "attention_dropout": 0.0},
+        "text_config": {"layer_norm_eps": 1e-05, "hidden_act": "quick_gelu", "eos_token_id": 2}})");
+}
+
+TEST_CASE("sizes that are none are refused, not passed over") {
+  expect_error(ErrorCode::format, {"open_clip_config.json", "vision_cfg.layers", "is \"12\"", "positive whole number"},
+               [] { read_open_clip(R"({"vision_cfg": {"layers": "12"}, "text_cfg": {}})"); });
+  expect_error(ErrorCode::format, {"embed_dim", "is 1e+300", "positive whole number"},
+               [] { read_open_clip(R"({"embed_dim": 1e300, "vision_cfg": {}, "text_cfg": {}})"); });
+  expect_error(ErrorCode::format, {"vision_config.patch_size", "is 0"},
+               [] { read_hugging_face(R"({"vision_config": {"patch_size": [16, 0]}, "text_config": {}})"); });
+}
+
 TEST_CASE("a head width above the width is told") {
   expect_error(ErrorCode::format, {"head_width"},
                [] { read_open_clip(R"({"vision_cfg": {"width": 64, "head_width": 80}, "text_cfg": {"width": 64}})"); });

@@ -52,6 +52,30 @@ File make_scan_flood(int scans) {
 
 }  // namespace
 
+TEST_CASE("jpeg: zeros up to the end of the file are told, where they were taken for data") {
+  std::string remark;
+  const auto remark_of = [&](File file, std::size_t kept, std::size_t zeros) {
+    remark.clear();
+    file.resize(kept);
+    file.resize(kept + zeros);
+    decode_jpeg(file, "x.jpg", &remark);
+    return remark;
+  };
+  const File file = read_jpeg("quality95.jpg"), progressive = read_jpeg("s2x2_progressive.jpg");
+  for (const double part : {0.6, 0.9}) {
+    const auto kept = static_cast<std::size_t>(part * static_cast<double>(file.size()));
+    const std::string said = remark_of(file, kept, 20000);
+    CHECK(said.find("its last 2000") == 0);
+    CHECK(said.find("its pixels from row ") != said.npos);
+    CHECK(error_of_jpeg(File(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(kept))).find("cut off") !=
+          said.npos);
+  }
+  CHECK(remark_of(file, file.size(), 0).empty());
+  CHECK(remark_of(file, file.size(), 20000).empty());      // a block of a card behind the end
+  CHECK(remark_of(file, file.size() - 2, 20000).empty());  // no marker, but all data
+  CHECK(remark_of(progressive, progressive.size() - 40, 20000).find("from row") != remark.npos);
+}
+
 TEST_CASE("jpeg: every kind of file decodes to Pillow's bytes") {
   const auto lines = read_lines("jpeg/expected.txt");
   CHECK(lines.size() >= 60);

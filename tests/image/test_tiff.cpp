@@ -90,6 +90,8 @@ TEST_CASE("each field of a TIFF that is damaged has its message") {
   says(tiff_error(with_field(with_field(good, kWidth, 65535), kHeight, 65535)), "limit: ", "allowed");
   says(tiff_error(with_field(with_field(with_field(good, kWidth, 9999), kHeight, 9999), kRows, 9999)),
        "limit: ", "cannot come out of");
+  says(tiff_error(with_field(with_field(with_field(good, kWidth, 9999), kHeight, 9999), kRows, 9999)),
+       "limit: ", "the file is cut off");
   says(tiff_error(without_field(good, kWidth)), "format: ", "does not say its width");
   says(tiff_error(without_field(good, kOffsets)), "format: ", "where its pixels are");
   says(tiff_error(with_field(good, kOffsets, 0xFFFFFF)), "format: ", "beyond its end");

@@ -212,6 +212,10 @@ TEST_CASE("pickle: operands are type-checked") {
     CAPTURE(value);
     CHECK(pickle_failure(pickle(value)).starts_with("format"));
   }
+  const auto refused = [](const std::string& lines) { return pickle_failure(pickle(lines)); };
+  CHECK(refused("cmodels\nNet\n").find("x.state_dict() if isinstance(x, torch.nn.Module)") != std::string::npos);
+  CHECK(refused("cnumpy.core.multiarray\n_reconstruct\n").find("torch.from_numpy(array)") != std::string::npos);
+  CHECK(refused("cnumpy.core.multiarray\nscalar\n").find("from_numpy") == std::string::npos);
   CHECK(pickle_failure(pickle(tuple(text("module") + "NNN") + "Q")).find("state_dict") != std::string::npos);
 }
 

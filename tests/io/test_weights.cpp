@@ -11,6 +11,7 @@
 #include <moeclip/io/little_endian.hpp>
 #include <moeclip/io/safetensors_writer.hpp>
 #include <moeclip/io/sha256.hpp>
+#include <moeclip/io/weight_use.hpp>
 #include "expect_error.hpp"
 #include "golden.hpp"
 #include "temporary_folder.hpp"
@@ -131,11 +132,35 @@ TEST_CASE("weights: other files are recognised, and said to be so") {
   CHECK(told("\x89HDF\r\n\x1a\n", "HDF5"));
   CHECK(told("GGUF\3", "GGUF"));
   CHECK(told(std::string_view("\x1f\x8b\x08\0", 4), "gzip"));
-  CHECK(told("\x89PNG\r\n", "weights are wanted"));
+  CHECK(told("\r\n<!DOCTYPE html>", "web page"));
+  CHECK(told(std::string(5000, '\0'), "zeros"));
+  CHECK(told("\x89PNG\r\n", "is a PNG picture; weights are wanted here"));
+  CHECK(told("BM\x46\1", "is a BMP picture"));
+  CHECK(told("GIF89a", "is a GIF picture"));
+  CHECK(told(std::string_view("II*\0\x08\0\0\0", 8), "is a TIFF picture"));
+  CHECK(told("RIFF....WEBPVP8 ", "is a WebP picture"));
+  CHECK(told("%PDF-1.7", "is a PDF document"));
   CHECK(told("{\"architectures\": []}", "JSON"));
   CHECK(told("something else altogether", "not a weight file"));
   CHECK(told(std::string(257, 'a') + "ustar", "tar"));
   CHECK(told("PK\3\4", "truncated"));
+}
+
+TEST_CASE("weights: a header whose length looks like a picture's beginning is no picture") {
+  const std::string header = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  const std::string text = header + std::string(0x4D42 - header.size(), ' ');
+  const std::string file = little(text.size(), 8) + text + std::string(4, '\0');
+  REQUIRE(file.starts_with("BM"));
+  CHECK(WeightFile::from_bytes(samples::to_bytes(file), "f").entries().size() == 1);
+}
+
+TEST_CASE("what training keeps beside a model is known by its name") {
+  for (const char* name : {"optimizer/state/0/exp_avg", "optimizer_states/0/state/3/exp_avg_sq", "adam.m.a.weight",
+                           "trainer/optim/image/state/0/step", "image_optimizer/state/0/exp_avg", "x/exp_avg_sq",
+                           "deep/text_optimizer/state/1/step", "callbacks/EarlyStopping/best"})
+    CHECK_MESSAGE(is_optimizer_state(name), name);
+  for (const char* name : {"visual.proj", "state_dict/model.visual.proj", "exp_avg.weight", "my_callbacks/a", ""})
+    CHECK_FALSE_MESSAGE(is_optimizer_state(name), name);
 }
 
 TEST_CASE("weights: bytes before an archive are said to be there") {

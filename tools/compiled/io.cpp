@@ -7,6 +7,7 @@
 #include <moeclip/io/deflate.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/folder_tree.hpp>
+#include <moeclip/io/foreign_files.hpp>
 #include <moeclip/io/format_version.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/json_options.hpp>

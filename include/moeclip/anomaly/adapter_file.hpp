@@ -126,7 +126,7 @@ namespace detail {
                                      ", not a MoECLIP adapter; `detect` and `eval` know it"));
   fail(ErrorCode::mismatch,
        concat(file.path(),
-              is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP"
+              is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP (--clip)"
                       : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
                         "image_adapter.seg_proj.0.fc.weight and so on",
               " (", counted(file.entries().size(), "tensor"), " found)"));
@@ -134,7 +134,29 @@ namespace detail {
 
 }  // namespace detail
 
+namespace detail {
+
+/// Where the image part is: named as the text part is, as `adapter` says already; else under `name`, if one of the two
+/// alone was wrapped; never in a copy whose name goes on otherwise (image_adapter_ema).
+inline void find_image_part(AdapterFile& adapter, std::string_view name) {
+  std::vector<std::string> found;
+  for (const char* tail : {"seg_proj.0.fc.weight", "seg_proj.0.fc.0.weight"})
+    for (std::string& prefix : prefixes_of(adapter.file, tail))
+      if (prefix.starts_with(name)) found.push_back(std::move(prefix));
+  if (found.empty() || lists::find(found, adapter.image_prefix) != found.end()) return;
+  const auto is_copy = [](const std::string& prefix) {
+    const char after = prefix[prefix.rfind("_adapter") + std::string_view("_adapter").size()];
+    return after != '.' && after != '/';
+  };
+  if (lists::any_of(found, is_copy) || is_copy(adapter.text_prefix)) found.push_back(adapter.text_prefix);
+  expect_one_model(adapter.file, found);
+  adapter.image_prefix = found.front();
+}
+
+}  // namespace detail
+
 MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
+  detail::expect_no_model_file(file);
   const std::string_view text_part = "text_adapter", image_part = "image_adapter";
   std::vector<std::string> found = detail::prefixes_of(file, "0.fc.0.weight");
   std::erase_if(found, [&](const std::string& prefix) { return prefix.find(text_part) == prefix.npos; });
@@ -144,9 +166,7 @@ MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
   const std::size_t at = text.rfind(text_part);
   AdapterFile adapter{std::move(file), text, text.substr(0, at)};
   adapter.image_prefix += concat(image_part, text.substr(at + text_part.size()));
-  for (const char* tail : {"seg_proj.0.fc.weight", "seg_proj.0.fc.0.weight"})  // one part alone may be wrapped
-    for (const std::string& prefix : detail::prefixes_of(adapter.file, tail))
-      if (prefix.starts_with(concat(text.substr(0, at), image_part))) adapter.image_prefix = prefix;
+  detail::find_image_part(adapter, concat(text.substr(0, at), image_part));
   return adapter;
 }
 

@@ -104,16 +104,20 @@ MOECLIP_FUNC Image overlay(const Detection& detection) {
                   std::max<index_t>(2, region.height * height / detection.height)};
     detail::outline(picture, box, text);
   }
-  const std::string line =
-      concat(detection.is_anomalous ? "DEFECT" : "good", "  score ", fixed(static_cast<double>(detection.score), 3),
-             "  threshold ", fixed(static_cast<double>(detection.threshold), 3));
+  const auto number = [](float value) { return fixed(static_cast<double>(value), 3); };
+  const std::string line = !detection.has_verdict()
+                               ? concat("no verdict  score ", number(detection.score))
+                               : concat(detection.is_anomalous ? "DEFECT" : "good", "  score ", number(detection.score),
+                                        "  threshold ", number(detection.threshold));
   const Image scale = detail::colour_scale(detection, height, text);
   const index_t strip = 13 * text;
   Image page((std::max)(width + scale.width(), text_width(line, text) + 6 * text), height + strip, 3);
   page.fill(24);
   paste(page, picture.view(), 0, 0);
   paste(page, scale.view(), width, 0);
-  const Rgb ink = detection.is_anomalous ? Rgb{255, 140, 90} : Rgb{150, 220, 160};
+  const Rgb ink = !detection.has_verdict() ? Rgb{210, 210, 210}
+                  : detection.is_anomalous ? Rgb{255, 140, 90}
+                                           : Rgb{150, 220, 160};
   draw_text(page, 3 * text, height + 3 * text, line, ink, text);
   return page;
 }

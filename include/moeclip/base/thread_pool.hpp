@@ -14,6 +14,8 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -88,7 +90,8 @@ class ThreadPool {
   /// Called with the number of a task and that of the worker which runs it.
   using Task = function_ref<void(index_t task, int worker)>;
 
-  /// `threads` workers, the calling thread included; 0 means one per core. Throws contract beyond [0, 4096].
+  /// `threads` workers, the calling thread included; 0 means one per core. Throws contract beyond [0, 4096], io if the
+  /// system refuses to start one.
   explicit ThreadPool(int threads = 0);
 
   ~ThreadPool();
@@ -104,6 +107,8 @@ class ThreadPool {
   void run(index_t tasks, Task task);
 
  private:
+  void stop();
+
   void serve(int worker);
 
   void work(int worker);
@@ -174,6 +179,18 @@ class BackgroundWorker {
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+#if MOECLIP_HAS_EXCEPTIONS
+namespace detail {
+
+[[noreturn]] MOECLIP_COLD inline void fail_to_start(std::string_view what, std::string_view why) {
+  fail(ErrorCode::io, concat(what, " could not be started (", why,
+                             "): fewer threads need less, --threads 1 the least; or allow more memory and processes "
+                             "(ulimit -v, ulimit -u)"));
+}
+
+}  // namespace detail
+#endif
+
 MOECLIP_FUNC ThreadPool::ThreadPool(int threads) {
   MOECLIP_EXPECT(threads >= 0 && threads <= 4096, "a pool of ", threads, " threads was asked for");
 #if MOECLIP_HAS_THREADS
@@ -182,10 +199,26 @@ MOECLIP_FUNC ThreadPool::ThreadPool(int threads) {
   threads = 1;
 #endif
   threads_.reserve(static_cast<std::size_t>(threads - 1));
-  for (int worker = 1; worker < threads; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+  for (int worker = 1; worker < threads; ++worker) {
+#if MOECLIP_HAS_EXCEPTIONS
+    try {
+      threads_.emplace_back([this, worker] { serve(worker); });
+    } catch (const std::system_error& error) {
+      stop();  // those that wait already; nothing else would end them
+      detail::fail_to_start(concat("thread ", worker + 1, " of ", threads), error.what());
+    } catch (...) {
+      stop();
+      throw;
+    }
+#else
+    threads_.emplace_back([this, worker] { serve(worker); });
+#endif
+  }
 }
 
-MOECLIP_FUNC ThreadPool::~ThreadPool() {
+MOECLIP_FUNC ThreadPool::~ThreadPool() { stop(); }
+
+MOECLIP_FUNC void ThreadPool::stop() {
   stop_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   bell_.ring(generation_);
@@ -246,7 +279,13 @@ MOECLIP_FUNC void ThreadPool::drain(int worker) {
 }
 
 MOECLIP_FUNC BackgroundWorker::BackgroundWorker() {
-#if MOECLIP_HAS_THREADS
+#if MOECLIP_HAS_THREADS && MOECLIP_HAS_EXCEPTIONS
+  try {
+    thread_ = std::thread([this] { serve(); });
+  } catch (const std::system_error& error) {
+    detail::fail_to_start("a thread that works in the background", error.what());
+  }
+#elif MOECLIP_HAS_THREADS
   thread_ = std::thread([this] { serve(); });
 #endif
 }

@@ -87,6 +87,7 @@ double read_logit_scale(const ClipFile& clip);
 #include <utility>
 #include <vector>
 
+#include "../io/record.hpp"
 #include "../io/weights.hpp"
 #include "checkpoint/naming.hpp"
 #include "checkpoint/sizes.hpp"
@@ -177,8 +178,10 @@ inline std::vector<std::string> clip_tensor_names(const ClipFile& clip) {
 /// Both towers, or the image tower alone.
 inline ClipFile recognise_towers(WeightFile file, bool has_text) {
   ClipFile clip{std::move(file), {}, {}, {}, {}, {}};
+  if (has_text) expect_no_model_file(clip.file);  // a model's image tower is read without text
   clip.precision = stored_precision(clip.file);
   clip.naming = recognise_naming(clip.file);
+  if (has_text) expect_text_tower(clip.file, clip.naming);
   take_vision_sizes(clip.file, clip.naming, clip.config);
   clip.config.text = {0, 0, 0, 0, 1, 0};
   if (has_text) take_text_sizes(clip.file, clip.naming, clip.config.text);

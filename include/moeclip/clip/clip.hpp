@@ -140,9 +140,9 @@ Tensor<std::int32_t> Clip<T>::tokenize(const std::vector<std::string>& sentences
     fail(ErrorCode::missing,
          "this model has no text tower: it knows the words that were encoded before, and no others can be");
   if (tokenizer().vocabulary_size() != config_.text.vocabulary)
-    fail(ErrorCode::mismatch,
-         concat("the tokenizer has ", counted(tokenizer().vocabulary_size(), "token"),
-                ", but the model's text tower has ", config_.text.vocabulary, "; give the model's own vocabulary"));
+    fail(ErrorCode::mismatch, concat("the tokenizer has ", counted(tokenizer().vocabulary_size(), "token"),
+                                     ", but the model's text tower has ", config_.text.vocabulary,
+                                     "; give the model's own vocabulary: --vocab, ClipOptions::vocabulary"));
   const index_t length = config_.text.context_length;
   Tensor<std::int32_t> tokens({std::ssize(sentences), length});
   index_t row = 0;

@@ -114,8 +114,10 @@ MOECLIP_FUNC std::vector<std::int32_t> Tokenizer::encode_padded(std::string_view
   MOECLIP_EXPECT(context_length >= 2, "a context of ", context_length, " tokens has no room for start and end");
   std::vector<std::int32_t> ids = encode(text);
   if (std::ssize(ids) > context_length - 2 && !truncate)
-    fail(ErrorCode::limit, concat("\"", excerpt(text, 120), "\" has ", counted(ids.size() + 2, "token"),
-                                  " with start and end, ", context_length, " fit; shorten it, or ask for truncation"));
+    fail(ErrorCode::limit,
+         concat("\"", excerpt(text, 120), "\" has ", counted(ids.size() + 2, "token"), " with start and end, ",
+                context_length,
+                " fit; shorten it, or have it cut (--truncate where there is one, the argument `truncate`)"));
   ids.insert(ids.begin(), start_token());
   ids.resize(static_cast<std::size_t>((std::min<index_t>)(std::ssize(ids), context_length - 1)));
   ids.push_back(end_token());

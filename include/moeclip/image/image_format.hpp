@@ -7,6 +7,7 @@
 
 #include "../base/checked.hpp"
 #include "../io/bytes.hpp"
+#include "../io/foreign_files.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -65,8 +66,6 @@ inline constexpr std::array kUnreadFormats{
     ImageSignature{"PDF", 0, "%PDF"sv},
     ImageSignature{"PostScript", 0, "%!PS"sv},
     ImageSignature{"SVG", 0, "<svg"sv},
-    ImageSignature{"Windows icon", 0, "\0\0\1\0"sv},
-    ImageSignature{"Windows cursor", 0, "\0\0\2\0"sv},
     ImageSignature{"OpenEXR", 0, "\x76\x2F\x31\x01"sv},
     ImageSignature{"Radiance HDR", 0, "#?RADIANCE"sv},
     ImageSignature{"DDS", 0, "DDS "sv},
@@ -85,13 +84,29 @@ inline bool has_signature(Bytes bytes, std::size_t offset, std::string_view magi
   return range_fits(offset, magic.size(), bytes.size()) && as_text(bytes.subspan(offset, magic.size())) == magic;
 }
 
+/// Formats without a magic number: what stands in their headers is checked as far as it must be so.
+inline std::string_view format_by_fields(Bytes bytes) {
+  constexpr std::size_t kTgaHeader = 18, kIconEntry = 6 + 16;
+  if (bytes.size() < kTgaHeader) return {};
+  const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
+  const auto pair = [&](std::size_t i) { return at(i) + 256 * at(i + 1); };
+  const bool has_entry = bytes.size() >= kIconEntry && pair(4) > 0 && at(9) == 0;
+  if (has_entry && has_signature(bytes, 0, "\0\0\1\0"sv)) return "Windows icon";
+  if (has_entry && has_signature(bytes, 0, "\0\0\2\0"sv)) return "Windows cursor";
+  const unsigned kind = at(2) & ~8u, depth = at(16);  // 8: run-length codes
+  const bool has_map = kind == 1 && at(1) == 1 && pair(5) > 0;
+  const bool has_no_map = (kind == 2 || kind == 3) && at(1) == 0 && pair(3) == 0 && pair(5) == 0;
+  const bool has_depth = depth == 8 || depth == 15 || depth == 16 || depth == 24 || depth == 32;
+  return (has_map || has_no_map) && has_depth && pair(12) > 0 && pair(14) > 0 && at(17) < 64 ? "TGA" : "";
+}
+
 /// Name of a format that is recognised but not read, or an empty string.
 inline std::string_view unread_format(Bytes bytes) {
   for (const auto& signature : kUnreadFormats)
     if (has_signature(bytes, signature.offset, signature.magic)) return signature.name;
   const std::string_view start = as_text(bytes.first(std::min<std::size_t>(bytes.size(), 1024)));
-  if (start.find("<svg") != start.npos) return "SVG";
-  return {};
+  if (start.find("<svg") != start.npos && start.find("<html") == start.npos) return "SVG";
+  return format_by_fields(bytes);
 }
 
 /// The first bytes, for a message: "3c 21 44 4f".
@@ -132,6 +147,9 @@ MOECLIP_FUNC void fail_image_format(Bytes bytes, std::string_view source) {
                                         " are read. Convert it, for example: magick \"", source, "\" out.png"));
   if (detail::has_signature(bytes, 0, "\x89PNG"))
     fail(ErrorCode::format, concat(source, ": damaged PNG: its signature was changed, as by a transfer in text mode"));
+  std::string_view foreign = foreign_file(bytes);
+  if (detail::has_signature(bytes, 0, "PK\3\4")) foreign = "a zip archive; unpack it first";
+  if (!foreign.empty()) fail(ErrorCode::unsupported, concat(source, ": is ", foreign, ". A picture is wanted here"));
   fail(ErrorCode::format, concat(source, ": not a picture (it begins with ", detail::first_bytes(bytes), "); ",
                                  kReadFormats, " are read"));
 }

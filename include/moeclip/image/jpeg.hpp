@@ -3,6 +3,7 @@
 // Turns JPEG files into pixels and back.
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,11 +13,12 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// Decodes a JPEG file held in memory. `source` names it in messages. Returns RGB (3 channels); gray is repeated.
-/// Throws format (damaged), unsupported (kinds listed in jpeg/decode.hpp) or limit (size).
-Image decode_jpeg(Bytes bytes, std::string_view source);
+/// Throws format (damaged), unsupported (kinds listed in jpeg/decode.hpp) or limit (size). `remark`, where it is given,
+/// says of a file whose end is zeros from where on the pixels are none.
+Image decode_jpeg(Bytes bytes, std::string_view source, std::string* remark = nullptr);
 
 /// The same as gray (1 channel): the samples of a gray file, otherwise Pillow's luma of the RGB pixels.
-Image decode_jpeg_gray(Bytes bytes, std::string_view source);
+Image decode_jpeg_gray(Bytes bytes, std::string_view source, std::string* remark = nullptr);
 
 /// Reads the header only; files that cannot be decoded are described, too. Throws format if there is no frame header.
 JpegInfo read_jpeg_info(Bytes bytes, std::string_view source);
@@ -33,12 +35,12 @@ std::vector<std::byte> encode_jpeg(ImageView image, int quality);
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-MOECLIP_FUNC Image decode_jpeg(Bytes bytes, std::string_view source) {
-  return detail::JpegDecoder(bytes, source).decode(3);
+MOECLIP_FUNC Image decode_jpeg(Bytes bytes, std::string_view source, std::string* remark) {
+  return detail::JpegDecoder(bytes, source).decode(3, remark);
 }
 
-MOECLIP_FUNC Image decode_jpeg_gray(Bytes bytes, std::string_view source) {
-  return detail::JpegDecoder(bytes, source).decode(1);
+MOECLIP_FUNC Image decode_jpeg_gray(Bytes bytes, std::string_view source, std::string* remark) {
+  return detail::JpegDecoder(bytes, source).decode(1, remark);
 }
 
 MOECLIP_FUNC JpegInfo read_jpeg_info(Bytes bytes, std::string_view source) {

@@ -41,7 +41,7 @@ MOECLIP_FUNC Image decode_png(Bytes bytes, std::string_view source, PixelKind ki
   constexpr std::uint64_t kMostExpansion = 1032;  // deflate: 258 bytes from 2 bits
   if (raw_size / kMostExpansion > png.data_size)
     fail(ErrorCode::limit, concat(source, ": ", header.width, "x", header.height, " pixels cannot come out of ",
-                                  counted(png.data_size, "byte"), " of compressed data"));
+                                  counted(png.data_size, "byte"), " of compressed data", kCutAdvice));
   std::vector<std::byte> gathered;
   constexpr std::uint64_t kSlack = 65536;  // some writers leave bytes behind the last row; they mean nothing
   auto raw = inflate_zlib(detail::png_data(png, bytes, source, gathered), raw_size + kSlack, source);

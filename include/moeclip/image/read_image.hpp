@@ -184,7 +184,7 @@ MOECLIP_FUNC Image decode_image(Bytes bytes, std::string_view source, ImageOptio
       if (options.apply_exif_orientation) exif = read_png_chunks(bytes, source).exif;
       break;
     case ImageFormat::jpeg:
-      image = options.gray ? decode_jpeg_gray(bytes, source) : decode_jpeg(bytes, source);
+      image = options.gray ? decode_jpeg_gray(bytes, source, remark) : decode_jpeg(bytes, source, remark);
       if (options.apply_exif_orientation) exif = read_jpeg_info(bytes, source).exif;
       break;
     case ImageFormat::bmp: image = decode_bmp(bytes, source, kind, remark); break;

@@ -20,6 +20,9 @@ inline constexpr int kRecordFormat = 2;
 namespace detail {
 /// That record; null if there is none. Throws unsupported if it is of a format that this library does not know.
 Json recorded(const WeightFile& file);
+
+/// Throws mismatch if `file` is what memory/ writes, a model or a memory, where a CLIP or an adapter is wanted.
+void expect_no_model_file(const WeightFile& file);
 }  // namespace detail
 
 }}  // namespace moeclip::abi_v0_1
@@ -40,6 +43,16 @@ MOECLIP_FUNC Json recorded(const WeightFile& file) {
     expect_version(*format, {.last = kRecordFormat}, file.path(), "a file whose record is",
                    "make the file again with this one");
   return record;
+}
+
+MOECLIP_FUNC void expect_no_model_file(const WeightFile& file) {
+  const Json record = recorded(file);
+  const auto refuse_if = [&](std::string_view key, std::string_view what) {
+    if (record.is_object() && record.find(key) != nullptr)
+      fail(ErrorCode::mismatch, concat(file.path(), ": is ", what));
+  };
+  refuse_if("model", "a whole model of `moeclip export`, without the text tower: give it as --model, alone");
+  refuse_if("memory", "a memory of good pictures of `moeclip learn`: give it as --good, beside a CLIP");
 }
 
 }  // namespace detail

@@ -12,8 +12,8 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Whether a tensor of this name is part of an optimiser's state, which may lie deeper than the model:
-/// "optimizer/state/0/exp_avg", "trainer/optimizer/state/0/exp_avg", "adam.m.proj.weight".
+/// Whether a tensor of this name is part of an optimiser's state, which may lie deeper than the model
+/// ("optimizer/state/0/exp_avg", "trainer/image_optimizer/state/0/step", "adam.m.proj.weight"), or of a callback's.
 bool is_optimizer_state(std::string_view name);
 
 /// "3 tensors (a, b, c)", with the first five names.
@@ -34,7 +34,8 @@ void take_tensor(const WeightFile& file, const std::string& stored, Tensor<T>& t
 
 namespace detail {
 
-/// What comes before `tail` in the names that end in it, each once, but for those of an optimiser's state.
+/// What comes before `tail` in the names that end in it, each once, but for those of an optimiser's state. A callback
+/// may keep an average of the model, which counts.
 std::vector<std::string> prefixes_of(const WeightFile& file, std::string_view tail);
 
 /// Throws mismatch if a file holds several models, one behind each of `prefixes`.
@@ -57,8 +58,19 @@ void expect_one_model(const WeightFile& file, const std::vector<std::string>& pr
 
 namespace moeclip { inline namespace abi_v0_1 {
 
+namespace detail {
+inline constexpr std::string_view kCallbacks = "callbacks/";  // of a Lightning checkpoint
+}
+
 MOECLIP_FUNC bool is_optimizer_state(std::string_view name) {
-  return name.starts_with("optim") || name.find("/optim") != name.npos || name.starts_with("adam.");
+  if (name.starts_with("adam.") || name.starts_with(detail::kCallbacks)) return true;
+  for (std::string_view rest = name; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix((std::min)(part.size() + 1, rest.size()));
+    if (part.starts_with("optim") || part.find("_optim") != part.npos) return true;
+    if (rest.empty() && (part == "exp_avg" || part == "exp_avg_sq")) return true;
+  }
+  return false;
 }
 
 MOECLIP_FUNC std::string count_and_names(const std::vector<std::string>& names) {
@@ -88,7 +100,7 @@ bool is_number(T value) {
 MOECLIP_FUNC std::vector<std::string> prefixes_of(const WeightFile& file, std::string_view tail) {
   std::vector<std::string> prefixes;
   for (const WeightEntry& entry : file.entries())
-    if (entry.name.ends_with(tail) && !is_optimizer_state(entry.name))
+    if (entry.name.ends_with(tail) && (entry.name.starts_with(kCallbacks) || !is_optimizer_state(entry.name)))
       prefixes.push_back(entry.name.substr(0, entry.name.size() - tail.size()));
   return prefixes;
 }

@@ -11,12 +11,14 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "file.hpp"
+#include "foreign_files.hpp"
 #include "json.hpp"
 #include "record.hpp"
 #include "safetensors.hpp"
@@ -28,33 +30,32 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-struct ForeignFormat {
-  std::uint64_t offset;
-  std::string_view magic, what;
-};
-
-// Files that people pass by mistake or that need another tool first.
-inline constexpr ForeignFormat kForeignFormats[] = {
-    {0, "version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"},
-    {0, "<!DOCTYPE", "a web page; the download went wrong"},
-    {0, "<!doctype", "a web page; the download went wrong"},
-    {0, "<html", "a web page; the download went wrong"},
-    {0, "<?xml", "an XML document; the download went wrong"},
+// Files that people pass by mistake or that need another tool first; beside those of foreign_files.hpp.
+inline constexpr FileSignature kOtherModels[] = {
     {0, "\x89HDF", "an HDF5 file; export the model as safetensors"},
     {0, "GGUF", "a GGUF file; use the original weights as safetensors"},
     {0, "\x93NUMPY", "a NumPy array; a model is needed, as safetensors or from torch.save"},
-    {0, std::string_view("\x1F\x8B", 2), "compressed with gzip; unpack it first"},
-    {0,
-     "\xFD"
-     "7zXZ",
-     "compressed with xz; unpack it first"},
-    {0, "\x28\xB5\x2F\xFD", "compressed with zstd; unpack it first"},
-    {0, "7z\xBC\xAF", "a 7-Zip archive; unpack it first"},
-    {0, std::string_view("PK\5\6", 4), "an empty zip archive"},
-    {0, "\x89PNG", "a PNG picture; weights are wanted here, a .safetensors or .pt file"},
-    {0, "\xFF\xD8\xFF", "a JPEG picture; weights are wanted here, a .safetensors or .pt file"},
     {257, "ustar", "a tar archive; unpack it, or save the model anew with a PyTorch from 1.0 on"},
 };
+
+// Some can begin a safetensors file, too: "BM" stands for a header of 19778 bytes.
+inline constexpr FileSignature kNoWeights[] = {
+    {0, "\x89PNG", "a PNG picture"},
+    {0, "\xFF\xD8\xFF", "a JPEG picture"},
+    {0, "GIF8", "a GIF picture"},
+    {0, std::string_view("II*\0", 4), "a TIFF picture"},
+    {0, std::string_view("MM\0*", 4), "a TIFF picture"},
+    {8, "WEBP", "a WebP picture"},
+    {0, "BM", "a BMP picture"},
+    {0, "%PDF", "a PDF document"},
+};
+
+/// What `text` is by one of `known`, or "".
+inline std::string_view find_signature(std::span<const FileSignature> known, std::string_view text) {
+  for (const auto& [offset, magic, what] : known)
+    if (text.size() >= offset && text.substr(offset).starts_with(magic)) return what;
+  return {};
+}
 
 /// Throws format if `file` is a zip archive behind something else: it was not cut off where a download began, or is a
 /// program that unpacks itself.
@@ -81,12 +82,15 @@ inline WeightIndex read_weights(WeightBytes file) {
   const std::string_view text = as_text(file.bytes());
   if (text.empty()) fail(ErrorCode::format, concat(file.name, ": the file is empty"));
   if (text.starts_with("PK\3\4")) return read_torch_zip(std::move(file));
-  for (const ForeignFormat& foreign : kForeignFormats)
-    if (file.size >= foreign.offset && text.substr(foreign.offset).starts_with(foreign.magic))
-      fail(ErrorCode::unsupported, concat(file.name, ": is ", foreign.what));
+  std::string_view foreign = find_signature(kOtherModels, text);
+  if (foreign.empty()) foreign = foreign_file(file.bytes());
+  if (!foreign.empty()) fail(ErrorCode::unsupported, concat(file.name, ": is ", foreign));
   const bool is_pickle = text.starts_with('\x80') && text.size() > 1 && text[1] >= 2 && text[1] <= 5;
   const bool is_text_pickle = text.starts_with(concat("L", kTorchMagic, "L\n"));
   const bool has_json_header = text.size() > 8 && text[8] == '{' && !begins_as_json(text);
+  if (const std::string_view what = find_signature(kNoWeights, text); !has_json_header && !what.empty())
+    fail(ErrorCode::unsupported,
+         concat(file.name, ": is ", what, "; weights are wanted here, a .safetensors or .pt file"));
   if (has_json_header || file_extension(file.name) == ".safetensors") return read_safetensors(std::move(file));
   if (is_pickle || is_text_pickle) return read_torch_legacy(std::move(file));
   expect_no_archive_behind(file);

@@ -34,10 +34,6 @@ inline constexpr index_t kMemoryNeighbours = 9;
 /// Deviations beyond the usual distance at which a patch is as likely to be abnormal as not (MEM-2).
 inline constexpr double kUsualDeviations = 3;
 
-/// Above every score: that of a single good thing, which says nothing about how much good ones differ. Its memory
-/// gives scores and maps, and no verdict.
-inline constexpr float kNoThreshold = 2;
-
 /// What patches are known by.
 enum class PatchFeatures {
   encoder,  ///< tokens of a CLIP, with or without adapter (descriptor.hpp)
@@ -62,7 +58,7 @@ struct MemoryRecord {
   double unit = 1;                       ///< u: mean d + b e of good patches by a memory without their picture
   double spread = 1;                     ///< v: standard deviation of these distances
   double false_positives = 0;            ///< rate of false alarms that was asked for
-  float threshold = kNoThreshold;        ///< of scores
+  float threshold = kNoThreshold;        ///< of scores; a single thing says nothing about how much good ones differ
   float pixel_threshold = kNoThreshold;  ///< of the map
   std::vector<float> held_out;           ///< score of each thing by a memory without it; empty: a single thing
 };

@@ -18,10 +18,33 @@ namespace moeclip { inline namespace abi_v0_1 { namespace detail {
       file.entries(), [](const WeightEntry& entry) { return entry.name.find("image_adapter") != std::string::npos; });
   fail(ErrorCode::mismatch,
        concat(file.path(),
-              is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter, beside a CLIP"
+              is_adapter ? ": this is a MoECLIP adapter, not a CLIP; give it as the adapter (--adapter), beside a CLIP"
                          : ": no CLIP is in this file; a tensor visual.conv1.weight or "
                            "vision_model.embeddings.patch_embedding.weight is wanted",
               " (", counted(file.entries().size(), "tensor"), " found)"));
+}
+
+/// Whether a tensor, named without the prefix of the file, lies in one of the two towers.
+inline bool is_in_tower(const ClipNaming& naming, std::string_view name) {
+  const auto begins = [&](std::string_view start) { return name.starts_with(start); };
+  if (naming.family == ClipFamily::hugging_face)
+    return begins("vision_model.") || begins("text_model.") || begins("visual_projection") || begins("text_projection");
+  return begins("visual.") || begins("text.") || begins("transformer.") || begins("token_embedding") ||
+         begins("positional_embedding") || begins("ln_final") || begins("text_projection");
+}
+
+/// Throws missing, before any of its tensors is asked for, if a CLIP's file has nothing of the text tower.
+inline void expect_text_tower(const WeightFile& file, const ClipNaming& naming) {
+  const bool has_text = lists::any_of(file.entries(), [&](const WeightEntry& entry) {
+    const std::string_view name = entry.name;
+    if (!name.starts_with(naming.prefix)) return false;
+    const std::string_view own = name.substr(naming.prefix.size());
+    return is_in_tower(naming, own) && !own.starts_with("vis");
+  });
+  if (!has_text)
+    fail(ErrorCode::missing,
+         concat(file.path(), ": holds the image tower of a CLIP alone (", counted(file.entries().size(), "tensor"),
+                "); the text tower is wanted too: save the whole CLIP"));
 }
 
 /// Recognises the naming of `file` by the one tensor that only a ViT's image tower has, or tells what was found.
@@ -39,15 +62,6 @@ inline ClipNaming recognise_naming(const WeightFile& file) {
   if (file.find(naming.prefix + "visual.layer1.0.conv1.weight") != nullptr)
     fail(ErrorCode::unsupported, concat(file.path(), ": this CLIP has a ResNet image tower; one with a ViT is wanted"));
   return naming;
-}
-
-/// Whether a tensor, named without the prefix of the file, lies in one of the two towers.
-inline bool is_in_tower(const ClipNaming& naming, std::string_view name) {
-  const auto begins = [&](std::string_view start) { return name.starts_with(start); };
-  if (naming.family == ClipFamily::hugging_face)
-    return begins("vision_model.") || begins("text_model.") || begins("visual_projection") || begins("text_projection");
-  return begins("visual.") || begins("text.") || begins("transformer.") || begins("token_embedding") ||
-         begins("positional_embedding") || begins("ln_final") || begins("text_projection");
 }
 
 /// Whether a tensor holds the scales of an i8 weight, which whoever reads the weight reads too

@@ -108,8 +108,9 @@ MOECLIP_FUNC std::string find_vocabulary(const std::string& extra_directory) {
     if (file_exists(path)) return path;
     tried += concat(tried.empty() ? "" : ", ", directory);
   }
-  fail(ErrorCode::missing, concat("CLIP's vocabulary ", kStandardVocabulary, " was not found in ", tried,
-                                  "; name it with MOECLIP_VOCABULARY or an option"));
+  fail(ErrorCode::missing,
+       concat("CLIP's vocabulary ", kStandardVocabulary, " was not found in ", tried,
+              "; name it: --vocab FILE, the variable MOECLIP_VOCABULARY, or ClipOptions::vocabulary"));
 }
 
 }}  // namespace moeclip::abi_v0_1

@@ -110,7 +110,7 @@ inline AlignedBuffer<std::uint8_t> expand_gif(const GifHeader& header, Bytes dat
   const auto all = static_cast<std::size_t>(header.width * header.height);
   if (pixels / kMostPerByte > data.size() || (all > kAlwaysAllowed && all / kMostPerByte > data.size()))
     fail(ErrorCode::limit, concat(source, ": ", header.width, "x", header.height, " pixels cannot come out of ",
-                                  counted(data.size(), "byte"), " of compressed data"));
+                                  counted(data.size(), "byte"), " of compressed data", kCutAdvice));
   AlignedBuffer<std::uint8_t> indices(static_cast<index_t>(pixels));
   const std::size_t filled = expand_lzw(data, header.code_bits, LzwKind::gif, {indices.data(), pixels}, source);
   expect_pixel_bytes(pixels, filled, source);

@@ -5,7 +5,9 @@
 //
 // Damage is not painted over. A picture that is inspected must not hold invented pixels, so data that ends early, codes
 // that do not exist, missing restart markers and contradictory scans are errors, also where libjpeg would warn and fill
-// the gap. Accepted, as they cost no pixel: stray bytes between segments, anything after the last scan, no end-of-image
+// the gap. One thing cannot be told from data for certain: zeros, which a camera or card that fails leaves up to the
+// end of the file, are codes that exist. Where they serve as data and no end-of-image marker follows, a remark says so.
+// Accepted, as they cost no pixel: stray bytes between segments, anything after the last scan, no end-of-image
 // marker after complete data, absent Huffman tables where the standard ones serve. A progressive file that properly
 // ends before all bits are sent is a lesser picture, not a damaged one, and is smoothed as libjpeg does. Arithmetic
 // coding, lossless and hierarchical files and 12-bit samples are refused by name.
@@ -15,6 +17,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,10 +32,11 @@ class JpegDecoder {
  public:
   JpegDecoder(Bytes bytes, std::string_view source) : segments_(bytes, source), file_size_(bytes.size()) {
     progress_.fill(kNothingSent);
+    while (zeros_ < bytes.size() && bytes[bytes.size() - 1 - zeros_] == std::byte{0}) ++zeros_;
   }
 
-  /// The picture with 3 channels (RGB) or 1 (gray).
-  Image decode(index_t channels) {
+  /// The picture with 3 channels (RGB) or 1 (gray). `remark` may be null.
+  Image decode(index_t channels, std::string* remark) {
     JpegScan scan;
     segments_.refuse_coding();
     if (segments_.next(header_, scan) != JpegStop::scan) reject("it holds no picture");
@@ -44,6 +48,10 @@ class JpegDecoder {
       decode_streaming(scan, renderer);
     else
       decode_buffered(scan, renderer);
+    if (first_of_zeros_ >= 0 && remark != nullptr)
+      *remark = concat("its last ", counted(zeros_, "byte"), " of ", file_size_,
+                       " are zeros, as a crash of the camera or card leaves them: its pixels from row ",
+                       first_of_zeros_ + 1, " of ", frame().height, " on are most likely not from the picture");
     return image;
   }
 
@@ -75,7 +83,7 @@ class JpegDecoder {
         planes[c].clear();
       }
       for (const index_t end = (std::min)(row + rows_per_mcu, decoder.rows()); row < end; ++row)
-        decoder.decode_row(row, planes);
+        decode_row(decoder, row, planes);
       renderer.render(planes, quantizers_);
     }
   }
@@ -87,7 +95,7 @@ class JpegDecoder {
     for (int number = 1; stop == JpegStop::scan; ++number) {
       begin_scan(scan);
       JpegScanDecoder decoder(header_, scan, number, segments_.rest(), source());
-      for (index_t row = 0; row < decoder.rows(); ++row) decoder.decode_row(row, planes);
+      for (index_t row = 0; row < decoder.rows(); ++row) decode_row(decoder, row, planes);
       segments_.advance(decoder.used());
       if (is_complete()) break;
       stop = segments_.next(header_, scan);
@@ -100,6 +108,15 @@ class JpegDecoder {
       for (std::size_t c = 0; c < count(); ++c)
         smoothers.emplace_back(frame(), frame().components[c], progress_[c], quantizers_[c]);
     for (index_t mcu_row = 0; mcu_row < frame().mcus_high; ++mcu_row) renderer.render(planes, quantizers_, smoothers);
+  }
+
+  /// Row `row` of MCUs; notes the first row of pixels that came out of the zeros at the end of the file.
+  void decode_row(JpegScanDecoder& decoder, index_t row, std::span<JpegPlane> planes) {
+    constexpr std::uint64_t kAhead = 32;  // more than the bits that are kept, and fill up a last byte
+    decoder.decode_row(row, planes);
+    if (zeros_ <= kAhead || first_of_zeros_ >= 0) return;
+    const std::uint64_t left = segments_.rest().size() - decoder.used();
+    if (left + kAhead < zeros_) first_of_zeros_ = row * frame().height / decoder.rows();
   }
 
   [[nodiscard]] std::vector<JpegPlane> make_planes(index_t mcu_rows) const {
@@ -182,7 +199,9 @@ class JpegDecoder {
   JpegHeader header_;
   std::array<JpegQuantizer, 4> quantizers_ = {};
   std::array<JpegProgress, 4> progress_;
-  std::uint64_t visited_ = 0;  // blocks, by all scans so far
+  std::uint64_t visited_ = 0;    // blocks, by all scans so far
+  std::uint64_t zeros_ = 0;      // bytes at the end of the file
+  index_t first_of_zeros_ = -1;  // row of pixels that is made of some of them
 };
 
 }  // namespace detail

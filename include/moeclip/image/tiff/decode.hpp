@@ -91,8 +91,9 @@ class TiffDecoder {
     const std::uint64_t bits = static_cast<std::uint64_t>(header_.width * header_.height) *
                                static_cast<std::uint64_t>(header_.samples * header_.depth);
     if (bits / 8 / most > bytes_.size())
-      fail(ErrorCode::limit, concat(source_, ": ", header_.width, "x", header_.height,
-                                    " pixels cannot come out of a file of ", counted(bytes_.size(), "byte")));
+      fail(ErrorCode::limit,
+           concat(source_, ": ", header_.width, "x", header_.height, " pixels cannot come out of a file of ",
+                  counted(bytes_.size(), "byte"), kCutAdvice));
   }
 
   /// The bytes of a segment of `rows` rows: in the file, or in unpacked_.

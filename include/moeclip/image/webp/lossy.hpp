@@ -99,7 +99,7 @@ class Vp8Decoder {
     constexpr index_t kMostPerByte = 8;
     if (wide_ * high_ / kMostPerByte > static_cast<index_t>(bytes))
       fail(ErrorCode::limit, concat(source_, ": ", 16 * wide_, "x", 16 * high_, " pixels cannot come out of ",
-                                    counted(bytes, "byte"), " of compressed data"));
+                                    counted(bytes, "byte"), " of compressed data", kCutAdvice));
   }
 
   Macroblock read_modes(index_t x) {

@@ -93,12 +93,17 @@ class PickleBuilder {
     const auto global = find_pickle_name(module, name, is_script);
     if (global && global->name != PickleName::unsupported_tensor) return *global;
     const std::string path = in_quotes(concat(module.substr(0, 200), ".", name.substr(0, 200)));
-    if (!global)
+    if (!global) {
+      const bool is_array = module.starts_with("numpy") && name == "_reconstruct";
       fail(
           ErrorCode::unsupported,
           concat(graph_.source(), ": the pickle names ", path,
-                 ", which is not among what builds tensors; nothing in a file is ever run. If you trust the file, save "
-                 "only its tensors: torch.save(torch.load(FILE)[\"state_dict\"], NEW_FILE)"));
+                 ", which is not among what builds tensors; nothing in a file is ever run. If you trust the file, load "
+                 "it as it was saved, x = torch.load(FILE, weights_only=False), and save only its tensors: torch.save(",
+                 is_array ? "{name: torch.from_numpy(array) for name, array in x.items()}"
+                          : "x.state_dict() if isinstance(x, torch.nn.Module) else x[\"state_dict\"]",
+                 ", NEW_FILE)"));
+    }
     fail(ErrorCode::unsupported, concat(graph_.source(), ": ", path,
                                         ": tensors of this kind (sparse, quantised, "
                                         "complex, unsigned, 8-bit float ...) are not supported; save dense ones"));
