@@ -5,7 +5,6 @@
 #include <chrono>
 
 #include <moeclip/data/layout/recognise.hpp>
-#include <moeclip/data/picture_files.hpp>
 #include <moeclip/data/source.hpp>
 #include <moeclip/io/file/system.hpp>
 #include "expect_error.hpp"
@@ -17,23 +16,7 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-bool has_note(const DatasetListing& listing, std::string_view part) {
-  return std::ranges::any_of(listing.notes,
-                             [&](const std::string& note) { return note.find(part) != std::string::npos; });
-}
-
 }  // namespace
-
-TEST_CASE("what is said to be good, but lies where a data set keeps something else") {
-  const auto other = [](const Lines& paths) { return first_not_good(paths); };
-  CHECK(other({"a.png", "day 1/b.png", "defect.png"}).empty());
-  CHECK(other({"train/good/a.png", "test/Good/b.png"}).empty());
-  CHECK(other({"good/a.png", "hole/b.png"}) == "hole/b.png");
-  CHECK(other({"a.png", "good/b.png"}) == "a.png");
-  CHECK(other({"a.png", "NG/b.png"}) == "NG/b.png");
-  CHECK(other({"train/a.png", "ground_truth/hole/b.png"}) == "ground_truth/hole/b.png");
-  CHECK(other({}).empty());
-}
 
 TEST_CASE("good and bad in folders, with masks in one folder or one for each kind") {
   const Tree tree("own_good_bad");
@@ -96,6 +79,9 @@ TEST_CASE("pictures and masks: what a mask leaves black is good") {
   tree.text("tiles/mask/c.png", "not a picture");  // told by the check, and no reason to stop
   CHECK(tree.scan("tiles")[2] == "tiles/img/c.png 1 tiles tiles/mask/c.png");
 
+  tree.picture("parted/images/train/1.png"), tree.mask("parted/annotations/train/1.png");
+  CHECK(tree.scan("parted", {.split = Split::train}) ==
+        Lines{"parted/images/train/1.png 1 parted parted/annotations/train/1.png"});
   tree.picture("split/train/images/1.png"), tree.mask("split/train/masks/1.png");
   tree.picture("split/test/images/2.png"), tree.mask("split/test/masks/2.png");
   CHECK(tree.scan("split") == Lines{"split/test/images/2.png 1 split split/test/masks/2.png"});
@@ -197,6 +183,12 @@ TEST_CASE("what is in no layout is described, with the layout that comes closest
   expect_closest("d", {"Closest is csv", "image, colour", "label"});
   tree.picture("e/1.png"), tree.text("e/truth.csv", "image,label\n1.png,1\n");
   expect_closest("e", {"Closest is csv", "truth.csv", "labels.csv"});
+  tree.picture("g/images/1.png"), tree.text("g/labels.csv", "image,colour\n1.png,red\n");
+  expect_closest("g", {"Closest is csv", "image, colour", "none of them is called label"});
+  tree.picture("h/test/gear/kind/1.png");
+  expect_closest("h", {"Closest is mvtec", "the pictures of test/gear/ lie in folders further below"});
+  tree.picture("i/images/deep/1.png"), tree.mask("i/masks/1.png");
+  expect_closest("i", {"Closest is image_mask", "images/ and masks/ are there"});
   tree.picture("f/1.png");
   expect_closest("f", {"1 .png in the folder itself", "Closest is good_bad", "good/"});
 }
@@ -284,6 +276,14 @@ TEST_CASE("tables and lists as editors and spreadsheets write them") {
                [&] { scan_dataset(tree / "t"); });
   tree.text("t/labels.csv", "\"Image_Name\";\"is_defective\"\nsub\\a.png;0\nb.png;1\n");
   CHECK(tree.scan("t") == wanted);
+  tree.text("t/labels.csv", "image;label\nC:\\data\\sub\\a.png;gut\nD:\\x\\b.png;NIO\n");
+  CHECK(tree.scan("t") == wanted);
+  tree.text("t/labels.csv", "image,label,remark\nsub/a.png,0,gr\xFCn\nb.png,1,\n");  // what is not used may be anything
+  CHECK(tree.scan("t") == wanted);
+  tree.text("t/labels.csv", "image,label\ngr\xFCn.png,1\nsub/a.png,0\n");
+  expect_error(ErrorCode::format, {"labels.csv", "row 2", "not in UTF-8"}, [&] { scan_dataset(tree / "t"); });
+  tree.text("list.jsonl", "{\"image_path\": \"a.png\", \"label\": 0, \"label\": 1, \"class_name\": \"t\"}\n");
+  expect_error(ErrorCode::format, {"line 1", "twice"}, [&] { open_dataset(tree / "list.jsonl"); });
   tree.text("list.jsonl", "\xEF\xBB\xBF{\"image_path\": \"t\\\\sub\\\\a.png\", \"label\": 0, \"class_name\": \"t\"}\r");
   CHECK(tree.lines(open_dataset(tree / "list.jsonl")) == Lines{wanted[0]});
 }

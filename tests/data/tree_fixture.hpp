@@ -24,6 +24,12 @@ struct StringMaker<std::vector<std::string>> {
 };
 }  // namespace doctest
 
+/// Whether a note of the listing has these words.
+inline bool has_note(const moeclip::DatasetListing& listing, std::string_view part) {
+  return std::ranges::any_of(listing.notes,
+                             [&](const std::string& note) { return note.find(part) != std::string::npos; });
+}
+
 class Tree {
  public:
   explicit Tree(std::string_view purpose) : folder_(purpose) {}

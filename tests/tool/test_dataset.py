@@ -80,6 +80,21 @@ class Scan(Dataset):
                                              "defective": 1, "masks": 1, "unlabelled": 0}])
         self.assertIsNone(found["out"])
 
+    def test_kinds_are_shown_with_their_labels(self):
+        self.put(*(f"casting/test/{kind}/1.png" for kind in ("ok_front", "def_front")), "bad/test/hole/1.png")
+        out = self.output("dataset", "scan", self.folder / "casting")
+        self.assertIn("good by folder: ok_front (1)\n  defective by folder: def_front (1)\n", out)
+        (found,) = self.objects("dataset", "scan", self.folder / "casting")
+        self.assertEqual([(kind["name"], kind["label"]) for kind in found["kinds"]], [("ok_front", 0), ("def_front", 1)])
+        for verb in ("scan", "check"):
+            self.assertIn("no folder of pictures for testing is good", self.output("dataset", verb, self.folder / "bad"))
+
+    def test_an_empty_list_is_told(self):
+        self.put("only/good/1.png")
+        out, said = self.run_tool("dataset", "scan", self.folder / "only", "--split", "train", "--out", "-")
+        self.assertEqual(out, "")
+        self.assertIn("no pictures of the part train", said)
+
     def test_list_is_relative_where_it_can_be(self):
         self.make_bolts()
         inside, beside, away = (self.folder / name for name in ("bolts/list.jsonl", "list.jsonl", "away/list.jsonl"))

@@ -28,6 +28,23 @@ class Outputs(ToolTest):
         _, error = self.run_tool("detect", *self.pictures, "--out", folder, code=3)
         self.assertEqual(error.count("closed"), 1, error)
 
+    def test_no_folder_is_left_of_a_command_that_fails(self):
+        kept = self.folder / "kept"
+        kept.mkdir()
+        self.run_tool("detect", self.folder / "none.png", "--out", self.folder / "new" / "inner", code=1)
+        self.run_tool("detect", self.folder / "none.png", "--out", kept, code=1)
+        self.run_tool("merge", self.pictures[0], "--out", self.folder / "new", code=3)
+        self.assertFalse((self.folder / "new").exists())
+        self.assertTrue(kept.exists())
+
+    def test_one_picture_of_a_kind(self):
+        for kind in ("good", "bad"):
+            (self.folder / f"set/{kind}").mkdir(parents=True)
+            self.write(f"set/{kind}/1.png", png(8, 6, bytes(144)))
+        out, _ = self.run_tool("eval", self.folder / "set")
+        self.assertRegex(out, r"[01] of 1 defective picture is found, [01] of 1 good one is called defective\.")
+        self.assertIn("see --split", self.message(3, "eval", self.folder / "set", "--split", "train"))
+
     def test_nothing_is_done_if_one_output_is_there(self):
         out = self.folder / "out"
         out.mkdir()

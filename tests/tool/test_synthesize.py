@@ -49,6 +49,16 @@ class Synthesize(ToolTest):
             (folder / name).unlink()
         self.assertIn("--force", self.message(3, "synthesize", "--out", folder, "--categories", "gear", "--count", "1"))
 
+    def test_nothing_is_left_of_a_run_that_was_killed(self):
+        folder = self.folder / "set"
+        left = folder / ".moeclip-unfinished" / "gear/test/good/009.png"
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
+        self.assertIn("no pictures", self.message(3, "dataset", "check", folder))
+        self.draw("set")
+        self.assertFalse((folder / ".moeclip-unfinished").exists())
+        self.assertFalse((folder / "gear/test/good/009.png").exists())
+
     def test_nonsense(self):
         self.assertIn("--out", self.message(2, "synthesize"))
         self.assertIn("gear", self.message(2, "synthesize", "--out", self.folder / "x", "--categories", "geer"))

@@ -97,6 +97,22 @@ std::string count_table(const moeclip::DatasetListing& listing) {
   return text;
 }
 
+/// Which names of folders are taken for good, and which for defective: "good: ok_front (3 pictures)".
+std::string kinds_text(const moeclip::DatasetListing& listing) {
+  constexpr std::size_t kShown = 20;
+  std::string text;
+  for (const int label : {0, 1}) {
+    std::string names;
+    std::size_t count = 0;
+    for (const moeclip::ListedKind& kind : listing.kinds)
+      if (kind.label == label && ++count <= kShown)
+        names += concat(names.empty() ? "" : ", ", printable(kind.name), " (", kind.pictures, ")");
+    if (count > kShown) names += concat(" and ", count - kShown, " more");
+    if (count > 0) text += concat(label == 0 ? "  good by folder: " : "  defective by folder: ", names, "\n");
+  }
+  return text;
+}
+
 Json count_json(const moeclip::ClassCounts& count) {
   return Json::object()
       .set("name", count.name)
@@ -119,6 +135,10 @@ void describe_json(const std::string& path, const moeclip::DatasetListing& listi
   json.member("pictures", static_cast<index_t>(listing.entries.size()));
   json.begin_array("classes");
   for (const moeclip::ClassCounts& count : listing.classes) json.item(count_json(count));
+  json.end();
+  json.begin_array("kinds");
+  for (const moeclip::ListedKind& kind : listing.kinds)
+    json.item(Json::object().set("name", kind.name).set("label", kind.label).set("pictures", kind.pictures));
   json.end();
   json.begin_array("notes");
   for (const std::string& note : listing.notes) json.item(note);
@@ -171,6 +191,8 @@ int run_scan(Words words) {
     else
       moeclip::write_dataset(s.out, entries);
   }
+  if (listing.entries.empty() && !s.out.empty())
+    inform(concat(s.path, ": there are no pictures of the part ", s.split, ", so the list is empty; see --split"));
   if (is_piped) {
     for (const std::string& note : listing.notes) inform(note);
     return dropped == 0 ? kOk : kInputFailed;
@@ -181,7 +203,7 @@ int run_scan(Words words) {
   json.member("out", s.out.empty() ? Json() : Json(s.out));
   json.finish();
   if (!s.is_json) {
-    print(title(s.path, listing) + count_table(listing) + notes_text(listing));
+    print(title(s.path, listing) + count_table(listing) + kinds_text(listing) + notes_text(listing));
     if (!listing.spare_masks.empty())
       print(concat("note: ", moeclip::counted(listing.spare_masks.size(), "mask"),
                    listing.spare_masks.size() == 1 ? " has" : " have", " no picture\n"));
@@ -259,7 +281,7 @@ int run_check(Words words) {
   const moeclip::DatasetListing listing = moeclip::open_dataset(s.path, s.layout);
   JsonLine json(s.is_json);
   describe_json(s.path, listing, json);
-  if (!s.is_json) print(title(s.path, listing) + count_table(listing) + notes_text(listing));
+  if (!s.is_json) print(title(s.path, listing) + count_table(listing) + kinds_text(listing) + notes_text(listing));
   const std::vector<moeclip::DatasetFinding> findings = find_all(s, listing);
   report_findings(findings, s, json);
   const auto is_problem = [](const auto& finding) { return moeclip::finding_kind(finding.kind).is_problem; };

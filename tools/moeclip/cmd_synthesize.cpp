@@ -92,9 +92,11 @@ int run_synthesize(Words words) {
 
   moeclip::Context context({.threads = static_cast<int>(threads)});
   Progress progress("draw", moeclip::synthetic_folders(files).size());
-  moeclip::write_synthetic_dataset(context, out, files, [&](const moeclip::SyntheticFolder& folder) {
+  UnfinishedFolder unfinished(out);
+  moeclip::write_synthetic_dataset(context, unfinished.path(), files, [&](const moeclip::SyntheticFolder& folder) {
     progress.step(folder.defect.empty() ? folder.category : moeclip::concat(folder.category, " with ", folder.defect));
   });
+  unfinished.finish();
   print(printable(moeclip::join_path(out, "test.jsonl")) + "\n");
   return kOk;
 }

@@ -167,6 +167,9 @@ struct Verdicts {
 };
 Verdicts verdicts_of(const FinishedEval& finished);
 
+/// "5 of 6 defective pictures are found, 1 of 9 good ones are called defective", with `joint` between the two.
+std::string verdict_words(const Verdicts& verdicts, std::string_view joint);
+
 /// A column of a table of metrics: its key in JSON, its title, how to get it, and what makes percent of it.
 struct MetricColumn {
   const char *key, *title;

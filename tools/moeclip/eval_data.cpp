@@ -120,7 +120,8 @@ void add_dataset(const std::string& path, const EvalSettings& s, std::set<std::s
   for (const std::string& note : listing.notes) inform(note);
   data.unread += static_cast<std::size_t>(listing.unread);
   if (listing.entries.empty())
-    moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no pictures of the part ", s.split));
+    moeclip::fail(moeclip::ErrorCode::missing,
+                  concat(path, ": has no pictures of the part ", s.split, "; see --split"));
   std::map<std::string, const moeclip::KnownSet*> known;  // of a class
   for (const moeclip::ClassCounts& count : listing.classes) known[count.name] = count.set;
   std::map<std::string, std::string> names;  // of its sets

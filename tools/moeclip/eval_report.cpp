@@ -190,10 +190,9 @@ void add_ablation(const std::string& path, moeclip::Report& report) {
 
 std::string summary_of(const moeclip::Report& report, const FinishedEval& finished) {
   const Verdicts verdicts = verdicts_of(finished);
-  return concat(threshold_words(finished), ", ", verdicts.found, " of ",
-                moeclip::counted(verdicts.defective, "defective picture"), " are found and ", verdicts.false_positives,
-                " of ", verdicts.good, " good ones are called defective. AUROC, mean over classes: pictures ",
-                metric_percent(report.mean.image.auroc), ", pixels ", metric_percent(report.mean.pixel.auroc), ".",
+  return concat(threshold_words(finished), ", ", verdict_words(verdicts, " and "),
+                ". AUROC, mean over classes: pictures ", metric_percent(report.mean.image.auroc), ", pixels ",
+                metric_percent(report.mean.pixel.auroc), ".",
                 finished.run.failures() > 0 ? concat(" ", moeclip::counted(finished.run.failures(), "picture"),
                                                      " could not be read; they are listed at the end.")
                                             : "");

@@ -210,13 +210,19 @@ std::string results_text(const FinishedEval& finished) {
         finished.model != nullptr && finished.model->threshold_source(*finished.settings) == "default";
     text += concat("\n", threshold_words(finished),
                    is_default ? " (the default; `moeclip calibrate` finds one for your pictures): " : ": ",
-                   verdicts.found, " of ", moeclip::counted(verdicts.defective, "defective picture"), " are found, ",
-                   verdicts.false_positives, " of ", verdicts.good, " good ones are called defective.\n");
+                   verdict_words(verdicts, ", "), ".\n");
   }
   if (const index_t failures = run.failures(); failures > 0)
     text += concat(moeclip::counted(failures, "picture"), " could not be read; no figure knows of them.\n");
   for (const std::string& note : finished.notes) text += concat("Note: ", printable(note), ".\n");
   return text;
+}
+
+std::string verdict_words(const Verdicts& verdicts, std::string_view joint) {
+  const auto is_or_are = [](index_t count) { return count == 1 ? " is " : " are "; };
+  return concat(verdicts.found, " of ", moeclip::counted(verdicts.defective, "defective picture"),
+                is_or_are(verdicts.defective), "found", joint, verdicts.false_positives, " of ",
+                moeclip::counted(verdicts.good, "good one"), is_or_are(verdicts.good), "called defective");
 }
 
 std::string threshold_words(const FinishedEval& finished) {

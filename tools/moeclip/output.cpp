@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "output.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <moeclip/base/text.hpp>
 #include <moeclip/io/file.hpp>
 #include <moeclip/io/json_writer.hpp>
 #include <system_error>
+#include <vector>
 
 #include "progress.hpp"
 
@@ -53,11 +56,81 @@ void expect_writable(const std::string& path, bool force) {
   write_outputs([&] { moeclip::expect_file_writable(path); });
 }
 
+namespace {
+
+/// `path`, which is UTF-8, as std::filesystem wants it.
+std::filesystem::path native_path(const std::string& path) {
+  return std::filesystem::path(std::u8string(path.begin(), path.end()));
+}
+
+/// The folders that a command has made. Those that are empty when it ends, since it failed, go again.
+class MadeFolders {
+ public:
+  MadeFolders() = default;
+  MadeFolders(const MadeFolders&) = delete;
+  MadeFolders& operator=(const MadeFolders&) = delete;
+
+  ~MadeFolders() {
+    std::error_code ignored;
+    for (const std::filesystem::path& folder : folders_) std::filesystem::remove(folder, ignored);  // if it is empty
+  }
+
+  /// To be called before `folder` is made.
+  void add(const std::string& folder) {
+    std::error_code ignored;
+    for (std::filesystem::path path = native_path(folder); !path.empty() && !std::filesystem::exists(path, ignored);
+         path = path.parent_path())
+      folders_.push_back(std::filesystem::absolute(path, ignored));
+  }
+
+ private:
+  std::vector<std::filesystem::path> folders_;  // the inner ones first
+};
+
+MadeFolders& made_folders() {
+  static MadeFolders folders;
+  return folders;
+}
+
+}  // namespace
+
 void prepare_folder(const std::string& folder) {
-  write_outputs([&] {
-    moeclip::create_directories(folder);
-    moeclip::expect_file_writable(moeclip::join_path(folder, "file"));
-  });
+  made_folders().add(folder);
+  write_outputs([&] { moeclip::create_directories(folder); });
+  const std::string probe = moeclip::join_path(folder, "file");
+  try {
+    moeclip::expect_file_writable(probe);
+  } catch (const moeclip::Error& error) {
+    const std::string what = error.what();
+    throw OutputError(what.starts_with(probe) ? folder + what.substr(probe.size()) : what);
+  }
+}
+
+UnfinishedFolder::UnfinishedFolder(const std::string& out)
+    : out_(out), path_(moeclip::join_path(out, ".moeclip-unfinished")) {
+  clear();
+}
+
+void UnfinishedFolder::finish() {
+  namespace fs = std::filesystem;
+  const fs::path from = native_path(path_), to = native_path(out_);
+  try {
+    std::vector<fs::path> files;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(from))
+      if (entry.is_regular_file()) files.push_back(entry.path().lexically_relative(from));
+    std::ranges::stable_partition(files, [](const fs::path& file) { return file.has_parent_path(); });
+    for (const fs::path& file : files) {
+      fs::create_directories((to / file).parent_path());
+      fs::rename(from / file, to / file);
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw OutputError(error.what());
+  }
+}
+
+void UnfinishedFolder::clear() const {
+  std::error_code ignored;
+  std::filesystem::remove_all(native_path(path_), ignored);
 }
 
 JsonLine::JsonLine(bool is_on) : is_on_(is_on), open_("}") {

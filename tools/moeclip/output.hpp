@@ -42,9 +42,30 @@ void expect_free_name(const std::string& path, bool force);
 /// The same, and throws OutputError unless the folder of `path` is there and files can be made in it.
 void expect_writable(const std::string& path, bool force);
 
-/// Makes `folder` where it is missing. Throws OutputError if that, or making files in it, is
-/// impossible.
+/// Makes `folder` where it is missing, and takes it away again when the program ends without anything in it. Throws
+/// OutputError if it, or files in it, cannot be made.
 void prepare_folder(const std::string& folder);
+
+/// Where the files of a command lie until all are there: a hidden folder in the one that is written to, which nothing
+/// looks into for pictures. One that a run has left which was killed is emptied.
+class UnfinishedFolder {
+ public:
+  explicit UnfinishedFolder(const std::string& out);
+  UnfinishedFolder(const UnfinishedFolder&) = delete;
+  UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
+  ~UnfinishedFolder() { clear(); }
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  /// Puts the files into their place, those in folders first, since lists lie beside the folders that they are of.
+  /// Throws OutputError.
+  void finish();
+
+ private:
+  void clear() const;
+
+  std::string out_, path_;
+};
 
 /// One JSON object on one line of stdout, printed member by member, so that long lists need no memory. Without
 /// `is_on` nothing is printed: a command describes its result once, and prints its text only if the JSON is off.

@@ -6,6 +6,7 @@
 #include "../base/context.hpp"
 #include "../base/lists.hpp"
 #include "dataset.hpp"
+#include "layout/names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -44,9 +45,6 @@ inline constexpr std::array<FindingKind, 15> kDatasetFindings{{
 /// The kind of this name. Throws contract if there is none.
 const FindingKind& finding_kind(std::string_view name);
 
-/// True if `text` is UTF-8 throughout, as names in a list must be.
-bool is_utf8(std::string_view text);
-
 /// Looks at the entries on the threads of `context`; `on_picture` is told each picture's path before, in order, from
 /// the calling thread. Without `decodes` only headers of pictures are read, and damage further on stays hidden. Where
 /// `images` turn a picture upright, its mask may lie as the picture is stored or as it is upright.
@@ -69,8 +67,6 @@ std::vector<std::string> numbering_gaps(const std::vector<DatasetEntry>& entries
 #include <map>
 
 #include "../base/function_ref.hpp"
-#include "../io/utf8.hpp"
-#include "layout/names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -78,15 +74,6 @@ MOECLIP_FUNC const FindingKind& finding_kind(std::string_view name) {
   const auto found = lists::find(kDatasetFindings, name, &FindingKind::name);
   MOECLIP_EXPECT(found != kDatasetFindings.end(), "there is no finding \"", name, "\"");
   return *found;
-}
-
-MOECLIP_FUNC bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
 }
 
 namespace detail {
@@ -154,12 +141,12 @@ struct StoredPicture {
 };
 
 inline void check_mask(const DatasetEntry& entry, const StoredPicture& picture, std::vector<DatasetFinding>& out) {
-  if (!file_exists(entry.mask_path)) {
+  if (!file_exists(entry.mask_path) && !is_directory(entry.mask_path)) {
     out.push_back({"missing_mask", entry.mask_path, concat("of ", entry.image_path)});
     return;
   }
   MaskLevels levels;
-  const auto read = [&] { levels = measure_mask(read_image(entry.mask_path, kMaskOptions), entry.marked_from); };
+  const auto read = [&] { levels = measure_mask(read_levels(entry.mask_path, kMaskOptions), entry.marked_from); };
   if (!find_trouble("unreadable_mask", entry.mask_path, out, read)) return;
   if (levels.marked == 0 && entry.label == 1) out.push_back({"empty_mask", entry.mask_path, ""});
   if (!picture.fits(levels))

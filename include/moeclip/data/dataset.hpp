@@ -18,7 +18,7 @@ struct DatasetEntry {
   std::string image_path;  ///< of the picture's file
   int label = 0;           ///< 0 good, 1 defective
   std::string class_name;  ///< as the list has it: "metal_nut"
-  std::string mask_path;   ///< empty: none
+  std::string mask_path;   ///< empty: none; a folder: all masks in it
   int marked_from = 1;     ///< lowest gray level of the mask that marks a defect; lists do not say it
 };
 
@@ -34,9 +34,10 @@ std::string dataset_line(const DatasetEntry& entry);
 void write_dataset(const std::string& jsonl_path, const std::vector<DatasetEntry>& entries);
 
 /// Reads a mask: gray as Pillow's convert('L'), levels from `marked_from` on become 255, others 0; the reference code
-/// takes all but 0, also of resized masks, which it resizes by the nearest pixel. If the mask's picture, now `upright`,
-/// was turned by EXIF orientation `turned`, so is the mask, unless its shape says that it was drawn on the upright
-/// picture; a mask with an EXIF orientation of its own is turned by that. Throws as read_image does.
+/// takes all but 0, also of resized masks, which it resizes by the nearest pixel. Where `path` is a folder, all masks
+/// in it count (MVTec LOCO has one for each defect of a picture). If the mask's picture, now `upright`, was turned by
+/// EXIF orientation `turned`, so is the mask, unless its shape says that it was drawn on the upright picture; a mask
+/// with an EXIF orientation of its own is turned by that. Throws as read_image does.
 Image read_mask(const std::string& path, int turned = 1, ImageView upright = {}, int marked_from = 1);
 
 /// Reads the picture as `images` say (always in colour) and, of a defective one, the mask, which may have another size.
@@ -52,6 +53,7 @@ Sample load_sample(const DatasetEntry& entry, ImageOptions images = {});
 #include "../io/json.hpp"
 #include "../io/json_writer.hpp"
 #include "../io/text_file.hpp"
+#include "layout/names.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -100,7 +102,7 @@ inline std::string listed_path(const std::string& folder, const std::string& nam
 inline DatasetEntry parse_dataset_line(std::string_view text, const std::string& folder, std::string_view place) {
   if (text.size() > kDatasetLine)
     fail_dataset(ErrorCode::limit, place, concat("the line is longer than ", kDatasetLine, " bytes"));
-  const Json line = parse_json(text, place);
+  const Json line = parse_json(text, place, JsonNames::unique);
   if (!line.is_object())
     fail_dataset(ErrorCode::format, place, concat("the line is ", to_string(line.kind()), ", an object was wanted"));
   DatasetEntry entry;
@@ -148,6 +150,23 @@ namespace detail {
 /// Gray samples of masks are numbers, not light: 1 of 65535 must not become 0.
 inline constexpr ImageOptions kMaskOptions{.gray = true, .deep_gray = DeepGray::clipped};
 
+/// The gray levels of a mask; of a folder of them the highest ones.
+inline Image read_levels(const std::string& path, const ImageOptions& options) {
+  if (!is_directory(path)) return read_image(path, options);
+  Image all;
+  for (const std::string& file : list_files(path)) {
+    if (!is_picture(file) || file_name(file).starts_with('.')) continue;
+    Image one = read_image(file, options);
+    if (all.size() > 0 && (one.width() != all.width() || one.height() != all.height()))
+      fail(ErrorCode::mismatch, concat(file, ": is ", one.width(), " x ", one.height(), ", another mask in its folder ",
+                                       all.width(), " x ", all.height()));
+    for (index_t i = 0; i < all.size(); ++i) one.data()[i] = (std::max)(all.data()[i], one.data()[i]);
+    all = std::move(one);
+  }
+  if (all.size() == 0) fail(ErrorCode::missing, concat(path, ": no masks are in this folder"));
+  return all;
+}
+
 /// Whether the mask of a picture that was turned upright by `orientation` was drawn on the upright picture. Its shape
 /// tells if the turn exchanged width and height; where it does not tell, the mask belongs to the stored pixels, so that
 /// EXIF never changes which pixels of a picture are marked.
@@ -160,9 +179,10 @@ inline bool is_upright_mask(const Image& mask, int orientation, ImageView uprigh
 MOECLIP_FUNC Image read_mask(const std::string& path, int turned, ImageView upright, int marked_from) {
   ImageOptions options = detail::kMaskOptions;
   options.apply_exif_orientation = turned != 1;
-  Image mask = read_image(path, options);
+  Image mask = detail::read_levels(path, options);
   for (index_t i = 0; i < mask.size(); ++i) mask.data()[i] = mask.data()[i] >= marked_from ? 255 : 0;
-  if (turned == 1 || applied_orientation(path, options) != 1 || detail::is_upright_mask(mask, turned, upright))
+  if (turned == 1 || (!is_directory(path) && applied_orientation(path, options) != 1) ||
+      detail::is_upright_mask(mask, turned, upright))
     return mask;
   return apply_orientation(std::move(mask), turned);
 }

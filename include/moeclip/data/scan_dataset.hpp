@@ -33,21 +33,43 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 namespace detail {
 
-/// Of two classes that are the same set twice, in a format that is read and in one that is not (ClinicDB comes as PNG
-/// and as TIFF), the second goes.
-inline void drop_unread_twins(const FolderTree& tree, Listing& listing) {
-  std::set<std::string> readable;  // classes
-  for (const ListedPicture& picture : listing.pictures)
-    if (is_read_picture(picture.image)) readable.insert(picture.class_name);
-  std::set<const KnownSet*> sets;
-  for (const ListedClass& listed : listing.classes)
-    if (readable.contains(listed.name)) sets.insert(single_set_of(tree, listed.folder));
+/// Names of pictures without extension, and the place of the format among those that are known.
+struct NamesInFormat {
+  std::set<std::string> stems;
+  std::ptrdiff_t format = 0;
+};
+
+inline std::map<std::string, NamesInFormat> names_of_classes(const Listing& listing) {
+  std::map<std::string, NamesInFormat> classes;
+  for (const ListedPicture& picture : listing.pictures) {
+    const std::string_view name =
+        std::string_view(picture.image).substr(picture.image.rfind('/') + 1);  // npos + 1 is 0
+    NamesInFormat& names = classes[picture.class_name];
+    names.stems.emplace(stem_of(name));
+    names.format = lists::find(kReadExtensions, extension_of(name)) - kReadExtensions.begin();
+  }
+  return classes;
+}
+
+/// Of two classes that are the same set in two formats (ClinicDB comes as PNG and as TIFF), the second goes: all its
+/// pictures are there by the same names in a format that stands before its own.
+inline void drop_twins(const FolderTree& tree, Listing& listing) {
+  const auto names = names_of_classes(listing);
   std::set<std::string> dropped;
   for (const ListedClass& listed : listing.classes) {
-    const KnownSet* set = single_set_of(tree, listed.folder);
-    if (set == nullptr || readable.contains(listed.name) || !sets.contains(set)) continue;
+    const KnownSet* const set = single_set_of(tree, listed.folder);
+    const auto own = names.find(listed.name);
+    if (set == nullptr || own == names.end()) continue;
+    const bool is_twin = lists::any_of(listing.classes, [&](const ListedClass& other) {
+      const auto others = names.find(other.name);
+      return others != names.end() && others->second.format < own->second.format &&
+             single_set_of(tree, other.folder) == set &&
+             std::includes(others->second.stems.begin(), others->second.stems.end(), own->second.stems.begin(),
+                           own->second.stems.end());
+    });
+    if (!is_twin) continue;
     dropped.insert(listed.name);
-    listing.notes.push_back(concat(listed.folder, ": left out, the same pictures are there in a format that is read"));
+    listing.notes.push_back(concat(listed.folder, ": left out, the same pictures are there in another format"));
   }
   std::erase_if(listing.classes, [&](const ListedClass& listed) { return dropped.contains(listed.name); });
   std::erase_if(listing.pictures, [&](const ListedPicture& picture) { return dropped.contains(picture.class_name); });
@@ -65,6 +87,91 @@ inline bool marks_something(const std::string& path, int marked_from) {
     return true;
   }
 #endif
+}
+
+/// How many colours a picture has, 0 if it cannot be read. Above `kMostColours` they are not counted on.
+inline constexpr std::size_t kMostColours = 1024;
+inline std::size_t count_colours(const std::string& path) {
+#if MOECLIP_HAS_EXCEPTIONS
+  try {
+#endif
+    const Image picture = read_image(path);
+    std::set<std::uint32_t> colours;
+    const std::uint8_t* pixel = picture.data();
+    for (index_t i = 0; i < picture.size() && colours.size() < kMostColours; i += picture.channels()) {
+      std::uint32_t colour = 0;
+      for (index_t c = 0; c < picture.channels(); ++c) colour = colour << 8 | pixel[i + c];
+      colours.insert(colour);
+    }
+    return colours.size();
+#if MOECLIP_HAS_EXCEPTIONS
+  } catch (const Error&) {
+    return 0;
+  }
+#endif
+}
+
+/// Of pairs in two formats, whether the first file of each is the mask: it has few colours, the other one many. Some of
+/// the pairs are looked at. Throws mismatch if that does not tell, or not the same of all.
+inline bool are_masks_first(const FolderTree& tree, std::span<ListedPicture* const> pairs, Context& context) {
+  constexpr std::size_t kLookedAt = 32, kFewColours = 64, kTimes = 4;
+  const std::size_t count = (std::min)(pairs.size(), kLookedAt);
+  std::vector<std::pair<std::size_t, std::size_t>> colours(count);
+  const auto pair = [&](std::size_t i) -> const ListedPicture& { return *pairs[i * pairs.size() / count]; };
+  context.parallel_for(std::ssize(colours), [&](index_t i, int) {
+    const ListedPicture& one = pair(static_cast<std::size_t>(i));
+    colours[static_cast<std::size_t>(i)] = {count_colours(join_path(tree.root, one.image)),
+                                            count_colours(join_path(tree.root, one.mask))};
+  });
+  std::size_t first = 0, second = 0, unread = 0;
+  const auto has_fewer = [](std::size_t mask, std::size_t picture) {
+    return mask <= kFewColours && kTimes * mask <= picture;
+  };
+  for (const auto& [a, b] : colours) {
+    unread += a == 0 || b == 0 ? 1 : 0;
+    if (a == 0 || b == 0) continue;
+    first += has_fewer(a, b) ? 1 : 0;
+    second += has_fewer(b, a) ? 1 : 0;
+  }
+  if (unread < count && (first > 0) == (second > 0))
+    fail(ErrorCode::mismatch,
+         concat(join_path(tree.root, pair(0).image), " and ", join_path(tree.root, pair(0).mask),
+                ": one is a picture and one its mask, but which cannot be told: a mask has few colours and a picture "
+                "many. Call the masks NAME_mask, or put them into a folder called masks"));
+  return first > 0;
+}
+
+/// Where names leave open which of two files is the picture, looks into them.
+inline void tell_pairs_apart(const FolderTree& tree, const LayoutOptions& options, Listing& listing) {
+  std::map<std::pair<std::string, std::string>, std::vector<ListedPicture*>> formats;
+  for (ListedPicture& picture : listing.pictures)
+    if (picture.may_be_mask) formats[{extension_of(picture.image), extension_of(picture.mask)}].push_back(&picture);
+  if (formats.empty()) return;
+  Context context({.threads = options.threads});
+  for (const auto& [names, pairs] : formats)
+    if (are_masks_first(tree, pairs, context))
+      for (ListedPicture* picture : pairs) std::swap(picture->image, picture->mask);
+}
+
+/// Kinds of one name and label as one.
+inline std::vector<ListedKind> join_kinds(const std::vector<ListedKind>& kinds) {
+  std::map<std::pair<int, std::string>, index_t> joined;
+  for (const ListedKind& kind : kinds) joined[{kind.label, kind.name}] += kind.pictures;
+  std::vector<ListedKind> all;
+  for (const auto& [key, pictures] : joined) all.push_back({key.second, key.first, pictures});
+  return all;
+}
+
+/// Says which classes have defective pictures to be judged by and no good one, though folders say what is good.
+inline void note_no_good(DatasetListing& listing) {
+  std::vector<std::string> names;
+  for (const ClassCounts& count : listing.classes)
+    if (count.defective > 0 && count.good == 0) names.push_back(count.name);
+  if (listing.kinds.empty() || names.empty()) return;
+  listing.notes.push_back(concat(names[0],
+                                 names.size() > 1 ? concat(" and ", counted(names.size() - 1, "other class")) : "",
+                                 ": no folder of pictures for testing is good by its name, so that all count as "
+                                 "defective; if one is, call it good"));
 }
 
 /// Labels of pictures with masks: in known sets all are defective, elsewhere those whose mask marks something.
@@ -115,7 +222,11 @@ inline void note_unused(const FolderTree& tree, Listing& listing) {
   std::vector<std::string_view> used(listing.spare_masks.begin(), listing.spare_masks.end());
   for (const ListedPicture& picture : listing.pictures) used.insert(used.end(), {picture.image, picture.mask});
   lists::sort(used);
-  std::erase_if(all, [&](const std::string& path) { return lists::binary_search(used, path); });
+  std::erase_if(all, [&](const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const bool is_in_used = slash != std::string::npos && lists::binary_search(used, path.substr(0, slash));
+    return is_in_used || lists::binary_search(used, path);  // a folder of masks is used as a whole
+  });
   if (!all.empty())
     listing.notes.push_back(concat(all.size(), all.size() == 1 ? " picture is" : " pictures are",
                                    " not part of the layout, such as ", join_path(tree.root, all[0])));
@@ -166,7 +277,8 @@ MOECLIP_FUNC DatasetListing scan_dataset(const std::string& directory, const Lay
   Listing& listing = found.listing;
   detail::drop_taken_masks(listing);
   detail::note_unused(tree, listing);
-  detail::drop_unread_twins(tree, listing);
+  detail::drop_twins(tree, listing);
+  detail::tell_pairs_apart(tree, options, listing);
   const auto sets = recognise_sets(tree, set, !options.class_name.empty(), listing);
   if (listing.needs_masks) detail::label_by_masks(tree, sets, options, listing);
   detail::settle_unlabelled(options, listing);
@@ -176,7 +288,9 @@ MOECLIP_FUNC DatasetListing scan_dataset(const std::string& directory, const Lay
   result.is_one_class = found.is_one_class;
   result.is_parted = listing.is_parted;
   result.classes = detail::count_classes(sets, listing);
+  result.kinds = detail::join_kinds(listing.kinds);
   result.notes = std::move(listing.notes);
+  detail::note_no_good(result);
   result.unread = tree.unread;
   result.notes.insert(result.notes.end(), tree.troubles.begin(), tree.troubles.end());
   for (const std::string& mask : listing.spare_masks) result.spare_masks.push_back(join_path(directory, mask));

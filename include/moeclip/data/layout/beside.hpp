@@ -13,14 +13,6 @@
 
 namespace moeclip { inline namespace abi_v0_1 { namespace detail {
 
-/// How little a format suits photographs: of two files of one name, the one that suits better is the picture.
-inline std::size_t mask_likeness(std::string_view name) {
-  constexpr std::array<std::string_view, 13> kFromPictureToMask{
-      ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".ppm", ".png", ".pgm", ".pbm"};
-  const auto found = lists::find(kFromPictureToMask, extension_of(name));
-  return static_cast<std::size_t>(found - kFromPictureToMask.begin());
-}
-
 /// Pictures whose masks lie beside them, found in a folder and below it.
 struct PairSearch {
   Listing& out;
@@ -34,7 +26,7 @@ struct PairSearch {
       if (is_picture(file)) things[mask_stem(stem_of(file))].push_back(file);
     for (auto& [name, files] : things) add_thing(folder, files, split);
     for (const FolderNode& inner : folder.folders) {
-      has_kinds = has_kinds || is_good_name(inner.name) || is_bad_name(inner.name);
+      has_kinds = has_kinds || is_good_kind(inner.name) || is_bad_name(inner.name);
       add_folder(inner, split_of_name(inner.name).value_or(split));
     }
   }
@@ -43,25 +35,26 @@ struct PairSearch {
   static bool is_called_mask(const std::string& file) { return mask_stem(stem_of(file)).size() < stem_of(file).size(); }
 
   void add_thing(const FolderNode& folder, std::vector<std::string>& files, Split split) {
-    const auto rank = [](const std::string& file) { return std::pair(is_called_mask(file), mask_likeness(file)); };
-    lists::sort(files, [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+    const auto rank = [](const std::string& file) { return std::pair(is_called_mask(file), !is_photograph(file)); };
+    lists::stable_sort(files, [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
     const bool is_pair = files.size() == 2;
+    const bool is_either = is_pair && rank(files[0]) == rank(files[1]);  // 1.bmp and 1.tif: their content tells
     ++(is_pair ? pairs : single);
     if (!is_pair && is_called_mask(files[0])) return out.spare_masks.push_back(folder.file_path(files[0]));
     out.pictures.push_back({folder.file_path(files[0]), is_pair ? 1 : 0, class_name,
-                            is_pair ? folder.file_path(files[1]) : "", split, is_pair});
+                            is_pair ? folder.file_path(files[1]) : "", split, is_pair, is_either});
   }
 };
 
 /// Takes all folders below for one class. No folder says what is good, and at least half of the pictures have a mask,
 /// or these are no pairs but folders where a few names are alike.
 inline bool list_beside(const FolderNode& folder, const std::string& class_name, Listing& out) {
-  PairSearch search{out, class_name};
+  Listing found;
+  PairSearch search{found, class_name};
   search.add_folder(folder, Split::test);
-  if (search.has_kinds || search.pairs == 0 || search.pairs < search.single) {
-    out = {};
-    return false;
-  }
+  if (search.has_kinds || search.pairs == 0 || search.pairs < search.single) return false;
+  std::move(found.pictures.begin(), found.pictures.end(), std::back_inserter(out.pictures));
+  std::move(found.spare_masks.begin(), found.spare_masks.end(), std::back_inserter(out.spare_masks));
   out.needs_masks = true;
   out.classes.push_back({class_name, folder.path});
   return true;

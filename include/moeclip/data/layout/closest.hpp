@@ -46,12 +46,22 @@ inline std::string describe_contents(const FolderNode& top) {
 
 /// What a table lacks that is there and did not do.
 inline std::string describe_table(const FolderTree& tree, const FolderNode& folder, const std::string& file) {
-  const std::string path = folder.file_path(file);
-  if (label_table(folder).empty()) return concat(path, " is there, but not called labels.csv");
+  const std::string named = label_table(folder), path = named.empty() ? folder.file_path(file) : named;
+  if (named.empty()) return concat(path, " is there, but not called labels.csv");
   const LabelTable table(tree, path);
   const bool has_image = table.column(kImageColumns) >= 0;
+  if (has_image && table.column(kLabelColumns) >= 0) return concat(path, " is there, but has no rows");
   return concat(path, " is there with the columns ", table.columns(), ", but none of them is called ",
                 has_image ? "label, for 0 or good, 1 or defective" : "image, for the names of pictures");
+}
+
+/// What a part of a split lacks that does not have kinds in it.
+inline std::string describe_part(const FolderNode& part) {
+  for (const FolderNode& inner : part.folders)
+    if (may_be_kind(inner) && count_pictures(inner) > 0)
+      return concat(part.path, "/ is there, but the pictures of ", inner.path, "/ lie in folders further below; in ",
+                    inner.path, "/ itself they were wanted");
+  return concat(part.path, "/ is there, but no folders of kinds in it, such as ", part.path, "/good/");
 }
 
 /// What a single folder lacks, if it looks like the beginning of a layout.
@@ -61,16 +71,18 @@ inline CloseLayout closest_of_folder(const FolderTree& tree, const FolderNode& f
   };
   const FolderNode* masks = find_folder(folder, kMaskNames);
   const FolderNode* images = find_folder(folder, kPictureFolders);
-  for (const FolderNode& part : folder.folders)
-    if (split_of_name(part.name) && count_pictures(part) > 0)
-      return {"mvtec", concat(part.path, "/ is there, but no folders of kinds in it, such as ", part.path, "/good/")};
-  if (images != nullptr && masks == nullptr)
-    return {"image_mask", concat(images->path, "/ is there, but no folder of masks beside it, such as masks/")};
-  if (masks != nullptr && count_pictures(*masks) > 0)
-    return {"image_mask", concat(masks->path, "/ is there, but no folder of pictures beside it, such as images/")};
   if (const auto table = lists::find_if(folder.files, is_table); table != folder.files.end())
     return {"csv", describe_table(tree, folder, *table)};
-  return {};
+  for (const FolderNode& part : folder.folders)
+    if (split_of_name(part.name) && count_pictures(part) > 0) return {"mvtec", describe_part(part)};
+  if (images != nullptr && masks == nullptr)
+    return {"image_mask", concat(images->path, "/ is there, but no folder of masks beside it, such as masks/")};
+  if (masks == nullptr || count_pictures(*masks) == 0) return {};
+  if (images == nullptr)
+    return {"image_mask", concat(masks->path, "/ is there, but no folder of pictures beside it, such as images/")};
+  return {"image_mask", concat(images->path, "/ and ", masks->path,
+                               "/ are there, but not with pictures right in both, or in both in folders of one name, "
+                               "such as train/ or test/")};
 }
 
 /// The layout that comes closest in the folder or below it; for a mere heap of pictures, that of good and bad ones.

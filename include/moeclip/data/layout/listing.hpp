@@ -20,7 +20,8 @@ struct ListedPicture {
   std::string class_name;
   std::string mask;  ///< path below the top; empty: none
   Split split = Split::test;
-  bool is_labelled = true;  ///< false: others have masks and it has none, so that nobody knows; `label` is 0
+  bool is_labelled = true;   ///< false: others have masks and it has none, so that nobody knows; `label` is 0
+  bool may_be_mask = false;  ///< by its name `image` may as well be the mask, and `mask` the picture
 
   friend bool operator==(const ListedPicture&, const ListedPicture&) = default;
 };
@@ -30,9 +31,17 @@ struct ListedClass {
   std::string name, folder;
 };
 
+/// Pictures of folders of one name, by which they are good or defective.
+struct ListedKind {
+  std::string name;
+  int label = 0;
+  index_t pictures = 0;
+};
+
 struct Listing {
   std::vector<ListedPicture> pictures;
   std::vector<ListedClass> classes;
+  std::vector<ListedKind> kinds;         ///< where folders say what is good
   std::vector<std::string> spare_masks;  ///< masks that no picture belongs to
   std::vector<std::string> notes;        ///< what had to be guessed, a sentence each
   bool is_parted = true;                 ///< pictures to train on, if there are any, are told from those for testing
@@ -82,17 +91,17 @@ auto with_key(const std::vector<Pair>& pairs, const std::string& key) {
   return std::pair(first, lists::upper_bound(pairs, key, &Pair::first));
 }
 
-/// The masks of one folder, to be asked for by the names of pictures. O(log n) each.
+/// The masks of one folder, to be asked for by the names of pictures. O(log n) each. Where no masks lie in the folder
+/// itself, each folder in it is one, made of those in there (MVTec LOCO: 000/000.png, 000/001.png).
 class MaskIndex {
  public:
   MaskIndex() = default;
   explicit MaskIndex(const FolderNode& folder) : folder_(&folder) {
-    for (const std::string& file : folder.files) {
-      if (!is_picture(file)) continue;
-      by_stem_.emplace_back(mask_stem(stem_of(file)), files_.size());
-      by_numbers_.emplace_back(numbers_of(stem_of(file)), files_.size());
-      files_.push_back(&file);
-    }
+    for (const std::string& file : folder.files)
+      if (is_picture(file)) add(file, stem_of(file));
+    if (files_.empty())
+      for (const FolderNode& inner : folder.folders)
+        if (has_pictures(inner)) add(inner.name, inner.name);
     lists::sort(by_stem_);
     lists::sort(by_numbers_);
     is_used_.resize(files_.size());
@@ -102,7 +111,7 @@ class MaskIndex {
   std::string take(std::string_view name) {
     const auto [first, last] = with_key(by_stem_, mask_stem(stem_of(name)));
     if (first == last) return "";
-    for (auto same = first; same != last; ++same)  // of "7.png" and "7.tif" the one that can be read
+    for (auto same = first; same != last; ++same)  // of "7.heic" and "7.png" the one that can be read
       if (is_read_picture(*files_[same->second])) return use(same->second);
     return use(first->second);
   }
@@ -121,6 +130,12 @@ class MaskIndex {
 
  private:
   using Keys = std::vector<std::pair<std::string, std::size_t>>;
+
+  void add(const std::string& name, std::string_view stem) {
+    by_stem_.emplace_back(mask_stem(stem), files_.size());
+    by_numbers_.emplace_back(numbers_of(stem), files_.size());
+    files_.push_back(&name);
+  }
 
   std::string use(std::size_t file) {
     is_used_[file] = true;
@@ -144,24 +159,32 @@ struct PictureFolder {
 };
 
 /// The files of a folder that are called masks of others in it, "2_mask.png" beside "2.jpg", as a folder of their own.
-inline FolderNode masks_beside(const FolderNode& folder) {
-  std::vector<std::string> whole;  // what is left of names that say nothing of masks
-  for (const std::string& file : folder.files)
-    if (const std::string stem = mask_stem(stem_of(file)); is_picture(file) && stem.size() == stem_of(file).size())
-      whole.push_back(stem);
+/// Of defective pictures, "2.png" beside "2.jpg" is a mask, too.
+inline FolderNode masks_beside(const FolderNode& folder, bool are_defective) {
+  std::vector<std::string> whole, photos;  // what is left of names that say nothing of masks; of those the photographs
+  for (const std::string& file : folder.files) {
+    const std::string stem = mask_stem(stem_of(file));
+    if (!is_picture(file) || stem.size() < stem_of(file).size()) continue;
+    whole.push_back(stem);
+    if (is_photograph(file)) photos.push_back(stem);
+  }
   lists::sort(whole);
+  lists::sort(photos);
   FolderNode masks{folder.name, folder.path, {}, {}};
-  for (const std::string& file : folder.files)
-    if (const std::string stem = mask_stem(stem_of(file));
-        is_picture(file) && stem.size() < stem_of(file).size() && lists::binary_search(whole, stem))
+  for (const std::string& file : folder.files) {
+    if (!is_picture(file)) continue;
+    const std::string stem = mask_stem(stem_of(file));
+    const bool is_called_mask = stem.size() < stem_of(file).size() && lists::binary_search(whole, stem);
+    if (is_called_mask || (are_defective && !is_photograph(file) && lists::binary_search(photos, stem)))
       masks.files.push_back(file);
+  }
   return masks;
 }
 
 /// Lists the pictures of a folder (not of those below) with their masks, which may lie beside them. Only where no name
 /// fits at all, numbers count.
 inline void list_pictures(const PictureFolder& place, Listing& out) {
-  const FolderNode beside = place.masks == nullptr ? masks_beside(*place.pictures) : FolderNode();
+  const FolderNode beside = place.masks == nullptr ? masks_beside(*place.pictures, place.label == 1) : FolderNode();
   MaskIndex masks(place.masks != nullptr ? *place.masks : beside);
   const std::size_t before = out.pictures.size();
   std::size_t found = 0, guessed = 0;

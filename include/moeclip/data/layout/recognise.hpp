@@ -34,14 +34,15 @@ inline std::span<const DatasetLayout> dataset_layouts() {
   using In = const FolderNode&;
   using Name = const std::string&;
   static constexpr DatasetLayout kLayouts[] = {
-      {"mvtec", "[CLASS/]{train,test}/{good,DEFECT}/0.png with ground_truth/DEFECT/0_mask.png",
+      {"mvtec", "[CLASS/]{train,test}/{good,DEFECT}/0.png with ground_truth/DEFECT/0_mask.png or DEFECT/0/*.png",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_mvtec(folder, name, out); }},
       {"visa", "[CLASS/]Data/Images/{Normal,Anomaly}/0.JPG with Data/Masks/Anomaly/0.png and split_csv/1cls.csv",
        [](Tree tree, In folder, Name name, Listing& out) { return detail::list_visa(tree, folder, name, out); }},
       {"bmad", "[CLASS/]{train,valid,test}/{good,Ungood}/img/0.png with test/Ungood/label/0.png",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_bmad(folder, name, out); }},
       {"image_mask",
-       "[CLASS/]images/0.jpg with masks/0.png, also {train,test}/images; 0.jpg with masks/0.png; Original and Ground "
+       "[CLASS/]images/0.jpg with masks/0.png, also {train,test}/images or images/{train,test}; 0.jpg with "
+       "masks/0.png; Original and Ground "
        "Truth; ...",
        [](Tree, In folder, Name name, Listing& out) { return detail::list_image_mask(folder, name, out); }},
       {"csv",
@@ -73,6 +74,7 @@ struct LayoutOptions {
 struct DatasetListing {
   std::string layout;                    ///< "list" for a list
   std::vector<ClassCounts> classes;      ///< of all parts of the split
+  std::vector<ListedKind> kinds;         ///< the same by the folders that say what is good; empty: others say it
   std::vector<DatasetEntry> entries;     ///< of the part that was asked for
   std::vector<std::string> spare_masks;  ///< paths of masks that no picture belongs to
   std::vector<std::string> notes;        ///< what a person should know, a sentence each

@@ -50,8 +50,16 @@ class LabelTable {
     fail(ErrorCode::format, concat(path_, ": row ", row + 2, ": ", what));
   }
 
+  /// The cell for people and lists. Throws format if it is no text in UTF-8.
+  [[nodiscard]] std::string_view text(std::size_t row, index_t column) const {
+    const std::string_view found = cell(row, column);
+    if (!is_utf8(found))
+      fail_row(row, "is not in UTF-8, so its letters cannot be told; save the table anew as \"CSV UTF-8\"");
+    return found;
+  }
+
   [[nodiscard]] int label(std::size_t row, index_t column) const {
-    const auto label = label_of_word(cell(row, column));
+    const auto label = label_of_word(text(row, column));
     if (!label)
       fail_row(row, concat("the label is \"", cell(row, column),
                            "\"; 0 or good, 1 or defective was wanted, or a like word"));
@@ -71,9 +79,14 @@ inline std::string forward_slashes(std::string_view path) {
   return text;
 }
 
+/// Whether `path`, with '/' between names, begins at the top of a file system: "/data/1.png", "C:/data/1.png".
+inline bool is_whole_path(std::string_view path) {
+  return path.starts_with('/') || (path.size() > 2 && path[1] == ':' && path[2] == '/');
+}
+
 /// `path`, which is below `folder`, as it is below the top.
 inline std::string below(const FolderNode& folder, const std::string& path) {
-  return path.empty() || path.starts_with('/') ? path : folder.file_path(path);
+  return path.empty() || is_whole_path(path) ? path : folder.file_path(path);
 }
 
 // VisA.
@@ -163,18 +176,29 @@ class PictureIndex {
     lists::sort(keys_);
   }
 
-  /// Path below the top, or "": nothing or more than one thing is called so.
+  /// Path below the top, or "": nothing or more than one thing is called so. Of a whole path that is not there, since
+  /// the table was made on another computer, the end counts, as long as it can be.
   [[nodiscard]] std::string find(std::string_view name) const {
     const std::string path = forward_slashes(name);
-    for (const std::string& key : {path, "/" + path, number_key(path)}) {
+    std::string found = find_key({path, "/" + path, number_key(path)});
+    if (!found.empty() || !is_whole_path(path) || file_exists(path)) return found;
+    for (std::size_t slash = path.find('/'); found.empty() && slash != std::string::npos;
+         slash = path.find('/', slash + 1))
+      found = find_key({path.substr(slash + 1)});
+    return found.empty() ? find_key({path.substr(path.rfind('/'))}) : found;
+  }
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // a name, and the path below the top
+
+  /// Path of the one file that the first of the keys fits which fits only one.
+  [[nodiscard]] std::string find_key(std::initializer_list<std::string> keys) const {
+    for (const std::string& key : keys) {
       const auto [first, last] = with_key(keys_, key);
       if (last - first == 1) return first->second;
     }
     return "";
   }
-
- private:
-  using Key = std::pair<std::string, std::string>;  // a name, and the path below the top
 
   /// "12" for "012" and "12": a table that was made of numbers has lost their leading zeros.
   static std::string number_key(const std::string& stem) {
@@ -266,12 +290,12 @@ inline bool list_csv(const FolderTree& tree, const FolderNode& folder, const std
   TableMasks masks(folder, mask >= 0);
   std::vector<ListedPicture> rows;
   for (std::size_t row = 0; row < table.size(); ++row) {
-    const std::string_view name = table.cell(row, image), own_class = table.cell(row, kind);
+    const std::string_view name = table.cell(row, image), own_class = table.text(row, kind);
     if (name.empty()) table.fail_row(row, "there is no picture");
     ListedPicture picture{index.find(name), table.label(row, label),
                           own_class.empty() ? class_name : std::string(own_class), "",
                           split_of_name(table.cell(row, part)).value_or(Split::test)};
-    if (picture.image.empty()) picture.image = below(folder, forward_slashes(name));
+    if (picture.image.empty()) picture.image = below(folder, forward_slashes(table.text(row, image)));
     if (picture.label == 1) picture.mask = masks.take(table.cell(row, mask), picture.image, index);
     rows.push_back(std::move(picture));
   }
