@@ -120,7 +120,7 @@ int main() {
   // The surprise: who says "normal" everywhere is right at 99 pixels of 100, and focal loss and the dice loss of the
   // normal side are content. The dice loss of the abnormal side alone is not. And where the similarities are scaled up,
   // as with c = 100, the map no longer learns: the slope of log P_t would be 1 - P_t in u, however wrong u is, but pt
-  // has the floor 2 e, above which P_t (1 - P_t) is nothing.
+  // has the floor 2 e, beside which so small a P_t and its slope do not show.
   for (const double level : {-2.0, -5.0, -40.0}) {
     difference.fill(level);
     const auto flat = library_losses(context, difference, mask, d);

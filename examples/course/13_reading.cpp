@@ -146,5 +146,5 @@ int main(int argc, char** argv) try {
 
 // Exercise 1. Cover the defect: paint the picture's mean colour over its mask and detect again. By how much does the
 //   score fall? Paint the same area over elsewhere. Does Grad-CAM, summed over a block's experts, predict that?
-// Exercise 2. Compare the mean cosines of the experts' answers (COS-1; `cosines` of a block) with lesson 10's -1/3. Are
+// Exercise 2. Compare the experts' answers (COS-1; `cosines` of a block, and its `etf_loss`) with lesson 10's -1/3. Are
 //   these experts as different as four directions can be?
