@@ -14,6 +14,7 @@
 // product of that view and of a copy of it: the same numbers
 // a bias as 5 equal rows: strides 0 1, so 4 numbers in memory count as 20
 // a million numbers added up: along rows ... ms, down columns ... ms
+// the same with rows 1040 numbers apart: along rows ... ms, down columns ... ms
 
 #include <moeclip/nn/linear.hpp>
 
@@ -73,14 +74,20 @@ int main() {
   std::printf("a bias as 5 equal rows: strides %td %td, so %td numbers in memory count as %td\n", rows.stride(0),
               rows.stride(1), bias.size(), rows.size());
 
-  // The surprise: strides are free, but memory is not. Both loops add the same million numbers; the second one takes a
-  // new line of the cache for each of them.
-  const auto large = drawn<double>({1024, 1024}, "large");
-  double total = 0;
-  const double along = milliseconds([&] { total += sum(large.view<2>(), true); });
-  const double down = milliseconds([&] { total -= sum(large.view<2>(), false); });
-  std::printf("a million numbers added up: along rows %.2f ms, down columns %.2f ms%s\n", along, down,
-              std::abs(total) < 1e-6 ? "" : ", DIFFERENT");
+  // The surprise: strides are free, but some are dear. Both loops add the same million numbers, and the second takes a
+  // new line of the cache for each. That alone costs little: with rows 1040 numbers apart, the lines are still there
+  // for the next column. But a cache has few places for lines whose addresses differ by a multiple of 4096 bytes, and
+  // with rows of 1024 numbers, 8192 bytes, those of a column drive each other out.
+  const auto large = drawn<double>({1024, 1040}, "large");
+  for (const index_t stride : {1024, 1040}) {
+    const View<const double, 2> square(large.data(), {1024, 1024}, {stride, 1});
+    double by_rows = 0, by_columns = 0;
+    const double along = milliseconds([&] { by_rows = sum(square, true); });
+    const double down = milliseconds([&] { by_columns = sum(square, false); });
+    std::printf("%s: along rows %.2f ms, down columns %.2f ms%s\n",
+                stride == 1024 ? "a million numbers added up" : "the same with rows 1040 numbers apart", along, down,
+                std::abs(by_rows - by_columns) < 1e-6 ? "" : ", DIFFERENT");
+  }
 }
 
 // Exercise 1. Make a view of one axis on the diagonal of a 6 x 6 matrix, and with it the matrix's trace.

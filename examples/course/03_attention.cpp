@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Lesson 3. Softmax and attention without a T x T matrix. A query q looks at the keys k_j and takes the mean of their
-// values v_j, weighted by softmax:
+// Lesson 3. Softmax and attention without a T x T matrix. In one head of ATT-1 (lesson 6 has the whole layer) a query
+// q looks at the keys k_j and takes the mean of their values v_j, weighted by softmax:
 //
-//   o = sum_j p_j v_j,   p_j = exp(s_j) / sum_i exp(s_i),   s_j = q . k_j / sqrt(Dh)             (ATT-1)
+//   o = sum_j p_j v_j,   p_j = exp(s_j) / sum_i exp(s_i),   s_j = q . k_j / sqrt(Dh)      (a head)
 //
 // for vectors of Dh numbers: a sum of Dh products of numbers around 1 is around sqrt(Dh), which the division undoes.
 // Nothing changes if all s_j are less by m = max s_j, and the division can wait:
@@ -34,7 +34,7 @@ static float score(const Tensor<float>& q, const Tensor<float>& k, index_t i, in
   return static_cast<float>(dot(row(q, i), row(k, j))) / std::sqrt(static_cast<float>(kHead)) + shift;
 }
 
-/// (ATT-1) as it stands: a row of scores for each query, T x T in all.
+/// A head as it stands: a row of scores for each query, T x T in all.
 static Tensor<float> textbook(const Tensor<float>& q, const Tensor<float>& k, const Tensor<float>& v, float shift) {
   Tensor<float> out({kTokens, kHead});
   std::vector<float> p(kTokens);

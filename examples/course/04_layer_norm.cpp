@@ -4,7 +4,8 @@
 //   n_i = (x_i - mean) rstd,   rstd = 1/sqrt(var + eps),   y_i = gamma_i n_i + beta_i             (LN-1)
 //
 // Let d_y be the gradient of a loss L in y (d_y_i = dL/dy_i), and g_i = gamma_i d_y_i that in n. n depends on x
-// directly and through mean and rstd; dmean/dx_i = 1/D and drstd/dx_i = -rstd^2 n_i / D give
+// directly and through mean and rstd. dmean/dx_i = 1/D; dvar/dx_i = 2 (x_i - mean)/D, since deviations from the mean
+// add up to 0 and its own change does not show; so drstd/dx_i = -rstd^3/2 dvar/dx_i = -rstd^2 n_i / D. Together
 // dn_j/dx_i = rstd (delta_ij - 1/D - n_i n_j / D), and the chain rule d_x_i = sum_j g_j dn_j/dx_i is
 //
 //   d_x = rstd (g - mean(g) - n mean(g n)),   d_gamma += d_y n,   d_beta += d_y                   (LN-1')

@@ -101,9 +101,9 @@ int main() {
   const Matrix y = block_of_the_library(context, block, x);
   compare("block of the lesson and of the library", farthest(block_of_the_lesson(block, x), y), 1e-12);
 
-  // The surprise: nothing in a block knows where a token stands. Attention adds up over all of them, everything else
-  // looks at one. A picture cut into patches and shuffled gives the same tokens, shuffled; what makes a picture of them
-  // is the position embedding alone, added once, before the first block.
+  // The surprise: without the causal mask nothing in a block knows where a token stands. Attention adds up over all of
+  // them, everything else looks at one. A picture cut into patches and shuffled gives the same tokens, shuffled; what
+  // makes a picture of them is the position embedding alone, added once, before the first block.
   compare("tokens shuffled before, or after the block",
           farthest(block_of_the_library(context, block, shuffled(x)), shuffled(y)), 1e-12);
 

@@ -8,7 +8,7 @@
 // FOFS (frozen orthogonal feature separation) gives each of E experts channels of its own, cut from x in chunks, and
 // directions in them that are orthogonal, from a QR decomposition:
 //
-//   A_e = Q_e^T on the columns of chunk e, 0 elsewhere;   Q^T Q = I                               (FOF-1)
+//   A_e = Q_e^T on the columns of chunk e, 0 elsewhere;   Q_e^T Q_e = I                           (FOF-1)
 //
 // So the rows of all A_e together are orthonormal, A A^T = I, and they are never trained.
 //
@@ -19,7 +19,7 @@
 // A A^T = I over all experts: the same numbers
 // a channel of chunk 0 changes: expert 0 notices, expert 1 does not
 // numbers in a full expert of ViT-L: 1048576, in one of rank 8: 16384, trained under FOFS: 8192
-// of a random direction of x, experts of rank 8 see 0.26 of its square; r E / D = 0.25
+// of a random direction of x, experts of rank 8 see 0.26 of its square; r E / D = 0.25, in ViT-L 0.03
 
 #include <moeclip/moe/fofs.hpp>
 
@@ -50,8 +50,9 @@ static Matrix expert(const moeclip::Expert<double>& e, const Matrix& x) {
   return o;
 }
 
-/// FOF-1 for expert e: r normal vectors in its chunk, made orthonormal one after the other (Gram and Schmidt). The
-/// library takes Householder's reflections, whose signs are LAPACK's: the sign of each row is put right at the end.
+/// FOF-1 for expert e: r vectors of standard normal random numbers in its chunk, made orthonormal one after the other
+/// (Gram and Schmidt). The library takes Householder's reflections, whose signs are LAPACK's: the sign of each row is
+/// put right at the end.
 static Matrix separated(index_t e, const Matrix& like) {
   const index_t size = kWidth / kExperts, begin = e * size;
   Matrix normal({size, kRank}), a({kRank, kWidth});
@@ -111,8 +112,8 @@ int main() {
               2 * 8 * 1024, 8 * 1024);
   const auto direction = drawn<double>({200, kWidth}, "direction");
   const double seen = length(product(direction, stacked).values()) / length(direction.values());
-  std::printf("of a random direction of x, experts of rank 8 see %.2f of its square; r E / D = %.2f\n", seen * seen,
-              double{kRank * kExperts} / kWidth);
+  std::printf("of a random direction of x, experts of rank 8 see %.2f of its square; r E / D = %.2f, in ViT-L %.2f\n",
+              seen * seen, double{kRank * kExperts} / kWidth, 8.0 * 4 / 1024);
 }
 
 // Exercise 1. A layer W x with an expert beside it, W x + s B A x, can be merged into one matrix when training is over.

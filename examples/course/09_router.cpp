@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Lesson 9. The router. For each token x it chooses K of E experts and says how much each counts:
 //
-//   p = softmax(G x);   T = the K largest, equal ones by lower index;   q_e = p_e / sum_T p       (ROU-1)
+//   p = softmax(z),  z = G x;   T = the K largest, equal ones by lower index;   q_e = p_e / sum_T p   (ROU-1)
 //   m = sum over T of q_e o_e                                                                     (MIX-1)
 //
 // The choice T jumps and has no derivative; the weights q have one. With s = sum_T p,
 //
-//   d_p_e = (d_q_e - sum_T q_f d_q_f) / s  in T, 0 elsewhere;   d_z_e = p_e (d_p_e - sum_f p_f d_p_f),  z = G x
-//   (ROU-1')
+//   d_q_e = d_m . o_e  in T                                                                      (MIX-1')
+//   d_p_e = (d_q_e - sum_T q_f d_q_f) / s  in T, 0 elsewhere;   d_z_e = p_e (d_p_e - sum_f p_f d_p_f)        (ROU-1')
+//
+// Here sum_f p_f d_p_f = sum_T q_f (d_q_f - sum_T q d_q) = 0, so in T d_z_e = q_e (d_q_e - sum_T q_f d_q_f), and
+// experts outside T get nothing. Only a loss of p itself, such as exercise 1's, adds to d_p and reaches them.
 //
 // Output:
 // choices by the lesson and by the library: the same numbers
@@ -15,10 +18,9 @@
 // m of the tokens' own experts (sparse), and of all experts masked (dense): the same numbers
 // tokens of each expert, random gate: 30 27 32 31
 // tokens of each expert, gate 0: 60 60 0 0
-// d_z by the lesson and by differences: the same numbers
-// a logit passes another one by 2e-6: m moves by 1.5 times its length
+// d_x by the lesson and by the library's router_backward: the same numbers
+// a logit passes another one: m moves by 0.5 times its length, by 1.5 at the worst of 60 tokens
 
-#include <algorithm>
 #include <moeclip/moe/mixture.hpp>
 #include <numeric>
 #include <vector>
@@ -99,8 +101,7 @@ int main() {
                                          {outputs.view<3>(), dense.view<2>()});
   compare("m of the tokens' own experts (sparse), and of all experts masked (dense)", farthest(sparse, dense), 1e-14);
 
-  // How training begins, with G = 0: all probabilities are equal, so the tie rule decides, and two experts get nothing
-  // to learn from.
+  // Training begins with G = 0: all probabilities are equal, so the tie rule decides, and two experts learn nothing.
   routed.count("random gate");
   Routed first;
   moeclip::Router<double> zero(kExperts, kWidth);
@@ -108,35 +109,39 @@ int main() {
   moeclip::router_forward<double>(context, zero, x.view<2>(), first.view());
   first.count("gate 0");
 
-  // ROU-1' against differences, for a loss sum q d_q with d_q = (1, -2).
-  const double z[kExperts] = {0.3, 0.9, -0.5, 0.2}, d_q[kChosen] = {1, -2};
-  Matrix d_z({kExperts}), differences({kExperts});
-  Choice(z).backward(d_q, d_z.data());
-  const auto loss = [&](index_t e, double h) {
-    double moved[kExperts];
-    std::copy_n(z, kExperts, moved);
-    moved[e] += h;
-    const Choice choice(moved);
-    return choice.q[0] * d_q[0] + choice.q[1] * d_q[1];
-  };
-  for (index_t e = 0; e < kExperts; ++e) differences[e] = (loss(e, 1e-5) - loss(e, -1e-5)) / 2e-5;
-  compare("d_z by the lesson and by differences", farthest(d_z, differences), 1e-9);
-
-  // The surprise: m is not continuous in x. Where the second and the third logit change places, another expert answers,
-  // at a weight of nearly the same size.
-  const auto mixed = [&](double third) {
-    Matrix m({kWidth});
-    const double logits[kExperts] = {1, 0, third, -1};
-    const Choice choice(logits);
+  // MIX-1', ROU-1' and z = G x of all tokens, down to x.
+  const auto d_m = drawn<double>(x.shape(), "d_m");
+  const auto answer = [&](index_t e, index_t n) { return row(outputs, e * kTokens + n); };
+  Matrix d_weights({kTokens, kChosen}), d_x(x.shape()), own_d_x(x.shape()), d_p({kTokens, kExperts});
+  for (index_t n = 0; n < kTokens; ++n) {
+    double d_logits[kExperts];
     for (index_t k = 0; k < kChosen; ++k)
-      for (index_t c = 0; c < kWidth; ++c) m[c] += choice.q[k] * outputs[choice.experts[k] * kTokens * kWidth + c];
-    return m;
-  };
-  const Matrix before = mixed(-1e-6), after = mixed(1e-6);
-  Matrix step({kWidth});
-  for (index_t c = 0; c < kWidth; ++c) step[c] = after[c] - before[c];
-  std::printf("a logit passes another one by 2e-6: m moves by %.1f times its length\n",
-              length(step.values()) / length(before.values()));
+      d_weights[n * kChosen + k] = dot(row(d_m, n), answer(chosen[n * kChosen + k], n));
+    Choice(&routed.logits[n * kExperts]).backward(&d_weights[n * kChosen], d_logits);
+    for (index_t c = 0; c < kWidth; ++c)
+      for (index_t e = 0; e < kExperts; ++e)
+        own_d_x[n * kWidth + c] += d_logits[e] * mixture.router.gate[e * kWidth + c];
+  }
+  moeclip::router_backward<double>(context, mixture.router, routed.view(), x.view<2>(),
+                                   {std::as_const(d_weights).view<2>(), d_p.view<2>(), d_x.view<2>(), nullptr});
+  compare("d_x by the lesson and by the library's router_backward", farthest(own_d_x, d_x), 1e-13);
+
+  // The surprise: m is not continuous in x. Where two logits change places, another answer counts at the same weight.
+  const double tied[kExperts] = {1, 0, 0, -1};
+  const Choice choice(tied);  // of experts 0 and 1, or of 0 and 2
+  std::vector<double> moves;
+  for (index_t n = 0; n < kTokens; ++n) {
+    double square = 0, moved = 0;
+    for (std::size_t c = 0; c < kWidth; ++c) {
+      const double m = choice.q[0] * answer(0, n)[c] + choice.q[1] * answer(1, n)[c];
+      const double step = choice.q[1] * (answer(2, n)[c] - answer(1, n)[c]);
+      square += m * m, moved += step * step;
+    }
+    moves.push_back(std::sqrt(moved / square));
+  }
+  std::sort(moves.begin(), moves.end());  // the median
+  std::printf("a logit passes another one: m moves by %.1f times its length, by %.1f at the worst of 60 tokens\n",
+              moves[kTokens / 2], moves.back());
 }
 
 // Exercise 1. With K = 1, q = 1 whatever the logits are. What is d_z then, and what does the router learn from the

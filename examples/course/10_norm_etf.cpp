@@ -6,10 +6,10 @@
 //   d_m = w |x| / (|m| + 1e-6) (d_y - m (m . d_y) / (|m| (|m| + 1e-6)))                          (NRM-1')
 //
 // since d|m| = m/|m| . dm. And experts shall not all say the same. The ETF loss wants their directions as far apart as
-// K directions can be. If all pairs have the cosine g, then |sum u_e|^2 = K + K (K-1) g >= 0, so g >= -1/(K-1):
+// E directions can be. If all pairs have the cosine g, then |sum u_e|^2 = E + E (E-1) g >= 0, so g >= -1/(E-1):
 //
-//   u_e = o_e / |o_e|,   L = mean over tokens and K K entries of (u_e . u_f - G*_ef)^2,
-//   G* = 1 on the diagonal, -1/(K-1) elsewhere                                                   (ETF-1)
+//   u_e = o_e / max(|o_e|, 1e-6),   L = mean over tokens and E E entries of (u_e . u_f - G*_ef)^2,
+//   G* = 1 on the diagonal, -1/(E-1) elsewhere                                                   (ETF-1)
 //
 // Output:
 // y by the lesson and by the library: the same numbers
@@ -17,10 +17,10 @@
 // d_m by the lesson and by the library: the same numbers
 // length of d_m where |m| is about 3: 0.31; where m = 0: 1.1e+06
 // ETF loss by the lesson and by the library: the same numbers
-// 2 experts in 8 dimensions: cosines from -1.00 on, loss 0.00
-// 4 experts in 8 dimensions: cosines from -0.33 on, loss 0.00
-// 4 experts in 3 dimensions: cosines from -0.33 on, loss 0.00
-// 4 experts in 2 dimensions: cosines from -1.00 on, loss 0.17
+// 2 experts in 8 dimensions: smallest cosine -1.00, loss 0.00
+// 4 experts in 8 dimensions: smallest cosine -0.33, loss 0.00
+// 4 experts in 3 dimensions: smallest cosine -0.33, loss 0.00
+// 4 experts in 2 dimensions: smallest cosine -1.00, loss 0.17
 
 #include <moeclip/moe/etf_loss.hpp>
 #include <moeclip/moe/norm_match.hpp>
@@ -62,7 +62,7 @@ static Matrix library_backward(Context& context, const Matrix& m, const Matrix& 
   return d_m;
 }
 
-/// ETF-1 of one token, whose K outputs are the rows of o.
+/// ETF-1 of one token, whose E outputs, none of them near 0, are the rows of o.
 static double etf(const Matrix& o) {
   const index_t experts = o.extent(0);
   double sum = 0;
@@ -75,7 +75,7 @@ static double etf(const Matrix& o) {
   return sum / static_cast<double>(experts * experts);
 }
 
-/// Lets K outputs in `width` dimensions follow the gradient of the loss, and says where that ends.
+/// Lets outputs in `width` dimensions follow the gradient of the loss, and says where that ends.
 static void repel(Context& context, index_t experts, index_t width) {
   Matrix o = drawn<double>({experts, 1, width}, "outputs"), d_o(o.shape());
   double loss = 0;
@@ -87,7 +87,7 @@ static void repel(Context& context, index_t experts, index_t width) {
   for (index_t e = 0; e < experts; ++e)
     for (index_t f = 0; f < e; ++f)
       lowest = std::min(lowest, dot(row(o, e), row(o, f)) / (length(row(o, e)) * length(row(o, f))));
-  std::printf("%td experts in %td dimensions: cosines from %.2f on, loss %.2f\n", experts, width, lowest, loss);
+  std::printf("%td experts in %td dimensions: smallest cosine %.2f, loss %.2f\n", experts, width, lowest, loss);
 }
 
 int main() {
@@ -105,8 +105,8 @@ int main() {
 
   // The surprise: only the direction of m counts, so the shorter m is the more a given change turns it. Training starts
   // with B = 0, m = 0, and there the gradient is w |x| / 1e-6. Adam (lesson 12) keeps the squares of gradients: experts
-  // that were chosen in the first step are nearly frozen for thousands of steps. `expert_init` is how the library
-  // avoids it.
+  // that were chosen in the first step are nearly frozen for tens of thousands of steps. `expert_init` is how the
+  // library avoids it.
   const Matrix silent(m.shape());
   std::printf("length of d_m where |m| is about 3: %.2f; where m = 0: %.1e\n", length(row(d_m, 0)),
               length(row(library_backward(context, silent, x, d_y), 0)));
@@ -118,10 +118,10 @@ int main() {
   repel(context, 2, 8);
   repel(context, 4, 8);
   repel(context, 4, 3);
-  repel(context, 4, 2);  // a simplex of K corners needs K - 1 dimensions
+  repel(context, 4, 2);  // a simplex of E corners needs E - 1 dimensions
 }
 
-// Exercise 1. Three directions in a plane: which are they at the end, and what is the loss? Which loss do K equal
+// Exercise 1. Three directions in a plane: which are they at the end, and what is the loss? Which loss do E equal
 //   outputs have?
 // Exercise 2. Why is the gradient of m in the direction of m zero (but for the 1e-6)? Show it for NRM-1'. What does it
 //   mean for alpha/r, which multiplies all experts?

@@ -3,12 +3,13 @@
 // g x g grid, T_n and T_a unit vectors of sentences that say "normal" and "abnormal", c a scale:
 //
 //   t'_i = (1/n^2) sum of t_j over the n x n neighbourhood of i, zeros outside the grid           (PAA-1)
-//   f = normalise(P t')                                                                          (SEG-1)
+//   f = normalise(act(W LN_post(t')))                                                            (SEG-1)
 //   s_n = c f . T_n,   s_a = c f . T_a                                                            (SIM-1)
-//   P_a = sigmoid(u),   u = upsample(s_a - s_n)                                                   (MAP-2)
+//   P_a = (1/M) sum over M maps of sigmoid(u),   u = upsample(s_a - s_n)                          (MAP-2)
 //
-// where P projects into CLIP's space, and sigmoid(s_a - s_n) is what softmax gives s_a beside s_n. The map
-// is compared with a mask Y, for P_t, P_o the probabilities of the true side and of the other one, e = 1e-5:
+// where W projects into CLIP's space, and sigmoid(s_a - s_n) is what softmax gives s_a beside s_n. Here LN_post, act
+// and W are left out, and M = 1. The map is compared with a mask Y, for P_t, P_o the probabilities of the true side and
+// of the other one, e = 1e-5:
 //
 //   focal = mean of -(1 - pt)^2 log pt,   pt = (1 - e) P_t + e P_o + e                            (FOC-1)
 //   dice = 1 - (2 sum P Y + 1) / (sum P + sum Y + 1), once for each side                          (DICE-1)
@@ -17,9 +18,9 @@
 // aggregated patches by the lesson and by the library: the same numbers
 // map by the lesson and by the library: the same numbers
 // losses by the lesson and by the library: the same numbers
-// s_a - s_n = -2 everywhere: focal 0.016, dice normal 0.067, abnormal 0.982; gradient 1e-02
-// s_a - s_n = -5 everywhere: focal 0.043, dice normal 0.008, abnormal 0.977; gradient 8e-03
-// s_a - s_n = -40 everywhere: focal 0.095, dice normal 0.004, abnormal 0.973; gradient 1e-15
+// s_a - s_n = -2 everywhere: focal 0.016, dice normal 0.067, abnormal 0.982; |gradient| on the grid 1e-02
+// s_a - s_n = -5 everywhere: focal 0.043, dice normal 0.008, abnormal 0.977; |gradient| on the grid 8e-03
+// s_a - s_n = -40 everywhere: focal 0.095, dice normal 0.004, abnormal 0.973; |gradient| on the grid 1e-15
 
 #include <moeclip/anomaly/aggregate.hpp>
 #include <moeclip/anomaly/score_map.hpp>
@@ -42,7 +43,7 @@ static Matrix aggregate(const Matrix& t, index_t window) {
   return out;
 }
 
-/// SEG-1 with P = I: rows of length 1.
+/// SEG-1 without LN_post, act and W: rows of length 1.
 static Matrix normalised(Matrix t) {
   for (index_t i = 0; i < t.extent(0); ++i) {
     const double size = length(row(t, i));
@@ -118,16 +119,19 @@ int main() {
 
   // The surprise: who says "normal" everywhere is right at 99 pixels of 100, and focal loss and the dice loss of the
   // normal side are content. The dice loss of the abnormal side alone is not. And where the similarities are scaled up,
-  // as with c = 100, P_a (1 - P_a) is zero: the map no longer learns.
+  // as with c = 100, the map no longer learns: the slope of log P_t would be 1 - P_t in u, however wrong u is, but pt
+  // has the floor 2 e, beside which so small a P_t and its slope do not show.
   for (const double level : {-2.0, -5.0, -40.0}) {
     difference.fill(level);
     const auto flat = library_losses(context, difference, mask, d);
-    std::printf("s_a - s_n = %.0f everywhere: focal %.3f, dice normal %.3f, abnormal %.3f; gradient %.0e\n", level,
-                flat.focal, flat.dice_normal, flat.dice_abnormal, length(d.values()));
+    std::printf(
+        "s_a - s_n = %.0f everywhere: focal %.3f, dice normal %.3f, abnormal %.3f; |gradient| on the grid %.0e\n",
+        level, flat.focal, flat.dice_normal, flat.dice_abnormal, length(d.values()));
   }
 }
 
 // Exercise 1. PAA-1 divides by n^2 at the border too. Which part of a constant map is left in a corner, at an edge, for
 //   n = 3 and 5? What does SEG-1 make of it?
 // Exercise 2. CE-1 compares the whole picture, as a vector d with |d| <= 1, with its label y: -log softmax(z)_y for the
-//   two logits z = d . T, without a scale. What is its least value? Check it with cross_entropy.
+//   two logits z = d . T, without a scale. What is its least value, over all unit vectors T_n and T_a, and d? Check it
+//   with cross_entropy.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Lesson 12. Training on drawn parts. A step: loss and gradient of a batch (lessons 4 to 11 backwards, in one
-// function), then Adam, for each number p with its gradient g and its own running means m and v:
+// Lesson 12. Training on drawn parts. A step: loss and gradient of a batch (losses, heads, mixtures and blocks
+// backwards, in one function of the library), which is scaled down to length 1 over all tensors if it is longer, then
+// Adam, for each number p with its gradient g and its own running means m and v:
 //
 //   m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
 //   p <- p - lr/(1 - b1^t) m / (sqrt(v)/sqrt(1 - b2^t) + eps)                                     (ADAM-1)
@@ -15,6 +16,7 @@
 // of 9216 numbers, step 1 moved 99 % by the learning rate, whatever their gradients
 // unseen parts, unseen defects, pixel AUROC: 0.5 before, 0.8 after ... seconds
 
+#include <chrono>
 #include <memory>
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/clip/load_clip.hpp>
@@ -87,7 +89,7 @@ static double pixel_auroc(Context& context, const std::shared_ptr<const Clip>& c
   return pixels.metrics().auroc.value;
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const std::string folder = argc > 1 ? argv[1] : "tools/moeclip/data";
   moeclip::ClipOptions clip_options;
   clip_options.activation = moeclip::kernels::Activation::gelu;
@@ -130,8 +132,10 @@ int main(int argc, char** argv) {
   // that were not among them. Chance is 0.5.
   std::printf("unseen parts, unseen defects, pixel AUROC: %.1f before, %.1f after %.0f seconds\n", before,
               pixel_auroc(context, clip, trainer.adapter()), seconds);
+} catch (const moeclip::Error& error) {
+  return complain(error);
 }
 
-// Exercise 1. The recipe "released" starts experts at B = 0 (lesson 10). Take some steps with it. How long is the first
-//   gradient, how far does the first step move the B of an expert that was chosen, and how far the tenth? Which number
-//   in ADAM-1 remembers?
+// Exercise 1. The recipe "released" starts experts at B = 0 (lesson 10) and scales no gradient down. Take 40 steps with
+//   it. How long is the first gradient, and how far do the 1st, 2nd, 10th and 40th step move the B of an expert that
+//   was chosen? Which of them is moved by m, which held by v, and how long does v remember?

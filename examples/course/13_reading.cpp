@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Lesson 13. Reading Grad-CAM and the experts. Why is this picture's score y what it is? Expert e answered A_e(i) =
-// q_e(i) o_e(i) for patch i, a vector of D channels. How much does each channel matter to y, and where does the expert
-// have much of it?
+// Lesson 13. Reading Grad-CAM and the experts. Why is this picture's score y what it is? With d the vector of the whole
+// picture (lesson 11)
+//
+//   y = (max MAP-2 + (d . T_a + 1)/2)/2                                                     (SCR-1)
+//
+// Expert e, 0 to 3, answered A_e(i) = q_e(i) o_e(i) for patch i, a vector of D channels. How much does each channel
+// matter to y, and where does the expert have much of it?
 //
 //   alpha_ec = mean over patches of dy/dA_ec(i),   CAM_e(i) = max(0, sum_c alpha_ec A_ec(i))      (CAM-1)
 //
@@ -24,8 +28,6 @@
 #include <vector>
 
 #include "lesson.hpp"
-
-using moeclip::DetectionTrace;
 
 /// What one backward pass tells about one mixture.
 struct Reading {
@@ -81,7 +83,7 @@ static Reading read(const moeclip::Mixture<float>& mixture, const moeclip::Mixin
   return reading;
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const std::string folder = argc > 1 ? argv[1] : "tools/moeclip/data";
   moeclip::DetectorOptions options;
   options.image_size = 128;
@@ -106,8 +108,8 @@ int main(int argc, char** argv) {
   compare("Grad-CAM by the lesson and by the library", off, 1e-4);
 
   // Reading it: the share of patches that chose an expert, and the share of its CAM that lies on the defect, which is
-  // drawn and known. Expert 3 after block 3 is asked by one patch in ten, and what it says moves the score on the burn
-  // alone.
+  // drawn and known. Expert 3 after block 3 is asked by one patch in ten, and what it says raises the score on the burn
+  // alone; what lowers the score, max(0, .) hides.
   const index_t patches = seen.grid * seen.grid, side = sample.mask.width() / seen.grid;
   const auto is_defect = [&](index_t i) {
     const index_t y = i / seen.grid * side + side / 2, x = i % seen.grid * side + side / 2;
@@ -135,12 +137,14 @@ int main(int argc, char** argv) {
 
   // The surprise: the obvious reading, gradient times answer at each patch, says nothing. Norm matching keeps the
   // direction of m alone, so m . dy/dm = 0, and of a patch's two experts one always counts for what the other counts
-  // against. The mean over patches in alpha, which looks like a loss of detail, is what makes CAM-1 readable.
+  // against. The mean over patches in alpha, which looks like a loss of detail, makes CAM-1 readable.
   std::printf("gradient times answer, both experts of a patch together: %s\n",
               worst_sum < 1e-4 * largest ? "nothing, at every patch" : "something");
+} catch (const moeclip::Error& error) {
+  return complain(error);
 }
 
 // Exercise 1. Cover the defect: paint the picture's mean colour over its mask and detect again. By how much does the
-//   score fall? Paint the same area over elsewhere. Which of the two does Grad-CAM predict?
-// Exercise 2. Compare the mean cosines of the experts' answers (COS-1; `cosines` of a block) with lesson 10's -1/3. Are
+//   score fall? Paint the same area over elsewhere. Does Grad-CAM, summed over a block's experts, predict that?
+// Exercise 2. Compare the experts' answers (COS-1; `cosines` of a block, and its `etf_loss`) with lesson 10's -1/3. Are
 //   these experts as different as four directions can be?

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What every lesson needs: numbers to compute with, a comparison of two results, and a clock.
+// What every lesson needs: numbers to compute with, a comparison of two results, a clock, and the end after an error.
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <moeclip/base/context.hpp>
 #include <moeclip/nn/initialize.hpp>
 #include <span>
@@ -62,15 +62,24 @@ std::span<const T> row(const Tensor<T>& matrix, index_t i) {
   return {matrix.data() + i * width, static_cast<std::size_t>(width)};
 }
 
-/// Milliseconds that `work` takes, the shortest of three runs.
+/// Milliseconds of the processor that `work` takes on one thread, the mean of as many runs as fill 30 of them. Other
+/// programs on the machine hardly change it, as they would the time by the clock.
 template <class Work>
 double milliseconds(const Work& work) {
-  double best = HUGE_VAL;
-  for (int run = 0; run < 3; ++run) {
-    const auto start = std::chrono::steady_clock::now();
+  work();  // what it needs is in the caches
+  const std::clock_t start = std::clock();
+  double spent = 0;
+  int runs = 0;
+  do {
     work();
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
-    best = std::min(best, spent.count());
-  }
-  return best;
+    ++runs;
+    spent = 1e3 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  } while (spent < 30);
+  return spent / runs;
+}
+
+/// What the program of a lesson says of an error, and what its main returns then.
+inline int complain(const moeclip::Error& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

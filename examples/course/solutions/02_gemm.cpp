@@ -32,6 +32,13 @@ static Tensor<float> tiled_product(const Tensor<float>& a, const Tensor<float>& 
   return c;
 }
 
+// Which part is due to what, in milliseconds of an AMD EPYC (Zen 5), g++ 12 -O2:
+//   1. element by element 5.2: one sum, each addition after the last one
+//   2. row by row 3.9: independent additions, still one by one; 0.7 with -O3, where they are vectors of four
+//   3. tile by tile 0.9, also vectors of four; 5.9 without them (-fno-tree-vectorize -fno-tree-slp-vectorize), so fewer
+//      loads alone gain nothing
+//   4. the library, scalar, 1.8: tiles and packing, a factor of 3; avx2 0.24: vectors of 8, and multiplication and
+//      addition in one instruction, 8 more; avx512 0.12: vectors of 16, 2 more. In all 43.
 TEST_CASE("lesson 2, exercise 1: every instruction set gives the same product but for rounding") {
   const auto a = drawn<float>({50, 70}, "a"), b = drawn<float>({70, 30}, "b");
   const Tensor<float> expected = plain_product(a, b);

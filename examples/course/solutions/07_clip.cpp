@@ -12,7 +12,7 @@ static const moeclip::Clip<float>& built_in_clip() {
   return clip;
 }
 
-TEST_CASE("lesson 7, exercise 1: of two pictures of marble, the cracked one is nearer to \"damaged\"") {
+TEST_CASE("lesson 7, exercise 1: of two pictures of marble, the cracked one leans to \"damaged\"") {
   const auto& clip = built_in_clip();
   Context context({.threads = 1});
   const Tensor<float> texts = clip.encode_text(context, {"a flawless marble.", "a damaged marble."});
@@ -29,11 +29,14 @@ TEST_CASE("lesson 7, exercise 1: of two pictures of marble, the cracked one is n
 TEST_CASE("lesson 7, exercise 2: what stands behind the end token changes nothing") {
   const auto& clip = built_in_clip();
   Context context({.threads = 1});
-  Tensor<std::int32_t> ids = clip.tokenize({"a photo of a screw.", "a photo of a screw."});
+  // The third sentence is longer: what lies behind the end of all sentences is not computed, so it could change
+  // nothing.
+  Tensor<std::int32_t> ids =
+      clip.tokenize({"a photo of a screw.", "a photo of a screw.", "a photo of a screw with a scratch on its thread."});
   const index_t length_of_row = ids.extent(1), end = moeclip::end_position(std::as_const(ids).view<2>()[1]);
-  CHECK(end + 1 < length_of_row);
+  CHECK(end + 1 < moeclip::end_position(std::as_const(ids).view<2>()[2]));
   for (index_t s = end + 1; s < length_of_row; ++s) ids[length_of_row + s] = 3;
-  Tensor<float> vectors({2, clip.config().embed});
+  Tensor<float> vectors({3, clip.config().embed});
   moeclip::encode_text_forward<float>(context, clip.text(), std::as_const(ids).view<2>(), vectors.view<2>());
   for (index_t c = 0; c < clip.config().embed; ++c) CHECK(vectors[c] == vectors[clip.config().embed + c]);
 }

@@ -6,7 +6,7 @@
 
 #include "../lesson.hpp"
 
-TEST_CASE("lesson 10, exercise 1: three directions in a plane end 120 degrees apart; K equal ones cost K/(K-1)") {
+TEST_CASE("lesson 10, exercise 1: three directions in a plane end 120 degrees apart; E equal ones cost E/(E-1)") {
   Context context({.threads = 1});
   Tensor<double> o = drawn<double>({3, 1, 2}, "o"), d_o(o.shape());
   double loss = 1;
@@ -19,7 +19,7 @@ TEST_CASE("lesson 10, exercise 1: three directions in a plane end 120 degrees ap
     const index_t f = (e + 1) % 3;
     CHECK(dot(row(o, e), row(o, f)) / (length(row(o, e)) * length(row(o, f))) == doctest::Approx(-0.5).epsilon(1e-3));
   }
-  // K (K-1) entries of K K are off by 1 + 1/(K-1)
+  // E (E-1) entries of E E are off by 1 + 1/(E-1)
   for (const index_t experts : {2, 3, 4}) {
     Tensor<double> equal({experts, 1, 5});
     equal.fill(1);

@@ -17,7 +17,7 @@ TEST_CASE("lesson 11, exercise 1: a corner keeps 4/9 and 9/25, an edge 2/3 and 3
     CHECK(out[4] == doctest::Approx(window == 3 ? 2.0 / 3 : 3.0 / 5));
     CHECK(out[8 * 4 + 4] == doctest::Approx(1));
   }
-  // f = normalise(P t') is the same for t' and 4/9 t'. LN_post, which the model has before P, takes away the length,
+  // f = normalise(W t') is the same for t' and 4/9 t'. LN_post, which the model has before W, takes away the length,
   // too.
 }
 

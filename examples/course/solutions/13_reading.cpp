@@ -43,19 +43,37 @@ TEST_CASE("lesson 13, exercise 1: without the burn the score falls, and by more 
   CAPTURE(whole);
   CAPTURE(without_burn);
   CAPTURE(without_other);
-  CHECK(without_burn < whole);
-  CHECK(whole - without_burn > 2 * std::abs(whole - without_other));
+  CHECK(without_burn < whole - 0.1f);              // 0.807 to 0.640
+  CHECK(std::abs(whole - without_other) < 0.01f);  // elsewhere nothing changes
+
+  // Grad-CAM of all experts together: 67, 24, 30 and 15 % of it lie on the burn, which has 8 % of the patches. So it
+  // points at what covering finds, after the first block most of all, but also at places whose covering does nothing.
+  const auto seen = moeclip::inspect<float>(burn.context, burn.detector, burn.sample.picture.view(), burn.anchors, {});
+  const index_t patches = seen.grid * seen.grid, side = 128 / seen.grid;
+  for (const auto& block : seen.blocks) {
+    double on_burn = 0, all = 0, area = 0;
+    for (index_t i = 0; i < block.cams.size(); ++i) {
+      const index_t patch = i % patches, y = patch / seen.grid * side + side / 2,
+                    x = patch % seen.grid * side + side / 2;
+      const bool is_burn = burn.sample.mask.data()[y * 128 + x] != 0;
+      area += is_burn ? 1.0 / static_cast<double>(block.cams.size()) : 0;
+      on_burn += is_burn ? static_cast<double>(block.cams[i]) : 0;
+      all += static_cast<double>(block.cams[i]);
+    }
+    CAPTURE(on_burn / all);
+    CHECK(area == doctest::Approx(0.08).epsilon(0.2));
+    CHECK(on_burn / all > 1.5 * area);
+  }
 }
 
 TEST_CASE("lesson 13, exercise 2: the experts are not the four corners of a simplex") {
   Burn burn;
   const auto seen = moeclip::inspect<float>(burn.context, burn.detector, burn.sample.picture.view(), burn.anchors,
                                             {.has_grad_cam = false});
+  // A mean of cosines below -1/3 is impossible, as |sum u_e|^2 >= 0. But a mean near it would not be enough either:
+  // ETF-1 is 0 only if every pair is there at every token.
   for (const auto& block : seen.blocks) {
-    double mean = 0;
-    for (index_t i = 0; i < 16; ++i) mean += i % 5 == 0 ? 0 : block.cosines[i] / 12;
-    CAPTURE(mean);
-    CHECK(mean > -1.0 / 3);
-    CHECK(mean < 0.3);
+    CAPTURE(block.etf_loss);
+    CHECK(block.etf_loss > 0.05);
   }
 }
