@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The ETF loss (ETF-1, ETF-1' in this folder's README; METHOD section 4) is zero when, for each token, the directions
-// of the experts' outputs are as far apart as K directions can be: a simplex equiangular tight frame, u_e . u_f = -1 /
-// (K - 1). With
-//   u_e = o_e / max(|o_e|, 1e-6),   G = (u_e . u_f),   G* = 1 on the diagonal, -1 / (K - 1) elsewhere,
-// L is the mean of (G - G*)^2 over all tokens and all K K entries, zero for K = 1.
+// of the experts' outputs are as far apart as E directions can be: a simplex equiangular tight frame, u_e . u_f = -1 /
+// (E - 1). With
+//   u_e = o_e / max(|o_e|, 1e-6),   G = (u_e . u_f),   G* = 1 on the diagonal, -1 / (E - 1) elsewhere,
+// L is the mean of (G - G*)^2 over all tokens and all E E entries, zero for E = 1.
 
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,7 @@ inline constexpr double kEtfEps = 1e-6;  // the least that |o_e| counts as, so t
 
 namespace detail {
 
-/// One token's outputs o_e (K rows of D), `stride` apart, and scratch for gram (K, K), divisor (K) and factor (K).
+/// One token's outputs o_e (E rows of D), `stride` apart, and scratch for gram (E, E), divisor (E) and factor (E).
 template <class T>
 struct EtfToken {
   const T* outputs;
@@ -73,7 +73,7 @@ struct EtfToken {
 
 }  // namespace detail
 
-/// L for the outputs o (K, N, D) of all experts on all tokens, rows contiguous. If d_outputs (K, N, D) has data,
+/// L for the outputs o (E, N, D) of all experts on all tokens, rows contiguous. If d_outputs (E, N, D) has data,
 /// `weight` times the gradient is written there. The tokens are those of the pictures that are held of a batch.
 template <class T>
 double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<T, 3> d_outputs,
@@ -105,8 +105,8 @@ double etf_loss(Context& context, View<const T, 3> outputs, double weight, View<
   return sum * part;
 }
 
-/// What the loss compares, averaged (COS-1 in explain/README.md): mean over the tokens of G for the outputs o (K, N,
-/// D). `cosines` (K, K) is overwritten; returns L, which for K = 1 is 0.
+/// What the loss compares, averaged (COS-1 in explain/README.md): mean over the tokens of G for the outputs o (E, N,
+/// D). `cosines` (E, E) is overwritten; returns L, which for E = 1 is 0.
 template <class T>
 double mean_gram(Context& context, View<const T, 3> outputs, View<double, 2> cosines) {
   const index_t experts = outputs.extent(0), tokens = outputs.extent(1), width = outputs.extent(2);
