@@ -35,7 +35,7 @@ def fresh(folder):
 
 def whole_or_absent(whole, files, may_grow):
     for name, data in files.items():
-        if os.path.basename(name).startswith(".moeclip-"):
+        if ".moeclip-" in name:  # a file, or a folder of files
             continue  # a kill leaves no time to take the unfinished one away
         if name not in whole or (data != whole[name] and name not in may_grow):
             return f"{name} is neither whole nor absent"
