@@ -144,7 +144,7 @@ class Scan(Dataset):
         shutil.copy(self.folder / "bolts/good/0.png", self.folder / "bolts/good/gr\u00fcn \u65e5.png")
         path = self.folder / "list.jsonl"
         out, error = self.run_tool("dataset", "scan", self.folder / "bolts", "--out", path, code=1)
-        self.assertIn("circle: is a link to a folder that is met elsewhere", out)
+        self.assertIn("circle: is a link to a folder around this one", out)
         self.assertIn("7.png: is a link to nothing", out)
         self.assertIn("UTF-8", error)
         self.assertIn("bolts/good/gr\u00fcn \u65e5.png", [entry["image_path"] for entry in self.entries(path)])

@@ -176,6 +176,15 @@ class LearnTest(ToolTest):
             self.assertRegex(message, "would be taken for good, but .* seems to be something else")
             self.assertFalse((self.folder / "x.moeclip").exists())
 
+    def test_masks_beside_pictures_are_not_taken_for_good(self):
+        folder = self.folder / "mixed"
+        folder.mkdir()
+        for i, path in enumerate(sorted(self.good.iterdir())[:3]):
+            (folder / f"{i}.png").write_bytes(path.read_bytes())
+            (folder / f"{i}_mask.png").write_bytes(png(8, 8, bytes(192)))
+        message = self.message(3, "learn", folder, "-o", self.folder / "x.moeclip")
+        self.assertIn("0_mask.png seems to be something else", message)
+
     def test_what_makes_no_sense(self):
         picture = self.test / "good"
         for message, words in (("belong to --good", ["detect", picture, "--folds", 5]),

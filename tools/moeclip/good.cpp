@@ -102,7 +102,8 @@ namespace {
 /// Throws mismatch if a folder of `inputs` seems to be a data set, of which not all is good.
 void expect_all_good(const std::vector<std::string>& arguments, const std::vector<DetectInput>& inputs) {
   std::vector<std::vector<std::string>> paths(arguments.size());
-  for (const DetectInput& input : inputs) paths[input.argument].push_back(input.stem);
+  for (const DetectInput& input : inputs)
+    paths[input.argument].push_back(input.stem + moeclip::file_extension(input.path));
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string other = moeclip::first_not_good(paths[i]);
     if (other.empty()) continue;

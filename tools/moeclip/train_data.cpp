@@ -96,7 +96,8 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
       if (!moeclip::file_exists(entry.image_path) && lost_pictures++ == 0) first_picture = entry.image_path;
       if (entry.label == 0) continue;
       ++defective;
-      const bool is_lost = !entry.mask_path.empty() && !moeclip::file_exists(entry.mask_path);
+      const bool is_lost = !entry.mask_path.empty() && !moeclip::file_exists(entry.mask_path) &&
+                           !moeclip::is_directory(entry.mask_path);  // of several masks
       if (is_lost && lost_masks++ == 0) first_mask = entry.mask_path;
       if (is_lost) entry.mask_path.clear();
       unmarked += entry.mask_path.empty() ? 1 : 0;
