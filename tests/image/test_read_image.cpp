@@ -124,9 +124,10 @@ TEST_CASE("formats that are not read are named, with what to do") {
   CHECK(says(sniff_error("\0\1\1\0\0\0\1\x18\0\0\0\0\5\0\4\0\x08\0...."sv), "the format is TGA;"));
   CHECK(says(sniff_error("\0\0\2\0\1\0\x20\x20\0\0\1\0\1\0\xA8\x0C\0\0\x16\0\0\0"sv), "the format is Windows cursor;"));
   CHECK(says(sniff_error("\0\0\1\0\1\0\x20\x20\0\0\1\0\1\0\xA8\x0C\0\0\x16\0\0\0"sv), "the format is Windows icon;"));
-  CHECK(says(sniff_error("version https://git-lfs.github.com/spec/v1\n"sv), "photo: is a Git LFS pointer"));
+  CHECK(says(sniff_error("version https://git-lfs.github.com/spec/v1\n"sv), "format: photo: is a Git LFS pointer"));
   CHECK(says(sniff_error("\n<!DOCTYPE html><html><svg>"sv), "photo: is a web page"));
-  CHECK(says(sniff_error("PK\3\4\x14\0"sv), "photo: is a zip archive; unpack it first. A picture is wanted here"));
+  CHECK(says(sniff_error("PK\3\4\x14\0"sv),
+             "format: photo: is a zip archive; unpack it first. A picture is wanted here"));
   CHECK(says(sniff_error("\x1F\x8B\x08\0"sv), "photo: is compressed with gzip"));
   CHECK(says(sniff_error(std::string(5000, '\0')), "photo: is zeros"));
   CHECK(sniff_error(""sv) == "format: photo: the file is empty");

@@ -149,7 +149,7 @@ MOECLIP_FUNC void fail_image_format(Bytes bytes, std::string_view source) {
     fail(ErrorCode::format, concat(source, ": damaged PNG: its signature was changed, as by a transfer in text mode"));
   std::string_view foreign = foreign_file(bytes);
   if (detail::has_signature(bytes, 0, "PK\3\4")) foreign = "a zip archive; unpack it first";
-  if (!foreign.empty()) fail(ErrorCode::unsupported, concat(source, ": is ", foreign, ". A picture is wanted here"));
+  if (!foreign.empty()) fail(ErrorCode::format, concat(source, ": is ", foreign, ". A picture is wanted here"));
   fail(ErrorCode::format, concat(source, ": not a picture (it begins with ", detail::first_bytes(bytes), "); ",
                                  kReadFormats, " are read"));
 }
