@@ -44,7 +44,8 @@ struct ClipFile {
 /// unsupported if its towers have more than a CLIP has.
 ClipFile recognise_clip(WeightFile file);
 
-/// The same for a file that holds an image tower alone; config.text has no sizes.
+/// The same for a file of this library that holds an image tower alone: heads and activation stand in its metadata, and
+/// no file beside it is asked. config.text has no sizes.
 ClipFile recognise_vision(WeightFile file);
 
 /// Opens the CLIP at `path`: a file, the index of a sharded model or a model folder. Throws io, format, unsupported or
@@ -122,20 +123,29 @@ inline void expect_width(const ClipSidecar& sidecar, std::string_view tower, std
                                      ", but the weights have ", found, "; it belongs to another model"));
 }
 
-/// Heads and activation from the file's own metadata, else from the configuration file, else from the published model
-/// of these sizes, else OpenAI's.
+inline void take_sidecar(const ClipSidecar& sidecar, ClipFile& clip) {
+  ClipConfig& config = clip.config;
+  config.vision.heads = sidecar.vision_heads.value_or(config.vision.heads);
+  config.text.heads = sidecar.text_heads.value_or(config.text.heads);
+  config.activation = sidecar.activation.value_or(config.activation);
+  clip.activation_source = sidecar.path;
+}
+
+/// Heads and activation from the file's own metadata.
+inline bool take_metadata(ClipFile& clip) {
+  const auto stated = read_clip_metadata(clip.file.metadata(), clip.file.path());
+  if (stated) take_sidecar(*stated, clip);
+  return stated.has_value();
+}
+
+/// The same from the configuration file, else from the published model of these sizes, else OpenAI's.
 inline void complete_config(ClipFile& clip) {
   ClipConfig& config = clip.config;
-  auto sidecar = read_clip_metadata(clip.file.metadata(), clip.file.path());
-  if (!sidecar) sidecar = read_clip_sidecar(clip.file.path(), clip.naming.family);
-  if (sidecar) {
+  if (const auto sidecar = read_clip_sidecar(clip.file.path(), clip.naming.family)) {
     expect_width(*sidecar, "image", sidecar->vision_width, config.vision.width);
     expect_width(*sidecar, "text", sidecar->text_width, config.text.width);
     expect_agreement(*sidecar, config);
-    config.vision.heads = sidecar->vision_heads.value_or(config.vision.heads);
-    config.text.heads = sidecar->text_heads.value_or(config.text.heads);
-    config.activation = sidecar->activation.value_or(config.activation);
-    clip.activation_source = sidecar->path;
+    take_sidecar(*sidecar, clip);
   } else {
     const auto presets = clip_presets();
     const auto preset = lists::find_if(presets, [&](const ClipPreset& known) {
@@ -150,6 +160,10 @@ inline void complete_config(ClipFile& clip) {
       clip.activation_source = concat("the published ", preset->name, " uses it");
     }
   }
+}
+
+inline void expect_whole_heads(const ClipFile& clip) {
+  const ClipConfig& config = clip.config;
   if (config.vision.width % config.vision.heads != 0 || config.text.width % config.text.heads != 0)
     fail(ErrorCode::mismatch,
          concat(clip.file.path(), ": widths ", config.vision.width, " and ", config.text.width, " do not divide into ",
@@ -175,8 +189,9 @@ inline std::vector<std::string> clip_tensor_names(const ClipFile& clip) {
   return names;
 }
 
-/// Both towers, or the image tower alone.
-inline ClipFile recognise_towers(WeightFile file, bool has_text) {
+/// Both towers; or the image tower alone, as files of ours hold it, which say all of it themselves.
+template <bool has_text>
+ClipFile recognise_towers(WeightFile file) {
   ClipFile clip{std::move(file), {}, {}, {}, {}, {}};
   if (has_text) expect_no_model_file(clip.file);  // a model's image tower is read without text
   clip.precision = stored_precision(clip.file);
@@ -186,16 +201,19 @@ inline ClipFile recognise_towers(WeightFile file, bool has_text) {
   clip.config.text = {0, 0, 0, 0, 1, 0};
   if (has_text) take_text_sizes(clip.file, clip.naming, clip.config.text);
   expect_plausible(clip.file, clip.config);
-  complete_config(clip);
+  const bool is_stated = take_metadata(clip);
+  if constexpr (has_text)
+    if (!is_stated) complete_config(clip);
+  expect_whole_heads(clip);
   clip.unused = unused_clip_tensors(clip.file, clip.naming, clip_tensor_names(clip));
   return clip;
 }
 
 }  // namespace detail
 
-MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) { return detail::recognise_towers(std::move(file), true); }
+MOECLIP_FUNC ClipFile recognise_clip(WeightFile file) { return detail::recognise_towers<true>(std::move(file)); }
 
-MOECLIP_FUNC ClipFile recognise_vision(WeightFile file) { return detail::recognise_towers(std::move(file), false); }
+MOECLIP_FUNC ClipFile recognise_vision(WeightFile file) { return detail::recognise_towers<false>(std::move(file)); }
 
 MOECLIP_FUNC ClipFile open_clip(const std::string& path) { return recognise_clip(WeightFile::open(path)); }
 

@@ -88,11 +88,14 @@ inline const Json& config_object(const Json& object, std::string_view key, std::
 /// Adds each size that `object`, a part of the configuration called `part`, says.
 inline void add_said_sizes(ClipSidecar& sidecar, const Json& object, std::string_view part,
                            std::initializer_list<std::pair<const char*, index_t (*)(const ClipConfig&)>> sizes) {
-  for (const auto& [key, of] : sizes) {
+  for (const auto& said_size : sizes) {
+    const char* const key = said_size.first;
     const Json* const value = object.find(key);
     if (value == nullptr || value->is_null()) continue;
     const std::string name = concat(part, part.empty() ? "" : ".", key);
-    const auto add = [&](const Json& said) { sidecar.sizes.push_back({name, of, count_of(said, name, sidecar.path)}); };
+    const auto add = [&](const Json& said) {
+      sidecar.sizes.push_back({name, said_size.second, count_of(said, name, sidecar.path)});
+    };
     if (!value->is_array()) {
       add(*value);
     } else {
