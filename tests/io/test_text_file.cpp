@@ -48,6 +48,12 @@ TEST_CASE("wide text that is cut or no text is refused") {
   expect_broken(u"a\xD83Dz", 2, "half of a character");
   expect_broken(u"a\xD83D", 4, "no character");
   expect_error(ErrorCode::format, {"ends within"}, [] { decoded(std::string("a\0b", 3)); });
+  for (const std::string& bytes : {std::string("\x89PNG\r\n\x1a\n\0\0\0\r", 12), std::string("PK\3\4")})
+    expect_error(ErrorCode::format, {"t.json", "is no text; JSON or a table is wanted"}, [&] {
+      const TemporaryFolder folder("text_file");
+      folder.write("t.json", bytes);
+      read_text_file(folder.path() + "/t.json", 100);
+    });
   expect_error(ErrorCode::limit, {"t.csv"}, [] {
     const TemporaryFolder folder("text_file");
     folder.write("t.csv", "abc");

@@ -16,7 +16,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 /// page. Throws format, naming `source`, for UTF-16 or UTF-32 that is cut or holds what is no character.
 std::string decode_text(Bytes bytes, std::string_view source);
 
-/// The text of a file of at most `most` bytes. Throws as read_file and decode_text do.
+/// The text of a file of at most `most` bytes. Throws as read_file and decode_text do, and format for what is no text
+/// but a picture, weights or an archive.
 std::string read_text_file(const std::string& path, std::uint64_t most);
 
 }}  // namespace moeclip::abi_v0_1
@@ -94,6 +95,14 @@ class WideText {
   std::size_t at_ = 0;
 };
 
+/// Throws format if `text` begins with what no text has: control characters that are neither spaces nor line ends.
+inline void expect_text(std::string_view text, std::string_view source) {
+  constexpr std::size_t kLooked = 512;
+  for (const char letter : text.substr(0, kLooked))
+    if (static_cast<unsigned char>(letter) < '\b')
+      fail(ErrorCode::format, concat(source, ": is no text; JSON or a table is wanted here"));
+}
+
 /// CRLF, and CR alone, become LF.
 inline void unify_line_ends(std::string& text) {
   std::size_t end = 0;
@@ -119,7 +128,9 @@ MOECLIP_FUNC std::string decode_text(Bytes bytes, std::string_view source) {
 }
 
 MOECLIP_FUNC std::string read_text_file(const std::string& path, std::uint64_t most) {
-  return decode_text(read_file(path, most), path);
+  std::string text = decode_text(read_file(path, most), path);
+  detail::expect_text(text, path);
+  return text;
 }
 
 }}  // namespace moeclip::abi_v0_1
