@@ -11,8 +11,9 @@ namespace moeclip { inline namespace abi_v0_1 {
 
 /// A file that has `magic` at `offset` is what follows "is ": "a PNG picture".
 struct FileSignature {
-  std::size_t offset;
-  std::string_view magic, what;
+  std::size_t offset;      ///< from the beginning of the file, bytes
+  std::string_view magic;  ///< that stands there
+  std::string_view what;   ///< it is
 };
 
 /// What `bytes` are and what to do, to follow "is " in a message; empty if they are nothing that is known here.

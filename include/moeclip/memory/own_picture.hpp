@@ -21,8 +21,9 @@ inline constexpr index_t kOwnReach = 3;
 /// b of a single good picture; of n things, it is divided by sqrt(n).
 inline constexpr double kOwnWeight = 2;
 
-/// u and v of e in photographs of good things: what there is to go by without any good picture.
-inline constexpr double kOwnUnit = 0.13, kOwnSpread = 0.04;
+inline constexpr double kOwnUnit = 0.13;    ///< u of e in photographs of good things: without any good picture, it is
+                                            ///< what there is to go by
+inline constexpr double kOwnSpread = 0.04;  ///< and v
 
 /// e of the patches of a picture with descriptors (g g, F). Throws contract unless there are g g `distances` and g is
 /// large enough that each patch has others.
