@@ -77,17 +77,17 @@ inline bool is_mask_name(std::string_view name) { return is_named(name, kMaskNam
 
 /// The words of a name in lower case: "ok", "front" and "2" of "OK_front2". A capital after a small letter begins one.
 inline std::vector<std::string> words_of(std::string_view name) {
-  enum class Kind : std::uint8_t { none, digit, small, capital };
+  enum class Kind : std::uint8_t { none, digit, lower, upper };
   const auto kind_of = [](char letter) {
     if (letter >= '0' && letter <= '9') return Kind::digit;
-    if (letter >= 'A' && letter <= 'Z') return Kind::capital;
-    return plain_name(std::string_view(&letter, 1)).empty() ? Kind::none : Kind::small;
+    if (letter >= 'A' && letter <= 'Z') return Kind::upper;
+    return plain_name(std::string_view(&letter, 1)).empty() ? Kind::none : Kind::lower;
   };
   std::vector<std::string> words;
   Kind before = Kind::none;
   for (const char letter : name) {
     const Kind kind = kind_of(letter);
-    if (kind != before && !(before == Kind::capital && kind == Kind::small)) words.emplace_back();
+    if (kind != before && !(before == Kind::upper && kind == Kind::lower)) words.emplace_back();
     if (kind != Kind::none) words.back() += plain_name(std::string_view(&letter, 1));
     before = kind;
   }
