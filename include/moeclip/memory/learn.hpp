@@ -105,9 +105,9 @@ struct LookedUp {
   LookedUp(Context& context, const NearestRows<T>& memory, const Tensor<T>& queries, const Tensor<T>& own)
       : distances(own.begin(), own.end()) {
     std::vector<index_t> nearest(distances.size());
-    std::vector<T> far(distances.size());
-    memory.find(context, queries.template view<2>(), nearest, far);
-    for (std::size_t i = 0; i < far.size(); ++i) distances[i] += far[i];
+    std::vector<T> known(distances.size());
+    memory.find(context, queries.template view<2>(), nearest, known);
+    for (std::size_t i = 0; i < known.size(); ++i) distances[i] += known[i];
   }
   [[nodiscard]] double mean() const {
     return std::accumulate(distances.begin(), distances.end(), 0.0) / static_cast<double>(distances.size());
