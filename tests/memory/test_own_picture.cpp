@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/memory/learn.hpp>
+#include <moeclip/memory/memory_file.hpp>
 #include <moeclip/memory/own_picture.hpp>
 
 #include "expect_error.hpp"
@@ -77,6 +78,7 @@ TEST_CASE("without any good picture, what is unlike the rest of it is abnormal, 
   detect_by_texture<float>(context, memory, picture.view(), spotted);
   CHECK(spotted.score > plain.score);
   CHECK_FALSE(spotted.is_anomalous);
+  expect_error(ErrorCode::contract, {"no good pictures"}, [&] { save_memory("never.moeclip", memory); });
   const auto highest = std::max_element(spotted.map.begin(), spotted.map.end()) - spotted.map.begin();
   CHECK(std::abs(highest % 192 - 115) <= 24);
   CHECK(std::abs(highest / 192 - 75) <= 24);

@@ -81,6 +81,10 @@ class LearnTest(ToolTest):
         self.assertTrue(verdict)
         shots = json.loads(self.output("eval", self.data, "--shots", "0,1", "--json"))["runs"]
         self.assertEqual([(each["shots"], each["good"]) for each in shots], [(0, 0), (1, 0)])
+        untrained = shutil.copytree(self.data / "tile" / "test", self.folder / "untrained" / "test")  # no train/
+        shutil.copytree(self.data / "tile" / "ground_truth", self.folder / "untrained" / "ground_truth")
+        shots, = json.loads(self.output("eval", untrained.parent, "--shots", 0, "--draws", 2, "--json"))["runs"][:1]
+        self.assertEqual(shots["shots"], 0)
         model = self.message(2, "detect", self.test, "--features", "texture", *MODEL)
         self.assertIn("without --good takes no --clip", model)
         self.assertIn("leave --clip", self.message(2, "eval", self.data, "--shots", 0, *MODEL))

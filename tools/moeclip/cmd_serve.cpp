@@ -32,7 +32,9 @@ bool parse(Words words, ServeSettings& s) {
   options.value("connections", s.connections, "N", "at a time");
   options.value("body", s.body_megabytes, "MB", "largest picture file");
   options.value("timeout", s.seconds, "S", "for a request to arrive, and for a connection to say nothing");
-  options.note("SIGTERM ends it when the pictures that are there are judged, within a second.");
+  options.note(
+      "SIGTERM ends it within a second: the picture at work is answered, if that takes no longer, and those that wait "
+      "are told to come again (503).");
   if (!options.parse(words)) return false;
   s.model.check(options);
   if (s.queue < 1 || s.queue > 10000 || s.connections < 1 || s.connections > 10000 || s.body_megabytes < 1 ||

@@ -129,7 +129,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
     throw UsageError(concat("--good knows one part, but the data have ", moeclip::counted(classes.size(), "class"),
                             "; --shots K learns each from its own training pictures"));
   std::map<std::string, std::vector<std::string>> training;
-  if (shots) training = good_training_pictures(s);
+  if (shots && shots->count > 0) training = good_training_pictures(s);
   moeclip::Context context({.threads = static_cast<int>(s.threads)});
   model.memories.clear();
   model.shown.clear();

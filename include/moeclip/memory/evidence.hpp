@@ -22,7 +22,7 @@ struct PatchCut {
 template <class T>
 struct Evidence {
   Tensor<T> descriptor;                               ///< (F) of the patch
-  T distance = 0;                                     ///< d, from the memory
+  T distance = 0;                                     ///< d, from the memory; e without one
   PatchCut found;                                     ///< where it is
   T good_distance = (std::numeric_limits<T>::max)();  ///< from the nearest patch of the good pictures shown so far
   std::string good_name;                              ///< of the picture with that patch; "": none was shown
@@ -100,7 +100,9 @@ Evidence<T> find_evidence(Context& context, const BasicDetector<T>& detector, co
   Evidence<T> evidence;
   evidence.descriptor = Tensor<T>::uninitialised({shape.width});
   std::copy_n(descriptors.data() + which * shape.width, shape.width, evidence.descriptor.data());
-  evidence.distance = memory.patches.distance(evidence.descriptor.data(), nearest[static_cast<std::size_t>(which)]);
+  evidence.distance =
+      memory.is_alone() ? distances[static_cast<std::size_t>(which)]
+                        : memory.patches.distance(evidence.descriptor.data(), nearest[static_cast<std::size_t>(which)]);
   evidence.found = detail::cut_patch(image, which, detail::grid_side(shape.patches));
   return evidence;
 }

@@ -10,7 +10,8 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Writes a memory, replacing the file that was there only when the new one is whole. Throws io.
+/// Writes a memory, replacing the file that was there only when the new one is whole. Throws io; contract for one of no
+/// pictures, which holds nothing.
 template <class T>
 void save_memory(const std::string& path, const PatchMemory<T>& memory);
 
@@ -76,6 +77,7 @@ inline Json to_json(const MemoryRecord& record) {
 /// Makes `memory` a part of a file's record. What a picture's own patches say came with the second format: a program
 /// that would pass it over is to refuse the file.
 inline void set_memory(Json& record, const MemoryRecord& memory) {
+  MOECLIP_EXPECT(memory.pictures > 0, "a memory of no good pictures cannot be written: it holds nothing");
   if (memory.own_weight > 0) record.set("format", kRecordFormat);
   record.set(kMemoryKey, to_json(memory));
 }

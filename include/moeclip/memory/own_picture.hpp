@@ -34,6 +34,7 @@ void own_distances(Context& context, View<const T, 2> descriptors, std::span<T> 
 
 #if MOECLIP_DEFINES(MOECLIP_MEMORY)
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -57,12 +58,17 @@ void own_distances(Context& context, View<const T, 2> descriptors, std::span<T> 
   kernels::gemm<T>(context, {count, count, width}, rows, kernels::transposed(rows), products.data(), count,
                    {.bias = halves});
   context.parallel_for(count, [&](index_t i, int) {
-    const auto is_near = [&](index_t a, index_t b) { return std::abs(a - b) <= kOwnReach; };
+    const index_t own_row = i / grid, own_column = i % grid;
     index_t nearest = -1;
-    for (index_t j = 0; j < count; ++j)
-      if (!(is_near(i / grid, j / grid) && is_near(i % grid, j % grid)) &&
-          (nearest < 0 || products(i, j) > products(i, nearest)))
-        nearest = j;
+    const auto look = [&](index_t row, index_t begin, index_t end) {
+      for (index_t j = row * grid + begin; j < row * grid + end; ++j)
+        if (nearest < 0 || products(i, j) > products(i, nearest)) nearest = j;
+    };
+    for (index_t row = 0; row < grid; ++row) {
+      const bool is_near = std::abs(row - own_row) <= kOwnReach;
+      look(row, 0, is_near ? std::max<index_t>(0, own_column - kOwnReach) : grid);
+      if (is_near) look(row, (std::min)(grid, own_column + kOwnReach + 1), grid);
+    }
     distances[static_cast<std::size_t>(i)] =
         std::sqrt(detail::squared_distance(&descriptors(i, 0), &descriptors(nearest, 0), width));
   });

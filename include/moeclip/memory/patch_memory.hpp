@@ -70,7 +70,7 @@ struct PatchMemory {
   NearestRows<T> patches;  ///< descriptors (M, F)
 
   /// Whether no good picture is known: pictures are compared with themselves.
-  [[nodiscard]] bool is_alone() const { return patches.rows().empty(); }
+  [[nodiscard]] bool is_alone() const { return patches.rows().empty() && record.own_weight > 0; }
 
   /// p(d): how abnormal a patch at distance d is.
   [[nodiscard]] T abnormality(T distance) const {
