@@ -122,6 +122,25 @@ TEST_CASE("the fit ends where its loss is flat") {
   }
 }
 
+TEST_CASE("how sure names are is told from what is judged") {
+  const std::vector<std::string> words{"hole", "stain"};
+  std::vector<WordExample> examples = examples_of(900, 10, 5);
+  for (WordExample& example : examples) {  // what is not judged is always right, and tells nothing about the others
+    example.is_judged = example.category >= "part 6";
+    if (!example.is_judged) example.evidence.features[static_cast<std::size_t>(example.word)] = 60;
+  }
+  const WordReadout readout = fit_words(examples, words);
+  CHECK(readout.record.categories.size() == 10);
+  CHECK(readout.record.judged == std::vector<std::string>{"part 6", "part 7", "part 8", "part 9"});
+  CHECK(readout.record.pictures == 900);
+  CHECK(readout.record.named == 240);
+  CHECK(readout.record.named_right < 240);
+  CHECK(readout.record.reliability.answers() == 360);
+  CHECK(readout.record.certain <= 360);
+  for (WordExample& example : examples) example.is_judged = false;
+  expect_error(ErrorCode::contract, {"at least one example"}, [&] { (void)fit_words(examples, words); });
+}
+
 TEST_CASE("where nothing can be told, plain CLIP is used and nothing is certain") {
   std::vector<WordExample> examples = examples_of(90, 3, 0);
   for (WordExample& example : examples) {  // features are the same for all, cosines are no better

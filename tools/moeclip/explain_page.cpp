@@ -35,7 +35,9 @@ std::string fit_text(const moeclip::WordReadout& readout) {
                    share_text(r.certain_right, r.certain), ") are right, of defects and good pictures alike");
   return concat("Fitted on ", moeclip::counted(r.pictures, "picture"), " of ", r.categories.size(),
                 r.categories.size() == 1 ? " category" : " categories",
-                ", judged on the categories that each fit had not seen: ", r.named_right, " of ",
+                ", judged on ",
+                r.judged.size() == r.categories.size() ? std::string("those") : concat(r.judged.size(), " of them"),
+                " that each fit had not seen: ", r.named_right, " of ",
                 moeclip::counted(r.named, "defect"), " named rightly (", share_text(r.named_right, r.named),
                 "), by plain CLIP ", r.plain_right, " (", share_text(r.plain_right, r.named), ")",
                 readout.reads_features() ? "" : ", whose cosines are therefore used", "; ", certain, ".");
@@ -134,6 +136,7 @@ void print_fit(const moeclip::WordReadout& readout, const std::string& path, boo
   json.member("promise", r.promise);
   json.member("pictures", r.pictures);
   json.member("categories", std::ssize(r.categories));
+  json.member("judged_categories", std::ssize(r.judged));
   json.member("named", r.named);
   json.member("named_right", r.named_right);
   json.member("plain_right", r.plain_right);

@@ -18,20 +18,21 @@ struct WordExample {
   index_t word = 0;         ///< 1 + its number among the words; 0 without defect
   std::string category;     ///< of the object: what is left out together
   bool is_flagged = false;  ///< the detector calls it defective; of others nothing is said to be certain
+  bool is_judged = true;    ///< how sure names are is told from it; not from categories that CLIP was trained on, if
+                            ///< there are others: it knows them better than what it will meet
 };
 
 /// How it is fitted; found by leaving out categories of the training (README).
 struct WordFitOptions {
-  double promise = 0.9;     ///< share of certain names that are to be right on categories that are left out: 80 % on
-                            ///< those that CLIP has not seen either were found to want that much (README)
+  double promise = 0.8;     ///< share of certain names that are to be right on categories that are left out
   double shrinkage = 0.01;  ///< lambda of FIT-1
   int steps = 60;           ///< of FIT-1
   index_t folds = 6;        ///< groups of categories, each left out once; pictures instead where there is one category
 };
 
 /// Fits a read-out of `words`. The record's hashes stay empty. Throws contract with fewer than two words, or
-/// examples that do not fit together; missing unless at least two of the words occur and there are two examples for
-/// each fold.
+/// examples that do not fit together or of which none is judged; missing unless at least two of the words occur and
+/// there are two examples for each fold.
 WordReadout fit_words(std::span<const WordExample> examples, const std::vector<std::string>& words,
                       const WordFitOptions& options = {});
 
@@ -174,11 +175,12 @@ inline Tensor<float> fit_logistic(std::span<const WordExample> examples, const s
   return result;
 }
 
-/// What was said of an example by a fit that had not seen its category.
+/// What was said of an example that is judged by a fit that had not seen its category.
 struct LeftOut {
+  const WordExample* example = nullptr;
   std::vector<double> logits;  // (1 + W)
   double probability = 0;      // of the word that was named
-  bool is_right = false, is_flagged = false;
+  bool is_right = false;
   std::size_t category = 0;  // number of it
 };
 
@@ -199,13 +201,13 @@ inline index_t named_word(const std::vector<double>& logits) {
 }
 
 /// FIT-2: the temperature of the least mean of -log p(truth), by golden section over its logarithm.
-inline double fit_temperature(std::span<const WordExample> examples, const std::vector<LeftOut>& left_out) {
+inline double fit_temperature(const std::vector<LeftOut>& left_out) {
   const auto loss = [&](double log_temperature) {
     double sum = 0;
-    for (std::size_t i = 0; i < examples.size(); ++i) {
-      std::vector<double> p = left_out[i].logits;
+    for (const LeftOut& answer : left_out) {
+      std::vector<double> p = answer.logits;
       softmax(p, std::exp(log_temperature));
-      sum -= std::log((std::max)(1e-12, p[static_cast<std::size_t>(examples[i].word)]));
+      sum -= std::log((std::max)(1e-12, p[static_cast<std::size_t>(answer.example->word)]));
     }
     return sum;
   };
@@ -223,7 +225,7 @@ inline double fit_temperature(std::span<const WordExample> examples, const std::
 inline void fit_threshold(std::vector<LeftOut> answers, std::size_t categories, WordReadout& readout) {
   constexpr double kOneSided = 1.644854;  // 95 % of a normal distribution lie below
   constexpr index_t kFewest = 20;         // answers that say something about a rate
-  std::erase_if(answers, [](const LeftOut& answer) { return !answer.is_flagged; });
+  std::erase_if(answers, [](const LeftOut& answer) { return !answer.example->is_flagged; });
   lists::sort(answers, [](const LeftOut& a, const LeftOut& b) { return a.probability > b.probability; });
   std::vector<double> count(categories, 0), right(categories, 0);
   double n = 0, k = 0;
@@ -252,46 +254,66 @@ inline void expect_word_examples(std::span<const WordExample> examples, const st
   MOECLIP_EXPECT(words.size() >= 2 && options.folds >= 2 && options.steps >= 1 && options.shrinkage > 0,
                  "a read-out is fitted for at least two words, with at least two folds, a step and some shrinkage");
   std::vector<index_t> seen;
+  index_t judged = 0;
   for (const WordExample& example : examples) {
     MOECLIP_EXPECT(example.word >= 0 && example.word <= std::ssize(words) &&
                        example.evidence.features.size() == examples[0].evidence.features.size() &&
                        example.evidence.cosines.size() == words.size() + 1,
                    "examples of a fit are of one CLIP and of the words of the fit");
     if (example.word > 0) seen.push_back(example.word);
+    judged += example.is_judged ? 1 : 0;
   }
   lists::sort(seen);
   const auto kinds = std::unique(seen.begin(), seen.end()) - seen.begin();
   if (kinds < 2 || std::ssize(examples) < 2 * options.folds)
     fail(ErrorCode::missing, concat("names are fitted on pictures of at least two kinds of defects, ",
                                     2 * options.folds, " in all; there are ", examples.size(), " of ", kinds));
+  MOECLIP_EXPECT(judged > 0, "how sure names are is told from at least one example");
 }
 
-/// Logits of every example, from fits that did not see its category.
+/// Logits of the examples that are judged, from fits that did not see their categories.
 inline std::vector<LeftOut> leave_out(std::span<const WordExample> examples, const std::vector<std::string>& words,
                                       const std::vector<std::string>& categories, const WordFitOptions& options) {
   const std::vector<index_t> fold = word_folds(examples, categories, options.folds);
-  std::vector<LeftOut> result(examples.size());
+  std::vector<LeftOut> result;
   for (index_t left = 0; left < options.folds; ++left) {
     std::vector<index_t> chosen;
-    for (std::size_t i = 0; i < examples.size(); ++i)
+    index_t judged = 0;
+    for (std::size_t i = 0; i < examples.size(); ++i) {
       if (fold[i] != left) chosen.push_back(static_cast<index_t>(i));
-    if (chosen.empty() || chosen.size() == examples.size()) continue;
+      if (fold[i] == left && examples[i].is_judged) ++judged;
+    }
+    if (chosen.empty() || judged == 0) continue;
     const WordReadout readout{words, fit_logistic(examples, chosen, 1 + std::ssize(words), options), 1, 2, {}};
-    for (std::size_t i = 0; i < examples.size(); ++i)
-      if (fold[i] == left) {
-        result[i].logits = word_probabilities(readout, examples[i].evidence);
-        for (double& value : result[i].logits) value = std::log((std::max)(1e-300, value));
-      }
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      if (fold[i] != left || !examples[i].is_judged) continue;
+      result.push_back({&examples[i], word_probabilities(readout, examples[i].evidence)});
+      for (double& value : result.back().logits) value = std::log((std::max)(1e-300, value));
+    }
   }
   return result;
 }
 
+/// What plain CLIP says of the same.
+inline std::vector<LeftOut> plain_answers(const std::vector<LeftOut>& left_out) {
+  std::vector<LeftOut> result;
+  for (const LeftOut& answer : left_out) result.push_back({answer.example, answer.example->evidence.cosines});
+  return result;
+}
+
 /// Right names of defects among these.
-inline index_t count_right(std::span<const WordExample> examples, const std::vector<LeftOut>& left_out) {
+inline index_t count_right(const std::vector<LeftOut>& answers) {
   index_t right = 0;
-  for (std::size_t i = 0; i < examples.size(); ++i)
-    right += examples[i].word > 0 && named_word(left_out[i].logits) == examples[i].word ? 1 : 0;
+  for (const LeftOut& answer : answers)
+    right += answer.example->word > 0 && named_word(answer.logits) == answer.example->word ? 1 : 0;
   return right;
+}
+
+/// Names of categories, sorted, each once.
+inline std::vector<std::string> sorted_names(std::vector<std::string> names) {
+  lists::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
 }  // namespace detail
@@ -306,15 +328,17 @@ MOECLIP_FUNC WordReadout fit_words(std::span<const WordExample> examples, const 
   record.promise = options.promise;
   record.pictures = std::ssize(examples);
   for (const WordExample& example : examples) record.categories.push_back(example.category);
-  lists::sort(record.categories);
-  record.categories.erase(std::unique(record.categories.begin(), record.categories.end()), record.categories.end());
+  record.categories = detail::sorted_names(std::move(record.categories));
 
-  std::vector<detail::LeftOut> plain(examples.size());
-  for (std::size_t i = 0; i < examples.size(); ++i) plain[i].logits = examples[i].evidence.cosines;
   std::vector<detail::LeftOut> left_out = detail::leave_out(examples, words, record.categories, options);
-  for (const WordExample& example : examples) record.named += example.word > 0 ? 1 : 0;
-  record.plain_right = detail::count_right(examples, plain);
-  record.named_right = detail::count_right(examples, left_out);
+  std::vector<detail::LeftOut> plain = detail::plain_answers(left_out);
+  for (const detail::LeftOut& answer : left_out) {
+    record.judged.push_back(answer.example->category);
+    record.named += answer.example->word > 0 ? 1 : 0;
+  }
+  record.judged = detail::sorted_names(std::move(record.judged));
+  record.plain_right = detail::count_right(plain);
+  record.named_right = detail::count_right(left_out);
   if (record.named_right > record.plain_right) {
     std::vector<index_t> all;
     for (index_t i = 0; i < std::ssize(examples); ++i) all.push_back(i);
@@ -323,22 +347,19 @@ MOECLIP_FUNC WordReadout fit_words(std::span<const WordExample> examples, const 
     left_out = std::move(plain);
     record.named_right = record.plain_right;
   }
-  readout.temperature = detail::fit_temperature(examples, left_out);
+  readout.temperature = detail::fit_temperature(left_out);
   std::vector<GradedAnswer> graded;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    detail::LeftOut& answer = left_out[i];
+  for (detail::LeftOut& answer : left_out) {
     detail::softmax(answer.logits, readout.temperature);
     const index_t word = detail::named_word(answer.logits);
     answer.probability = answer.logits[static_cast<std::size_t>(word)];
-    answer.is_right = word == examples[i].word;
-    answer.is_flagged = examples[i].is_flagged;
+    answer.is_right = word == answer.example->word;
     answer.category = static_cast<std::size_t>(
-        std::lower_bound(record.categories.begin(), record.categories.end(), examples[i].category) -
-        record.categories.begin());
+        std::lower_bound(record.judged.begin(), record.judged.end(), answer.example->category) - record.judged.begin());
     graded.push_back({answer.probability, answer.is_right});
   }
   record.reliability = reliability_of(graded);
-  detail::fit_threshold(std::move(left_out), record.categories.size(), readout);
+  detail::fit_threshold(std::move(left_out), record.judged.size(), readout);
   return readout;
 }
 

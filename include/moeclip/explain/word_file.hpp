@@ -40,20 +40,33 @@ inline constexpr const char* kWordsKey = "words";           // in the record
 inline constexpr const char* kWordWeightsName = "weights";  // of the tensor
 inline constexpr index_t kMostWords = 10000, kMostWordPictures = 1000000000;
 
+inline Json to_json(const std::vector<std::string>& names) {
+  Json list = Json::array();
+  for (const std::string& name : names) list.push_back(name);
+  return list;
+}
+
+/// The member `name`, a list of names.
+inline std::vector<std::string> word_names(const Json& json, const char* name, const std::string& source) {
+  std::vector<std::string> names;
+  for (const Json& item : member(json, name, source).items())
+    names.push_back(value_of<std::string>(item, name, source));
+  return names;
+}
+
 inline Json to_json(const WordReadout& readout) {
   const WordFitRecord& record = readout.record;
-  Json words = Json::array(), categories = Json::array(), bins = Json::array();
-  for (const std::string& word : readout.words) words.push_back(word);
-  for (const std::string& category : record.categories) categories.push_back(category);
+  Json bins = Json::array();
   for (const ReliabilityBin& bin : record.reliability.bins)
     bins.push_back(Json::object().set("answers", bin.answers).set("right", bin.right).set("claimed", bin.claimed));
   return Json::object()
-      .set("words", std::move(words))
+      .set("words", to_json(readout.words))
       .set("temperature", readout.temperature)
       .set("threshold", readout.threshold)
       .set("clip", record.clip)
       .set("adapter", record.adapter)
-      .set("categories", std::move(categories))
+      .set("categories", to_json(record.categories))
+      .set("judged", to_json(record.judged))
       .set("pictures", record.pictures)
       .set("promise", record.promise)
       .set("certain", record.certain)
@@ -80,8 +93,8 @@ inline WordFitRecord word_record(const Json& json, const std::string& source) {
   WordFitRecord record;
   record.clip = member<std::string>(json, "clip", source);
   record.adapter = member<std::string>(json, "adapter", source);
-  for (const Json& category : member(json, "categories", source).items())
-    record.categories.push_back(value_of<std::string>(category, "categories", source));
+  record.categories = word_names(json, "categories", source);
+  record.judged = json.find("judged") != nullptr ? word_names(json, "judged", source) : record.categories;
   record.pictures = count(json, "pictures", kMostWordPictures);
   record.promise = word_number(json, "promise", 0, 1, source);
   record.certain = count(json, "certain", record.pictures);
@@ -123,8 +136,7 @@ MOECLIP_FUNC WordReadout read_words(const WeightFile& file) {
   if (json == nullptr || !json->is_object())
     fail(ErrorCode::missing, concat(source, ": holds no fitted words; `moeclip explain --calibrate-words` makes them"));
   WordReadout readout;
-  for (const Json& word : member(*json, "words", source).items())
-    readout.words.push_back(value_of<std::string>(word, "words", source));
+  readout.words = detail::word_names(*json, "words", source);
   const index_t rows = 1 + std::ssize(readout.words);
   if (rows < 3 || rows > detail::kMostWords)
     fail(ErrorCode::format, concat(source, ": is about ", counted(rows - 1, "word"), "; from 2 to ",

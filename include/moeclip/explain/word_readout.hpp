@@ -17,7 +17,8 @@ namespace moeclip { inline namespace abi_v0_1 {
 struct WordFitRecord {
   std::string clip, adapter;               ///< hashes of the weights that it belongs to (anomaly/fingerprint.hpp)
   std::vector<std::string> categories;     ///< of the pictures that it was fitted on, sorted
-  index_t pictures = 0;                    ///< how many there were
+  std::vector<std::string> judged;         ///< those of them that what follows was found on, each left out of a fit
+  index_t pictures = 0;                    ///< that it was fitted on
   double promise = 0;                      ///< share of the certain names that are to be right
   index_t certain = 0, certain_right = 0;  ///< certain names of pictures that were left out of the fit, right ones
   index_t named = 0, named_right = 0;      ///< all names of defects that were left out, right ones
