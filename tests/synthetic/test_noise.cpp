@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
-#include <moeclip/synthetic/drawing/shapes.hpp>
+#include <moeclip/synthetic/drawing/relief.hpp>
 
 using namespace moeclip::synthetic;  // NOLINT
 using moeclip::index_t;
@@ -107,4 +107,43 @@ TEST_CASE("gradient noise is smooth, bounded and centred") {
   CHECK(largest > 0.6);
   CHECK(std::abs(sum) / (kSide * kSide) < 0.05);
   CHECK(gradient_noise({4, -7}, 3) == 0);  // corners
+}
+
+TEST_CASE("power noise of exponent b = 2 H + 1 has steps that grow as distance^H") {
+  for (const float b : {1.8f, 2.4f}) {
+    const float gain = power_gain(b);
+    double near = 0, apart = 0;  // mean squares of steps
+    for (int i = 0; i < 20000; ++i) {
+      const Vec2 p{static_cast<float>(i % 141) * 0.37f - 9, static_cast<float>(i) * 0.0053f + 3};
+      const float here = power_noise(p, 4, 8, gain);
+      const auto step = [&](float d) { return static_cast<double>(power_noise({p.x + d, p.y}, 4, 8, gain) - here); };
+      near += step(0.03f) * step(0.03f), apart += step(0.12f) * step(0.12f);
+    }
+    CHECK(std::log2(apart / near) / 2 == doctest::Approx(static_cast<double>(b) - 1).epsilon(0.15));
+  }
+  CHECK(power_noise({3.3f, 7.1f}, 5, 3, 0.5f, 10) == 0);  // finer than a pixel
+}
+
+TEST_CASE("a ring field has variance 1, one wavelength, and the slope that it says") {
+  constexpr float kWavelength = 0.4f;
+  double sum = 0, squares = 0, half_way = 0;
+  int count = 0;
+  for (moeclip::index_t index = 0; index < 40; ++index) {
+    Dice dice(3, "ring", index);
+    const RingField field(dice, kWavelength, 1);
+    for (int i = 0; i < 500; ++i, ++count) {
+      const Vec2 p{static_cast<float>(i % 25) * 0.23f, static_cast<float>(i) * 0.021f};
+      const RingField::Point here = field.at(p);
+      const double height = static_cast<double>(here.height);
+      sum += height, squares += height * height;
+      half_way += height * static_cast<double>(field.at({p.x + 0.5f * kWavelength, p.y}).height);
+      const float step = 1e-3f, rise = field.at({p.x + step, p.y}).height - field.at({p.x - step, p.y}).height;
+      REQUIRE(std::abs(rise / (2 * step) * kWavelength / 6.2831853f - here.slope.x) < 0.01f);
+    }
+  }
+  CHECK(std::abs(sum / count) < 0.05);
+  CHECK(squares / count == doctest::Approx(1).epsilon(0.1));
+  CHECK(half_way / squares == doctest::Approx(-0.30).epsilon(0.2));  // the Bessel function J0(pi) = -0.304
+  Dice dice(3, "ring", 0);
+  CHECK(RingField(dice, kWavelength, 1).at({1, 2}, kWavelength).height == 0);  // finer than two pixels
 }

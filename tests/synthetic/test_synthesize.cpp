@@ -79,9 +79,19 @@ TEST_CASE("there are enough categories and kinds, and the split keeps its promis
   }
   CHECK(unseen_textures >= 2);
   CHECK(std::ssize(unseen_categories()) - unseen_textures >= 2);
-  CHECK(pretraining_categories().size() + unseen_categories().size() == synthetic_categories().size());
+  CHECK(pretraining_categories().size() + unseen_categories().size() + further_categories().size() ==
+        synthetic_categories().size());
   for (const auto name : pretraining_categories()) CHECK(has(synthetic_categories(), name));
   for (const auto name : adapter_categories()) CHECK(has(pretraining_categories(), name));
+  std::set<std::string_view> further;
+  for (const auto name : further_categories()) {
+    CHECK(has(synthetic_categories(), name));
+    CHECK_FALSE(has(pretraining_categories(), name));
+    CHECK_FALSE(has(unseen_categories(), name));
+    const auto all = synthetic_defects(name);
+    further.insert(all.begin(), all.end());
+  }
+  CHECK(further.size() == synthetic_defects().size());
   std::set<std::string_view> possible;
   for (const auto category : synthetic_categories()) {
     const auto all = synthetic_defects(category);
@@ -208,6 +218,17 @@ TEST_CASE("the pictures are those that models were trained on, whatever the comp
       {"gear", {198.52, 189.06, 159.26}, 138},
       {"capsule", {68.63, 89.15, 103.98}, 194},
       {"bottle top", {140.15, 140.42, 139.61}, 198},
+      {"plaster", {169.66, 176.38, 155.23}, 340},
+      {"etched plate", {125.56, 84.47, 62.63}, 186},
+      {"denim", {90.94, 88.31, 82.73}, 374},
+      {"cast iron", {86.82, 86.78, 91.55}, 295},
+      {"milled metal", {134.52, 133.16, 136.24}, 262},
+      {"granite", {119.57, 111.31, 94.48}, 302},
+      {"cork", {123.33, 84.66, 53.42}, 258},
+      {"bearing", {64.91, 65.84, 70.10}, 68},
+      {"plug", {47.90, 50.92, 56.11}, 57},
+      {"bracket", {124.96, 126.84, 133.36}, 47},
+      {"key", {119.28, 121.90, 122.07}, 31},
   };
   REQUIRE(std::size(kRecorded) == synthetic_categories().size());
   for (const Recorded& recorded : kRecorded) {

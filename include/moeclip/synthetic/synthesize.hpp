@@ -45,7 +45,9 @@ struct SyntheticSpec {
 std::span<const std::string_view> synthetic_categories();    ///< all that can be drawn, textures and objects
 std::span<const std::string_view> pretraining_categories();  ///< those that the built-in CLIP is pretrained on
 std::span<const std::string_view> adapter_categories();      ///< those that its adapter is trained on
-std::span<const std::string_view> unseen_categories();       ///< those that neither ever sees
+std::span<const std::string_view> unseen_categories();  ///< those that neither ever sees and that are kept for judging
+/// Those that the built-in model never saw, and that may be trained and fitted on all the same.
+std::span<const std::string_view> further_categories();
 
 std::span<const std::string_view> synthetic_defects();  ///< all kinds, in the order of DefectKind
 std::span<const std::string_view> unseen_defects();     ///< those that are kept for judging
@@ -77,12 +79,17 @@ Sample synthesize(const SyntheticSpec& spec);
 
 #include "../base/error.hpp"
 #include "captions.hpp"
+#include "drawing/assembled.hpp"
 #include "drawing/board.hpp"
+#include "drawing/cut.hpp"
+#include "drawing/grains.hpp"
 #include "drawing/long.hpp"
 #include "drawing/metal.hpp"
 #include "drawing/minerals.hpp"
 #include "drawing/panel.hpp"
 #include "drawing/render.hpp"
+#include "drawing/ribbed.hpp"
+#include "drawing/rough.hpp"
 #include "drawing/round.hpp"
 #include "drawing/textures.hpp"
 
@@ -114,7 +121,12 @@ inline constexpr SyntheticCategory kSyntheticCategories[] = {
     synthetic_category<synthetic::Button>(),       synthetic_category<synthetic::Battery>(),
     synthetic_category<synthetic::Fuse>(),         synthetic_category<synthetic::Spring>(),
     synthetic_category<synthetic::Gear>(),         synthetic_category<synthetic::Capsule>(),
-    synthetic_category<synthetic::BottleTop>(),
+    synthetic_category<synthetic::BottleTop>(),    synthetic_category<synthetic::Plaster>(),
+    synthetic_category<synthetic::EtchedPlate>(),  synthetic_category<synthetic::Denim>(),
+    synthetic_category<synthetic::CastIron>(),     synthetic_category<synthetic::MilledMetal>(),
+    synthetic_category<synthetic::Granite>(),      synthetic_category<synthetic::Cork>(),
+    synthetic_category<synthetic::Bearing>(),      synthetic_category<synthetic::Plug>(),
+    synthetic_category<synthetic::Bracket>(),      synthetic_category<synthetic::Key>(),
 };
 
 template <std::size_t N>
@@ -141,6 +153,9 @@ inline constexpr std::array<std::string_view, 17> kPretrainingCategories{
     "nut",   "circuit board", "cable",     "tablet", "button",        "battery",  "fuse",   "spring"};
 inline constexpr std::array<std::string_view, 10> kAdapterCategories{
     "weave", "cardboard", "wood", "concrete", "screw", "nut", "circuit board", "cable", "tablet", "battery"};
+inline constexpr std::array<std::string_view, 11> kFurtherCategories{
+    "plaster", "etched plate", "denim", "cast iron", "milled metal", "granite",
+    "cork",    "bearing",      "plug",  "bracket",   "key"};
 inline constexpr std::array<std::string_view, 3> kUnseenDefects{"foreign thread", "dent", "burn"};
 
 inline constexpr std::array<std::string_view, 3> kSyntheticWorlds{"parts", "regions", "homogeneous"};
@@ -232,6 +247,8 @@ MOECLIP_FUNC std::span<const std::string_view> pretraining_categories() { return
 MOECLIP_FUNC std::span<const std::string_view> adapter_categories() { return detail::kAdapterCategories; }
 
 MOECLIP_FUNC std::span<const std::string_view> unseen_categories() { return detail::kUnseenCategories; }
+
+MOECLIP_FUNC std::span<const std::string_view> further_categories() { return detail::kFurtherCategories; }
 
 MOECLIP_FUNC std::span<const std::string_view> synthetic_defects() { return synthetic::kDefectNames; }
 
