@@ -35,6 +35,14 @@ class Synthesize(ToolTest):
         self.assertIn("there is no category 'gear'", said)
         self.message(2, "synthesize", "--out", self.folder / "x", "--world", "homogeneous", "--defects", "ring")
 
+    def test_cameras(self):
+        picture, mask = "gear/test/missing_part/000.png", "gear/ground_truth/missing_part/000_mask.png"
+        plain, fixed, held = self.draw("a"), self.draw("b", "--camera", "fixed"), self.draw("c", "--camera", "handheld")
+        for file in (picture, mask):
+            self.assertEqual((plain / file).read_bytes(), (fixed / file).read_bytes())
+            self.assertNotEqual((plain / file).read_bytes(), (held / file).read_bytes())
+        self.message(2, "synthesize", "--out", self.folder / "x", "--camera", "drone")
+
     def test_the_seed_decides(self):
         picture = "gear/test/missing_part/000.png"
         first = (self.draw("a") / picture).read_bytes()

@@ -45,7 +45,7 @@ void expect_range(std::string_view option, double value, double low, double high
 }  // namespace
 
 int run_synthesize(Words words) {
-  std::string out, categories, defects, world = "parts";
+  std::string out, categories, defects, world = "parts", camera = "fixed";
   std::int64_t size = 256, count = 10, seed = 0, threads = 0;
   moeclip::SyntheticFiles files;
   bool force = false;
@@ -57,6 +57,8 @@ int run_synthesize(Words words) {
   options.choice("world", world, {"parts", "regions", "homogeneous"},
                  "parts of an inspection line, or panels on which a mark is a defect by the region that it lies in, or "
                  "by its kind alone; default parts");
+  options.choice("camera", camera, {"fixed", "handheld"},
+                 "fixed straight above, or in the hand: tilted, in uneven light, noisier, a JPEG; default fixed");
   options.value("categories", categories, "NAME,...", "what to draw; default: everything");
   options.value("defects", defects, "NAME,...", "kinds of defects; default: all that a category can have");
   options.value("count", count, "N", "pictures in every folder");
@@ -79,6 +81,7 @@ int run_synthesize(Words words) {
   expect_range("lowest-severity", files.lowest_severity, 0, 1);
   expect_range("highest-severity", files.highest_severity, files.lowest_severity, 1);
   files.world = *moeclip::find_synthetic_world(world);
+  files.camera = *moeclip::find_synthetic_camera(camera);
   files.categories = named_list(categories);
   files.defects = named_list(defects);
   expect_known(files.categories, moeclip::synthetic_categories(files.world), "category");

@@ -22,6 +22,7 @@ struct SyntheticPlan {
   double defective_share = 0.5;                        ///< in [0, 1]
   double lowest_severity = 0.2, highest_severity = 1;  ///< in [0, 1]: barely visible to plain
   SyntheticWorld world = SyntheticWorld::parts;        ///< that the categories are of
+  SyntheticCamera camera = SyntheticCamera::fixed;     ///< that takes the pictures
 };
 
 /// The specs of a plan. Throws contract for a plan that cannot be drawn.
@@ -58,7 +59,7 @@ MOECLIP_FUNC std::vector<SyntheticSpec> plan_synthetic(const SyntheticPlan& plan
   const Rng rng(plan.seed, "synthetic plan");
   for (index_t i = 0; i < plan.count; ++i) {
     const auto category = static_cast<std::size_t>(i) % plan.categories.size();
-    SyntheticSpec spec{plan.categories[category], "", plan.seed, i, plan.size, 1, plan.world};
+    SyntheticSpec spec{plan.categories[category], "", plan.seed, i, plan.size, 1, plan.world, plan.camera};
     spec.severity = plan.lowest_severity + (plan.highest_severity - plan.lowest_severity) * rng.unit(3 * i);
     if (!kinds[category].empty() && rng.unit(3 * i + 1) < plan.defective_share)
       spec.defect = kinds[category][static_cast<std::size_t>(rng.integer(3 * i + 2, 0, std::ssize(kinds[category])))];
@@ -74,6 +75,8 @@ MOECLIP_FUNC std::vector<DrawnSample> drawn_samples(std::vector<SyntheticSpec> s
         concat(s.category, "+", s.defect, " ", s.seed, " ", s.index, " ", s.size, " ", s.severity);
     if (s.world != SyntheticWorld::parts)
       description += concat(" ", synthetic_worlds()[static_cast<std::size_t>(s.world)]);
+    if (s.camera != SyntheticCamera::fixed)
+      description += concat(" ", synthetic_cameras()[static_cast<std::size_t>(s.camera)]);
     std::string name = s.category;
     const auto draw = [](const void* order, const DrawRequest&) {
       return synthesize(*static_cast<const SyntheticSpec*>(order));

@@ -31,15 +31,26 @@ std::span<const std::string_view> synthetic_worlds();  ///< their names, in the 
 /// The world of that name, or nothing.
 std::optional<SyntheticWorld> find_synthetic_world(std::string_view name);
 
+/// What takes the pictures.
+enum class SyntheticCamera {
+  fixed,     ///< hangs straight above, as on an inspection line
+  handheld,  ///< tilted, in uneven light, not always in focus, noisier, and its pictures have been JPEG files
+};
+
+std::span<const std::string_view> synthetic_cameras();  ///< their names, in the order of SyntheticCamera
+/// The camera of that name, or nothing.
+std::optional<SyntheticCamera> find_synthetic_camera(std::string_view name);
+
 /// What to draw.
 struct SyntheticSpec {
-  std::string category;                          ///< one of synthetic_categories(world)
-  std::string defect;                            ///< one that the category can have in that world, or "" for a good one
-  std::uint64_t seed = 0;                        ///< pictures of different seeds have nothing in common
-  index_t index = 0;                             ///< number of the picture
-  index_t size = 256;                            ///< side in pixels, [kSmallestSynthetic, kLargestSynthetic]
-  double severity = 1;                           ///< 0 barely visible, 1 plain
-  SyntheticWorld world = SyntheticWorld::parts;  ///< that it is of
+  std::string category;                             ///< one of synthetic_categories(world)
+  std::string defect;                               ///< one that the category can have in that world, or "": good
+  std::uint64_t seed = 0;                           ///< pictures of different seeds have nothing in common
+  index_t index = 0;                                ///< number of the picture
+  index_t size = 256;                               ///< side in pixels, [kSmallestSynthetic, kLargestSynthetic]
+  double severity = 1;                              ///< 0 barely visible, 1 plain
+  SyntheticWorld world = SyntheticWorld::parts;     ///< that it is of
+  SyntheticCamera camera = SyntheticCamera::fixed;  ///< that takes it
 };
 
 std::span<const std::string_view> synthetic_categories();    ///< all that can be drawn, textures and objects
@@ -160,6 +171,8 @@ inline constexpr std::array<std::string_view, 3> kUnseenDefects{"foreign thread"
 
 inline constexpr std::array<std::string_view, 3> kSyntheticWorlds{"parts", "regions", "homogeneous"};
 
+inline constexpr std::array<std::string_view, 2> kSyntheticCameras{"fixed", "handheld"};
+
 inline constexpr auto kPanelNames = [] {
   std::array<std::string_view, synthetic::panels::kLooks.size()> names;
   for (std::size_t i = 0; i < names.size(); ++i) names[i] = synthetic::panels::kLooks[i].name;
@@ -179,6 +192,18 @@ inline void expect_drawable(const SyntheticSpec& spec) {
   MOECLIP_EXPECT(spec.severity >= 0 && spec.severity <= 1, "severity is from 0 to 1, not ", spec.severity);
 }
 
+/// The order for a picture whose kind of defect is `kind`; that of a panel's mark has no meaning here.
+inline synthetic::Order order_of(const SyntheticSpec& spec, std::optional<synthetic::DefectKind> kind) {
+  const bool is_handheld = spec.camera == SyntheticCamera::handheld;
+  return {spec.seed, spec.index, spec.size, kind, static_cast<float>(spec.severity), is_handheld};
+}
+
+/// "synthetic:", what is seen, and which picture of it.
+inline std::string synthetic_path(const SyntheticSpec& spec, std::string_view seen) {
+  const char* const taken = spec.camera == SyntheticCamera::handheld ? "@handheld" : "";
+  return concat("synthetic:", seen, spec.defect.empty() ? "" : "+", spec.defect, "#", spec.index, taken);
+}
+
 inline Sample synthesize_panel(const SyntheticSpec& spec) {
   const synthetic::PanelLook& look = synthetic::panels::kLooks[find_panel(spec.category)];
   expect_drawable(spec);
@@ -192,15 +217,14 @@ inline Sample synthesize_panel(const SyntheticSpec& spec) {
   Sample sample;
   sample.picture = Image(spec.size, spec.size, 3);
   sample.mask = Image(spec.size, spec.size, 1);
-  synthetic::draw_panel(look, spec.world == SyntheticWorld::regions, mark,
-                        {spec.seed, spec.index, spec.size, {}, static_cast<float>(spec.severity)}, sample.picture,
+  synthetic::draw_panel(look, spec.world == SyntheticWorld::regions, mark, order_of(spec, {}), sample.picture,
                         sample.mask);
   sample.label = mark ? 1 : 0;
   sample.class_name = spec.category;
   sample.defect = spec.defect;
   sample.caption = concat("a photo of a ", spec.category, mark ? " with a misplaced " : "", spec.defect, ".");
-  sample.path = concat("synthetic:", kSyntheticWorlds[static_cast<std::size_t>(spec.world)], "/", spec.category,
-                       mark ? "+" : "", spec.defect, "#", spec.index);
+  const std::string_view world = kSyntheticWorlds[static_cast<std::size_t>(spec.world)];
+  sample.path = synthetic_path(spec, concat(world, "/", spec.category));
   return sample;
 }
 
@@ -212,6 +236,14 @@ MOECLIP_FUNC std::optional<SyntheticWorld> find_synthetic_world(std::string_view
   const auto place = lists::find(detail::kSyntheticWorlds, name);
   if (place == detail::kSyntheticWorlds.end()) return std::nullopt;
   return static_cast<SyntheticWorld>(place - detail::kSyntheticWorlds.begin());
+}
+
+MOECLIP_FUNC std::span<const std::string_view> synthetic_cameras() { return detail::kSyntheticCameras; }
+
+MOECLIP_FUNC std::optional<SyntheticCamera> find_synthetic_camera(std::string_view name) {
+  const auto place = lists::find(detail::kSyntheticCameras, name);
+  if (place == detail::kSyntheticCameras.end()) return std::nullopt;
+  return static_cast<SyntheticCamera>(place - detail::kSyntheticCameras.begin());
 }
 
 MOECLIP_FUNC std::span<const std::string_view> synthetic_categories(SyntheticWorld world) {
@@ -286,14 +318,13 @@ MOECLIP_FUNC Sample synthesize(const SyntheticSpec& spec) {
   Sample sample;
   sample.picture = Image(spec.size, spec.size, 3);
   sample.mask = Image(spec.size, spec.size, 1);
-  category.draw({spec.seed, spec.index, spec.size, kind, static_cast<float>(spec.severity)}, sample.picture,
-                sample.mask);
+  category.draw(detail::order_of(spec, kind), sample.picture, sample.mask);
   sample.label = kind ? 1 : 0;
   sample.class_name = category.name;
   sample.defect = spec.defect;
   synthetic::Dice words(spec.seed, concat("caption ", category.name, spec.defect), spec.index);
   sample.caption = synthetic::draw_caption(category.name, kind, words);
-  sample.path = concat("synthetic:", category.name, spec.defect.empty() ? "" : "+", spec.defect, "#", spec.index);
+  sample.path = detail::synthetic_path(spec, category.name);
   return sample;
 }
 

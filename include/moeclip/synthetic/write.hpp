@@ -22,6 +22,7 @@ struct SyntheticFiles {
   std::uint64_t seed = 0;                              ///< of everything that is drawn
   double lowest_severity = 0.2, highest_severity = 1;  ///< in [0, 1]: barely visible to plain
   SyntheticWorld world = SyntheticWorld::parts;        ///< that the categories are of
+  SyntheticCamera camera = SyntheticCamera::fixed;     ///< that takes the pictures
 };
 
 /// The pictures of one folder.
@@ -86,7 +87,8 @@ MOECLIP_FUNC SyntheticSpec spec_of(const SyntheticFiles& files, const SyntheticF
   const auto kinds = synthetic_defects(files.world);
   const index_t kind = lists::find(kinds, folder.defect) - kinds.begin();
   const index_t group = folder.is_train ? 0 : folder.defect.empty() ? 1 : 2 + kind;
-  SyntheticSpec spec{folder.category, folder.defect, files.seed, group * kApart + i, files.size, 1, files.world};
+  SyntheticSpec spec{folder.category, folder.defect, files.seed, group * kApart + i, files.size, 1,
+                     files.world,     files.camera};
   const Rng rng(files.seed, concat("severity ", folder.category));
   spec.severity = files.lowest_severity + (files.highest_severity - files.lowest_severity) * rng.unit(spec.index);
   return spec;

@@ -188,15 +188,12 @@ inline std::vector<Mark> draw_marks(const PanelSurface& surface, bool has_region
 /// meaning here.
 inline void draw_panel(const PanelLook& look, bool has_regions, std::optional<MarkKind> defect, const Order& order,
                        Image& picture, Image& mask) {
-  constexpr index_t kFine = 320;    // as of other scenes
-  constexpr float kBelongs = 0.2f;  // the same
-  const int samples = order.size <= kFine ? 2 : 1;
-  const float step = 1 / static_cast<float>(order.size * samples), side = step * static_cast<float>(samples);
   const char* const world = has_regions ? "regions " : "homogeneous ";
   Dice stage_dice(order.seed, concat("stage ", world, look.name), order.index);
   Dice look_dice(order.seed, concat("look ", world, look.name), order.index);
   Dice mark_dice(order.seed, concat("marks ", world, look.name), order.index);
-  const Stage stage(stage_dice, step);
+  const Camera camera = order.camera(concat(world, look.name));
+  const Stage stage(stage_dice, Raster(order.size).step * camera.largest_scale());
   const std::optional<RegionKind> only = has_regions ? std::nullopt : std::optional(look.regions[0]);
   const PanelSurface surface(look, only, look_dice, stage);
   std::vector<Mark> marks = draw_marks(surface, has_regions, order.severity, mark_dice);
@@ -206,28 +203,16 @@ inline void draw_panel(const PanelLook& look, bool has_regions, std::optional<Ma
       mark.kind = *defect;
       wrong = &mark;
     }
-  for (index_t y = 0; y < order.size; ++y)
-    for (index_t x = 0; x < order.size; ++x) {
-      const Vec2 corner{static_cast<float>(x) * side, static_cast<float>(y) * side};
-      Pixel pixel;
-      for (int sample = 0; sample < samples * samples; ++sample) {
-        const auto i = static_cast<float>(sample % samples), j = static_cast<float>(sample / samples);
-        const Vec2 p = corner + Vec2{(i + 0.5f) * step, (j + 0.5f) * step};
-        Color color = surface.colour(p);
-        for (const Mark& mark : marks)
-          if (const float covered = mark.cover(p, step); covered > 0) {
-            color = mark.on(color, covered);
-            if (&mark == wrong) pixel.defect += covered;
-          }
-        pixel.colour = pixel.colour + color;
+  const auto at = [&](Vec2 p) {
+    Touch touch{surface.colour(p), 0};
+    for (const Mark& mark : marks)
+      if (const float covered = mark.cover(p, stage.pixel); covered > 0) {
+        touch.colour = mark.on(touch.colour, covered);
+        if (&mark == wrong) touch.cover = covered;
       }
-      const float share = 1 / static_cast<float>(samples * samples);
-      const Color seen =
-          stage.with_grain(stage.exposed(pixel.colour * share, corner), static_cast<int>(x), static_cast<int>(y));
-      std::uint8_t* out = picture.row(y) + 3 * x;
-      out[0] = to_byte(seen.r), out[1] = to_byte(seen.g), out[2] = to_byte(seen.b);
-      mask.row(y)[x] = pixel.defect * share >= kBelongs ? 255 : 0;
-    }
+    return touch;
+  };
+  photograph(at, stage, camera, picture, mask);
 }
 
 }}}  // namespace moeclip::abi_v0_1::synthetic

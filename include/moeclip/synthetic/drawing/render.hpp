@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // From a scene to pixels and mask. A picture is sampled on a regular grid, 2 x 2 samples a pixel where pixels are
-// large, and each outline is antialiased by coverage besides. Only inside the circle that a defect may touch is the
-// scene evaluated twice.
+// large, each where the camera sees it, and each outline is antialiased by coverage besides. Only inside the circle
+// that a defect may touch is the scene evaluated twice.
 
+#include <optional>
 #include <vector>
 
 #include "../../base/text.hpp"
 #include "../../image/image.hpp"
+#include "camera.hpp"
 #include "defects.hpp"
+#include "film.hpp"
 #include "scene.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 { namespace synthetic {
@@ -20,6 +23,27 @@ struct Order {
   index_t size = 0;
   std::optional<DefectKind> kind;
   float severity = 1;
+  bool is_handheld = false;
+
+  /// The camera, of a category or panel called `name`.
+  [[nodiscard]] Camera camera(std::string_view name) const {
+    if (!is_handheld) return {};
+    Dice dice(seed, concat("camera ", name), index);
+    return Camera(dice);
+  }
+};
+
+/// Where a picture of so many pixels a side is sampled.
+struct Raster {
+  explicit Raster(index_t size)
+      : samples(size <= kFine ? 2 : 1),
+        step(1 / static_cast<float>(size * samples)),
+        side(step * static_cast<float>(samples)) {}
+
+  static constexpr index_t kFine = 320;  // above, one sample a pixel is enough
+  int samples;                           // along each side of a pixel
+  float step;                            // from one sample to the next, in sides of the picture
+  float side;                            // from one pixel to the next
 };
 
 constexpr bool changes_form(DefectKind kind) {
@@ -84,24 +108,43 @@ struct Pixel {
   float defect = 0;
 };
 
-template <class Category>
-Pixel sample_pixel(const Scene<Category>& scene, const DefectiveScene<Category>* defective, Vec2 corner, float step,
-                   int samples) {
+/// The pixel whose first corner is at `corner`; look(p) says what is at p of the scene, as a Touch.
+template <class Look>
+Pixel sample_pixel(const Look& look, const Camera& camera, Vec2 corner, const Raster& raster) {
   Pixel pixel;
-  for (int j = 0; j < samples; ++j)
-    for (int i = 0; i < samples; ++i) {
-      const Vec2 p = corner + Vec2{(static_cast<float>(i) + 0.5f) * step, (static_cast<float>(j) + 0.5f) * step};
-      const Surface surface = scene.at(p);
-      if (defective != nullptr && defective->reaches(p)) {
-        const Touch touch = defective->at(p, surface);
-        pixel.colour = pixel.colour + touch.colour;
-        pixel.defect += touch.cover;
-      } else {
-        pixel.colour = pixel.colour + surface.seen();
-      }
+  for (int j = 0; j < raster.samples; ++j)
+    for (int i = 0; i < raster.samples; ++i) {
+      const Vec2 within{(static_cast<float>(i) + 0.5f) * raster.step, (static_cast<float>(j) + 0.5f) * raster.step};
+      const Touch touch = look(camera.to_scene(corner + within));
+      pixel.colour = pixel.colour + touch.colour;
+      pixel.defect += touch.cover;
     }
-  const float share = 1 / static_cast<float>(samples * samples);
+  const float share = 1 / static_cast<float>(raster.samples * raster.samples);
   return {pixel.colour * share, pixel.defect * share};
+}
+
+/// Takes the picture (RGB) of a scene, of which look(p) says what is at p, and its mask (gray).
+template <class Look>
+void photograph(const Look& look, const Stage& stage, const Camera& camera, Image& picture, Image& mask) {
+  constexpr float kBelongs = 0.2f;  // share from which a pixel belongs to the mask: one of four samples counts
+  const index_t size = mask.width();
+  const Raster raster(size);
+  Film film(size);
+  float strongest = 0;
+  index_t strongest_at = 0;
+  for (index_t y = 0; y < size; ++y)
+    for (index_t x = 0; x < size; ++x) {
+      const Vec2 corner{static_cast<float>(x) * raster.side, static_cast<float>(y) * raster.side};
+      const Pixel pixel = sample_pixel(look, camera, corner, raster);
+      const Vec2 p = camera.to_scene(corner);
+      film.expose(x, y, camera.seen(stage.exposed(pixel.colour, p), p));
+      mask.row(y)[x] = pixel.defect >= kBelongs ? 255 : 0;
+      if (pixel.defect > strongest) strongest = pixel.defect, strongest_at = y * size + x;
+    }
+  if (strongest > 0) mask.data()[strongest_at] = 255;  // a defect has at least one pixel
+  film.defocus(camera.blur());
+  film.develop(stage, camera, picture);
+  if (!camera.is_fixed()) picture = kept_as_jpeg(picture, camera.quality());
 }
 
 /// One pass along lines of `count` pixels that are `step` apart: each becomes the largest (or smallest) within
@@ -127,35 +170,21 @@ inline void close_gaps(Image& mask, index_t radius) {
   }
 }
 
-constexpr std::uint8_t to_byte(float v) { return static_cast<std::uint8_t>(clamp01(v) * 255 + 0.5f); }
-
 /// Draws `order` into a picture (RGB) and a mask (gray) of its size.
 template <class Category>
 void draw_picture(const Order& order, Image& picture, Image& mask) {
-  constexpr index_t kFine = 320;    // above, one sample a pixel is enough
-  constexpr float kBelongs = 0.2f;  // share from which a pixel belongs to the mask: one of four samples counts
-  const int samples = order.size <= kFine ? 2 : 1;
-  const float step = 1 / static_cast<float>(order.size * samples), side = step * static_cast<float>(samples);
   Dice stage_dice(order.seed, concat("stage ", Category::kName), order.index);
   Dice look_dice(order.seed, concat("look ", Category::kName), order.index);
-  const Stage stage(stage_dice, step);
+  const Camera camera = order.camera(Category::kName);
+  const Stage stage(stage_dice, Raster(order.size).step * camera.largest_scale());
   const Scene<Category> scene(look_dice, stage);
   std::optional<DefectiveScene<Category>> defective;
   if (order.kind) defective.emplace(scene, order, stage);
-  float strongest = 0;
-  index_t strongest_at = 0;
-  for (index_t y = 0; y < order.size; ++y)
-    for (index_t x = 0; x < order.size; ++x) {
-      const Vec2 corner{static_cast<float>(x) * side, static_cast<float>(y) * side};
-      const Pixel pixel = sample_pixel(scene, defective ? &*defective : nullptr, corner, step, samples);
-      const Color seen =
-          stage.with_grain(stage.exposed(pixel.colour, corner), static_cast<int>(x), static_cast<int>(y));
-      std::uint8_t* out = picture.row(y) + 3 * x;
-      out[0] = to_byte(seen.r), out[1] = to_byte(seen.g), out[2] = to_byte(seen.b);
-      mask.row(y)[x] = pixel.defect >= kBelongs ? 255 : 0;
-      if (pixel.defect > strongest) strongest = pixel.defect, strongest_at = y * order.size + x;
-    }
-  if (strongest > 0) mask.data()[strongest_at] = 255;  // a defect has at least one pixel
+  const auto look = [&](Vec2 p) {
+    const Surface surface = scene.at(p);
+    return defective && defective->reaches(p) ? defective->at(p, surface) : Touch{surface.seen(), 0};
+  };
+  photograph(look, stage, camera, picture, mask);
   if (order.kind && changes_form(*order.kind))
     close_gaps(mask, std::max<index_t>(1, order.size / (order.kind == DefectKind::print_fault ? 128 : 50)));
 }

@@ -31,16 +31,19 @@ class Stage {
     return c * tint_ * gain;
   }
 
-  /// Noise of the sensor, the same for all defects on a scene: a sum of four uniform bytes, nearly normal.
-  [[nodiscard]] Color with_grain(Color c, int x, int y) const {
+  /// Noise of a pixel, of about unit size and the same for all defects on a scene: a sum of four uniform bytes, nearly
+  /// normal.
+  [[nodiscard]] Color unit_grain(int x, int y) const {
     const auto draw = [&](std::uint32_t channel) {
       const std::uint32_t bits = lattice_bits(x, y, grain_seed_ + channel);
       const std::uint32_t sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24);
       return (static_cast<float>(sum) - 510) * (1 / 147.8f);  // 147.8: standard deviation of the sum
     };
     const float common = 0.7f * draw(0);
-    return c + Color{common + 0.5f * draw(1), common + 0.5f * draw(2), common + 0.5f * draw(3)} * grain_;
+    return {common + 0.5f * draw(1), common + 0.5f * draw(2), common + 0.5f * draw(3)};
   }
+  /// The noise of the fixed camera's sensor.
+  [[nodiscard]] Color with_grain(Color c, int x, int y) const { return c + unit_grain(x, y) * grain_; }
 
   float pixel;
   Vec2 light;  // unit, towards the lamp
