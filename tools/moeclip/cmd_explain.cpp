@@ -84,8 +84,8 @@ bool parse(Words words, ExplainSettings& s) {
                 "instead: fit how sure names are, and write it there; on data sets whose folders name the defects, or "
                 "without any on drawn pictures");
   options.value("promise", s.promise, "P",
-                "share of the certain names that the fit wants right on categories that it leaves out; default 0.9");
-  options.value("fit-pictures", s.pictures_to_fit, "N", "drawn pictures for the fit; default 3400");
+                "share of the certain names that the fit wants right on categories that it leaves out; default 0.8");
+  options.value("fit-pictures", s.pictures_to_fit, "N", "drawn pictures for the fit; default 5600");
   options.value("report", s.report, "FILE.html", "of the benchmark or the fit: a page with reliability diagrams");
   options.value("seed", s.seed, "N", "of drawn pictures, those of the benchmark or of the fit; default 1");
   options.flag("json", s.is_json, "one JSON object a line");

@@ -48,10 +48,10 @@ NamingResult measure_naming(moeclip::Context& context, const moeclip::Detector& 
 
 /// What a read-out of words is fitted on.
 struct WordsPlan {
-  std::vector<std::string> data;     ///< data sets; none: drawn pictures of the built-in CLIP's categories
-  moeclip::index_t pictures = 3400;  ///< so many drawn ones
+  std::vector<std::string> data;     ///< data sets; none: drawn pictures of categories that are not kept for judging
+  moeclip::index_t pictures = 5600;  ///< so many drawn ones
   std::uint64_t seed = 1;
-  double promise = 0.9;  ///< share of the certain names that are to be right
+  double promise = 0.8;  ///< share of the certain names that are to be right
 };
 
 /// Fits one for this detector and vocabulary.

@@ -114,18 +114,23 @@ class NamingTally {
   std::vector<NamingRow> rows_;
 };
 
-/// Examples of drawn pictures, one in ten of them without defect.
+/// Examples of drawn pictures, one in ten of them without defect; those of categories that the built-in CLIP never saw
+/// are judged.
 std::vector<moeclip::WordExample> drawn_examples(NamingLooks& looks, const std::vector<std::string>& words,
                                                  const WordsPlan& plan) {
   constexpr double kGoodShare = 0.1;
+  const auto known = moeclip::pretraining_categories(), others = moeclip::further_categories();
+  std::vector<std::string_view> categories(known.begin(), known.end());
+  categories.insert(categories.end(), others.begin(), others.end());
   std::vector<moeclip::WordExample> examples;
   Progress progress("look", static_cast<std::size_t>(plan.pictures));
   for (index_t i = 0; i < plan.pictures; ++i) {
-    const moeclip::SyntheticSpec spec =
-        naming_spec(moeclip::pretraining_categories(), kFittedApart + plan.seed, i, kGoodShare);
+    const moeclip::SyntheticSpec spec = naming_spec(categories, kFittedApart + plan.seed, i, kGoodShare);
     progress.step(concat(spec.category, ", ", spec.defect.empty() ? "good" : spec.defect));
     const auto word = spec.defect.empty() ? 0 : find_word(words, spec.defect);
-    if (word) examples.push_back(looks.example(moeclip::synthesize(spec).picture, spec.category, *word));
+    if (!word) continue;
+    examples.push_back(looks.example(moeclip::synthesize(spec).picture, spec.category, *word));
+    examples.back().is_judged = std::ranges::find(others, spec.category) != others.end();
   }
   return examples;
 }
