@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Methods on photographs: trained on some public sets, judged on others, from several seeds, by `moeclip ablate`.
 
-usage: real.py TOOL SETS OUT [--seeds 3] [--epochs 1] [--most 50] [--preset paper-table | --variant NAME...] [ablate's options]
+usage: real.py TOOL SETS OUT [--seeds 3] [--epochs 1] [--most 50] [--fold one|two] [--preset paper-table | --variant NAME...] [ablate's options]
 
 SETS holds sets as bench/good/lay_out.py lays them out (SET/SET/{train,test,ground_truth}): those that may be used for trying and
 choosing, never those that are kept for judging. There are two folds; in each, what is trained on and what is judged on share no set:
@@ -77,9 +77,10 @@ def main():
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--most", type=int, default=50)
     parser.add_argument("--preset", default="paper-table")
+    parser.add_argument("--fold", action="append", choices=list(FOLDS), help="only this one")
     parser.add_argument("--variant", action="append", default=[])
     wanted, more = parser.parse_known_args()
-    for name in FOLDS:
+    for name in wanted.fold or FOLDS:
         run_fold(wanted, name, more)
 
 
