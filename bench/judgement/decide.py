@@ -58,6 +58,8 @@ def main():
             return print(f"{label}  moeclip over {name:30} was not run")
         row = found[name]
         ends = row["gain_interval"], row["gain_interval_by_t"]
+        if None in ends[0] + ends[1]:  # undefined, or the same for all seeds
+            return print(f"{label}  moeclip over {name:30} has not both intervals: not shown")
         low, high = min(end[0] for end in ends), max(end[1] for end in ends)
         print(f"{label}  moeclip over {name:30} {100 * row['gain_of_first']:+6.2f}  bootstrap "
               f"[{100 * ends[0][0]:+.2f}, {100 * ends[0][1]:+.2f}]  t [{100 * ends[1][0]:+.2f}, {100 * ends[1][1]:+.2f}]  "

@@ -129,6 +129,9 @@ TEST_CASE("percentiles are NumPy's, intervals of t are SciPy's") {
   CHECK(t.excludes_zero());
   CHECK(std::isnan(student_interval({values.data(), 1}).low));
   CHECK_FALSE(student_interval({values.data(), 1}).excludes_zero());
+  const std::vector<double> same(3, 0.1);  // whose sum is not exactly three times 0.1
+  CHECK(student_interval(same).middle == 0.1);
+  CHECK(std::isnan(student_interval(same).low));
   struct Row {
     index_t freedom;
     double probability, quantile;

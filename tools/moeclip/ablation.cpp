@@ -43,8 +43,14 @@ moeclip::SampleSource listed_source(const std::vector<std::string>& lists) {
 std::vector<std::string> owned(std::span<const std::string_view> names) { return {names.begin(), names.end()}; }
 
 /// The same pictures for all variants.
-moeclip::SampleSource test_source(const AblationSettings& settings, index_t size, std::int64_t seed) {
-  if (!settings.test.empty()) return listed_source(settings.test);
+AblationTest test_pictures(const AblationSettings& settings, index_t size, std::int64_t seed) {
+  AblationTest test;
+  for (std::size_t i = 0; i < settings.test.size(); ++i) {
+    test.source.add(moeclip::read_dataset(settings.test[i]));
+    if (!settings.test_sets.empty())
+      test.sets.resize(static_cast<std::size_t>(test.source.size()), settings.test_sets[i]);
+  }
+  if (!settings.test.empty()) return test;
   moeclip::SyntheticPlan plan;
   plan.world = world_of(settings);
   plan.categories = owned(settings.categories == "seen" ? moeclip::adapter_categories(plan.world)
@@ -54,7 +60,8 @@ moeclip::SampleSource test_source(const AblationSettings& settings, index_t size
   plan.count = settings.test_pictures;
   plan.size = size;
   plan.seed = 2 * kTinySeed + static_cast<std::uint64_t>(seed);
-  return moeclip::SampleSource(moeclip::drawn_samples(moeclip::plan_synthetic(plan)));
+  test.source.add(moeclip::drawn_samples(moeclip::plan_synthetic(plan)));
+  return test;
 }
 
 moeclip::SampleSource train_source(const AblationSettings& settings, index_t size, std::int64_t seed) {
@@ -124,9 +131,9 @@ moeclip::Adapter<float> train_adapter(const AblationSettings& settings, const Ab
 void judge_by_detector(moeclip::Context& context, const moeclip::Detector& detector, AblationJudge& judge) {
   moeclip::Detection found;
   for (index_t i = 0; i < judge.size(); ++i) {
-    const moeclip::Sample sample = judge.load(i);
+    moeclip::Sample sample = judge.load(i);
     detector.detect(context, sample.picture.view(), detector.anchors(sample.class_name), found);
-    judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
+    judge.add(context, std::move(sample), {std::as_const(found.map).view<2>(), found.score, found.class_score});
   }
 }
 
@@ -159,9 +166,9 @@ void judge_by_method(moeclip::Context& context, const moeclip::Method<float>& me
   const moeclip::ClassWords words = moeclip::load_class_words();
   moeclip::Detection found;
   for (index_t i = 0; i < judge.size(); ++i) {
-    const moeclip::Sample sample = judge.load(i);
+    moeclip::Sample sample = judge.load(i);
     method.detect(context, sample.picture.view(), words.words(sample.class_name), kThreshold, found);
-    judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
+    judge.add(context, std::move(sample), {std::as_const(found.map).view<2>(), found.score, found.class_score});
   }
 }
 
@@ -190,7 +197,7 @@ void judge_by_median(moeclip::Context& context, const moeclip::Clip<float>& clip
   moeclip::Tensor<float> deviation({grid, grid}), map({size, size});
   moeclip::Tensor<float> statistics({grid * grid, moeclip::kPatchStatistics});
   for (index_t i = 0; i < judge.size(); ++i) {
-    const moeclip::Sample sample = judge.load(i);
+    moeclip::Sample sample = judge.load(i);
     if (kind == AblationKind::pixels) {
       moeclip::patch_statistics(sample.picture.view(), vision.patch_size, statistics.view<2>());
     } else {
@@ -201,11 +208,16 @@ void judge_by_median(moeclip::Context& context, const moeclip::Clip<float>& clip
                               deviation.data());
     moeclip::upsample_bilinear<float>(std::as_const(deviation).view<2>(), map.view<2>());
     const float largest = *std::max_element(map.begin(), map.end());
-    judge.add(context, sample, {std::as_const(map).view<2>(), largest, 0});
+    judge.add(context, std::move(sample), {std::as_const(map).view<2>(), largest, 0});
   }
 }
 
 }  // namespace
+
+bool is_learned(const AblationVariant& variant) {
+  return variant.kind == AblationKind::trained ||
+         (variant.kind == AblationKind::method && variant.name != "winclip");  // which alone has no stages
+}
 
 std::string ablation_key(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed) {
   constexpr std::size_t kDigits = 16;
@@ -230,7 +242,7 @@ void AblationJudge::finish(AblationResult& result) {
     for (std::size_t m = 0; m < scores.size(); ++m) json.set(std::string(moeclip::kComparedMetrics[m]), scores[m]);
     result.classes.push_back(std::move(json));
   }
-  result.judge_seconds = seconds_ / static_cast<double>(std::max<index_t>(tests_.size(), 1));
+  result.judge_seconds = seconds_ / static_cast<double>(std::max<index_t>(size(), 1));
   result.pictures = maker_.finish();
 }
 
@@ -241,7 +253,7 @@ AblationResult run_ablation(const AblationSettings& given, const AblationVariant
   if (variant.pictures > 0) settings.pictures = variant.pictures;
   moeclip::Context context({.threads = 1});
   moeclip::Clip<float> clip = load_clip(settings, variant);
-  const moeclip::SampleSource tests = test_source(settings, image_size(settings, clip), seed);
+  const AblationTest tests = test_pictures(settings, image_size(settings, clip), seed);
   AblationJudge judge(tests);
   AblationResult result;
   result.bytes = 4 * clip_elements(settings.clip);

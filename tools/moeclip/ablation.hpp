@@ -35,6 +35,7 @@ struct AblationSettings {
   std::string defects = "unseen";        ///< kinds of defects in the test: unseen, or all
   std::vector<std::string> train, test;  ///< lists of pictures instead of drawn ones
   std::string lists_hash;                ///< SHA-256 of these; "": none
+  std::vector<std::string> test_sets;    ///< names of several lists in `test`, without '/'; none for a single one
 };
 
 /// What makes the maps of a variant.
@@ -84,6 +85,9 @@ struct AblationResult {
   moeclip::PictureTable pictures;      ///< what intervals are made of
 };
 
+/// Whether a variant learns from the pictures that are there to train on.
+bool is_learned(const AblationVariant& variant);
+
 /// What decides the result of a run, as a hash: runs with the same key give the same bits on one machine.
 std::string ablation_key(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed);
 
@@ -91,22 +95,31 @@ std::string ablation_key(const AblationSettings& settings, const AblationVariant
 /// and augmentations; pictures are the same for all variants of a world.
 AblationResult run_ablation(const AblationSettings& settings, const AblationVariant& variant, std::int64_t seed);
 
+/// The pictures of a test. Those of several sets are counted by set and class, "set/class".
+struct AblationTest {
+  moeclip::SampleSource source;
+  std::vector<std::string> sets;  ///< of each sample; empty if there is one set
+};
+
 /// Collects what is said of the pictures of a test, and how long that takes.
 class AblationJudge {
  public:
-  explicit AblationJudge(const moeclip::SampleSource& tests) : tests_(tests) {}
+  explicit AblationJudge(const AblationTest& test) : test_(test) {}
 
-  [[nodiscard]] moeclip::index_t size() const { return tests_.size(); }
+  [[nodiscard]] moeclip::index_t size() const { return test_.source.size(); }
 
   /// Sample i; from here on until add() the time counts.
   moeclip::Sample load(moeclip::index_t i) {
-    moeclip::Sample sample = tests_.load(i);
+    moeclip::Sample sample = test_.source.load(i);
+    number_ = static_cast<std::size_t>(i);
     begun_ = std::chrono::steady_clock::now();
     return sample;
   }
 
-  void add(moeclip::Context& context, const moeclip::Sample& sample, const moeclip::Finding& found) {
+  /// What is said of the sample that was loaded last.
+  void add(moeclip::Context& context, moeclip::Sample sample, const moeclip::Finding& found) {
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+    if (!test_.sets.empty()) sample.class_name = test_.sets[number_] + "/" + sample.class_name;
     evaluation_.add(context, sample, found);
     maker_.add(context, sample, found);
   }
@@ -115,7 +128,8 @@ class AblationJudge {
   void finish(AblationResult& result);
 
  private:
-  const moeclip::SampleSource& tests_;
+  const AblationTest& test_;
+  std::size_t number_ = 0;
   moeclip::Evaluation evaluation_;
   moeclip::PictureTableMaker maker_;
   std::chrono::steady_clock::time_point begun_;

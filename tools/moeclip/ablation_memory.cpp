@@ -80,12 +80,12 @@ void judge_by_memory(moeclip::Context& context, moeclip::Clip<float> clip, Ablat
   std::map<std::string, moeclip::PatchMemory<float>> memories;
   moeclip::Detection found;
   for (index_t i = 0; i < judge.size(); ++i) {
-    const moeclip::Sample sample = judge.load(i);
+    moeclip::Sample sample = judge.load(i);
     auto memory = memories.find(sample.class_name);
     if (memory == memories.end())
       memory = memories.emplace(sample.class_name, memory_of(context, detector, sample.class_name, seed)).first;
     moeclip::detect_by_memory<float>(context, detector, memory->second, nullptr, sample.picture.view(), found);
-    judge.add(context, sample, {std::as_const(found.map).view<2>(), found.score, 0});
+    judge.add(context, std::move(sample), {std::as_const(found.map).view<2>(), found.score, 0});
   }
 }
 

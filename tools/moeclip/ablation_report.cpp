@@ -24,16 +24,32 @@ std::string points(double share, int decimals = 1) {
 
 std::string signed_points(double share) { return concat(share >= 0 ? "+" : "", points(share)); }
 
-std::string spread_text(double mean, double deviation) { return concat(points(mean), " +-", points(deviation)); }
+/// "54.0 +-2.8"; without a deviation if there is none.
+std::string spread_text(double mean, double deviation) {
+  return std::isfinite(deviation) ? concat(points(mean), " +-", points(deviation)) : points(mean);
+}
 
-/// "[-0.3, 0.8]"
+/// "[-0.3, 0.8]"; "-" if there is no interval.
 std::string range_text(const Interval& interval) {
+  if (!std::isfinite(interval.low) || !std::isfinite(interval.high)) return "-";
   return concat("[", points(interval.low), ", ", points(interval.high), "]");
 }
 
 /// "+0.3 [-0.3, 0.8]", with a star if both intervals leave 0 out.
 std::string gain_text(const VariantMetric& metric) {
+  if (!std::isfinite(metric.gain.middle)) return "-";
   return concat(signed_points(metric.gain.middle), " ", range_text(metric.gain), metric.is_shown() ? "*" : "");
+}
+
+/// A table whose rows have one name each.
+std::string plain_text(const moeclip::ReportTable& table) {
+  std::string text = concat("\n", table.title, ". ", table.note, "\n");
+  const auto add = [&](const std::vector<std::string>& row) {
+    text += ablation_line(row[0], {row.begin() + 1, row.end()});
+  };
+  add(table.head);
+  for (const auto& row : table.rows) add(row);
+  return text;
 }
 
 std::string count_text(double count) { return concat(static_cast<std::int64_t>(std::llround(count))); }
@@ -47,7 +63,7 @@ moeclip::ReportTable power_table(const AblationComparison& comparison) {
   moeclip::ReportTable table{
       "Power",
       concat("Differences in points with a probability of 80 % to be shown at 95 %; seeds for ",
-             points(comparison.difference, 2), " points."),
+             points(comparison.options.difference, 2), " points."),
       {"against the baseline", "metric", "shown now", "seeds", "seeds, 4 x pictures", "seeds, 4 x categories", "hours"},
       {}};
   constexpr double kMore = 4, kHour = 3600;
@@ -93,6 +109,14 @@ std::string table_text(const moeclip::ReportTable& table) {
   return text;
 }
 
+/// The analysis of power, or why there is none.
+std::string power_text(const AblationComparison& comparison) {
+  const moeclip::ReportTable power = power_table(comparison);
+  if (power.rows.empty())
+    return "\nPower. It cannot be told: that takes two variants, and of each two seeds, on two categories or more.\n";
+  return table_text(components_table(comparison)) + table_text(power);
+}
+
 Json interval_json(const Interval& interval) { return Json::array().push_back(interval.low).push_back(interval.high); }
 
 Json metric_json(const AblationComparison& comparison, std::size_t v, std::size_t m) {
@@ -123,6 +147,22 @@ Json metric_json(const AblationComparison& comparison, std::size_t v, std::size_
       .set("seeds_needed", seeds ? Json(*seeds) : Json());
 }
 
+/// The categories of a variant, or the means over those of its sets.
+Json parts_json(const VariantResult& variant, bool are_means) {
+  Json parts = Json::array();
+  for (const PartResult& part : variant.parts) {
+    if (part.category.empty() != are_means) continue;
+    Json json = Json::object(), metrics = Json::object();
+    if (!part.set.empty()) json.set("set", part.set);
+    if (!are_means) json.set("category", part.category);
+    for (std::size_t m = 0; m < kMetricCount; ++m)
+      metrics.set(std::string(moeclip::kComparedMetrics[m]),
+                  Json::object().set("mean", part.mean[m]).set("std", part.deviation[m]));
+    parts.push_back(json.set("metrics", std::move(metrics)));
+  }
+  return parts;
+}
+
 std::vector<std::string> heads() { return {kMetricTitles.begin(), kMetricTitles.end()}; }
 
 /// The variants whose baseline is `name`, but for itself.
@@ -144,6 +184,23 @@ moeclip::ReportSection scores_section(const AblationComparison& comparison) {
     row.push_back(variant.about);
   }
   return {"Scores", "", {}, {std::move(scores)}};
+}
+
+/// Each category of several sets, and the means of each set: a table a metric, a column a variant.
+moeclip::ReportSection parts_section(const AblationComparison& comparison) {
+  moeclip::ReportSection section{"Data sets", "Categories of each set, and their mean. Percent, over seeds.", {}, {}};
+  for (std::size_t m = 0; m < kMetricCount; ++m) {
+    moeclip::ReportTable table{kMetricTitles[m], "mean and standard deviation over seeds", {"set/category"}, {}};
+    for (const VariantResult& variant : comparison.variants) table.head.push_back(variant.name);
+    for (std::size_t p = 0; p < comparison.variants.front().parts.size(); ++p) {
+      std::vector<std::string>& row = table.rows.emplace_back();
+      row.push_back(comparison.variants.front().parts[p].name());
+      for (const VariantResult& variant : comparison.variants)
+        row.push_back(spread_text(variant.parts[p].mean[m], variant.parts[p].deviation[m]));
+    }
+    section.tables.push_back(std::move(table));
+  }
+  return section;
 }
 
 /// What one baseline gains over the others, as tables and plots.
@@ -173,7 +230,7 @@ moeclip::ReportSection gains_section(const AblationComparison& comparison, const
   return section;
 }
 
-moeclip::ReportSection cost_section(const AblationComparison& comparison) {
+moeclip::ReportTable cost_table(const AblationComparison& comparison) {
   moeclip::ReportTable table{"Cost",
                              "On one thread. Weights as 32-bit floats, the CLIP's included.",
                              {"variant", "s/picture", "MB", "trained parameters", "s/run"},
@@ -181,18 +238,44 @@ moeclip::ReportSection cost_section(const AblationComparison& comparison) {
   for (const VariantResult& variant : comparison.variants)
     table.rows.push_back({variant.name, fixed(variant.judge_seconds, 4), fixed(variant.megabytes, 1),
                           count_text(variant.trained), fixed(variant.seconds, 1)});
-  return {"Cost", "", {}, {std::move(table)}};
+  return table;
+}
+
+/// How many differences there are, and how many of them are more than chance.
+std::string differences_text(const AblationComparison& comparison) {
+  std::size_t compared = 0, shown = 0, alone = 0, undefined = 0;
+  for (const VariantResult& variant : comparison.variants)
+    for (const VariantMetric& metric : variant.metrics) {
+      if (variant.is_baseline()) continue;
+      const bool is_defined = std::isfinite(metric.gain.low), has_both = std::isfinite(metric.gain_by_t.low);
+      undefined += is_defined ? 0u : 1u;
+      alone += is_defined && !has_both ? 1u : 0u;
+      compared += is_defined && has_both ? 1u : 0u;
+      shown += metric.is_shown() ? 1u : 0u;
+    }
+  std::string text;
+  if (compared > 0)
+    text += concat(" Of ", moeclip::counted(compared, "difference"), ", ", shown, shown == 1 ? " is" : " are",
+                   " more than chance (*): both intervals, of 95 %, leave 0 out. One in twenty or so would by chance.");
+  if (alone > 0)
+    text += concat(" ", moeclip::counted(alone, "difference"), alone == 1 ? " has" : " have",
+                   " the bootstrap's interval alone, and no star: Student's t needs seeds that differ.");
+  if (undefined > 0)
+    text += concat(" ", moeclip::counted(undefined, "difference"), undefined == 1 ? " is" : " are",
+                   " undefined: the metric, or its interval, needs more pictures, good and defective ones with masks.");
+  return text;
 }
 
 std::string summary_of(const AblationComparison& comparison) {
-  std::size_t compared = 0, shown = 0;
-  for (const VariantResult& variant : comparison.variants)
-    for (const VariantMetric& metric : variant.metrics)
-      if (!variant.is_baseline()) ++compared, shown += metric.is_shown() ? 1u : 0u;
   return concat(moeclip::counted(comparison.variants.size(), "variant"), " from ",
-                moeclip::counted(comparison.seeds, "seed"), ". Of ", moeclip::counted(compared, "difference"), ", ",
-                shown,
-                " are more than chance: both intervals, of 95 %, leave 0 out. One in twenty or so would by chance.");
+                moeclip::counted(comparison.seeds, "seed"), ".", differences_text(comparison));
+}
+
+/// A number to see first: "12", "categories".
+std::pair<std::string, std::string> tile_of(index_t count, std::string_view noun) {
+  const std::string text = moeclip::counted(count, noun);
+  const std::size_t space = text.find(' ');
+  return {text.substr(0, space), text.substr(space + 1)};
 }
 
 }  // namespace
@@ -204,6 +287,24 @@ std::string ablation_line(const std::string& name, const std::vector<std::string
   for (const std::string& cell : cells) line += std::string(cell.size() < kCell ? kCell - cell.size() : 1, ' ') + cell;
   return line + "\n";
 }
+
+namespace {
+
+/// Each category of several sets, and the means of each set.
+void print_parts(const AblationComparison& comparison) {
+  if (comparison.options.sets.empty()) return;
+  for (std::size_t p = 0; p < comparison.variants.front().parts.size(); ++p) {
+    print(concat("\n", ablation_line(comparison.variants.front().parts[p].name(), heads())));
+    for (const VariantResult& variant : comparison.variants) {
+      std::vector<std::string> cells;
+      for (std::size_t m = 0; m < kMetricCount; ++m)
+        cells.push_back(spread_text(variant.parts[p].mean[m], variant.parts[p].deviation[m]));
+      print(ablation_line(variant.name, cells));
+    }
+  }
+}
+
+}  // namespace
 
 void print_comparison(const AblationComparison& comparison, bool has_power) {
   print(ablation_line(concat("percent, ", moeclip::counted(comparison.seeds, "seed")), heads()));
@@ -222,16 +323,17 @@ void print_comparison(const AblationComparison& comparison, bool has_power) {
       print(ablation_line(variant->name, cells));
     }
   }
-  if (!has_power) return;
-  print(table_text(components_table(comparison)));
-  print(table_text(power_table(comparison)));
+  print_parts(comparison);
+  print(plain_text(cost_table(comparison)));
+  if (has_power) print(power_text(comparison));
+  if (const std::string text = differences_text(comparison); !text.empty()) print(concat("\n", text.substr(1), "\n"));
 }
 
 void print_comparison_json(const AblationComparison& comparison) {
   JsonLine json(true);
   json.member("seeds", comparison.seeds);
-  json.member("draws", comparison.bootstrap.draws);
-  json.member("difference", comparison.difference);
+  json.member("draws", comparison.options.bootstrap.draws);
+  json.member("difference", comparison.options.difference);
   json.begin_array("variants");
   for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
     const VariantResult& variant = comparison.variants[v];
@@ -246,7 +348,9 @@ void print_comparison_json(const AblationComparison& comparison) {
                   .set("seconds_per_picture", variant.judge_seconds)
                   .set("megabytes", variant.megabytes)
                   .set("trained_parameters", variant.trained)
-                  .set("metrics", std::move(metrics)));
+                  .set("metrics", std::move(metrics))
+                  .set("categories", parts_json(variant, false))
+                  .set("sets", parts_json(variant, true)));
   }
   json.end();
   json.finish();
@@ -256,11 +360,11 @@ void write_comparison(const AblationComparison& comparison, const AblationPage& 
   moeclip::Report report;
   report.title = "Comparison of methods";
   report.summary = summary_of(comparison);
-  report.tiles = {{concat(comparison.variants.size()), "variants"},
-                  {concat(comparison.seeds), "seeds"},
-                  {concat(comparison.pictures.front()), "pictures judged from each seed"},
-                  {concat(comparison.categories.front()), "categories"}};
+  report.tiles = {tile_of(std::ssize(comparison.variants), "variant"), tile_of(comparison.seeds, "seed"),
+                  tile_of(comparison.pictures.front(), "picture"), tile_of(comparison.categories.front(), "category")};
+  report.tiles[2].second += " judged from each seed";
   report.sections.push_back(scores_section(comparison));
+  if (!comparison.options.sets.empty()) report.sections.push_back(parts_section(comparison));
   for (const VariantResult& baseline : comparison.variants)
     if (!compared_with(comparison, baseline.name).empty())
       report.sections.push_back(gains_section(comparison, baseline));
@@ -268,13 +372,13 @@ void write_comparison(const AblationComparison& comparison, const AblationPage& 
   if (!power.rows.empty()) {
     report.sections.push_back(
         {"Power",
-         comparison.bootstrap.draws_classes
+         comparison.options.bootstrap.draws_classes
              ? "The claim is about other categories of the kind: they are drawn, too."
              : "The claim is about the categories that were judged: their own differences are no error.",
          {},
          {std::move(power), std::move(components)}});
   }
-  report.sections.push_back(cost_section(comparison));
+  report.sections.push_back({"Cost", "", {}, {cost_table(comparison)}});
   moeclip::ReportTable remarks{"How the runs were made", "", {"setting", "value"}, {}};
   for (const std::string& remark : page.remarks) {
     const std::size_t place = remark.find('=');

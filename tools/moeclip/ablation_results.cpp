@@ -17,30 +17,66 @@ double mean_of_values(const std::vector<double>& values) {
   return mean;
 }
 
-/// Over n - 1; 0 for one number.
+/// Over n - 1; NaN for one number.
 double deviation_of(const std::vector<double>& values) {
   const double mean = mean_of_values(values);
   double square = 0;
   for (const double value : values) square += (value - mean) * (value - mean);
-  return values.size() > 1 ? std::sqrt(square / static_cast<double>(values.size() - 1)) : 0;
+  return values.size() > 1 ? std::sqrt(square / static_cast<double>(values.size() - 1))
+                           : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// The scores of a category over all runs, or, for "", of the mean over all categories of a set.
+PartResult part_of(const std::vector<const moeclip::Json*>& records, const std::string& set,
+                   const std::string& category) {
+  const std::string prefix = set.empty() ? "" : set + "/";
+  PartResult part{set, category, {}, {}};
+  for (std::size_t m = 0; m < kMetricCount; ++m) {
+    std::vector<double> values;
+    for (const moeclip::Json* record : records) {
+      double sum = 0, count = 0;
+      for (const moeclip::Json& row : record->at("classes").items()) {
+        const std::string& name = row.at("class").as_string();
+        const bool is_member = category.empty() ? name.starts_with(prefix) : name == prefix + category;
+        if (const double score = score_of(row, m); is_member && !std::isnan(score)) sum += score, count += 1;
+      }
+      values.push_back(sum / count);  // 0/0: undefined
+    }
+    part.mean[m] = mean_of_values(values);
+    part.deviation[m] = deviation_of(values);
+  }
+  return part;
+}
+
+std::vector<PartResult> parts_of(const std::vector<const moeclip::Json*>& records,
+                                 const std::vector<std::string>& sets) {
+  std::vector<PartResult> parts;
+  for (const std::string& set : sets.empty() ? std::vector<std::string>{""} : sets) {
+    const std::string prefix = set.empty() ? "" : set + "/";
+    for (const moeclip::Json& row : records.front()->at("classes").items())
+      if (const std::string& name = row.at("class").as_string(); name.starts_with(prefix))
+        parts.push_back(part_of(records, set, name.substr(prefix.size())));
+    if (!set.empty()) parts.push_back(part_of(records, set, ""));
+  }
+  return parts;
 }
 
 /// Scores, seconds and sizes of the runs of one variant, in the order of `runs`.
-void collect(const std::vector<AblationRun>& runs, const AblationStore& store, VariantResult& result) {
+void collect(const std::vector<AblationRun>& runs, const AblationStore& store, const std::vector<std::string>& sets,
+             VariantResult& result) {
+  std::vector<const moeclip::Json*> records;
   std::vector<double> seconds, judge_seconds, trained, bytes;
   for (const AblationRun& run : runs) {
     if (run.variant->name != result.name) continue;
     const moeclip::Json& record = *store.find(run.key);
-    for (std::size_t m = 0; m < kMetricCount; ++m) {
-      const moeclip::Json& score = record.at("scores").at(moeclip::kComparedMetrics[m]);
-      result.metrics[m].values.push_back(score.is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                                         : score.as_number());
-    }
+    records.push_back(&record);
+    for (std::size_t m = 0; m < kMetricCount; ++m) result.metrics[m].values.push_back(score_of(record.at("scores"), m));
     seconds.push_back(record.at("seconds").as_number());
     judge_seconds.push_back(record.at("judge_seconds").as_number());
     trained.push_back(record.at("trained").as_number());
     bytes.push_back(record.at("bytes").as_number());
   }
+  result.parts = parts_of(records, sets);
   constexpr double kMegabyte = 1e6;
   result.seconds = mean_of_values(seconds);
   result.judge_seconds = mean_of_values(judge_seconds);
@@ -118,20 +154,20 @@ class WorldComparison {
 
 /// The experiment as it was made.
 moeclip::ExperimentDesign design_of(const AblationComparison& comparison, const moeclip::VarianceComponents& found) {
-  return {comparison.seeds, found.categories, found.pictures, comparison.bootstrap.draws_classes};
+  return {comparison.seeds, found.categories, found.pictures, comparison.options.bootstrap.draws_classes};
 }
 
 }  // namespace
 
 AblationComparison compare_runs(moeclip::Context& context, const std::vector<AblationVariant>& variants,
                                 const std::vector<AblationRun>& runs, AblationStore& store,
-                                const moeclip::BootstrapOptions& bootstrap) {
+                                const ComparisonOptions& options) {
   AblationComparison comparison;
-  comparison.bootstrap = bootstrap;
+  comparison.options = options;
   for (const AblationVariant& variant : variants) {
     VariantResult& result = comparison.variants.emplace_back();
     result.name = variant.name, result.about = variant.about, result.world = variant.world;
-    collect(runs, store, result);
+    collect(runs, store, options.sets, result);
     comparison.seeds = std::ssize(result.metrics[0].values);
   }
   std::vector<std::string> worlds;
@@ -144,7 +180,7 @@ AblationComparison compare_runs(moeclip::Context& context, const std::vector<Abl
     for (std::size_t i = 0; i < variants.size(); ++i)
       if (variants[i].world == world)
         comparison.variants[i].baseline = variants[i].baseline.empty() ? members[0]->name : variants[i].baseline;
-    WorldComparison(context, members, runs, store, bootstrap).run();
+    WorldComparison(context, members, runs, store, options.bootstrap).run();
   }
   for (const AblationVariant& variant : variants)
     for (const AblationRun& run : runs) {
@@ -170,7 +206,7 @@ std::optional<index_t> seeds_for_difference(const AblationComparison& comparison
   moeclip::ExperimentDesign design = design_of(comparison, *components);
   design.pictures *= pictures;
   design.categories *= categories;
-  return moeclip::seeds_needed(*components, design, comparison.difference);
+  return moeclip::seeds_needed(*components, design, comparison.options.difference);
 }
 
 }  // namespace cli

@@ -3,8 +3,10 @@
 
 #include <moeclip/eval/picture_table_file.hpp>
 #include <moeclip/io/file.hpp>
-#include <moeclip/io/json.hpp>
 #include <moeclip/io/json_writer.hpp>
+
+#include "file_lock.hpp"
+#include "progress.hpp"
 
 namespace cli {
 
@@ -13,29 +15,28 @@ using moeclip::Json;
 
 namespace {
 
+std::string folder_of(const std::string& path) { return path + ".pictures"; }
+
 std::string table_path(const std::string& path, const std::string& key) {
-  return moeclip::join_path(path + ".pictures", key + ".safetensors");
+  return moeclip::join_path(folder_of(path), key + ".safetensors");
 }
 
-Json record_of(const AblationRun& run, const AblationResult& result) {
-  Json scores = Json::object(), classes = Json::array();
-  for (std::size_t m = 0; m < result.scores.size(); ++m)
-    scores.set(std::string(moeclip::kComparedMetrics[m]), result.scores[m]);
-  for (const Json& row : result.classes) classes.push_back(row);
-  return Json::object()
-      .set("key", run.key)
-      .set("variant", run.variant->name)
-      .set("seed", run.seed)
-      .set("scores", std::move(scores))
-      .set("loss", result.loss)
-      .set("seconds", result.seconds)
-      .set("judge_seconds", result.judge_seconds)
-      .set("trained", result.trained)
-      .set("bytes", result.bytes)
-      .set("classes", std::move(classes));
-}
+constexpr const char* kLeftOut = "; the run is left out, and made again if it is wanted";
+
+const std::string& key_of(const Json& record) { return record.at("key").as_string(); }
 
 }  // namespace
+
+template <class Change>
+void AblationStore::update(Change change) {
+  if (path_.empty()) return change();
+  moeclip::create_directories(folder_of(path_));
+  const FileLock lock(moeclip::join_path(folder_of(path_), ".lock"));
+  if (!lock.is_held())
+    remark(concat(path_, ": this disk has no locks; give each process an --out of its own, and --merge them"));
+  if (moeclip::file_exists(path_)) read(path_);
+  change();
+}
 
 AblationStore::AblationStore(std::string path) : path_(std::move(path)) {
   if (path_.empty()) return;
@@ -43,43 +44,81 @@ AblationStore::AblationStore(std::string path) : path_(std::move(path)) {
   if (moeclip::file_exists(path_)) read(path_);
 }
 
-void AblationStore::read(const std::string& path) {
+std::vector<std::string> AblationStore::read(const std::string& path) {
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;
   const auto bytes = moeclip::read_file(path, kLargest);
+  const bool has_tables = moeclip::is_directory(folder_of(path));
+  std::vector<std::string> keys, damages;
+  bool has_runs = bytes.empty();
   std::string_view text = moeclip::as_text(bytes);
-  while (!text.empty()) {
+  for (std::int64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    if (end > 0) {
-      Json run = moeclip::parse_json(text.substr(0, end), path);
-      const std::string key = moeclip::member<std::string>(run, "key", path);
-      // a key becomes the name of a file
-      if (key.empty() || key.find_first_not_of("0123456789abcdef") != std::string::npos)
-        moeclip::fail(moeclip::ErrorCode::format, concat(path, ": a run has the key ", moeclip::in_quotes(key)));
-      bool is_whole = moeclip::file_exists(table_path(path, key));  // older files have no tables, and fewer members
-      for (const char* name : {"scores", "judge_seconds", "trained", "bytes"})
-        is_whole = is_whole && run.find(name) != nullptr;
-      if (is_whole) {
-        if (!runs_.contains(key)) order_.push_back(key);
-        runs_.insert_or_assign(key, std::move(run));
+    try {
+      if (end > 0) {
+        Json record = read_record(text.substr(0, end), path, number);
+        has_runs = true;
+        std::string key = key_of(record);
+        if (has_tables && take(std::move(record), path, number)) keys.push_back(std::move(key));
       }
+    } catch (const moeclip::Error& error) {
+      if (error.code() == moeclip::ErrorCode::io) throw;
+      damages.emplace_back(error.what());
     }
     text.remove_prefix(std::min(end + 1, text.size()));
   }
+  if (!has_runs && !damages.empty())  // somebody's other file: it stays as it is
+    moeclip::fail(moeclip::ErrorCode::format, concat(damages.front(), "; no finished run of `ablate` is in this file"));
+  if (!has_tables && !bytes.empty())
+    remark(
+        concat(path, ": no run of it is taken, because ", folder_of(path), ", which has their pictures, is missing"));
+  for (const std::string& damage : damages) remark(concat(damage, kLeftOut));
+  return keys;
 }
 
-void AblationStore::merge(const std::string& path) {
-  const std::size_t own = order_.size();
-  read(path);
-  for (std::size_t i = own; i < order_.size(); ++i) {
-    moeclip::PictureTable table = moeclip::read_picture_table(table_path(path, order_[i]));
-    if (path_.empty()) {
-      tables_.emplace(order_[i], std::move(table));
-      continue;
-    }
-    moeclip::create_directories(path_ + ".pictures");
-    moeclip::write_picture_table(table_path(path_, order_[i]), table);
+/// Takes a run in unless it is known, or not to be believed; says whether it is there now.
+bool AblationStore::take(Json record, const std::string& path, std::int64_t line) {
+  const std::string place = concat(path, ": line ", line), table = table_path(path, key_of(record));
+  if (const Json* const known = find(key_of(record))) {
+    if (!has_same_scores(*known, record))
+      remark(concat(place, ": the same run was read before, with other scores; this line is left out"));
+    return true;
   }
-  write();
+  moeclip::PictureTable pictures;
+  try {
+    pictures = moeclip::read_picture_table(table);
+    expect_agreement(record, pictures, place);
+  } catch (const moeclip::Error& error) {
+    const bool is_table = std::string_view(error.what()).starts_with(table);
+    remark(concat(is_table ? concat(place, ": its pictures cannot be used: ") : "", error.what(), kLeftOut));
+    return false;
+  }
+  if (path == path_) pictures = {};  // they are where they belong
+  add(std::move(record), std::move(pictures));
+  return true;
+}
+
+/// Adds a run; its table, unless it is empty, goes to the file's folder, or stays in memory.
+void AblationStore::add(Json record, moeclip::PictureTable pictures) {
+  std::string key = key_of(record);
+  if (path_.empty())
+    tables_.emplace(key, std::move(pictures));
+  else if (!pictures.pictures.empty())
+    moeclip::write_picture_table(table_path(path_, key), pictures);
+  runs_.emplace(key, std::move(record));
+  order_.push_back(std::move(key));
+}
+
+void AblationStore::remark(const std::string& message) {
+  if (remarks_.insert(message).second) say(message);
+}
+
+std::vector<std::string> AblationStore::merge(const std::string& path) {
+  std::vector<std::string> keys;
+  update([&] {
+    keys = read(path);
+    write();
+  });
+  return keys;
 }
 
 const Json* AblationStore::find(const std::string& key) const {
@@ -102,16 +141,11 @@ void AblationStore::write() const {
 
 void AblationStore::keep(const AblationRun& run, AblationResult result) {
   const std::lock_guard lock(mutex_);
-  Json record = record_of(run, result);
-  if (path_.empty()) {
-    tables_.insert_or_assign(run.key, std::move(result.pictures));
-  } else {  // the table first: a run whose line is there has one
-    moeclip::create_directories(path_ + ".pictures");
-    moeclip::write_picture_table(table_path(path_, run.key), result.pictures);
-  }
-  if (!runs_.contains(run.key)) order_.push_back(run.key);
-  runs_.insert_or_assign(run.key, std::move(record));
-  write();
+  update([&] {
+    if (find(run.key) != nullptr) return;                     // another process was faster
+    add(record_of(run, result), std::move(result.pictures));  // the table first: a run whose line is there has one
+    write();
+  });
 }
 
 }  // namespace cli

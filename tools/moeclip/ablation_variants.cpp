@@ -2,6 +2,7 @@
 #include <moeclip/methods/make_method.hpp>
 
 #include "ablation.hpp"
+#include "options.hpp"
 
 namespace cli {
 
@@ -16,8 +17,13 @@ Recipe base_recipe(const AblationSettings& settings, std::string_view name) {
   Recipe recipe = Recipe::named(name);
   recipe.lr = settings.lr;
   for (const std::string& option : settings.options) {
-    const std::size_t place = std::min(option.find('='), option.size());
-    moeclip::set_option(recipe, option.substr(0, place), option.substr(std::min(place + 1, option.size())));
+    const std::size_t place = option.find('=');
+    if (place == std::string::npos) throw UsageError(concat("--option ", option, ": NAME=VALUE was wanted, as rank=8"));
+    try {
+      moeclip::set_option(recipe, option.substr(0, place), option.substr(place + 1));
+    } catch (const moeclip::Error& error) {
+      throw UsageError(concat("--option ", option, ": ", error.what()));
+    }
   }
   return recipe;
 }

@@ -183,8 +183,9 @@ void print_shots(const std::vector<ShotResult>& results, bool is_json) {
     row = {concat(count), concat(draws.size())};
     for (const MetricColumn& column : default_columns()) {
       const ShotSpread spread = shot_spread(draws, column);
-      row.push_back(spread.is_defined ? concat(fixed(100 * spread.mean, 1), " +- ", fixed(100 * spread.deviation, 1))
-                                      : "-");
+      const std::string mean = spread.is_defined ? fixed(100 * spread.mean, 1) : "-";
+      row.push_back(spread.is_defined && draws.size() > 1 ? concat(mean, " +- ", fixed(100 * spread.deviation, 1))
+                                                          : mean);
     }
     Verdicts all;
     for (const ShotResult* result : draws) {

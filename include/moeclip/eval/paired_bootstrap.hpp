@@ -46,7 +46,8 @@ struct Interval {
 /// statistics; NaN without draws, or where one of them is.
 Interval percentile_interval(double middle, std::span<const double> draws, double level = 0.95);
 
-/// The interval of the mean of independent values by Student's t: (ST-1). NaN for less than two values.
+/// The interval of the mean of independent values by Student's t: (ST-1). NaN for less than two values, and for values
+/// that are all the same: what does not vary says nothing of how far its mean may be off.
 Interval student_interval(std::span<const double> values, double level = 0.95);
 
 /// The value that Student's t of `freedom` degrees stays below with probability `probability` in (0, 1). (ST-1)
@@ -215,7 +216,7 @@ MOECLIP_FUNC Interval student_interval(std::span<const double> values, double le
   for (const double value : values) square += (value - mean) * (value - mean);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   if (values.empty()) return {kNone, kNone, kNone};
-  if (values.size() < 2) return {mean, kNone, kNone};
+  if (!lists::any_of(values, [&](double value) { return value != values[0]; })) return {values[0], kNone, kNone};
   const double half =
       student_quantile((1 + level) / 2, std::ssize(values) - 1) * std::sqrt(square / (count - 1) / count);
   return {mean, mean - half, mean + half};
