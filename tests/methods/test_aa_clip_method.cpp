@@ -89,8 +89,14 @@ TEST_CASE("the official checkpoints of AA-CLIP are read, either part by itself f
   copy_file(official("image_adapter_2.pth"), join_path(lonely.path(), "text_adapter.pth"));
   expect_error(ErrorCode::missing, {"image_adapter_2.pth", "no text_adapter", "nor does", "text_adapter.pth"},
                [&] { make_method()->load(image); });
-  expect_error(ErrorCode::missing, {"no image_adapter"},
-               [&] { make_method()->load(WeightFile::open(official("text_adapter.pth"))); });
+  expect_same(WeightFile::open(official("text_adapter.pth")));  // beside image_adapter_2.pth alone
+  const TemporaryFolder several("aa_clip_several");
+  const WeightFile text = WeightFile::open(several.copy(official("text_adapter.pth")));
+  expect_error(ErrorCode::missing, {"no image_adapter", "there is no"}, [&] { make_method()->load(text); });
+  for (const char* name : {"image_adapter_2.pth", "image_adapter_4.pth", "image_adapter_x.pth"})
+    copy_file(official("image_adapter_2.pth"), join_path(several.path(), name));
+  expect_error(ErrorCode::missing, {"2 epochs", "image_adapter_2.pth to image_adapter_4.pth", "give that file"},
+               [&] { make_method()->load(text); });
 }
 
 TEST_CASE("checkpoints of another CLIP, or with more than AA-CLIP has, are refused by name") {

@@ -90,6 +90,7 @@ index_t train(Brightness& method, MethodFitOptions options, index_t most) {
   const bool is_done = fit_method<float>(context, method, source, options, [&](const MethodStep& step) {
     CHECK(step.stages == 2);
     CHECK(step.step <= step.steps);
+    CHECK(step.step <= step.done);
     return ++steps < most;
   });
   CHECK(is_done == (steps < most));
@@ -130,6 +131,7 @@ TEST_CASE("a training that ends anywhere goes on to the same bits") {
     const MethodRecord record = read_method_record(file);
     CHECK(record.method == "brightness");
     CHECK(record.run.stage == 2);
+    CHECK(record.run.steps == 11);
     Brightness loaded(small_clip());
     loaded.load(file);
     CHECK(same_bits(loaded.low, whole.low));

@@ -61,7 +61,13 @@ class MethodGoodTest(ToolTest):
             3, "eval", self.data, *WINCLIP, *small, "--split", "train", "--shots", "2", "--out", self.folder / "both",
             "--resume"))
 
+    def test_a_toy_is_called_one(self):
+        for more in ((), ("--good", self.good)):
+            _, said = self.run_tool("detect", self.test, *WINCLIP, "--image-size", 64, *more)
+            self.assertEqual(said.count("is a toy"), 1)
+
     def test_what_has_no_meaning(self):
+        self.assertNotIn("--method", self.output("export", "--help"))
         self.assertIn("--features has no meaning for the method winclip", self.message(
             2, "detect", self.test, *WINCLIP, "--good", self.good, "--features", "texture"))
         self.assertIn("--seed has no meaning", self.message(2, "eval", self.data, *WINCLIP, "--seed", 1))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`moeclip train --method` of every method that is trained, and `detect` and `eval` with what came of it: the same bytes
 from any number of threads, and files that say of which method they are."""
+import json
 import re
+import shutil
 import unittest
 
 from support import GOLDEN, ToolTest
@@ -44,9 +46,54 @@ class MethodTrainTest(ToolTest):
                 judge = ("eval", self.data, *self.clip, *adapter)
                 self.assertIn("trained on this picture", self.message(3, *judge))
                 self.assertIn("AUROC", self.run_tool(*judge, "--allow-training-pictures")[0])
+                self.assertIn("weights of", self.output("inspect", adapter[1]))
+                self.assertIn(f"is of the method {method}", self.message(3, "explain", picture, *adapter))
+                self.assertIn(f"is of the method {method}", self.message(
+                    2, "export", *self.clip, *adapter, "--out", self.folder / "part.moeclip"))
                 other = next(name for name in ("anomalyclip", "aa-clip") if name != method)
                 if other in self.methods():
                     self.assertIn(method, self.message(3, "detect", picture, *self.clip, *adapter, "--method", other))
+
+    def test_a_run_tells_its_steps_and_goes_on(self):
+        for method in self.methods():
+            with self.subTest(method=method):
+                self.train(method, method, "--seed", 5)
+                out = self.folder / method
+                steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+                self.assertEqual(steps, list(range(1, len(steps) + 1)))
+                self.assertIn("<title>", (out / "report.html").read_text())
+                words = ("train", *self.clip, *SIZE, "--data", self.data, "--out", out, "--batch", 3, "--steps", 2,
+                         "--seed", 5)
+                (again,) = self.objects(*words, "--resume", "--quiet")  # the folder says which method
+                self.assertEqual((again["method"], again["steps"], again["is_done"]), (method, len(steps), True))
+                self.assertEqual(len(steps), 2 * again["stages"])
+                self.assertEqual(len((out / "log.jsonl").read_text().splitlines()), len(steps))
+
+    def test_one_folder_holds_one_run(self):
+        self.train("anomalyclip", "run")
+        out, words = self.folder / "run", ("train", *self.clip, *SIZE, "--data", self.data, "--steps", 1, "--quiet")
+        for more in ((), ("--method", "moeclip", "--resume")):
+            self.assertIn("method_last.safetensors: a run of another method", self.message(
+                3, *words, "--out", out, *more))
+        self.run_tool(*words, "--out", out, "--force")
+        self.assertFalse((out / "method_last.safetensors").exists())
+        self.assertIn("moe_last.safetensors: a run of another method", self.message(
+            3, *words, "--out", out, "--method", "anomalyclip"))
+
+    def test_official_files_name_their_method(self):
+        picture = next(self.folder.glob("**/*.png"))
+        golden = GOLDEN / "methods"
+        for method, file in (("anomalyclip", golden / "anomaly_clip_epoch_1.pth"), ("bayes-pfl", golden / "bayes_pfl.pth"),
+                             ("aa-clip", golden / "aa_clip" / "text_adapter.pth"), ("aa-clip", golden / "aa_clip")):
+            with self.subTest(file=file.name):
+                self.assertIn(f"--method {method}", self.message(2, "detect", picture, *self.clip, "--adapter", file))
+        self.assertIn("--method anomalyclip", self.output("inspect", golden / "anomaly_clip_epoch_1.pth"))
+        folder = self.folder / "official"
+        shutil.copytree(golden / "aa_clip", folder)
+        named = ("detect", picture, *self.clip, "--method", "aa-clip", "--adapter", folder)
+        self.assertIn("image_adapter_2.pth: ", self.message(3, *named))  # found, and of another CLIP
+        shutil.copy(folder / "image_adapter_2.pth", folder / "image_adapter_3.pth")
+        self.assertIn("image_adapter_2.pth to image_adapter_3.pth", self.message(3, *named))
 
     def test_untrained_and_foreign_files_are_refused(self):
         picture = next(self.folder.glob("**/*.png"))

@@ -30,6 +30,13 @@ Json step_of(index_t number) {
 
 }  // namespace
 
+TEST_CASE("a step that tells its loss alone has no parts of it") {
+  TrainHistory history;
+  history.add(Json::object().set("step", 1).set("loss", 2.0).set("gradient_norm", 0.5).set("lr", 0.001));
+  CHECK(history.line("total", TrainHistory::kTotal).points.back().y == 2);
+  CHECK(history.line("focal", TrainHistory::kFocal).points.back().y == 0);
+}
+
 TEST_CASE("few steps are points of their own") {
   TrainHistory history;
   for (index_t i = 1; i <= 10; ++i) history.add(step_of(i));

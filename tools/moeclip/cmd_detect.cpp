@@ -170,7 +170,7 @@ int run_detect(Words words) {
   if (s.is_demonstration()) {
     inputs.pictures.push_back({std::string(kDrawnPicture), "drawn"});
     inform("no pictures were given: this one is drawn, and judged by the built-in model");
-  } else if (s.model.is_builtin()) {
+  } else if (s.model.is_toy()) {
     inform(kTinyKnows);
   }
   if (!s.watch.folder.empty() && !moeclip::is_directory(s.watch.folder))

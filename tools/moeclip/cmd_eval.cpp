@@ -57,6 +57,7 @@ void EvalSettings::finish_model(const Options& options) {
     if (!model.empty() && std::ranges::find(kOpen, name) == std::end(kOpen))
       throw UsageError(concat("--", name, " was decided when ", model, " was made; leave it out"));
   if (!model.empty()) protocol = "default";
+  adapter = weights_of(adapter);
   if (model.empty()) method = method_of(method, adapter);
   if (method.empty()) return;
   expect_fit(options, method, {"domain", "top-k", "lora-alpha", "no-paa", "beside", "model"});

@@ -62,6 +62,9 @@ bool parse(Words words, ExportSettings& s) {
     s.model.good.push_back(s.memory);
   }
   s.model.check(options);
+  if (!s.model.method.empty())
+    throw UsageError(concat(s.model.adapter, ": is of the method ", s.model.method,
+                            "; a model file holds MoECLIP or good pictures alone"));
   s.limits.check();
   if (s.model.good.empty() && s.model.has_memory())
     throw UsageError("without good pictures, textures have nothing to export; give --good");
@@ -151,11 +154,9 @@ int run_export(Words words) {
   ExportSettings s;
   if (!parse(words, s)) return kOk;
   expect_writable(s.out, s.is_forced);
-  if (s.model.is_builtin()) inform(kTinyKnows);
+  if (s.model.is_toy()) inform(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, s.is_json);
-  if (judge.method != nullptr)
-    throw UsageError("a model file holds MoECLIP or good pictures; other methods judge by --method alone");
   if (!s.classes.empty() && judge.anchors.empty())
     throw UsageError("words have no say here (--text-weight), so there is no use for --classes");
   const auto precision =

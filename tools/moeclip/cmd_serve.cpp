@@ -69,7 +69,7 @@ int run_serve(Words words) {
   Server server(s.server, stop);
   if (!server.is_local() && token.empty())
     throw UsageError(concat(s.server.listen, " can be reached by others: give --token-file"));
-  if (s.model.is_builtin()) say(kTinyKnows);
+  if (s.model.is_toy()) say(kTinyKnows);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, true);
   const DetectReport report{s.model.class_name, judge.threshold_source, "", true, false, judge.has_verdict()};

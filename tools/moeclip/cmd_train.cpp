@@ -319,14 +319,9 @@ void report_result(const TrainRun& run, const moeclip::Trainer<float>& trainer, 
 int run_train(Words words) {
   TrainSettings s;
   if (!parse_train(words, s)) return kOk;
+  expect_own_folder(s);
   if (!s.method.empty()) return train_method(s);
   BudgetClock clock(s.budget.empty() ? std::nullopt : std::optional(duration_of(s.budget)));
-  if (s.is_resumed && !moeclip::file_exists(s.last_checkpoint()))
-    inform(concat(s.last_checkpoint(), ": is not there, so there is nothing to go on from; the run begins anew"));
-  if (!s.is_resumed && !s.is_forced && moeclip::file_exists(s.last_checkpoint()))
-    moeclip::fail(
-        moeclip::ErrorCode::io,
-        concat(s.last_checkpoint(), ": a run is there already; --resume goes on with it, --force begins anew"));
   moeclip::ProcessGroup* const group = join_group();
   if (!is_first(group)) messages().set_up("train", true, "");  // one voice is enough
   TrainRun run{s, clock, group, make_train_plan(s), {}, {}};
@@ -351,6 +346,7 @@ int run_train(Words words) {
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
     inform(concat(validator.best_checkpoint(), ": is of an earlier run; without --valid nothing is judged"));
   const std::optional<TrainEnd> before = agree(group, over_already(run, trainer, validator));
+  if (s.is_forced && is_first(group)) remove_other_run(s);
   const TrainEnd end = before ? *before : is_first(group) ? train(run, trainer, validator) : follow(run, trainer);
   if (!is_first(group)) return kOk;
   report_result(run, trainer, validator, end);

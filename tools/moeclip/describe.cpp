@@ -5,6 +5,7 @@
 #include <moeclip/anomaly/adapter_file.hpp>
 #include <moeclip/memory/memory_file.hpp>
 #include <moeclip/memory/model_file.hpp>
+#include <moeclip/methods/make_method.hpp>
 
 namespace cli {
 namespace {
@@ -129,11 +130,33 @@ ModelDescription describe_part(const moeclip::WeightFile& file) {
   return description;
 }
 
+/// Weights of another method than MoECLIP, which `moeclip train --method` wrote.
+ModelDescription describe_method(const moeclip::WeightFile& file) {
+  const moeclip::MethodRecord record = moeclip::read_method_record(file);
+  ModelDescription description;
+  description.text = concat("weights of ", moeclip::method_kind(record.method).about, "; at ", record.image_size,
+                            " px, after ", moeclip::counted(record.run.steps, "step"));
+  description.facts = Json::object()
+                          .set("kind", "method")
+                          .set("method", record.method)
+                          .set("image_size", record.image_size)
+                          .set("steps", record.run.steps);
+  return description;
+}
+
+/// The same of its official code.
+ModelDescription describe_official(std::string_view method) {
+  return {concat("of the official code of ", moeclip::method_kind(method).about, "; give it with --method ", method),
+          Json::object().set("kind", "method").set("method", method)};
+}
+
 }  // namespace
 
 ModelDescription describe_model(const moeclip::WeightFile& file) {
   try {
     if (moeclip::holds_model(file) || moeclip::holds_memory(file)) return describe_part(file);
+    if (moeclip::is_method_file(file)) return describe_method(file);
+    if (const auto method = moeclip::official_method(file); !method.empty()) return describe_official(method);
     if (has_name(file, "text_adapter") && has_name(file, "image_adapter")) return describe_adapter(file);
     if (has_name(file, "visual.conv1.weight") || has_name(file, "vision_model.embeddings.patch_embedding.weight"))
       return describe_clip(file);

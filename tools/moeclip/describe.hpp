@@ -13,8 +13,8 @@ struct ModelDescription {
   moeclip::Json facts;  ///< the same for programs: an object, or null
 };
 
-/// Recognises a CLIP, a MoECLIP adapter, a model and a memory of ours in `file`. Never throws for a file that is
-/// neither, or is broken: then the text says what is wrong.
+/// Recognises a CLIP, a MoECLIP adapter, weights of another method, a model and a memory of ours in `file`. Never
+/// throws for a file that is neither, or is broken: then the text says what is wrong.
 ModelDescription describe_model(const moeclip::WeightFile& file);
 
 }  // namespace cli

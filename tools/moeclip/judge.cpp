@@ -25,8 +25,8 @@ bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 
 
 }  // namespace
 
-void JudgeSettings::declare(Options& options, bool takes_model) {
-  if (takes_model)
+void JudgeSettings::declare(Options& options, bool takes_all) {
+  if (takes_all)
     options.value(
         "model", model, "FILE",
         "of `moeclip export`, or textures of `moeclip learn`: all that follows but the class and the threshold");
@@ -36,7 +36,7 @@ void JudgeSettings::declare(Options& options, bool takes_model) {
                 "CLIP weights: OpenAI .pt, open_clip or Hugging Face file or folder; default: the built-in tiny model "
                 "with its adapter");
   options.value("adapter", adapter, "FILE", "MoECLIP adapter (.pth or .safetensors); without it, plain zero-shot CLIP");
-  declare_method(options, method);
+  if (takes_all) declare_method(options, method);
   options.value("class", class_name, "NAME",
                 "what is in the pictures, in words or as data sets call it: \"metal nut\", metal_nut; default object");
   options.value("prompts", prompts, "FILE", "JSON with one's own sentences: {\"normal\": [...], \"abnormal\": [...]}");
@@ -82,6 +82,7 @@ void JudgeSettings::check(const Options& options) {
     throw UsageError("--calibration goes with a file of `moeclip learn`: pictures that are learned now have none");
   expect_size_and_threads(image_size, threads);
   adapter_flags.check(!adapter.empty());
+  adapter = weights_of(adapter);
   if (model.empty()) method = method_of(method, adapter);
   if (!method.empty()) {
     expect_fit(options, method, {"prompts", "map", "domain", "top-k", "lora-alpha", "no-paa", "truncate"});

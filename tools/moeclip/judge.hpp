@@ -34,8 +34,8 @@ struct JudgeSettings {
   PictureOptions pictures;
   TileFlags tiles;
 
-  /// With `takes_model`, --model is one of them.
-  void declare(Options& options, bool takes_model = true);
+  /// With `takes_all`, --model and --method are among them: what `moeclip export` cannot put into a file.
+  void declare(Options& options, bool takes_all = true);
   /// Throws UsageError for what makes no sense.
   void check(const Options& options);
 
@@ -45,7 +45,9 @@ struct JudgeSettings {
   /// Whether good pictures judge, or each picture itself.
   [[nodiscard]] bool has_memory() const { return !good.empty() || learning.is_texture_alone(); }
   /// Whether nothing else than the built-in model was named.
-  [[nodiscard]] bool is_builtin() const { return clip.empty() && !has_memory() && model.empty() && method.empty(); }
+  [[nodiscard]] bool is_builtin() const { return is_toy() && method.empty(); }
+  /// Whether the built-in CLIP has a say: also in what another method makes of words or good pictures.
+  [[nodiscard]] bool is_toy() const { return clip.empty() && model.empty() && !(has_memory() && method.empty()); }
 
  private:
   std::vector<std::string> decided_;  ///< options that a model file leaves no choice about

@@ -24,11 +24,21 @@ void declare_method(Options& options, std::string& method) {
   options.choice("method", method, std::move(names), about);
 }
 
+std::string weights_of(const std::string& adapter) {
+  const std::string text = moeclip::join_path(adapter, "text_adapter.pth");
+  return moeclip::is_directory(adapter) && moeclip::file_exists(text) ? text : adapter;
+}
+
 std::string method_of(const std::string& method, const std::string& adapter) {
   if (method == "moeclip") return "";
   if (!method.empty() || adapter.empty()) return method;
   const moeclip::WeightFile file = moeclip::WeightFile::open(adapter);
-  return moeclip::is_method_file(file) ? moeclip::read_method_record(file).method : "";
+  if (moeclip::is_method_file(file)) return moeclip::read_method_record(file).method;
+  const std::string_view official = moeclip::official_method(file);
+  if (!official.empty())
+    throw UsageError(concat(adapter, ": is of the official code of ", official, ", not a MoECLIP adapter; `detect`, ",
+                            "`eval`, `calibrate` and `serve` judge with it if --method ", official, " is given"));
+  return "";
 }
 
 void expect_fit(const Options& options, std::string_view method, std::initializer_list<std::string_view> unfit) {

@@ -28,7 +28,12 @@ struct MethodWish {
   std::uint64_t seed = 111;                                     ///< of first values
 };
 
+/// The file of weights that --adapter names: of a folder of the official AA-CLIP, which saves two, the one that the
+/// other is found beside.
+std::string weights_of(const std::string& adapter);
+
 /// The method that these options of a command name, "" for MoECLIP: --method, or what the file of --adapter is of.
+/// Throws UsageError for a file of another method's official code that --method does not name.
 std::string method_of(const std::string& method, const std::string& adapter);
 
 /// Throws UsageError if one of `unfit`, options that have no meaning for `method`, was given.

@@ -104,6 +104,9 @@ class TrainLog {
 
   void write(const moeclip::StepReport& report);
 
+  /// The same of a step that is a line already: "step", counted from 1, "loss", "gradient_norm", "lr" and more.
+  void write(const moeclip::Json& line);
+
   [[nodiscard]] const TrainHistory& history() const { return history_; }
 
  private:

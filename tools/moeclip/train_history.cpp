@@ -2,6 +2,7 @@
 #include "train_history.hpp"
 
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 namespace cli {
@@ -14,9 +15,13 @@ namespace {
 /// A number of a log line; null, a number that was none, is NaN.
 double number_of(const Json& value) { return value.is_null() ? std::nan("") : value.as_number(); }
 
-double sum_of(const Json& list) {
+/// A part of the loss, a number or several; 0 if the method has no such part.
+double part_of(const Json& step, std::string_view name) {
+  const Json* const part = step.find(name);
+  if (part == nullptr) return 0;
+  if (!part->is_array()) return number_of(*part);
   double sum = 0;
-  for (const Json& value : list.items()) sum += number_of(value);
+  for (const Json& value : part->items()) sum += number_of(value);
   return sum;
 }
 
@@ -25,11 +30,11 @@ double sum_of(const Json& list) {
 void TrainHistory::add(const Json& step) {
   const index_t number = step.at("step").as_int64();
   const Values values{number_of(step.at("loss")),
-                      number_of(step.at("cross_entropy")),
-                      sum_of(step.at("focal")),
-                      sum_of(step.at("dice_normal")) + sum_of(step.at("dice_abnormal")),
-                      sum_of(step.at("etf")),
-                      sum_of(step.at("balance")),
+                      part_of(step, "cross_entropy"),
+                      part_of(step, "focal"),
+                      part_of(step, "dice_normal") + part_of(step, "dice_abnormal"),
+                      part_of(step, "etf"),
+                      part_of(step, "balance"),
                       number_of(step.at("gradient_norm")),
                       number_of(step.at("lr"))};
   steps_ = number;

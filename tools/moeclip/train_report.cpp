@@ -190,9 +190,11 @@ Json step_json(const moeclip::StepReport& report) {
 }
 
 void TrainLog::write(const moeclip::StepReport& report) {
-  history_.add(step_json(report));
-  const Json line =
-      step_json(report).set("images_per_second", report.images_per_second).set("seconds_left", report.seconds_left);
+  write(step_json(report).set("images_per_second", report.images_per_second).set("seconds_left", report.seconds_left));
+}
+
+void TrainLog::write(const Json& line) {
+  history_.add(line);
   const std::string text = dump_json(line) + "\n";
   if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
     moeclip::fail(moeclip::ErrorCode::io,

@@ -2,6 +2,7 @@
 #include "train_settings.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "method.hpp"
 #include "progress.hpp"
@@ -24,6 +25,13 @@ void add_notes(Options& options) {
   options.note(
       "The variants of the paper's table: one expert for all, --experts 1 --chosen 1 --rank 32; no experts, "
       "--mix-weight 0; without FOFS, --use-fofs off; without ETF, --lambda-etf 0; without PAA, --use-aggregation off.");
+  options.note(
+      "Another method (--method) is trained in one or two stages, each with the epochs, batch and learning rate of its "
+      "own code; --epochs, --steps, --batch and --lr are then of each stage. It has no recipe and no adapter to start "
+      "from, nothing judges it meanwhile, and no budget chooses its size: such options are refused (--valid, "
+      "--patience, "
+      "--budget, --recipe, --rank, --start, --memory, --checkpoint-every). DIR gets method_last.safetensors, log.jsonl "
+      "and report.html.");
   options.note(
       "No recipe uses --gate-init, --revises-labels, --averages-maps, --norm-match-floor and --keeps-activation: they "
       "are there for data that want them.");
@@ -49,7 +57,7 @@ void declare_run(Options& options, TrainSettings& s) {
   options.value("seed", s.seed, "N", "of first values, order, augmentations, flaws and dropout; default 111");
   options.value("out", s.out, "DIR",
                 "checkpoints, log.jsonl, valid.jsonl and report.html, which shows the curves so far, go there");
-  options.flag("resume", s.is_resumed, "go on from DIR/moe_last.safetensors, with its recipe, to the same bits");
+  options.flag("resume", s.is_resumed, "go on with the run in DIR, with its recipe, to the same bits");
   options.value(
       "start", s.start, "FILE",
       "begin with the weights of this adapter (.pth or .safetensors); none: with none; default: none, but the "
@@ -100,7 +108,9 @@ void check_method(TrainSettings& s, const Options& options) {
       "tile",   "overlap", "split",      "layout", "mask-from", "unmasked-good", "words",   "epochs",
       "steps",  "batch",   "image-size", "seed",   "out",       "resume",        "force",   "checkpoint-seconds",
       "vocab",  "ahead",   "threads",    "json",   "lr",        "quiet",         "log-json"};
-  s.method = method_of(s.method, "");
+  const bool goes_on =
+      s.is_resumed && moeclip::file_exists(s.method_checkpoint()) && !moeclip::file_exists(s.last_checkpoint());
+  s.method = method_of(s.method, goes_on ? s.method_checkpoint() : "");
   if (s.method.empty()) return;
   for (const std::string& name : options.given())
     if (std::ranges::find(kFit, name) == std::end(kFit))
@@ -134,6 +144,30 @@ bool parse_train(Words words, TrainSettings& s) {
   check(s);
   check_method(s, options);
   return true;
+}
+
+void expect_own_folder(const TrainSettings& s) {
+  if (s.is_forced) return;
+  const bool is_own = s.method.empty();
+  const std::string own = is_own ? s.last_checkpoint() : s.method_checkpoint();
+  const std::string other = is_own ? s.method_checkpoint() : s.last_checkpoint();
+  if (moeclip::file_exists(own)) {
+    if (s.is_resumed) return;
+    moeclip::fail(moeclip::ErrorCode::io,
+                  concat(own, ": a run is there already; --resume goes on with it, --force begins anew"));
+  }
+  if (moeclip::file_exists(other))
+    moeclip::fail(moeclip::ErrorCode::io, concat(other,
+                                                 ": a run of another method is there already; choose another "
+                                                 "--out, or --force, which removes it and begins anew"));
+  if (s.is_resumed) inform(concat(own, ": is not there, so there is nothing to go on from; the run begins anew"));
+}
+
+void remove_other_run(const TrainSettings& s) {
+  const std::string path = s.method.empty() ? s.method_checkpoint() : s.last_checkpoint();
+  std::error_code error;
+  std::filesystem::remove(std::filesystem::path(std::u8string(path.begin(), path.end())), error);
+  if (error) moeclip::fail(moeclip::ErrorCode::io, concat(path, ": cannot be removed: ", error.message()));
 }
 
 namespace {

@@ -2,6 +2,8 @@
 #pragma once
 // The command line of `moeclip train`, and what follows from it and from the run that is resumed.
 
+#include <moeclip/methods/fit.hpp>
+
 #include "picture_options.hpp"
 #include "train.hpp"
 
@@ -18,7 +20,15 @@ struct TrainSettings {
   AdapterFlags adapter_flags;
 
   [[nodiscard]] std::string last_checkpoint() const { return moeclip::join_path(out, moeclip::kLastCheckpoint); }
+  [[nodiscard]] std::string method_checkpoint() const { return moeclip::join_path(out, moeclip::kMethodCheckpoint); }
 };
+
+/// Throws io if DIR holds a run that is neither gone on with nor replaced, or one of another method. Says so if there
+/// is nothing to go on with.
+void expect_own_folder(const TrainSettings& s);
+
+/// Removes the checkpoint of another method, which --force replaces: a folder holds one run. Throws io.
+void remove_other_run(const TrainSettings& s);
 
 /// Reads the words after `train`. Returns false if only the help was wanted. Throws UsageError.
 bool parse_train(Words words, TrainSettings& s);

@@ -119,22 +119,22 @@ namespace detail {
   const bool is_clip = lists::any_of(file.entries(), [](const WeightEntry& entry) {
     return entry.name.ends_with("visual.conv1.weight") || entry.name.ends_with("patch_embedding.weight");
   });
+  fail(ErrorCode::mismatch, concat(file.path(),
+                                   is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP (--clip)"
+                                           : ": no MoECLIP adapter is in this file; the tensors of one are named "
+                                             "text_adapter.0.fc.0.weight, image_adapter.seg_proj.0.fc.weight and so on",
+                                   " (", counted(file.entries().size(), "tensor"), " found)"));
+}
+
+/// Throws mismatch if `file` is what methods/ writes, some of which have an adapter's names too.
+inline void expect_no_method_file(const WeightFile& file) {
   const Json record = recorded(file);
   const Json* const method = record.is_object() ? record.find("method") : nullptr;
   if (method != nullptr && method->is_string())
-    fail(ErrorCode::mismatch, concat(file.path(), ": is of the method ", method->as_string(),
-                                     ", not a MoECLIP adapter; `detect` and `eval` know it"));
-  fail(ErrorCode::mismatch,
-       concat(file.path(),
-              is_clip ? ": this is a CLIP, not a MoECLIP adapter; give it as the CLIP (--clip)"
-                      : ": no MoECLIP adapter is in this file; its tensors are named text_adapter.0.fc.0.weight, "
-                        "image_adapter.seg_proj.0.fc.weight and so on",
-              " (", counted(file.entries().size(), "tensor"), " found)"));
+    fail(ErrorCode::mismatch,
+         concat(file.path(), ": is of the method ", method->as_string(),
+                ", not a MoECLIP adapter; `detect`, `eval`, `calibrate` and `serve` judge with it"));
 }
-
-}  // namespace detail
-
-namespace detail {
 
 /// Where the image part is: named as the text part is, as `adapter` says already; else under `name`, if one of the two
 /// alone was wrapped; never in a copy whose name goes on otherwise (image_adapter_ema).
@@ -157,6 +157,7 @@ inline void find_image_part(AdapterFile& adapter, std::string_view name) {
 
 MOECLIP_FUNC AdapterFile recognise_adapter_file(WeightFile file) {
   detail::expect_no_model_file(file);
+  detail::expect_no_method_file(file);
   const std::string_view text_part = "text_adapter", image_part = "image_adapter";
   std::vector<std::string> found = detail::prefixes_of(file, "0.fc.0.weight");
   std::erase_if(found, [&](const std::string& prefix) { return prefix.find(text_part) == prefix.npos; });

@@ -9,9 +9,10 @@
 namespace moeclip { inline namespace abi_v0_1 {
 
 /// The model in `file`, which holds both parts, or one of them; the other one is then looked for beside it, as
-/// text_adapter.pth or image_adapter.pth. Sizes are those of the file; of `wanted` the weights count, and the levels if
-/// there are as many. Throws missing if a part is not there; mismatch, with the shapes, if it was trained for another
-/// CLIP; unsupported if a part holds more than AA-CLIP has; and as WeightFile.
+/// text_adapter.pth or image_adapter.pth, and without the latter as the one image_adapter_N.pth. Sizes are those of the
+/// file; of `wanted` the weights count, and the levels if there are as many. Throws missing if a part is not there, or
+/// several may be meant; mismatch, with the shapes, if it was trained for another CLIP; unsupported if a part holds
+/// more than AA-CLIP has; and as WeightFile.
 template <class T>
 AaClip<T> read_aa_clip(const WeightFile& file, const ClipConfig& clip, const AaClipConfig& wanted);
 
@@ -67,19 +68,39 @@ inline std::optional<AaClipPart> find_aa_clip_part(const WeightFile& file, std::
   return AaClipPart{file, prefixes.front()};
 }
 
+/// The files in `folder` that hold that part by their names: image_adapter.pth or, without it, image_adapter_N.pth.
+inline std::vector<std::string> aa_clip_files(const std::string& folder, std::string_view part) {
+  const std::string last = join_path(folder, concat(part, ".pth"));
+  if (file_exists(last)) return {last};
+  constexpr std::string_view kDigits = "0123456789", kEnding = ".pth";
+  const std::string start = concat(part, "_");
+  std::vector<std::string> of_epochs;
+  for (const std::string& path : list_files(folder)) {
+    const std::string name = file_name(path);
+    if (!name.starts_with(start) || !name.ends_with(kEnding) || name.size() <= start.size() + kEnding.size()) continue;
+    if (name.find_first_not_of(kDigits, start.size()) == name.size() - kEnding.size()) of_epochs.push_back(path);
+  }
+  return of_epochs;
+}
+
 /// That part, of `file` or of the file beside it.
 inline AaClipPart aa_clip_part(const WeightFile& file, std::string_view part) {
   if (std::optional<AaClipPart> own = find_aa_clip_part(file, part)) return *std::move(own);
-  const std::string other = join_path(parent_directory(file.path()), concat(part, ".pth"));
-  const auto fail_without = [&](std::string_view why) {
-    fail(ErrorCode::missing, concat(file.path(), ": holds no ", part, " of AA-CLIP, ", why, other,
-                                    "; the official code saves text_adapter.pth and image_adapter.pth (or "
-                                    "image_adapter_N.pth) in one folder: put both there and give either"));
+  const std::string folder = parent_directory(file.path());
+  const std::vector<std::string> others = aa_clip_files(folder, part);
+  const auto fail_without = [&](const auto&... why) {
+    fail(ErrorCode::missing, concat(file.path(), ": holds no ", part, " of AA-CLIP, ", why...));
   };
-  if (!file_exists(other)) fail_without("and there is no ");
-  const WeightFile beside = WeightFile::open(other);
+  constexpr std::string_view kBoth =
+      "; the official code saves text_adapter.pth and image_adapter.pth (or image_adapter_N.pth) in one folder: put "
+      "both there and give either";
+  if (others.empty()) fail_without("and there is no ", join_path(folder, concat(part, ".pth")), kBoth);
+  if (others.size() > 1)
+    fail_without("and of the ", counted(others.size(), "epoch"), " in ", folder, ", ", file_name(others.front()),
+                 " to ", file_name(others.back()), ", one is meant: give that file");
+  const WeightFile beside = WeightFile::open(others.front());
   std::optional<AaClipPart> found = find_aa_clip_part(beside, part);
-  if (!found) fail_without("nor does ");
+  if (!found) fail_without("nor does ", others.front(), kBoth);
   return *std::move(found);
 }
 

@@ -25,6 +25,8 @@ struct MethodFitOptions {
   double checkpoint_seconds = 300;  ///< between two checkpoints
   bool is_resumed = false;          ///< go on from the folder's checkpoint, if there is one
   int ahead = 2;                    ///< batches that are prepared in advance, on a thread each
+  /// Called when a checkpoint was written.
+  std::optional<function_ref<void()>> on_checkpoint = std::nullopt;
 };
 
 /// The checkpoint in a run's folder, and, once all stages are done, what was trained.
@@ -36,6 +38,7 @@ struct MethodStep {
   index_t stage = 0, stages = 0;            ///< from 1
   index_t step = 0, steps = 0;              ///< of the stage, from 1
   index_t epoch = 0, epochs = 0;            ///< of the stage, from 1
+  index_t done = 0;                         ///< steps of all stages, those of a resumed run too
   double loss = 0;                          ///< of the batch
   double gradient_norm = 0;                 ///< Euclidean
   double lr = 0;                            ///< learning rate
@@ -132,6 +135,7 @@ class MethodTraining {
     if (options_.checkpoint.empty()) return;
     write_method<T>(path(), record_of<T>(method_, run_, trained_on_), method_, moments);
     last_save_ = Clock::now();
+    if (options_.on_checkpoint) (*options_.on_checkpoint)();
   }
 
   /// A batch in the form of a step.
@@ -195,6 +199,7 @@ class MethodTraining {
       report.epoch = at.epoch + 1;
       std::tie(report.loss, report.gradient_norm) = step(adam, report.lr, loaded);
       report.step = ++at.step;
+      report.done = ++run_.steps;
       at.epoch += loaded.is_last ? 1 : 0;
       at.batch = loaded.is_last ? 0 : at.batch + 1;
       report.seconds = seconds_since(start_);

@@ -28,6 +28,9 @@ std::span<const MethodKind> method_kinds();
 /// The one called `name`. Throws missing, naming all.
 const MethodKind& method_kind(std::string_view name);
 
+/// The method whose official code wrote `file`, by the names of its tensors; "": none of these.
+std::string_view official_method(const WeightFile& file);
+
 /// A method with its first values. Throws missing for a name of none, contract for settings that make no sense.
 template <class T>
 std::unique_ptr<Method<T>> make_method(std::string_view name, std::shared_ptr<const Clip<T>> clip,
@@ -45,6 +48,9 @@ std::unique_ptr<Method<T>> load_method(const WeightFile& file, std::string_view 
 #if MOECLIP_DEFINES(MOECLIP_METHODS)
 
 #include <utility>
+
+#include "../base/lists.hpp"
+#include "../io/weight_use.hpp"
 
 namespace moeclip { inline namespace abi_v0_1 {
 
@@ -68,6 +74,19 @@ MOECLIP_FUNC const MethodKind& method_kind(std::string_view name) {
     names += concat(names.empty() ? "" : ", ", kind.name);
   }
   fail(ErrorCode::missing, concat("there is no method ", in_quotes(name), "; there are ", names));
+}
+
+MOECLIP_FUNC std::string_view official_method(const WeightFile& file) {
+  if (is_method_file(file)) return {};
+  if (!detail::prefixes_of(file, "ctx_pos").empty()) return "anomalyclip";
+  if (!detail::prefixes_of(file, "prompt_state_abnormal").empty()) return "bayes-pfl";
+  const auto has = [&](std::string_view part) {
+    return lists::any_of(file.entries(), [&](const WeightEntry& entry) {
+      return entry.name.find(part) != std::string::npos && !is_optimizer_state(entry.name);
+    });
+  };
+  if (has("moe_adapters.")) return {};  // MoECLIP's, which has both parts in one file
+  return has("text_adapter") != has("image_adapter") ? "aa-clip" : "";
 }
 
 template <class T>

@@ -19,6 +19,7 @@ struct MethodRun {
   double lr = 0;             ///< learning rate; 0: each stage's own
   std::string data;          ///< fingerprint of the pictures and the words
   ImageOptions images;       ///< how pictures are read
+  index_t steps = 0;         ///< made in all stages
   index_t stage = 0;         ///< stages finished
   RunPosition position;      ///< in the present stage
 };
@@ -99,6 +100,7 @@ MOECLIP_FUNC MethodRecord read_method_record(const WeightFile& file) {
   if (const Json* lr = json.find("lr")) record.run.lr = lr->as_number();
   record.run.data = json.at("data").as_string();
   record.run.images = recorded_images(json, file.path());
+  if (json.find("steps") != nullptr) record.run.steps = count("steps");
   record.run.stage = count("stage");
   RunPosition& at = record.run.position;
   at.step = count("step");
@@ -141,6 +143,7 @@ void write_method(const std::string& path, const MethodRecord& record, TrainedMe
                   .set("lr", record.run.lr)
                   .set("data", record.run.data)
                   .set(std::string(kImagesKey), to_json(record.run.images))
+                  .set("steps", record.run.steps)
                   .set("stage", record.run.stage)
                   .set("step", record.run.position.step)
                   .set("epoch", record.run.position.epoch)
