@@ -34,12 +34,11 @@ std::string fit_text(const moeclip::WordReadout& readout) {
           : concat("from ", fixed(100 * readout.threshold, 1), " % on, ", r.certain_right, " of ", r.certain, " (",
                    share_text(r.certain_right, r.certain), ") are right, of defects and good pictures alike");
   return concat("Fitted on ", moeclip::counted(r.pictures, "picture"), " of ", r.categories.size(),
-                r.categories.size() == 1 ? " category" : " categories",
-                ", judged on ",
+                r.categories.size() == 1 ? " category" : " categories", ", judged on ",
                 r.judged.size() == r.categories.size() ? std::string("those") : concat(r.judged.size(), " of them"),
-                " that each fit had not seen: ", r.named_right, " of ",
-                moeclip::counted(r.named, "defect"), " named rightly (", share_text(r.named_right, r.named),
-                "), by plain CLIP ", r.plain_right, " (", share_text(r.plain_right, r.named), ")",
+                " that each fit had not seen: ", r.named_right, " of ", moeclip::counted(r.named, "defect"),
+                " named rightly (", share_text(r.named_right, r.named), "), by plain CLIP ", r.plain_right, " (",
+                share_text(r.plain_right, r.named), ")",
                 readout.reads_features() ? "" : ", whose cosines are therefore used", "; ", certain, ".");
 }
 
