@@ -339,9 +339,11 @@ int run_train(Words words) {
   moeclip::ProcessGroup* const group = join_group();
   if (!is_first(group)) messages().set_up("train", true, "");  // one voice is enough
   TrainRun run{s, clock, group, make_train_plan(s), {}, {}};
-  const TrainPictures pictures(s.data);
+  TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
   fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  const bool has_all = pictures.look(context, run.plan.trainer.images) == 0;
   if (is_first(group)) prepare_folder(s.out);  // what is missing was told, and the work begins
   plan_together(run, pictures);
   if (!s.data.good.empty()) inform(pictures.describe(run.sources));
@@ -354,7 +356,6 @@ int run_train(Words words) {
     say_start(start, s.adapter_flags, run.plan.recipe);
     trainer.start_from(start);
   }
-  moeclip::Context context({.threads = static_cast<int>(s.threads)});
   trainer.add_judged_by(moeclip::training_pictures(context, run.sources.valid));
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
@@ -363,7 +364,7 @@ int run_train(Words words) {
   const TrainEnd end = before ? *before : is_first(group) ? train(run, trainer, validator) : follow(run, trainer);
   if (!is_first(group)) return kOk;
   report_result(run, trainer, validator, end);
-  return end == TrainEnd::signal ? kFailed : kOk;
+  return end == TrainEnd::signal ? kFailed : has_all ? kOk : kInputFailed;
 }
 
 }  // namespace cli
