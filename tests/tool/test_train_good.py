@@ -219,12 +219,12 @@ class TrainGoodTest(ToolTest):
 
     def test_budget(self):
         start = time.monotonic()
-        done, = self.objects("train", "--clip", self.clip, "--out", self.folder / "run", "--vocab", VOCABULARY, "--good",
-                             self.good, "--image-size", SIZE, "--epochs", 100000, "--patience", 0, "--budget", "6s")
+        out, message = self.train("run", "--epochs", 100000, "--patience", 0, "--budget", "6s", "--json")
+        done = json.loads(out)
         self.assertLess(time.monotonic() - start, 6 + HICCUP)
         self.assertIn(done["ended_by"], ("steps", "budget"))
         self.assertGreater(done["steps"], 0)
-        self.assertIn("best", done)
+        self.assertTrue("best" in done or "not judged" in message, message)  # a machine that was busy just then
         _, message = self.train("fits", "--epochs", 1, "--budget", "1h", "--draws", 1)
         self.assertIn("budget 1h: 4 steps of 2 pictures of 28 pixels", message)
         self.assertIn("nothing is given up", message)
