@@ -9,8 +9,8 @@
 namespace cli {
 
 /// Times of equal things, one after the other. The first is told apart: it takes memory and encodes sentences. Of the
-/// others the median counts, since a busy machine takes a process away for seconds now and then, and one such time must
-/// not be taken for all.
+/// others the lower quartile counts, since a busy machine takes a process away for seconds now and then, which must not
+/// be taken for what all take.
 class LapTimes {
  public:
   /// One more is done. Returns whether another one would say more.
@@ -37,13 +37,13 @@ class LapTimes {
   /// Seconds of the first one; 0 if there is none.
   [[nodiscard]] double first() const { return laps_.empty() ? 0 : laps_.front(); }
 
-  /// Seconds of most others, or of the only one.
+  /// Seconds that the others take where nothing disturbs them, or those of the only one.
   [[nodiscard]] double usual() const {
     if (laps_.size() < 2) return first();
     std::vector<double> others(laps_.begin() + 1, laps_.end());
-    const auto middle = others.begin() + (std::ssize(others) - 1) / 2;
-    std::nth_element(others.begin(), middle, others.end());
-    return *middle;
+    const auto quartile = others.begin() + (std::ssize(others) - 1) / 4;
+    std::nth_element(others.begin(), quartile, others.end());
+    return *quartile;
   }
 
  private:

@@ -64,7 +64,7 @@ class Validator {
   const Judgement* judge(moeclip::Trainer<float>& trainer, const std::string& data, bool is_regular,
                          moeclip::function_ref<bool()> has_time);
 
-  /// Judges a few pictures and forgets it: how many seconds most of them take, without the class's sentences.
+  /// Judges a few pictures and forgets it: how many seconds one takes undisturbed, without the class's sentences.
   [[nodiscard]] double seconds_per_picture(moeclip::Trainer<float>& trainer);
 
   [[nodiscard]] std::span<const Judgement> judgements() const { return judgements_; }
