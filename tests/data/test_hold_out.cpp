@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/data/hold_out.hpp>
+#include <numeric>
 #include <set>
 
 #include "expect_error.hpp"
@@ -42,4 +43,26 @@ TEST_CASE("both parts have all classes, good and defective, and together they ar
   CHECK(files.size() == 40);
   CHECK(rest.fingerprint() != source.fingerprint());
   CHECK(rest.fingerprint() == hold_out(source, 0.2, 111).rest.fingerprint());
+}
+
+TEST_CASE("samples of one thing are in one part, and count once") {
+  std::vector<DatasetEntry> entries;
+  std::vector<index_t> firsts;
+  for (index_t i = 0; i < 20; ++i) {
+    entries.push_back({concat(i, ".png"), 0, "nut", ""});
+    firsts.push_back(i % 10);  // ten things, each twice
+  }
+  const SampleSource source(entries);
+  const auto [rest, held] = hold_out(source, 0.2, 111, firsts);
+  REQUIRE(held.size() == 4);
+  CHECK(rest.size() == 16);
+  CHECK(held.file(2) == concat(10 + held_out(10, 0.2, 111)[0], ".png"));
+  std::iota(firsts.begin(), firsts.end(), index_t{0});
+  CHECK(hold_out(source, 0.2, 111, firsts).rest.fingerprint() == hold_out(source, 0.2, 111).rest.fingerprint());
+  for (std::size_t i = 0; i < 20; ++i) firsts[i] = static_cast<index_t>(i - i % 5);
+  CHECK(hold_out(source, 0.2, 111, firsts).held.size() == 0);  // four things
+  firsts[0] = 1;
+  expect_error(ErrorCode::contract, {"before"}, [&] { hold_out(source, 0.2, 111, firsts); });
+  firsts.pop_back();
+  expect_error(ErrorCode::contract, {"19"}, [&] { hold_out(source, 0.2, 111, firsts); });
 }

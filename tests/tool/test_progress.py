@@ -11,7 +11,7 @@ import subprocess
 import unittest
 
 from support import TOOL, ToolTest
-from training import micro_clip, train_words, write_data
+from training import micro_clip, train_words, write_data, write_judges
 
 LONG_VERBS = ["train", "pretrain", "eval", "learn", "calibrate", "detect", "ablate", "synthesize", "export", "quantize",
               "demo", "explain"]
@@ -68,8 +68,8 @@ class ProgressTest(ToolTest):
                          "moeclip: stopped by a signal; nothing is half-written\r\n")
 
     def test_quiet_is_quiet_and_the_log_is_complete(self):
-        log = self.folder / "log"
-        out, err = self.run_tool(*self.train("quiet", "--valid", self.data, "--quiet", "--log-json", log))
+        log, judges = self.folder / "log", write_judges(self.folder)
+        out, err = self.run_tool(*self.train("quiet", "--valid", judges, "--quiet", "--log-json", log))
         self.assertEqual(err, "")
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         steps = [line for line in lines if line["stage"] == "train"]
@@ -82,7 +82,7 @@ class ProgressTest(ToolTest):
             for part in ("loss", "cross_entropy", "focal", "dice_normal", "dice_abnormal", "lr", "gradient_norm"):
                 self.assertIn(part, line)
         self.assertIn("pixel_ap", [line for line in lines if line["stage"] == "valid"][0])
-        self.assertEqual(out.replace("quiet", "loud"), self.run_tool(*self.train("loud", "--valid", self.data))[0])
+        self.assertEqual(out.replace("quiet", "loud"), self.run_tool(*self.train("loud", "--valid", judges))[0])
         for name in ("moe_last.safetensors", "moe_best.safetensors"):
             digests = {hashlib.sha256((self.folder / run / name).read_bytes()).hexdigest() for run in ("quiet", "loud")}
             self.assertEqual(len(digests), 1, name)

@@ -10,7 +10,7 @@ import unittest
 
 from support import GOLDEN, TOOL, ToolTest, png
 from train_survives_kill import survive_kills
-from training import SIZE, micro_clip, train_words, write_data
+from training import SIZE, micro_clip, train_words, write_data, write_judges
 
 try:
     import resource
@@ -120,10 +120,11 @@ class TrainTest(ToolTest):
         def page(out):
             return (self.folder / out / "report.html").read_text()
 
-        self.train("whole", "--epochs", 3, "--valid", self.data)
-        self.train("parts", "--epochs", 1, "--valid", self.data)
+        judges = write_judges(self.folder)
+        self.train("whole", "--epochs", 3, "--valid", judges)
+        self.train("parts", "--epochs", 1, "--valid", judges)
         first = page("parts")
-        self.train("parts", "--epochs", 3, "--valid", self.data, "--resume")
+        self.train("parts", "--epochs", 3, "--valid", judges, "--resume")
         self.assertTrue(page("whole") == page("parts"))
         self.assertTrue(first != page("parts"))
         for text in ("Ended: step 9 of 9, 3 of 3 epochs done.", "Parts of the loss", "Learning rate", "Validation",
@@ -132,6 +133,15 @@ class TrainTest(ToolTest):
         self.assertFalse("http:" in page("whole") or "https:" in page("whole"))
         self.run_tool(*train_words(self.clip, self.data, self.folder / "short", "--epochs", 3, "--steps", 2))
         self.assertTrue("Ended: step 2 of 2, 0 of 3 epochs done." in page("short"))
+
+    def test_what_is_trained_on_does_not_judge(self):
+        copies = self.folder / "copies"
+        copies.mkdir()
+        judges = write_data(copies)
+        message = self.train("run", "--valid", judges, code=3)[1]
+        self.assertIn("of 6 pictures 6 are trained on, too, such as", message)
+        self.assertIn("--valid 0.2", message)
+        self.assertFalse((self.folder / "run").exists())
 
     def test_a_tower_in_bf16(self):
         """Its products are rounded, what is trained is not; a run stays in the precision that it began in."""
@@ -178,8 +188,11 @@ class TrainTest(ToolTest):
                             (("--data", "x", "--budget", "2h", "--steps", 9), "--steps"),
                             (("--data", "x", "--experts", "1"), "--experts 1: recipe: chosen must be"),
                             (("--clip", "x", "--data", "y", "--experts", "0"), "--experts"),
-                            (("--clip", "x", "--data", "y", "--lr", "fast"), "--lr"),
-                            (("--clip", "x", "--data", "y", "--is-training", "maybe"), "--is-training"),
+                            (("--clip", "x", "--data", "y", "--lr", "nan"), "--lr wants a number, not 'nan'"),
+                            (("--clip", "x", "--data", "y", "--rank", "1.5"), "--rank wants a whole number, not '1.5'"),
+                            (("--clip", "x", "--data", "y", "--is-training", "maybe"),
+                             "--is-training wants on or off, not 'maybe'"),
+                            (("--data", "x", "--steps", 1, "--epochs", 0), "--epochs, --steps and --valid-every are 1"),
                             (("--clip", "x", "--data", "y", "--resume", "--force"), "--force")):
             self.assertIn(fact, self.message(2, "train", *words))
         self.assertIn("no such file", self.message(3, *train_words(self.clip, self.folder / "none", self.folder / "o")))

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from support import TOOL
-from training import micro_clip, train_words, write_data
+from training import micro_clip, train_words, write_data, write_judges
 
 LAST = "moe_last.safetensors"
 FILES = (LAST, "moe_best.safetensors", "valid.jsonl")
@@ -38,7 +38,7 @@ def survive_kills(folder, kills, seed=1):
     clip, data = folder / "clip.safetensors", write_data(folder, count=7)
     clip.write_bytes(micro_clip())
     more = ("--epochs", 12, "--checkpoint-every", 2, "--recipe", "moeclip", "--lr", "1e-3",
-            "--valid", data, "--valid-every", 3, "--patience", 0)
+            "--valid", write_judges(folder), "--valid-every", 3, "--patience", 0)
     start = time.monotonic()
     whole = run(train_words(clip, data, folder / "whole", *more))
     assert whole.returncode == 0, whole.stderr

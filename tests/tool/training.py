@@ -56,9 +56,9 @@ def micro_clip(seed=1, blocks=4, width=64, embed=20):
     return safetensors(tensors)
 
 
-def write_data(folder, count=6, classes=("nut", "cap"), name="data.jsonl", without_mask=()):
+def write_data(folder, count=6, classes=("nut", "cap"), name="data.jsonl", without_mask=(), seed=7):
     """Noise pictures, every other one with a bright square that its mask marks; returns the path of the list."""
-    draw = random.Random(7)
+    draw = random.Random(seed)
     lines = []
     for i in range(count):
         pixels = bytearray(draw.randrange(256) for _ in range(3 * SIZE * SIZE))
@@ -77,6 +77,12 @@ def write_data(folder, count=6, classes=("nut", "cap"), name="data.jsonl", witho
     path = folder / name
     path.write_text("".join(lines))
     return path
+
+
+def write_judges(folder, count=6):
+    """Other pictures of the same kind, to judge by."""
+    (folder / "judges").mkdir()
+    return write_data(folder / "judges", count, seed=8)
 
 
 def train_words(clip, data, out, *more):

@@ -75,11 +75,15 @@ struct TrainRun {
   TrainPlan plan;
   std::shared_ptr<const moeclip::Clip<float>> clip;
   TrainSources sources;
-  double judgement_seconds = 0;  // of the longest one, first as estimated
-  double loss = std::nan("");    // if no step is left to make
+  double expected_judgement = 0, longest_judgement = 0;  // seconds; the latter 0 as long as there was none
+  double loss = std::nan("");                            // if no step is left to make
 
   [[nodiscard]] TrainWork work() const {
     return {sources.train.size(), std::ssize(sources.train.classes()), sources.valid.size(), s.valid_every.value_or(0)};
+  }
+  /// Seconds of the next judgement.
+  [[nodiscard]] double judgement_seconds() const {
+    return longest_judgement > 0 ? longest_judgement : clock.slowness() * expected_judgement;
   }
   /// Steps of all epochs, or those that were asked for.
   [[nodiscard]] index_t all_steps() const {
@@ -141,7 +145,8 @@ void plan_time(TrainRun& run, const TrainPictures& pictures) {
     run.sources = pictures.sources(trainer);
     say_budget(run, wanted, planned, work.seconds(cost, planned.steps, planned.batch));
   }
-  run.judgement_seconds = cost.picture * static_cast<double>(work.judged);
+  run.clock.expect_step(cost.step);
+  run.expected_judgement = cost.picture * static_cast<double>(work.judged);
 }
 
 /// The same in a group: the first process measures and chooses for all.
@@ -160,19 +165,24 @@ void plan_together(TrainRun& run, const TrainPictures& pictures) {
   if (!is_first(run.group)) run.sources = pictures.sources(trainer);
 }
 
-/// Judges the adapter, says how it did, and keeps the time.
-void judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer, const std::string& data,
+/// Judges the adapter, says how it did, and keeps the time. Returns false if the budget was over before the end.
+bool judge(TrainRun& run, Validator& validator, moeclip::Trainer<float>& trainer, const std::string& data,
            bool is_regular) {
   const double before = run.clock.left();
-  const Judgement& judgement = validator.judge(trainer, data, is_regular);
-  if (run.clock.is_on()) run.judgement_seconds = std::max(run.judgement_seconds, before - run.clock.left());
+  const Judgement* const judgement = validator.judge(trainer, data, is_regular, [&] { return !run.clock.is_over(); });
+  if (judgement == nullptr) {
+    inform(concat("step ", trainer.position().step, ": not judged, since the time of the budget was over before"));
+    return false;
+  }
+  if (run.clock.is_on()) run.longest_judgement = std::max(run.longest_judgement, before - run.clock.left());
   messages().log("valid", moeclip::Json::object()
-                              .set("step", judgement.step)
-                              .set("image_auroc", metric_json(judgement.image_auroc))
-                              .set("pixel_ap", metric_json(judgement.pixel_ap))
-                              .set("is_best", &judgement == validator.best()));
-  inform(concat("step ", judgement.step, ": ", judgement.text(),
-                &judgement == validator.best() ? ", the best so far" : ""));
+                              .set("step", judgement->step)
+                              .set("image_auroc", metric_json(judgement->image_auroc))
+                              .set("pixel_ap", metric_json(judgement->pixel_ap))
+                              .set("is_best", judgement == validator.best()));
+  inform(concat("step ", judgement->step, ": ", judgement->text(),
+                judgement == validator.best() ? ", the best so far" : ""));
+  return true;
 }
 
 /// Says of each picture that is not whole, once.
@@ -256,14 +266,13 @@ TrainEnd train(TrainRun& run, moeclip::Trainer<float>& trainer, Validator& valid
     const bool is_last = report.epoch == report.epochs && report.batch == report.batches;
     const bool is_due = validator.is_due(report), is_full = run.plan.steps > 0 && report.step >= run.plan.steps;
     const double judgements = validator.is_on() ? (is_due ? 2 : 1) : 0;  // now, and when it ends
-    const bool has_time = run.clock.has_time(judgements * run.judgement_seconds);
+    bool has_time = run.clock.has_time(judgements * run.judgement_seconds());
     bool goes_on = false;
     if (stop.is_wanted()) {
       end = TrainEnd::signal;
     } else {
-      if (is_due || (validator.is_on() && (is_last || is_full || !has_time))) {
-        judge(run, validator, trainer, data, is_due);
-      }
+      if (is_due || (validator.is_on() && (is_last || is_full || !has_time)))
+        has_time = judge(run, validator, trainer, data, is_due) && has_time;
       if (is_last)
         end = TrainEnd::epochs;
       else if (is_full)
@@ -325,9 +334,11 @@ int run_train(Words words) {
   moeclip::ProcessGroup* const group = join_group();
   if (!is_first(group)) messages().set_up("train", true, "");  // one voice is enough
   TrainRun run{s, clock, group, make_train_plan(s), {}, {}};
-  const TrainPictures pictures(s.data);
+  TrainPictures pictures(s.data);
   run.clip = load_clip(s, run.plan.recipe);
   fit_mixtures(s, run.clip->config().vision.layers, run.plan.recipe);
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  const bool has_all = pictures.look(context, run.plan.trainer.images) == 0;
   if (is_first(group)) prepare_folder(s.out);  // what is missing was told, and the work begins
   plan_together(run, pictures);
   if (!s.data.good.empty()) inform(pictures.describe(run.sources));
@@ -340,7 +351,6 @@ int run_train(Words words) {
     say_start(start, s.adapter_flags, run.plan.recipe);
     trainer.start_from(start);
   }
-  moeclip::Context context({.threads = static_cast<int>(s.threads)});
   trainer.add_judged_by(moeclip::training_pictures(context, run.sources.valid));
   Validator validator(run.clip, run.sources.valid, valid_options(s, run.plan.trainer), run.plan.first_step);
   if (!validator.is_on() && moeclip::file_exists(validator.best_checkpoint()))
@@ -350,7 +360,7 @@ int run_train(Words words) {
   const TrainEnd end = before ? *before : is_first(group) ? train(run, trainer, validator) : follow(run, trainer);
   if (!is_first(group)) return kOk;
   report_result(run, trainer, validator, end);
-  return end == TrainEnd::signal ? kFailed : kOk;
+  return end == TrainEnd::signal ? kFailed : has_all ? kOk : kInputFailed;
 }
 
 }  // namespace cli

@@ -38,6 +38,7 @@ class RecipeOptions {
 
  private:
   std::deque<std::pair<std::string, std::string>> texts_;  // name in the recipe, what was given
+  std::vector<std::string> kinds_;                         // of values, for people
 };
 
 /// The options that say what is learned from.
@@ -68,6 +69,12 @@ class TrainPictures {
   /// them, if pictures are not there, missing if there is nothing to train on or judge by, and as open_dataset does.
   explicit TrainPictures(const TrainData& options);
 
+  /// Looks at the pictures before anything is learned from them, as `images` say, and tells what it finds. Good ones
+  /// (--good) that cannot be read and copies, byte by byte, are left out. If a share is held out, shots of one thing
+  /// (TWI-1) will be on one side, and so will copies in data sets. Returns how many good pictures cannot be read.
+  /// Throws missing if that is all of them, mismatch if --valid DATA names pictures that are trained on, and io.
+  std::size_t look(moeclip::Context& context, const moeclip::ImageOptions& images);
+
   /// The samples for a training with these options. Throws missing if nothing can be held out.
   [[nodiscard]] TrainSources sources(const moeclip::TrainerOptions& trainer) const;
 
@@ -77,6 +84,9 @@ class TrainPictures {
  private:
   static constexpr double kHeldShare = 0.2;  // of good pictures
 
+  std::size_t look_at_good(moeclip::Context& context, const moeclip::ImageOptions& images);
+  void find_copies(moeclip::Context& context);
+  void expect_others_judge(moeclip::Context& context) const;
   [[nodiscard]] TrainSources good_sources(const moeclip::TrainerOptions& trainer) const;
   [[nodiscard]] moeclip::index_t held_pictures(const TrainSources& sources) const;
 
@@ -84,6 +94,8 @@ class TrainPictures {
   std::optional<double> share_;              // that is held out; unset: a data set is given
   std::vector<moeclip::DatasetEntry> good_;  // --good
   moeclip::SampleSource marked_, valid_;     // --data; --valid DATA
+  std::size_t unread_ = 0;                   // of --good: links to nothing and folders that cannot be read
+  std::vector<moeclip::index_t> firsts_;     // of each picture, the first one of its thing; empty: all differ
 };
 
 /// Says on stderr what the adapter at `path`, whose training `recipe` is to go on with, does not say about itself, and

@@ -6,6 +6,7 @@
 #include <limits>
 #include <moeclip/base/read_number.hpp>
 
+#include "lap_times.hpp"
 #include "progress.hpp"
 
 namespace cli {
@@ -34,27 +35,20 @@ std::string describe_duration(double seconds) {
 
 TrainCost measure_cost(const std::shared_ptr<const moeclip::Clip<float>>& clip, const moeclip::Recipe& recipe,
                        const moeclip::TrainerOptions& options, const TrainSources& sources, ValidOptions valid) {
-  using SteadyClock = std::chrono::steady_clock;
-  constexpr index_t kSteps = 3;                // at least; the first one encodes sentences and takes memory
-  constexpr double kEnough = 0.2, kLong = 10;  // seconds: of many short steps; a long one tells enough
+  constexpr index_t kSteps = 3;  // whose pictures are all different
   moeclip::Trainer<float> probe(*clip, recipe, options);
   std::vector<index_t> members;  // from all over the data, whose classes may differ
   const index_t count = std::min(kSteps * options.batch, sources.train.size());
   for (index_t i = 0; i < count; ++i) members.push_back(i * sources.train.size() / count);
   const moeclip::SampleSource few = sources.train.part(members);
-  std::vector<double> times{0};
-  const SteadyClock::time_point start = SteadyClock::now();
   moeclip::FitOptions fit;
   fit.epochs = index_t{1} << 20;  // until it was long enough
-  probe.fit(few, fit, [&](const moeclip::StepReport& report) {
-    times.push_back(std::chrono::duration<double>(SteadyClock::now() - start).count());
-    return times.back() < kLong && (report.step < kSteps || times.back() - times[1] < kEnough);
-  });
+  LapTimes times;
+  probe.fit(few, fit, [&](const moeclip::StepReport&) { return times.add(); });
   TrainCost cost;
-  const double first = times[1], others = times.back() - first;
-  cost.step = times.size() > 2 ? others / static_cast<double>(times.size() - 2) : first;
-  cost.text =
-      std::max(0.0, first - cost.step) / static_cast<double>(std::min(options.batch, std::ssize(few.classes())));
+  cost.step = times.usual();
+  cost.text = std::max(0.0, times.first() - cost.step) /
+              static_cast<double>(std::min(options.batch, std::ssize(few.classes())));
   Validator validator(clip, sources.valid, std::move(valid), 0);
   if (validator.is_on()) cost.picture = validator.seconds_per_picture(probe);
   return cost;
@@ -105,7 +99,9 @@ TrainSize plan_budget(const BudgetWish& wish, const TrainWork& work, double seco
     moeclip::fail(moeclip::ErrorCode::limit,
                   concat("not one step fits into the ", describe_duration(std::max(0.0, seconds)),
                          " that are left of the budget: a step takes ", describe_duration(cost.step), ", judging ",
-                         describe_duration(cost.picture * static_cast<double>(work.judged))));
+                         describe_duration(cost.picture * static_cast<double>(work.judged)),
+                         work.judged > 0 ? "; give more time, or fewer pictures to judge by (--valid)"
+                                         : "; give more time, or a smaller --image-size"));
   const index_t wanted = wish.size.steps * wish.size.batch / plan.batch;  // the same number of samples
   plan.steps = std::min(fitting, std::max<index_t>(1, wanted));
   return plan;
@@ -131,12 +127,18 @@ double BudgetClock::left() const {
   return *seconds_ - std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
+double BudgetClock::slowness() const {
+  if (steps_ < 2 || expected_step_ == 0) return 1;
+  return std::max(1.0, all_ / static_cast<double>(steps_ - 1) / expected_step_);
+}
+
 bool BudgetClock::has_time(double judgements) {
   const Clock::time_point now = Clock::now();
+  const double step = std::chrono::duration<double>(now - last_).count();
   if (++steps_ == 2) longest_ = 0;
-  longest_ = std::max(longest_, std::chrono::duration<double>(now - last_).count());
+  if (steps_ > 1) all_ += step;
+  longest_ = std::max(longest_, step);
   last_ = now;
-  constexpr double kEnd = 0.3;  // seconds: a checkpoint is written, and the program ends
   return left() > 1.5 * longest_ + 1.2 * judgements + kEnd;
 }
 

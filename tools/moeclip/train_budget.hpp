@@ -76,16 +76,26 @@ class BudgetClock {
   /// A step begins now: what was before is none.
   void begin_step() { last_ = Clock::now(); }
 
+  /// Seconds that a step was measured to take before the training began.
+  void expect_step(double seconds) { expected_step_ = seconds; }
+  /// How many times longer the steps took so far; at least 1. The machine has got busy, and all else takes longer, too.
+  [[nodiscard]] double slowness() const;
+
+  /// Whether nothing more can be begun but to write a checkpoint and to end.
+  [[nodiscard]] bool is_over() const { return left() <= kEnd; }
+
   /// Called behind each step: whether another one fits before the end, with judgements of so many seconds and a
   /// checkpoint.
   [[nodiscard]] bool has_time(double judgements);
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr double kEnd = 0.3;  // seconds: a checkpoint is written, and the program ends
 
   std::optional<double> seconds_;
   Clock::time_point start_ = Clock::now(), last_ = start_;
-  double longest_ = 0;  // of all steps so far but the first, which encodes sentences and reads all files
+  double expected_step_ = 0;
+  double longest_ = 0, all_ = 0;  // of the steps so far but the first, which encodes sentences and reads all files
   std::int64_t steps_ = 0;
 };
 

@@ -2,11 +2,17 @@
 // What `moeclip train` learns from, and what it is judged by while it does.
 
 #include <algorithm>
+#include <map>
 #include <moeclip/base/read_number.hpp>
 #include <moeclip/data/hold_out.hpp>
+#include <moeclip/data/picture_files.hpp>
+#include <moeclip/data/source_pictures.hpp>
 #include <moeclip/data/tile_source.hpp>
+#include <moeclip/memory/twins.hpp>
 #include <moeclip/synthetic/good_pictures.hpp>
+#include <set>
 
+#include "commands.hpp"
 #include "detect.hpp"
 #include "each_once.hpp"
 #include "progress.hpp"
@@ -49,12 +55,16 @@ std::vector<DatasetEntry> good_of_dataset(const std::string& path, const LayoutC
   moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": has no good pictures"));
 }
 
-/// What --good DIR names.
+/// What --good DIR names; `unread` counts what lies there and cannot be looked at.
 std::vector<DatasetEntry> good_pictures_in(const std::string& path, const LayoutChoice& layout,
-                                           const std::string& class_name) {
-  std::vector<DatasetEntry> entries = good_of_dataset(path, layout, class_name);
+                                           const std::string& class_name, std::size_t& unread) {
+  const bool is_picture = moeclip::is_picture_name(path) && !moeclip::is_directory(path);
+  std::vector<DatasetEntry> entries;
+  if (!is_picture) entries = good_of_dataset(path, layout, class_name);
   if (!entries.empty()) return entries;
-  for (const DetectInput& input : collect_inputs({path}).pictures)
+  const DetectInputs inputs = collect_inputs({path});
+  unread += inputs.unread;
+  for (const DetectInput& input : inputs.pictures)
     if (!moeclip::is_directory(input.path))
       entries.push_back({input.path, 0, class_name.empty() ? "object" : class_name, ""});
   if (entries.empty()) moeclip::fail(moeclip::ErrorCode::missing, concat(path, ": no pictures are in this folder"));
@@ -117,14 +127,46 @@ SampleSource collect_pictures(const std::vector<std::string>& data, const moecli
   return source;
 }
 
+/// Finds which good pictures show the same thing (TWI-1), class by class.
+class ThingFinder {
+ public:
+  /// The next picture.
+  void add(moeclip::Context& context, const std::string& class_name, moeclip::ImageView picture) {
+    Class& own = classes_[class_name];
+    own.twins.add(context, picture);
+    own.pictures.push_back(count_++);
+  }
+
+  /// Of each picture, the first one of its thing.
+  [[nodiscard]] std::vector<index_t> firsts(moeclip::Context& context) const {
+    std::vector<index_t> firsts(static_cast<std::size_t>(count_));
+    for (const auto& [name, own] : classes_) {
+      const std::vector<index_t> things = own.twins.things(context);
+      std::map<index_t, index_t> first_of;
+      for (std::size_t i = 0; i < things.size(); ++i)
+        firsts[static_cast<std::size_t>(own.pictures[i])] = first_of.emplace(things[i], own.pictures[i]).first->second;
+    }
+    return firsts;
+  }
+
+ private:
+  struct Class {
+    moeclip::TwinFinder twins;
+    std::vector<index_t> pictures;
+  };
+
+  std::map<std::string, Class> classes_;
+  index_t count_ = 0;
+};
+
 }  // namespace
 
 void TrainData::declare(Options& options) {
   options.repeated("data", data, "DATA", "data set: a folder, or a list (.jsonl)");
   options.positionals("DATA", more_data, 0, "more data sets; all are mixed");
   options.repeated("good", good, "DIR",
-                   "instead: good pictures only, a folder of them or the good ones of a data set; flaws are drawn onto "
-                   "them, others in each epoch");
+                   "instead: good pictures only, files, a folder of them or the good ones of a data set; flaws are "
+                   "drawn onto them, others in each epoch");
   options.value("class", class_name, "NAME", "what good pictures show; default: what their data set says, else object");
   options.value("draws", draws, "N", "samples of each good picture in an epoch; default: so that there are 200 in all");
   options.value("defective-share", defective_share, "X", "of the samples of good pictures, that get a flaw");
@@ -155,7 +197,7 @@ void TrainData::check() {
 TrainPictures::TrainPictures(const TrainData& options) : options_(options), share_(share_of(options.valid)) {
   const auto layout = options.layout.of_split(moeclip::split_of_name(options.split.empty() ? "test" : options.split));
   for (const std::string& folder : options.good)
-    for (DatasetEntry& entry : good_pictures_in(folder, options.layout, options.class_name))
+    for (DatasetEntry& entry : good_pictures_in(folder, options.layout, options.class_name, unread_))
       good_.push_back(std::move(entry));
   if (good_.empty()) marked_ = collect_pictures(options.data, layout);
   if (options.valid.empty() || share_) {
@@ -166,12 +208,79 @@ TrainPictures::TrainPictures(const TrainData& options) : options_(options), shar
   expect_both_kinds(valid_, options.valid);
 }
 
+std::size_t TrainPictures::look(moeclip::Context& context, const moeclip::ImageOptions& images) {
+  std::size_t failures = 0;
+  if (!good_.empty())
+    failures = look_at_good(context, images);
+  else if (share_.value_or(0) > 0)
+    find_copies(context);
+  if (valid_.size() > 0) expect_others_judge(context);
+  return failures;
+}
+
+std::size_t TrainPictures::look_at_good(moeclip::Context& context, const moeclip::ImageOptions& images) {
+  const bool holds_out = share_.value_or(0) > 0;
+  ThingFinder things;
+  std::set<std::uint64_t> seen;
+  std::vector<DatasetEntry> taken;
+  std::size_t failures = unread_, copies = 0;
+  for (DatasetEntry& entry : good_) {
+    const auto look = [&] {
+      const moeclip::Sample sample = moeclip::load_sample({entry.image_path, 0, entry.class_name, ""}, images);
+      const bool is_new = seen.insert(moeclip::picture_hash(entry.image_path)).second;
+      if (is_new && holds_out) things.add(context, entry.class_name, sample.picture.view());
+      if (is_new) taken.push_back(std::move(entry));
+      copies += is_new ? 0 : 1;
+    };
+    if (!attempt(look)) ++failures;
+  }
+  if (copies > 0)
+    inform(concat(moeclip::counted(copies, "good picture"), copies == 1 ? " is a copy of another one" : " are copies",
+                  ", byte by byte, and left out: what is judged by must not be learned"));
+  if (taken.empty())
+    moeclip::fail(moeclip::ErrorCode::missing, concat(options_.good.front(), ": there is no good picture to train on"));
+  good_ = std::move(taken);
+  if (holds_out) firsts_ = things.firsts(context);
+  index_t shown = 0;
+  for (std::size_t i = 0; i < firsts_.size(); ++i) shown += firsts_[i] == static_cast<index_t>(i) ? 1 : 0;
+  if (shown < std::ssize(firsts_))
+    inform(concat("the ", moeclip::counted(good_.size(), "good picture"), " show only ",
+                  moeclip::counted(shown, "thing"),
+                  ": those that are alike up to light and place are held out together, or not at all"));
+  return failures;
+}
+
+void TrainPictures::find_copies(moeclip::Context& context) {
+  std::vector<std::string> paths;
+  for (index_t i = 0; i < marked_.size(); ++i) paths.push_back(marked_.file(i));
+  std::map<std::uint64_t, index_t> first_of;
+  for (const std::uint64_t hash : moeclip::picture_hashes(context, paths))
+    firsts_.push_back(first_of.emplace(hash, std::ssize(firsts_)).first->second);
+}
+
+void TrainPictures::expect_others_judge(moeclip::Context& context) const {
+  const moeclip::TrainingPictures learned =
+      moeclip::training_pictures(context, good_.empty() ? marked_ : SampleSource(good_));
+  std::vector<std::string> paths;
+  for (index_t i = 0; i < valid_.size(); ++i) paths.push_back(valid_.file(i));
+  const std::vector<std::uint64_t> hashes = moeclip::picture_hashes(context, paths);
+  std::string first;
+  index_t known = 0;
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    if (learned.has_picture(hashes[i]) && known++ == 0) first = paths[i];
+  if (known == 0) return;
+  moeclip::fail(moeclip::ErrorCode::mismatch,
+                concat("--valid ", options_.valid, ": of ", moeclip::counted(paths.size(), "picture"), " ", known,
+                       known == 1 ? " is" : " are", " trained on, too, such as ", first,
+                       ", so the judgement would flatter; give others, or --valid 0.2, which holds pictures out"));
+}
+
 TrainSources TrainPictures::sources(const moeclip::TrainerOptions& trainer) const {
   TrainSources sources{marked_, valid_};
   if (!good_.empty()) {
     sources = good_sources(trainer);
   } else if (share_.value_or(0) > 0) {
-    moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, trainer.seed);
+    moeclip::SplitSource parts = moeclip::hold_out(marked_, *share_, trainer.seed, firsts_);
     expect_both_kinds(parts.held, options_.valid);
     sources = {std::move(parts.rest), std::move(parts.held)};
   }
@@ -183,11 +292,11 @@ TrainSources TrainPictures::sources(const moeclip::TrainerOptions& trainer) cons
 
 TrainSources TrainPictures::good_sources(const moeclip::TrainerOptions& trainer) const {
   constexpr index_t kSamples = 200;
-  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), trainer.seed);
+  const moeclip::SplitSource parts = moeclip::hold_out(SampleSource(good_), share_.value_or(0), trainer.seed, firsts_);
   if (!options_.valid.empty() && share_.value_or(0) > 0 && parts.held.size() == 0)
     moeclip::fail(moeclip::ErrorCode::missing,
                   concat("--valid ", options_.valid, ": of ", moeclip::counted(good_.size(), "good picture"),
-                         " none can be held out; that takes five"));
+                         " none can be held out; that takes five of different things"));
   moeclip::FlawedPictures plan;
   plan.pictures = entries_of(parts.rest);
   plan.seed = trainer.seed;

@@ -84,6 +84,10 @@ void RecipeOptions::declare(Options& options) {
                                     : std::is_same_v<Value, index_t> ? "N"
                                                                      : "N,N";
     texts_.emplace_back(name, "");
+    kinds_.emplace_back(std::is_same_v<Value, bool>      ? "on or off"
+                        : std::is_same_v<Value, double>  ? "a number"
+                        : std::is_same_v<Value, index_t> ? "a whole number"
+                                                         : "whole numbers with commas, or none");
     options.value(typed(name), texts_.back().second, placeholder,
                   concat(help, " [", value_text(released, name), " | ", value_text(paper, name), " | ",
                          value_text(own, name), "]"));
@@ -91,12 +95,13 @@ void RecipeOptions::declare(Options& options) {
 }
 
 void RecipeOptions::apply(moeclip::Recipe& recipe) const {
-  for (const auto& [name, text] : texts_) {
+  for (std::size_t i = 0; i < texts_.size(); ++i) {
+    const auto& [name, text] = texts_[i];
     if (text.empty()) continue;
     try {
       moeclip::set_option(recipe, name, text);
-    } catch (const moeclip::Error& error) {
-      throw UsageError(concat("--", typed(name), " ", text, ": ", error.what()));
+    } catch (const moeclip::Error&) {
+      throw UsageError(concat("--", typed(name), " wants ", kinds_[i], ", not '", text, "'"));
     }
   }
 }

@@ -87,7 +87,7 @@ void check(TrainSettings& s) {
                                  s.memory,
                                  s.checkpoint_every,
                                  s.checkpoint_seconds,
-                                 s.epochs.value_or(0),
+                                 s.epochs.value_or(1),
                                  s.batch.value_or(1),
                                  s.image_size.value_or(0),
                                  s.seed.value_or(0),
@@ -95,10 +95,10 @@ void check(TrainSettings& s) {
                                  s.ahead};
   if (std::ranges::min(counts) < 0 || s.batch == 0 || s.threads > 4096 || s.ahead > 64)
     throw UsageError(
-        "--epochs, --batch, --image-size, --seed, --threads, --memory, --patience, --ahead and --checkpoint-* are "
+        "--batch, --image-size, --seed, --threads, --memory, --patience, --ahead and --checkpoint-* are "
         "counts");
-  if (s.steps.value_or(1) < 1 || s.valid_every.value_or(1) < 1)
-    throw UsageError("--steps and --valid-every are 1 or more");
+  if (s.epochs.value_or(1) < 1 || s.steps.value_or(1) < 1 || s.valid_every.value_or(1) < 1)
+    throw UsageError("--epochs, --steps and --valid-every are 1 or more");
 }
 
 /// Throws UsageError for what has no meaning for another method than MoECLIP.

@@ -2,12 +2,13 @@
 #include "train_valid.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <moeclip/anomaly/detector.hpp>
 #include <moeclip/eval/evaluation.hpp>
 #include <moeclip/io/json.hpp>
 #include <moeclip/io/json_writer.hpp>
+#include <numeric>
 
+#include "lap_times.hpp"
 #include "tiny_model.hpp"
 
 namespace cli {
@@ -35,6 +36,9 @@ std::string percent(const std::optional<double>& metric) {
 Json metric_json(const std::optional<double>& metric) { return metric ? Json(*metric) : Json(); }
 
 std::string Judgement::text() const {
+  if (!is_defined())
+    return "nothing could be judged: no class has both good and defective pictures to judge by (flaws that are drawn "
+           "onto good ones must be large enough to be seen); --valid names other pictures";
   return concat("image AUROC ", percent(image_auroc), ", pixel AP ", percent(pixel_ap));
 }
 
@@ -95,7 +99,9 @@ const moeclip::ClassText<float>& Validator::text_of(moeclip::Trainer<float>& tra
       .first->second;
 }
 
-Judgement Validator::measure(moeclip::Trainer<float>& trainer, index_t most) {
+/// `goes_on` is asked behind each picture; if it says no before the last one, there is no judgement.
+std::optional<Judgement> Validator::measure(moeclip::Trainer<float>& trainer, std::span<const index_t> pictures,
+                                            moeclip::function_ref<bool()> goes_on) {
   moeclip::DetectorOptions settings;
   settings.image_size = options_.image_size;
   const moeclip::Detector detector(clip_, packed_copy(context_, trainer.adapter()), settings);
@@ -104,52 +110,58 @@ Judgement Validator::measure(moeclip::Trainer<float>& trainer, index_t most) {
   counting.images = options_.images;
   moeclip::Evaluation evaluation(counting);
   moeclip::Detection found;
-  for (index_t i = 0; i < std::min(most, source_.size()); ++i) {
+  for (const index_t& i : pictures) {
     const std::string& name = source_.class_name(i);
     if (!anchors.contains(name))
       anchors.emplace(name, moeclip::anchors_of_class(context_, detector.adapter(), text_of(trainer, name)));
     const moeclip::Sample sample = source_.load(i, options_.images);
     detector.detect(context_, sample.picture.view(), anchors.at(name), found);
     evaluation.add(context_, sample, {std::as_const(found.map).view<2>(), found.score, found.class_score});
+    if (!goes_on() && &i != &pictures.back()) return std::nullopt;
   }
   const moeclip::ClassResult mean = moeclip::mean_of(evaluation.classes());
-  return {trainer.position().step, metric_of(mean.image.auroc), metric_of(mean.pixel.average_precision)};
+  return Judgement{trainer.position().step, metric_of(mean.image.auroc), metric_of(mean.pixel.average_precision)};
 }
 
 double Validator::seconds_per_picture(moeclip::Trainer<float>& trainer) {
-  constexpr index_t kMore = 4;  // pictures
-  constexpr double kLong = 1;   // seconds: one picture tells enough
-  const auto seconds = [&](index_t most) {
-    const auto start = std::chrono::steady_clock::now();
-    static_cast<void>(measure(trainer, most));
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  static_cast<void>(measure(trainer, 1));  // takes memory, and encodes the sentences
-  const double one = seconds(1);
-  if (one > kLong || source_.size() <= kMore) return one;
-  return std::max(0.0, seconds(1 + kMore) - one) / static_cast<double>(kMore);
+  constexpr index_t kMost = 16;
+  std::vector<index_t> same, some;  // of one class, whose sentences are encoded once
+  for (index_t i = 0; i < source_.size(); ++i)
+    if (source_.class_name(i) == source_.class_name(0)) same.push_back(i);
+  for (index_t i = 0; i < kMost; ++i)  // from all over it: what is drawn takes longer than what is read
+    some.push_back(same[static_cast<std::size_t>(i * std::ssize(same) / kMost)]);
+  LapTimes times;
+  static_cast<void>(measure(trainer, some, [&] { return times.add(); }));
+  return times.usual();
 }
 
-const Judgement& Validator::judge(moeclip::Trainer<float>& trainer, const std::string& data, bool is_regular) {
-  Judgement judgement = measure(trainer, source_.size());
-  judgement.is_regular = is_regular;
+const Judgement* Validator::judge(moeclip::Trainer<float>& trainer, const std::string& data, bool is_regular,
+                                  moeclip::function_ref<bool()> has_time) {
+  std::vector<index_t> all(static_cast<std::size_t>(source_.size()));
+  std::iota(all.begin(), all.end(), index_t{0});
+  std::optional<Judgement> judgement = measure(trainer, all, has_time);
+  if (!judgement) return nullptr;
+  judgement->is_regular = is_regular;
   const Judgement* const before = best();
   // The checkpoint first: if the run is killed before the line is written, it is judged again, and the same is kept.
-  if (before == nullptr || judgement.measure() > before->measure()) trainer.save(best_checkpoint(), data);
-  judgements_.push_back(judgement);
+  if (judgement->is_defined() && (before == nullptr || judgement->measure() > before->measure()))
+    trainer.save(best_checkpoint(), data);
+  judgements_.push_back(*judgement);
   write_log();
-  return judgements_.back();
+  return latest();
 }
 
 const Judgement* Validator::latest() const { return judgements_.empty() ? nullptr : &judgements_.back(); }
 
 const Judgement* Validator::best() const {
-  const auto found = std::ranges::max_element(judgements_, {}, &Judgement::measure);  // the first of equal ones
-  return found == judgements_.end() ? nullptr : &*found;
+  const Judgement* best = nullptr;  // the first of equal ones
+  for (const Judgement& judgement : judgements_)
+    if (judgement.is_defined() && (best == nullptr || judgement.measure() > best->measure())) best = &judgement;
+  return best;
 }
 
 bool Validator::is_exhausted() const {
-  if (options_.patience == 0 || judgements_.empty()) return false;
+  if (options_.patience == 0 || best() == nullptr) return false;
   const auto after_best = judgements_.begin() + (best() - judgements_.data()) + 1;
   return std::count_if(after_best, judgements_.end(), [](const Judgement& j) { return j.is_regular; }) >=
          options_.patience;

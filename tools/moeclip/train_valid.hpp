@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <moeclip/base/function_ref.hpp>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/train/trainer.hpp>
 #include <optional>
@@ -22,9 +23,11 @@ struct Judgement {
   std::optional<double> image_auroc, pixel_ap;  ///< means over classes; unset where undefined
   bool is_regular = true;  ///< false: made because training ended there; patience does not count it
 
+  /// Whether there is something to compare.
+  [[nodiscard]] bool is_defined() const { return image_auroc || pixel_ap; }
   /// What is compared: image AUROC + pixel AP, what is undefined being 0.
   [[nodiscard]] double measure() const { return image_auroc.value_or(0) + pixel_ap.value_or(0); }
-  /// "image AUROC 93.1, pixel AP 40.2", in percent.
+  /// "image AUROC 93.1, pixel AP 40.2", in percent; or why there is neither.
   [[nodiscard]] std::string text() const;
 };
 
@@ -56,14 +59,16 @@ class Validator {
   [[nodiscard]] bool is_due(const moeclip::StepReport& report) const;
 
   /// Judges the adapter as it is now, and keeps a checkpoint if it is the best so far; `data` is the fingerprint of the
-  /// training data. Returns what it found.
-  const Judgement& judge(moeclip::Trainer<float>& trainer, const std::string& data, bool is_regular);
+  /// training data. Returns what it found; null if `has_time`, asked behind each picture, said no before the last one:
+  /// then nothing was judged.
+  const Judgement* judge(moeclip::Trainer<float>& trainer, const std::string& data, bool is_regular,
+                         moeclip::function_ref<bool()> has_time);
 
-  /// Judges a few pictures and forgets it: how many seconds one takes, without the class's sentences.
+  /// Judges a few pictures and forgets it: how many seconds one takes undisturbed, without the class's sentences.
   [[nodiscard]] double seconds_per_picture(moeclip::Trainer<float>& trainer);
 
   [[nodiscard]] std::span<const Judgement> judgements() const { return judgements_; }
-  [[nodiscard]] const Judgement* best() const;    ///< null: none yet
+  [[nodiscard]] const Judgement* best() const;    ///< of those that are defined; null: none yet
   [[nodiscard]] const Judgement* latest() const;  ///< null: none yet
   /// Whether the last `patience` regular judgements were no better than one before.
   [[nodiscard]] bool is_exhausted() const;
@@ -73,7 +78,8 @@ class Validator {
   [[nodiscard]] std::string log_path() const;
   void read_log(moeclip::index_t step);
   void write_log() const;
-  Judgement measure(moeclip::Trainer<float>& trainer, moeclip::index_t most);
+  std::optional<Judgement> measure(moeclip::Trainer<float>& trainer, std::span<const moeclip::index_t> pictures,
+                                   moeclip::function_ref<bool()> goes_on);
   const moeclip::ClassText<float>& text_of(moeclip::Trainer<float>& trainer, const std::string& name);
 
   std::shared_ptr<const moeclip::Clip<float>> clip_;
