@@ -156,11 +156,13 @@ int train_method(const TrainSettings& s) {
         concat("the method ", s.method, " is not trained; `moeclip detect --method ", s.method, "` judges at once"));
   TrainData data = s.data;
   if (data.valid.empty()) data.valid = "0";  // nothing judges while it trains, so nothing is held out
-  const TrainPictures pictures(data);
+  TrainPictures pictures(data);
   moeclip::TrainerOptions as;  // how pictures are cut and drawn onto
   as.image_size = method->image_size();
   as.seed = seed;
   as.images = s.pictures.image_options();
+  moeclip::Context context({.threads = static_cast<int>(s.threads)});
+  const bool has_all = pictures.look(context, as.images) == 0;
   const TrainSources sources = pictures.sources(as);
   expect_words_fit(*trained, moeclip::load_class_words(s.words), sources.train.classes());
   const moeclip::MethodFitOptions options = fit_options(s, sources.train);
@@ -168,7 +170,7 @@ int train_method(const TrainSettings& s) {
   if (s.is_forced) remove_other_run(s);
   const MethodEnd end = fit(s, *trained, sources.train, options);
   report(s, end);
-  return end.is_done ? kOk : kFailed;
+  return !end.is_done ? kFailed : has_all ? kOk : kInputFailed;
 }
 
 }  // namespace cli
