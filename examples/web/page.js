@@ -89,7 +89,7 @@
     const wanted = memory.things < memory.wanted
       ? ` ${percent(memory.target)} would need ${memory.wanted} of them; the threshold lies above all.` : '';
     const twins = memory.things < memory.pictures
-      ? ` The pictures show only ${counted(memory.things, 'thing')}: those alike up to light and place count once.` : '';
+      ? ` The pictures show only ${counted(memory.things, 'thing')}: those alike up to light, place, turning and mirroring count once.` : '';
     return `${of}. Threshold ${number(memory.threshold)}; false alarms on new good pictures: ${percent(memory.expected)} `
       + `expected, up to ${percent(memory.high)} with 95 % confidence.${twins}${wanted}`;
   }

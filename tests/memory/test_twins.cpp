@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <moeclip/base/rng.hpp>
+#include <moeclip/image/exif.hpp>
 #include <moeclip/memory/twins.hpp>
 
 using namespace moeclip;  // NOLINT
@@ -37,6 +38,17 @@ TEST_CASE("shots of one thing are found among others, in any order, gray or in c
   const std::vector<Image> pictures{shoot(0, 0), shoot(1, 0), shoot(0, 1), shoot(2, 0), shoot(1, 1), shoot(0, 2, 1)};
   CHECK(things_of(pictures) == std::vector<index_t>{0, 1, 0, 2, 1, 0});
   CHECK(things_of(pictures, 1) == things_of(pictures, 3));
+}
+
+TEST_CASE("a thing is the same in all eight positions") {
+  std::vector<Image> pictures;
+  std::vector<index_t> wanted;
+  for (index_t thing = 0; thing < 3; ++thing)
+    for (int position = 1; position <= 8; ++position) {
+      pictures.push_back(apply_orientation(shoot(thing, position), position));
+      wanted.push_back(thing);
+    }
+  CHECK(things_of(pictures) == wanted);
 }
 
 TEST_CASE("different things are different, however many there are") {

@@ -3,9 +3,9 @@
 // Which good pictures are of the same thing (TWI-1 in this folder's README): shots of a burst, copies, frames of a
 // film. A picture that is judged by a memory of its own twins looks better than a new one will, so twins are held out
 // together. What patches are known by is of no use here, since it is made not to see which thing it is. Pixels are: of
-// thumbnails that are moved against each other a little,
+// thumbnails that are turned by quarters, mirrored, and moved against each other a little,
 //
-//   d(a, b) = 1 - max over moves of the correlation of a and the moved b
+//   d(a, b) = 1 - max over positions and moves of the correlation of the turned a and the moved b
 //
 // is nearly 0 for two shots of one thing, whatever the light, and far from it for two things, unless all of them look
 // alike. So a and b are twins where d is less than a tenth of what it is for most pairs.
@@ -62,9 +62,20 @@ inline constexpr index_t kTwinMoves = 2 * kTwinReach + 1;  // along one axis
 inline constexpr index_t kTwinWindow = TwinFinder::kSize - 2 * kTwinReach;  // pixels a side that are compared
 inline constexpr index_t kTwinPairs = 4'000'000;                            // that are compared at most
 inline constexpr float kNoPair = 3;                                         // above every d, which is at most 2
-inline constexpr float kCopies = 1e-5f;    // d of copies, where nothing else is there to compare with
-inline constexpr float kTwinShare = 0.1f;  // of d of most pairs
-inline constexpr double kMostPairs = 0.9;  // below that share of all d, bursts may be most of a folder
+inline constexpr float kCopies = 1e-5f;       // d of copies, where nothing else is there to compare with
+inline constexpr float kTwinShare = 0.1f;     // of d of most pairs
+inline constexpr double kMostPairs = 0.9;     // below that share of all d, bursts may be most of a folder
+inline constexpr index_t kTwinPositions = 8;  // four turns, mirrored or not
+
+/// A window in another of the eight positions: mirrored up to down, left to right and along the diagonal, or not.
+inline void turn_window(const float* window, index_t position, float* turned) {
+  constexpr index_t last = kTwinWindow - 1;
+  for (index_t row = 0; row <= last; ++row)
+    for (index_t column = 0; column <= last; ++column) {
+      const index_t y = (position & 1) != 0 ? last - row : row, x = (position & 2) != 0 ? last - column : column;
+      *turned++ = (position & 4) != 0 ? window[x * kTwinWindow + y] : window[y * kTwinWindow + x];
+    }
+}
 
 }  // namespace detail
 
@@ -97,29 +108,33 @@ MOECLIP_FUNC void TwinFinder::cut_window(index_t picture, index_t y, index_t x, 
 }
 
 MOECLIP_FUNC Tensor<float> TwinFinder::distances(Context& context) const {
-  constexpr index_t kRows = 128, kPixels = detail::kTwinWindow * detail::kTwinWindow;
+  constexpr index_t kRows = 64, kPixels = detail::kTwinWindow * detail::kTwinWindow, kTurns = detail::kTwinPositions;
   const index_t all = count(), reach = std::min<index_t>(all - 1, detail::kTwinPairs / all + 1);
   Tensor<float> result({all, reach});
   std::fill(result.begin(), result.end(), detail::kNoPair);
   for (index_t first = 0; first < all; first += kRows) {
     const index_t rows = (std::min)(kRows, all - first), columns = (std::min)(all - first, rows + reach);
     Arena::Scope scratch(context.arena());
-    float* const still = scratch.take<float>(rows * kPixels);
+    float* const turned = scratch.take<float>(rows * kTurns * kPixels);
     float* const moved = scratch.take<float>(columns * kPixels);
-    const View<float, 2> products(scratch.take<float>(rows * columns), {rows, columns});
-    for (index_t i = 0; i < rows; ++i)
-      cut_window(first + i, detail::kTwinReach, detail::kTwinReach, still + i * kPixels);
+    const View<float, 3> products(scratch.take<float>(rows * kTurns * columns), {rows, kTurns, columns});
+    for (index_t i = 0; i < rows; ++i) {
+      float* const upright = turned + i * kTurns * kPixels;
+      cut_window(first + i, detail::kTwinReach, detail::kTwinReach, upright);
+      for (index_t turn = 1; turn < kTurns; ++turn) detail::turn_window(upright, turn, upright + turn * kPixels);
+    }
     for (index_t move = 0; move < detail::kTwinMoves * detail::kTwinMoves; ++move) {
       context.parallel_for(columns, [&](index_t i, int) {
         cut_window(first + i, move / detail::kTwinMoves, move % detail::kTwinMoves, moved + i * kPixels);
       });
-      kernels::gemm<float>(context, {rows, columns, kPixels}, kernels::row_major<float>(still, kPixels),
+      kernels::gemm<float>(context, {rows * kTurns, columns, kPixels}, kernels::row_major<float>(turned, kPixels),
                            kernels::transposed(kernels::row_major<float>(moved, kPixels)), products.data(), columns);
       for (index_t i = 0; i < rows; ++i)
-        for (index_t j = 0; j < (std::min)(reach, columns - i - 1); ++j) {
-          float& least = result[(first + i) * reach + j];
-          least = (std::min)(least, 1 - products(i, i + 1 + j));
-        }
+        for (index_t turn = 0; turn < kTurns; ++turn)
+          for (index_t j = 0; j < (std::min)(reach, columns - i - 1); ++j) {
+            float& least = result[(first + i) * reach + j];
+            least = (std::min)(least, 1 - products(i, turn, i + 1 + j));
+          }
     }
   }
   return result;
