@@ -100,6 +100,15 @@ TEST_CASE("a memory finds its own pictures good and a block of noise abnormal wh
   CHECK(bad.map_kind == MapKind::probability);
 }
 
+TEST_CASE("a memory of a single patch tells defects") {
+  LearnOptions options;
+  options.patches = 1;
+  const PatchMemory<float> memory = learn_plates(6, options);
+  CHECK(memory.patches.size() == 1);
+  CHECK(memory.record.threshold > 0.0f);
+  CHECK(judge(memory, plate(100, true)).score > memory.record.threshold);
+}
+
 TEST_CASE("held-out scores are those of a memory without the picture") {
   const PatchMemory<float> all = learn_plates(3);
   Context context;

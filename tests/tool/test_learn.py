@@ -86,7 +86,7 @@ class LearnTest(ToolTest):
         shots, = json.loads(self.output("eval", untrained.parent, "--shots", 0, "--draws", 2, "--json"))["runs"][:1]
         self.assertEqual(shots["shots"], 0)
         model = self.message(2, "detect", self.test, "--features", "texture", *MODEL)
-        self.assertIn("without --good takes no --clip", model)
+        self.assertIn("texture takes no --clip", model)
         self.assertIn("leave --clip", self.message(2, "eval", self.data, "--shots", 0, *MODEL))
         self.assertIn("--shots 0 has nothing", self.message(2, "eval", self.data, "--shots", 0, "--report", "a.html"))
         self.assertIn("nothing to export", self.message(2, "export", "--features", "texture", "-o", "a.moeclip"))
@@ -113,7 +113,8 @@ class LearnTest(ToolTest):
                                                       self.folder / "b.moeclip"))
         one = self.output("learn", next(self.good.glob("*.png")), "--out", self.folder / "one.moeclip")
         self.assertIn("no threshold: one good picture says nothing", one)
-        out, _ = self.run_tool("detect", self.test / "good", "--good", self.folder / "one.moeclip")
+        out, text = self.run_tool("detect", self.test / "good", "--good", self.folder / "one.moeclip")
+        self.assertNotIn("?", text)
         self.assertTrue(all(": no verdict  score " in line for line in out.splitlines()), out)
         for line in self.objects("detect", self.test / "good", "--good", self.folder / "one.moeclip"):
             self.assertEqual((line["is_anomalous"], line["threshold"]), (None, None))
@@ -133,6 +134,28 @@ class LearnTest(ToolTest):
         out, text = self.run_tool("learn", self.good, again, "--all-different", "-o", self.folder / "a.moeclip")
         self.assertIn("6 good pictures are copies, byte by byte, and left out", text)
         self.assertIn("from 6 good pictures", out)
+
+    def test_what_was_learned_is_not_judged(self):
+        limits = ("-o", self.folder / "limits.json", "--force")
+        part, encoder = self.folder / "part.moeclip", self.folder / "encoder.moeclip"
+        self.run_tool("export", "--good", self.memory, "-o", part)
+        _, text = self.run_tool("export", "--good", self.good, "--features", "encoder", "-o", encoder)
+        self.assertIn("patches are known by the built-in model", text)
+        for model in (self.memory, part, encoder):
+            message = self.message(3, "calibrate", self.good, "--model", model, *limits)
+            self.assertIn("the model was trained on this picture and 5 more of these", message)
+            self.run_tool("calibrate", self.good, "--model", model, "--allow-training-pictures", *limits)
+            _, text = self.run_tool("calibrate", self.test / "good", "--model", model, *limits)
+            self.assertNotIn("none of those here", text)
+            self.assertEqual("holds the built-in model" in text, model == encoder)
+        for words in (("--good", self.test / "good"), ("--good", self.memory, "--split", "train"),
+                      ("--shots", 3, "--split", "train"), ("--shots", "2,3", "--split", "train")):
+            self.assertIn("the model was trained on", self.message(3, "eval", self.data / "tile", *words))
+        _, text = self.run_tool("detect", self.good, self.test / "good", "--good", self.good)
+        self.assertRegex(text, "6 of the [0-9]+ pictures to judge were learned as good ones")
+        old = without_checksum(self.memory.read_bytes()).replace(b"trained_on", b"trained_by")  # as of old versions
+        self.assertIn("if none of those here", self.run_tool("calibrate", self.good, "--model",
+                                                             self.write("old.moeclip", old), *limits)[1])
 
     def test_calibrated_thresholds_go_with_a_file(self):
         limits = self.folder / "limits.json"
@@ -191,7 +214,19 @@ class LearnTest(ToolTest):
 
     def test_what_makes_no_sense(self):
         picture = self.test / "good"
+        encoder = self.folder / "e.moeclip"
+        self.run_tool("learn", self.good, "-o", encoder, "--features", "encoder")
         for message, words in (("belong to --good", ["detect", picture, "--folds", 5]),
+                               ("good pictures: give --good", ["detect", picture, "--features", "encoder"]),
+                               ("decided by `moeclip learn`", ["detect", picture, "--good", encoder,
+                                                               "--text-weight", 0.5]),
+                               ("decided by `moeclip learn`", ["eval", self.data / "tile", "--good", encoder,
+                                                               "--patches", 9]),
+                               ("have one size", ["learn", self.good, "-o", "x.moeclip", "--image-size", 0]),
+                               ("takes no --clip", ["learn", self.good, "-o", "x.moeclip", "--features", "texture",
+                                                    "--clip", "no.safetensors"]),
+                               ("beyond what a number can hold", ["learn", self.good, "-o", "x.moeclip",
+                                                                  "--seed", 1 << 63]),
                                ("decided by `moeclip learn`", ["detect", picture, "--good", self.memory, "--folds", 5]),
                                ("no --map", ["detect", picture, "--good", self.good, "--map", "reference"]),
                                ("stands alone", ["detect", picture, "--good", self.memory, "--good", self.good]),
@@ -221,6 +256,10 @@ class LearnTest(ToolTest):
         bad = [p["score"] for p in pictures if "/good/" not in p["image"]]
         auroc = sum((b > g) + (b == g) / 2 for g in good for b in bad) / len(good) / len(bad)
         self.assertAlmostEqual(result["mean"]["default"]["image"]["auroc"]["value"], auroc, 12)
+        self.assertEqual({result["threshold"]}, {p["threshold"] for p in pictures})
+        self.assertEqual(result["good_pictures"][0]["threshold"], result["threshold"])
+        self.assertAlmostEqual(result["good_pictures"][0]["false_positive_rate"]["expected"], 1 / 7)
+        self.assertIsNone(self.objects("eval", self.data, "--shots", 3)[0]["threshold"])  # each class has its own
         self.assertEqual(result["verdicts"]["found"], sum(p["is_anomalous"] for p in pictures if "/good/" not in p["image"]))
 
     def test_report_shows_what_was_compared(self):

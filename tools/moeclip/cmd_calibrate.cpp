@@ -53,9 +53,10 @@ bool parse(Words words, CalibrateSettings& s) {
   options.value("quantile", s.quantile, "Q", "the same as --false-positives 1-Q");
   options.flag("best-f1", s.is_best_f1, "the threshold of the best F1, from good and defective pictures");
   options.repeated("class", s.classes, "NAME", "only pictures of this class");
-  options.flag("all-different", s.is_each_another,
-               "every picture is of another part; default: good pictures that are alike up to light and place count "
-               "once, as shots of one part");
+  options.flag(
+      "all-different", s.is_each_another,
+      "every picture is of another part; default: good pictures that are alike up to light, place, turning and "
+      "mirroring count once, as shots of one part");
   options.value("confidence", s.confidence, "C", "of the interval of the rate of false alarms");
   options.value("out", s.out, "FILE", "to write; default calibration.json");
   options.flag("json", s.is_json, "print what is written, on one line");
@@ -133,10 +134,11 @@ void leave_one_of_each(EvalData& data, const moeclip::ImageOptions& images) {
       if (!seen.insert(things[i]).second) others.insert(own.pictures[i]);
   }
   if (others.empty()) return;
-  inform(concat("the ", moeclip::counted(data.pictures.size(), "good picture"), " show only ",
-                moeclip::counted(data.pictures.size() - others.size(), "thing"),
-                ": those that are alike up to light and place count once; if each is of another part, "
-                "--all-different"));
+  inform(
+      concat("the ", moeclip::counted(data.pictures.size(), "good picture"), " show only ",
+             moeclip::counted(data.pictures.size() - others.size(), "thing"),
+             ": those that are alike up to light, place, turning and mirroring count once; if each is of another part, "
+             "--all-different"));
   std::vector<EvalPicture> first;
   for (std::size_t i = 0; i < data.pictures.size(); ++i)
     if (!others.contains(i)) first.push_back(std::move(data.pictures[i]));
@@ -156,7 +158,7 @@ Scored judge(const CalibrateSettings& s) {
   if (!s.is_best_f1 && !s.is_each_another) leave_one_of_each(data, s.eval.pictures.image_options());
   const EvalModel model = load_model(s.eval, data);
   if (s.eval.clip.empty() && s.eval.model.empty()) inform(kTinyKnows);
-  if (model.has_memory())
+  if (model.has_memory() && !model.trained_on)
     inform(concat(s.eval.model, ": thresholds hold for new pictures if none of those here was learned by it"));
   for (const std::string& note : guard_against_leakage(s.eval, model, data, {})) inform(note);
   moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <moeclip/io/folder_tree.hpp>
+#include <set>
 
 #include "commands.hpp"
 #include "detect.hpp"
@@ -124,6 +126,19 @@ class DetectRun {
   std::size_t count_ = 0, failures_ = 0;
 };
 
+/// Says so if pictures that are to be judged are those that were learned: such a picture is found good whatever it
+/// shows.
+void say_learned(const Judge& judge, const std::vector<DetectInput>& inputs) {
+  std::set<std::string> learned;
+  for (const DetectInput& input : judge.good) learned.insert(moeclip::canonical_path(input.path));
+  if (learned.empty()) return;
+  const auto count = std::ranges::count_if(
+      inputs, [&](const DetectInput& input) { return learned.contains(moeclip::canonical_path(input.path)); });
+  if (count > 0)
+    inform(moeclip::concat(count, " of the ", moeclip::counted(inputs.size(), "picture"),
+                           " to judge were learned as good ones; what is said of these says nothing about new ones"));
+}
+
 /// Looks at every picture that there is or will be. Returns the exit code, for which `failures` count as well.
 int detect_all(const Judge& judge, moeclip::Context& context, const DetectInputs& inputs, const DetectSettings& s,
                StopSignal& stop) {
@@ -181,6 +196,7 @@ int run_detect(Words words) {
   stop.set_exit_code(s.is_endless() ? kOk : kFailed);
   moeclip::Context context({.threads = static_cast<int>(s.model.threads)});
   const Judge judge = make_judge(context, s.model, s.is_json);
+  say_learned(judge, inputs.pictures);
   return detect_all(judge, context, inputs, s, stop);
 }
 

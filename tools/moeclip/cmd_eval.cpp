@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moeclip eval: data sets as they were downloaded in, the table of metrics out.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -48,11 +49,19 @@ void EvalSettings::finish() {
 }
 
 void EvalSettings::finish_model(const Options& options) {
-  constexpr std::string_view kOpen[] = {
-      "model",           "data",     "all-different", "split",   "layout",   "mask-from", "unmasked-good",
-      "threads",         "exact",    "out",           "shard",   "resume",   "report",    "checkpoint-seconds",
-      "false-positives", "quantile", "best-f1",       "class",   "ablation", "json",      "threshold",
-      "confidence",      "force",    "quiet",         "log-json"};
+  constexpr std::string_view kOpen[] = {"model",           "data",
+                                        "all-different",   "split",
+                                        "layout",          "mask-from",
+                                        "unmasked-good",   "threads",
+                                        "exact",           "out",
+                                        "shard",           "resume",
+                                        "report",          "checkpoint-seconds",
+                                        "false-positives", "quantile",
+                                        "best-f1",         "class",
+                                        "ablation",        "json",
+                                        "threshold",       "confidence",
+                                        "force",           "quiet",
+                                        "log-json",        "allow-training-pictures"};
   for (const std::string& name : options.given())
     if (!model.empty() && std::ranges::find(kOpen, name) == std::end(kOpen))
       throw UsageError(concat("--", name, " was decided when ", model, " was made; leave it out"));
@@ -71,7 +80,7 @@ using Clock = std::chrono::steady_clock;
 
 /// Checks what goes together with --good and --shots.
 void finish_memory(EvalSettings& s, const EvalReportSettings& report) {
-  s.learning.check(!s.clip.empty() || !s.adapter.empty());
+  s.learning.check(!s.clip.empty() || !s.adapter.empty(), s.good);
   expect_memory_alone(s.good);
   if (s.draws < 1 || s.draws > 1000) throw UsageError("--draws is a count from 1 to 1000");
   if (!s.good.empty() && !s.shots.empty()) throw UsageError("--good and --shots say the same; choose one");
@@ -208,13 +217,23 @@ void report_shard(const EvalSettings& s, const moeclip::EvaluationRun& run) {
 
 namespace {
 
+/// Whether good pictures are known by what a CLIP sees of them.
+bool sees_by_encoder(const EvalModel& model) {
+  return std::ranges::any_of(model.memories, [](const auto& memory) {
+    return memory.second.record.features == moeclip::PatchFeatures::encoder;
+  });
+}
+
 /// Judges the data once for each number of shots and draw.
 int run_shots(const EvalSettings& s, const std::vector<Shots>& shots, const EvalData& data, EvalModel& model) {
   std::vector<ShotResult> results;
   index_t failures = 0;
+  const std::optional<moeclip::TrainingPictures> trained_on = model.trained_on;
   for (const Shots& each : shots) {
     const auto begin = Clock::now();
+    model.trained_on = trained_on;
     remember(s, each, data, model);
+    static_cast<void>(guard_against_leakage(s, model, data, {}));
     moeclip::EvaluationRun run(model.settings, {}, std::ssize(data.pictures));
     if (!judge_pictures(s, model, data, "", run)) {
       say("stopped");
@@ -241,13 +260,14 @@ int run_eval(Words words) {
   if (!s.out.empty()) prepare_folder(s.out);
   const EvalData data = collect_pictures(s);
   EvalModel model = load_model(s, data);
-  std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
-  if (shard.count == 1)
-    for (std::string& doubt : doubts_about(s, data)) notes.push_back(std::move(doubt));
   const std::vector<Shots> shots = parse_shots(s.shots, s.draws);
   if (shots.size() > 1) return run_shots(s, shots, data, model);
   if (s.has_memory()) remember(s, shots.empty() ? std::nullopt : std::optional(shots.front()), data, model);
+  std::vector<std::string> notes = guard_against_leakage(s, model, data, shard);
+  if (shard.count == 1)
+    for (std::string& doubt : doubts_about(s, data)) notes.push_back(std::move(doubt));
   if (s.clip.empty() && s.model.empty() && (!s.has_memory() || !s.method.empty())) notes.emplace_back(kTinyKnows);
+  if (s.clip.empty() && s.method.empty() && sees_by_encoder(model)) notes.emplace_back(kTinySees);
   moeclip::EvaluationRun run = start(s, model, data, shard);
   const std::string state = s.out.empty() ? "" : s.file(state_name(shard));
   if (!judge_pictures(s, model, data, state, run)) {

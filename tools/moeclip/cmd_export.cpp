@@ -95,12 +95,11 @@ moeclip::Json provenance_of(const ExportSettings& s, const Judge& judge, const m
     if (!path.empty())
       sources.push_back(source_json(what, moeclip::is_directory(path) ? moeclip::WeightFile::open(path).path() : path));
   };
-  const bool is_from_file = s.model.good.size() == 1 && is_memory_name(s.model.good.front());
   if (judge.detector) {
     add("clip", s.model.clip.empty() ? find_tiny(kTinyClip) : s.model.clip);
     add("adapter", adapter_path(s.model.clip, s.model.adapter));
   }
-  if (is_from_file) add("memory", s.model.good.front());
+  if (is_learned(s.model.good)) add("memory", s.model.good.front());
   add("prompts", s.model.prompts);
   add("calibration", s.model.calibration);
   moeclip::Json json = moeclip::Json::object()
@@ -112,6 +111,19 @@ moeclip::Json provenance_of(const ExportSettings& s, const Judge& judge, const m
   }
   if (!check.is_null()) json.set("check", check);
   return json;
+}
+
+/// The pictures that adapter and memory were trained on; null if neither says.
+moeclip::Json trained_on(const ExportSettings& s, const Judge& judge) {
+  moeclip::TrainingPictures all;
+  const auto add = [&](const std::string& path) {
+    if (path.empty()) return;
+    if (const auto known = moeclip::trained_on(moeclip::WeightFile::open(path))) all.add(*known);
+  };
+  if (judge.detector) add(adapter_path(s.model.clip, s.model.adapter));
+  if (is_learned(s.model.good)) add(s.model.good.front());
+  all.add(pictures_of(judge.good));
+  return all.empty() ? moeclip::Json() : moeclip::to_json(all);
 }
 
 void report(const ExportSettings& s, const Judge& judge, Precision precision, const moeclip::Json& check) {
@@ -165,7 +177,7 @@ int run_export(Words words) {
     throw UsageError("--check compares with full precision; give --dtype bf16 or int8");
   moeclip::Json check;
   if (!s.check.empty()) check = check_precision(s, judge, precision);
-  write_outputs([&] { moeclip::save_model(s.out, judge, provenance_of(s, judge, check)); });
+  write_outputs([&] { moeclip::save_model(s.out, judge, provenance_of(s, judge, check), trained_on(s, judge)); });
   report(s, judge, precision, check);
   return judge.failures == 0 ? kOk : kInputFailed;
 }

@@ -2,6 +2,7 @@
 // moeclip learn: good pictures in; a memory of their patches with thresholds that hold, for `moeclip detect --good`,
 // out.
 
+#include <algorithm>
 #include <chrono>
 #include <moeclip/data/class_words.hpp>
 #include <moeclip/memory/memory_file.hpp>
@@ -58,7 +59,7 @@ bool parse(Words words, LearnSettings& s) {
   const bool has_clip = !s.clip.empty() || !s.adapter.empty();
   s.good.check(has_clip);
   s.tiles.check();
-  if (s.good.takes_textures(has_clip) && s.image_size != 0)
+  if (s.good.takes_textures(has_clip) && std::ranges::find(options.given(), "image-size") != options.given().end())
     throw UsageError(
         "without --clip, patches are known by their textures, which have one size; --features encoder takes the "
         "built-in model");
@@ -67,7 +68,6 @@ bool parse(Words words, LearnSettings& s) {
 
 void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, double seconds) {
   const moeclip::MemoryRecord& record = memory.record;
-  const moeclip::RateInterval rate = moeclip::promised_rate(record);
   const auto megabytes = static_cast<double>(memory.patches.rows().size()) * sizeof(float) / 1e6;
   moeclip::Json held_out = moeclip::Json::array();
   for (const float score : record.held_out) held_out.push_back(score);
@@ -83,12 +83,7 @@ void report(const LearnSettings& s, const moeclip::PatchMemory<float>& memory, d
   json.member("threshold", record.threshold);
   json.member("pixel_threshold", record.pixel_threshold);
   json.member("held_out", held_out);
-  json.member("false_positive_rate", moeclip::Json::object()
-                                         .set("target", record.false_positives)
-                                         .set("expected", rate.estimate)
-                                         .set("low", rate.low)
-                                         .set("high", rate.high)
-                                         .set("confidence", 0.95));
+  json.member("false_positive_rate", promise_json(record));
   json.member("seconds", seconds);
   json.finish();
   if (s.is_json) return;
@@ -116,6 +111,7 @@ int run_learn(Words words) {
   std::optional<moeclip::Detector> detector;
   if (!s.good.takes_textures(!s.clip.empty() || !s.adapter.empty()))
     detector = load_detector(s.clip, s.adapter, options);
+  if (detector && s.clip.empty()) inform(kTinySees);
   const double weight = s.good.weight(!s.adapter.empty());
   std::optional<moeclip::TextAnchors<float>> anchors;
   if (weight > 0) anchors = detector->anchors(s.class_name, moeclip::load_class_words().prompts(s.class_name));
@@ -123,7 +119,7 @@ int run_learn(Words words) {
   const moeclip::PatchMemory<float> memory = learn_good(
       context, {detector ? &*detector : nullptr, anchors ? &*anchors : nullptr, s.class_name, weight, s.tiles.tiles()},
       good, s.good, images);
-  moeclip::save_memory(s.out, memory);
+  moeclip::save_memory(s.out, memory, moeclip::to_json(pictures_of(good.pictures)));
   report(s, memory, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return good.failures == 0 ? kOk : kInputFailed;
 }

@@ -84,7 +84,7 @@ struct EvalModel {
   std::optional<moeclip::Detector> detector;  ///< none: a model file or another method judges
   moeclip::ClassWords words;
   moeclip::RunSettings settings;
-  std::optional<moeclip::TrainingPictures> trained_on;               ///< nothing: the adapter does not say
+  std::optional<moeclip::TrainingPictures> trained_on;               ///< nothing: adapter or memory do not say
   moeclip::TrainingPictures judged_by = {};                          ///< chose the adapter's weights
   std::map<std::string, moeclip::PatchMemory<float>> memories = {};  ///< by class; empty: words judge
   std::map<std::string, std::vector<DetectInput>> good = {};         ///< by class: what they were learned from, if here
@@ -94,6 +94,12 @@ struct EvalModel {
   std::map<std::string, std::shared_ptr<const moeclip::Method<float>>> shown = {};
 
   [[nodiscard]] bool has_memory() const { return !memories.empty() || (file && file->memory); }
+
+  /// Pictures that were learned besides those that are known already.
+  void add_trained_on(const std::optional<moeclip::TrainingPictures>& more) {
+    if (more && !trained_on) trained_on.emplace();
+    if (more) trained_on->add(*more);
+  }
 
   /// Where thresholds come from, as PartModel says it.
   [[nodiscard]] std::string threshold_source(const EvalSettings& s) const {
@@ -109,6 +115,9 @@ struct EvalModel {
   }
 };
 
+/// The threshold that all pictures are compared with; nothing where each class has its own, or there is none.
+std::optional<float> common_threshold(const EvalModel& model, float of_all);
+
 /// The built-in model, or that of --clip and --adapter, or of --model, for `data`.
 EvalModel load_model(const EvalSettings& s, const EvalData& data);
 
@@ -122,7 +131,7 @@ ModelHashes model_hashes(const moeclip::Method<float>& method, const std::string
 /// Of a file that holds a whole model.
 ModelHashes model_hashes(const std::string& model);
 
-/// Throws mismatch if the adapter was trained on one of the pictures of this shard, unless that is allowed. Returns
+/// Throws mismatch if the model was trained on one of the pictures of this shard, unless that is allowed. Returns
 /// sentences about what is not forbidden but should be known.
 std::vector<std::string> guard_against_leakage(const EvalSettings& s, const EvalModel& model, const EvalData& data,
                                                const moeclip::Shard& shard);
@@ -148,7 +157,7 @@ struct FinishedEval {
   const EvalData* data = nullptr;          ///< null: merged; else the pictures and where they are
   moeclip::EvaluationRun& run;             ///< records, and tables of scores by row key
   const moeclip::RunResults& results;
-  float threshold = 0.5f;  ///< of picture scores, as `detect` compares them
+  float threshold = 0.5f;  ///< of picture scores, as `detect` compares them; of a class with good pictures, theirs
   double seconds = 0;
   std::vector<std::string> notes = {};
 };

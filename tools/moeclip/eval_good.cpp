@@ -135,12 +135,12 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
   model.shown.clear();
   model.good.clear();
   for (const std::string& name : classes) {
-    const bool is_file = !shots && s.good.size() == 1 && is_memory_name(s.good.front());
-    if (is_file) {
+    if (!shots && is_learned(s.good)) {
       const auto file = moeclip::WeightFile::open(s.good.front());
       const auto& memory =
           model.memories.emplace(name, load_good(context, file, &*model.detector, !s.clip.empty())).first->second;
       model.settings.tiles = s.tiles.tiles_like(memory.record.tiles, file.path());
+      model.add_trained_on(moeclip::trained_on(file));
       continue;
     }
     const bool takes_textures = s.learning.takes_textures(!s.clip.empty() || !s.adapter.empty());
@@ -151,6 +151,7 @@ void remember(const EvalSettings& s, const std::optional<Shots>& shots, const Ev
         has_none ? GoodInputs()
                  : collect_good(shots ? draw_shots(training[name], *shots, name) : s.good, model.settings.images);
     model.good.emplace(name, good.pictures);
+    if (!has_none) model.add_trained_on(pictures_of(good.pictures));
     if (model.method != nullptr) {
       model.shown.emplace(name, show_good(context, *model.method, good, model.settings.images, model.settings.tiles));
       continue;

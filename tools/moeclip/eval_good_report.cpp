@@ -27,8 +27,8 @@ std::string verdict_sentence(const moeclip::Detection& found, const moeclip::Mem
 
 moeclip::ReportTable good_table(const EvalModel& model) {
   moeclip::ReportTable table{"Good pictures",
-                             "Things: pictures that are alike but for light and place count once. False alarms: of new "
-                             "good pictures, as so many can promise them.",
+                             "Things: pictures that are alike but for light, place, turning and mirroring count once. "
+                             "False alarms: of new good pictures, as so many can promise them.",
                              {"class", "pictures", "things", "patches", "threshold", "expected %", "at most % (95 %)"},
                              {}};
   for (const auto& [name, memory] : model.memories) {

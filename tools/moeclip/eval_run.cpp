@@ -193,6 +193,7 @@ std::vector<std::string> classes_of(const EvalData& data) {
 EvalModel read_model(const EvalSettings& s, const EvalData& data) {
   EvalModel model{{}, {}, settings_of(s, data), {}};
   const moeclip::PartModel& part = model.file.emplace(moeclip::PartModel::load(s.model, static_cast<int>(s.threads)));
+  say_tiny_inside(s.model);
   moeclip::RunSettings& settings = model.settings;
   if (part.detector) {
     if (!part.memory && part.detector->options().map != moeclip::MapKind::probability)
@@ -208,6 +209,7 @@ EvalModel read_model(const EvalSettings& s, const EvalData& data) {
                             "; give the folder of one"));
   if (part.anchors.size() > 1)
     for (const std::string& name : classes) static_cast<void>(part.anchors_of(name));
+  model.trained_on = moeclip::trained_on(moeclip::WeightFile::open(s.model));
   settings.clip = model_hashes(s.model).clip;
   settings.image_size = part.side();
   settings.images = part.images;
@@ -282,6 +284,7 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
     return {"the adapter does not say what it was trained on; whether it has seen these pictures cannot be told"};
   }
   const moeclip::TrainingPictures& seen = *model.trained_on;
+  const char* const who = model.has_memory() || !model.good.empty() ? "the model" : "the adapter";
   std::string first;
   std::size_t count = 0, choosing = 0;
   std::set<std::string> classes;
@@ -299,12 +302,12 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
   }
   if (count > 0 && !s.allows_training_pictures)
     moeclip::fail(moeclip::ErrorCode::mismatch,
-                  concat(first, ": the adapter was trained on this picture",
+                  concat(first, ": ", who, " was trained on this picture",
                          count > 1 ? concat(" and ", count - 1, " more of these") : "",
                          ", so the figures would say nothing about new ones; judge others, or give "
                          "--allow-training-pictures"));
   std::vector<std::string> notes;
-  if (count > 0) notes.push_back(concat("the adapter was trained on ", count, " of these pictures"));
+  if (count > 0) notes.push_back(concat(who, " was trained on ", count, " of these pictures"));
   if (choosing > 0)
     notes.push_back(concat("by ", choosing,
                            " of these pictures training chose the weights that it kept (they were held "
@@ -312,7 +315,7 @@ std::vector<std::string> guard_against_leakage(const EvalSettings& s, const Eval
   if (!classes.empty()) {
     std::string names;
     for (const std::string& name : classes) names += concat(names.empty() ? "" : ", ", name);
-    notes.push_back(concat("the adapter was trained on pictures of classes of the same name: ", names));
+    notes.push_back(concat(who, " was trained on pictures of classes of the same name: ", names));
   }
   return notes;
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <moeclip/io/json_writer.hpp>
+#include <optional>
+#include <set>
 
 #include "commands.hpp"
 #include "eval.hpp"
@@ -161,6 +163,14 @@ PictureScoreMap picture_scores(const moeclip::EvaluationRun& run) {
   return scores;
 }
 
+std::optional<float> common_threshold(const EvalModel& model, float of_all) {
+  std::set<float> known;
+  for (const auto& [name, memory] : model.memories) known.insert(memory.record.threshold);
+  if (model.memories.empty()) known.insert(model.threshold_of("", of_all));
+  if (known.size() > 1 || known.contains(moeclip::kNoThreshold)) return std::nullopt;
+  return *known.begin();
+}
+
 Verdicts verdicts_of(const FinishedEval& finished) {
   Verdicts verdicts;
   const PictureScoreMap scores = picture_scores(finished.run);
@@ -231,6 +241,26 @@ std::string threshold_words(const FinishedEval& finished) {
   return is_of_good ? "At the threshold of its good pictures" : concat("At the threshold ", finished.threshold);
 }
 
+namespace {
+
+/// Threshold and promise of the good pictures of each class, and how many they are.
+Json memories_json(const EvalModel& model) {
+  Json list = Json::array();
+  for (const auto& [name, memory] : model.memories) {
+    const moeclip::MemoryRecord& record = memory.record;
+    const bool has_threshold = record.threshold != moeclip::kNoThreshold;
+    list.push_back(Json::object()
+                       .set("class", name)
+                       .set("pictures", record.pictures)
+                       .set("things", std::ssize(record.held_out))
+                       .set("threshold", has_threshold ? Json(record.threshold) : Json())
+                       .set("false_positive_rate", has_threshold ? promise_json(record) : Json()));
+  }
+  return list;
+}
+
+}  // namespace
+
 void print_evaluation(const FinishedEval& finished, const std::string& folder, bool is_json) {
   if (!is_json) {
     print(results_text(finished));
@@ -239,7 +269,11 @@ void print_evaluation(const FinishedEval& finished, const std::string& folder, b
   Json json = to_json(finished.results, finished.run);
   if (finished.run.standard) {
     const Verdicts verdicts = verdicts_of(finished);
-    json.set("threshold", finished.threshold)
+    const EvalModel* const model = finished.model;
+    const auto threshold =
+        model == nullptr ? std::optional(finished.threshold) : common_threshold(*model, finished.threshold);
+    if (model != nullptr && !model->memories.empty()) json.set("good_pictures", memories_json(*model));
+    json.set("threshold", threshold ? Json(*threshold) : Json())
         .set("verdicts", Json::object()
                              .set("good", verdicts.good)
                              .set("false_positives", verdicts.false_positives)

@@ -32,12 +32,17 @@ void GoodOptions::declare(Options& options) {
   options.value("folds", folds, "K", "parts that are held out in turn to find the threshold; default 10");
   options.flag("turned", is_turned, "learn each picture in all eight positions, turned and mirrored");
   options.flag("all-different", is_each_another,
-               "every picture is of another part; default: pictures that are alike up to light and place count once, "
-               "as shots of one part");
+               "every picture is of another part; default: pictures that are alike up to light, place, turning and "
+               "mirroring count once, as shots of one part");
   options.value("seed", seed, "N", "of the choice of patches; default 111");
 }
 
-void GoodOptions::check(bool has_clip) const {
+void GoodOptions::check(bool has_clip, const std::vector<std::string>& good) const {
+  if (is_learned(good) && !is_default())
+    throw UsageError(concat(good.front(), ": how a memory is made was decided by `moeclip learn`; leave ", kNames,
+                            " out, or learn it anew with them"));
+  if (features == "texture" && has_clip)
+    throw UsageError("--features texture takes no --clip and --adapter: leave them out, or take --features encoder");
   if (text_weight && !(*text_weight >= 0 && *text_weight <= 1)) throw UsageError("--text-weight lies between 0 and 1");
   if (takes_textures(has_clip) && text_weight && *text_weight > 0)
     throw UsageError("textures know no words: leave --text-weight out, or take --features encoder");
@@ -146,6 +151,13 @@ GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip
   return good;
 }
 
+moeclip::TrainingPictures pictures_of(const std::vector<DetectInput>& good) {
+  moeclip::TrainingPictures pictures;
+  for (const DetectInput& input : good) pictures.hashes.push_back(moeclip::picture_hash(input.path));
+  pictures.tidy();
+  return pictures;
+}
+
 moeclip::PatchMemory<float> load_good(moeclip::Context& context, const moeclip::WeightFile& file,
                                       const moeclip::Detector* detector, bool has_clip) {
   if (moeclip::read_memory_record(file).features == moeclip::PatchFeatures::encoder)
@@ -182,8 +194,22 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
   return moeclip::learn<float>(context, *model.detector, pictures, wanted, model.anchors, on_step);
 }
 
+moeclip::Json promise_json(const moeclip::MemoryRecord& record) {
+  constexpr double kConfidence = 0.95;
+  const moeclip::RateInterval rate = moeclip::promised_rate(record, kConfidence);
+  return moeclip::Json::object()
+      .set("target", record.false_positives)
+      .set("expected", rate.estimate)
+      .set("low", rate.low)
+      .set("high", rate.high)
+      .set("confidence", kConfidence);
+}
+
 std::string promise_text(const moeclip::MemoryRecord& record) {
-  const auto percent = [](double rate) { return fixed(100 * rate, 1) + " %"; };
+  const auto percent = [](double rate) {
+    constexpr double kShown = 0.0005;  // of one decimal, less would be nothing
+    return (rate >= kShown ? fixed(100 * rate, 1) : concat(100 * rate)) + " %";
+  };
   if (record.pictures == 0)
     return "no threshold: without good pictures, scores and maps say what is unlike the rest of its own picture, and "
            "nothing says how much of that is too much. Give --good, or --threshold\n";
@@ -201,10 +227,10 @@ std::string promise_text(const moeclip::MemoryRecord& record) {
                             ", each judged without itself\nfalse alarms on new good pictures: ", percent(rate.estimate),
                             " expected, up to ", percent(rate.high), " with 95 % confidence\n");
   if (things < record.pictures)
-    text +=
-        concat("the ", moeclip::counted(record.pictures, "picture"), " show only ", moeclip::counted(things, "thing"),
-               ": those that are alike up to light and place were held out together and count once; if each is "
-               "of another part, --all-different\n");
+    text += concat(
+        "the ", moeclip::counted(record.pictures, "picture"), " show only ", moeclip::counted(things, "thing"),
+        ": those that are alike up to light, place, turning and mirroring were held out together and count once; if "
+        "each is of another part, --all-different\n");
   if (things < wanted)
     text += concat(percent(record.false_positives), " cannot be promised by ", moeclip::counted(things, "picture"),
                    ": ", wanted, " are needed; the threshold lies above all of them\n");

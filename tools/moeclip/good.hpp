@@ -2,6 +2,7 @@
 #pragma once
 // Good pictures of a part, in place of words about it: what `moeclip learn` and `--good` share.
 
+#include <moeclip/data/training_pictures.hpp>
 #include <moeclip/io/weights.hpp>
 #include <moeclip/memory/learn.hpp>
 #include <moeclip/memory/memory_file.hpp>
@@ -19,6 +20,11 @@ namespace cli {
 /// Whether a path is one that `moeclip learn` writes, NAME.moeclip, or else pictures.
 inline bool is_memory_name(std::string_view path) { return path.ends_with(".moeclip"); }
 
+/// True if `good` is one file that `moeclip learn` wrote.
+inline bool is_learned(const std::vector<std::string>& good) {
+  return good.size() == 1 && is_memory_name(good.front());
+}
+
 /// Throws UsageError if a file of `moeclip learn` is named beside others: what it holds cannot be added to.
 void expect_memory_alone(const std::vector<std::string>& good);
 
@@ -34,8 +40,9 @@ struct GoodOptions {
       "--features, --text-weight, --false-positives, --patches, --folds, --turned, --all-different and --seed";
 
   void declare(Options& options);
-  /// Throws UsageError for values that are none, and for a say of words where textures judge. `has_clip` as below.
-  void check(bool has_clip) const;
+  /// Throws UsageError for values that are none, for a say of words where textures judge, and for any where `good` is a
+  /// file of `moeclip learn`, which decided all of them. `has_clip` as below.
+  void check(bool has_clip, const std::vector<std::string>& good = {}) const;
   [[nodiscard]] bool is_default() const;
   /// Nothing but --features texture: what may be said without good pictures, and compares each picture with itself.
   [[nodiscard]] bool is_texture_alone() const;
@@ -61,6 +68,9 @@ struct GoodInputs {
 /// The pictures named by `arguments`, each read once to see that it can be. Throws missing if none can.
 GoodInputs collect_good(const std::vector<std::string>& arguments, const moeclip::ImageOptions& images);
 
+/// Stands for good pictures that were learned, so that who judges by them can tell them from new ones.
+moeclip::TrainingPictures pictures_of(const std::vector<DetectInput>& good);
+
 /// What the memory is learned for.
 struct LearningModel {
   const moeclip::Detector* detector;           ///< null: textures
@@ -81,5 +91,8 @@ moeclip::PatchMemory<float> learn_good(moeclip::Context& context, const Learning
 
 /// Two lines: what so many good pictures can promise.
 std::string promise_text(const moeclip::MemoryRecord& record);
+
+/// The rate of false alarms that was asked for, and the one that can be promised.
+moeclip::Json promise_json(const moeclip::MemoryRecord& record);
 
 }  // namespace cli

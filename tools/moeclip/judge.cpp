@@ -18,12 +18,6 @@
 #include "tiny_model.hpp"
 
 namespace cli {
-namespace {
-
-/// True if --good names one file that `moeclip learn` wrote.
-bool is_learned(const std::vector<std::string>& good) { return good.size() == 1 && is_memory_name(good.front()); }
-
-}  // namespace
 
 void JudgeSettings::declare(Options& options, bool takes_all) {
   if (takes_all)
@@ -71,7 +65,9 @@ void JudgeSettings::check(const Options& options) {
                                        " was made; leave it out, or make another model of it with `moeclip export`"));
   if (!model.empty() && std::ranges::find(options.given(), "class") == options.given().end()) class_name.clear();
   tiles.check();
-  learning.check(!clip.empty() || !adapter.empty());
+  learning.check(!clip.empty() || !adapter.empty(), good);
+  if (good.empty() && learning.features == "encoder")
+    throw UsageError("--features encoder compares with good pictures: give --good; without any, --features texture");
   if (!has_memory() && !learning.is_default())
     throw UsageError(moeclip::concat(GoodOptions::kNames, " belong to --good"));
   if (good.empty() && has_memory() && !(clip.empty() && adapter.empty() && method.empty()))
@@ -215,15 +211,18 @@ void take_calibration(const JudgeSettings& s, moeclip::MemoryRecord& record, std
 void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, Judge& judge) {
   std::optional<moeclip::WeightFile> file;
   if (is_learned(s.good)) file = moeclip::WeightFile::open(s.good.front());
-  if (file && !s.learning.is_default()) throw UsageError("how a memory is made was decided by `moeclip learn`");
   const bool has_weights = !s.clip.empty() || !s.adapter.empty();
   const bool takes_textures = file ? moeclip::read_memory_record(*file).features == moeclip::PatchFeatures::texture
                                    : s.learning.takes_textures(has_weights);
   if (takes_textures && s.image_size != 0) throw UsageError("textures are seen at one size: leave --image-size out");
+  if (!takes_textures && s.clip.empty()) inform(kTinySees);
   if (!takes_textures || has_weights) judge.detector = load_detector(s.clip, s.adapter, detector_options(s));
   if (file) {
     judge.memory = load_good(context, *file, judge.detector ? &*judge.detector : nullptr, !s.clip.empty());
-    if (!judge.has_verdict()) inform(promise_text(judge.memory->record));
+    if (std::string promise = promise_text(judge.memory->record); !judge.has_verdict()) {
+      promise.pop_back();  // the end of the line
+      inform(promise);
+    }
     const moeclip::ImageOptions recorded = judge.memory->record.images;
     judge.images = s.pictures.image_options(recorded);
     judge.tiles = s.tiles.tiles_like(judge.memory->record.tiles, s.good.front());
@@ -239,6 +238,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
     const GoodInputs good = s.good.empty() ? GoodInputs() : collect_good(s.good, judge.images);
     if (!good.remark.empty()) inform(good.remark);
     judge.failures = good.failures;
+    judge.good = good.pictures;
     judge.memory = learn_good(
         context, {takes_textures ? nullptr : &*judge.detector, judge.anchors_of(""), s.class_name, weight, judge.tiles},
         good, s.learning, judge.images);
@@ -252,6 +252,7 @@ void remember(moeclip::Context& context, const JudgeSettings& s, bool is_quiet, 
 /// The judge in a file, of which `s` says the class and the thresholds at most.
 Judge read_judge(JudgeSettings& s) {
   Judge judge{moeclip::PartModel::load(s.model, static_cast<int>(s.threads)), s.class_name};
+  say_tiny_inside(s.model);
   const moeclip::ClassWords in_words = moeclip::load_class_words();
   for (const auto& known : judge.anchors)  // "metal_nut" is a "metal nut"
     if (in_words.words(known.name) == in_words.words(s.class_name)) judge.class_name = s.class_name = known.name;
@@ -289,6 +290,7 @@ void choose_method(moeclip::Context& context, const JudgeSettings& s, Judge& jud
   const GoodInputs good = collect_good(s.good, judge.images);
   if (!good.remark.empty()) inform(good.remark);
   judge.failures = good.failures;
+  judge.good = good.pictures;
   judge.method = show_good(context, *judge.method, good, judge.images, judge.tiles);
 }
 

@@ -55,8 +55,9 @@ struct JudgeSettings {
 
 /// A model, and what it was asked to look for.
 struct Judge : moeclip::PartModel {
-  std::string class_name;    ///< of the words that have a say; "": there is but one, or none
-  std::size_t failures = 0;  ///< good pictures that could not be read
+  std::string class_name;              ///< of the words that have a say; "": there is but one, or none
+  std::size_t failures = 0;            ///< good pictures that could not be read
+  std::vector<DetectInput> good = {};  ///< those that it learned now
 
   std::shared_ptr<const moeclip::Method<float>> method = nullptr;  ///< judges in place of all that PartModel has
   float method_threshold = 0.5f, method_pixel_threshold = 0.5f;    ///< of its scores and of its maps

@@ -38,6 +38,8 @@ template <class Number>
 Number parse_number(const std::string& name, const std::string& text, const char* kind) {
   Number number{};
   const auto [end, error] = moeclip::read_number(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::result_out_of_range)
+    throw UsageError(concat("--", name, ": ", text, " is beyond what a number can hold here"));
   if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(static_cast<double>(number)))
     throw UsageError(concat("--", name, " wants ", kind, ", not '", text, "'"));
   return number;

@@ -5,7 +5,9 @@
 #include <moeclip/anomaly/load_detector.hpp>
 #include <moeclip/io/data_directories.hpp>
 #include <moeclip/io/file.hpp>
+#include <moeclip/io/record.hpp>
 #include <moeclip/io/weight_use.hpp>
+#include <moeclip/io/weights.hpp>
 #include <moeclip/synthetic/source.hpp>
 #include <moeclip/tensor/visit.hpp>
 #include <vector>
@@ -48,6 +50,21 @@ moeclip::Detector load_detector(const std::string& clip, const std::string& adap
   if (!adapter_file.empty())
     say_unused(adapter_file, moeclip::recognise_adapter_file(moeclip::WeightFile::open(adapter_file)).unused());
   return detector;
+}
+
+void say_tiny_inside(const std::string& model) {
+  const moeclip::Json record = moeclip::detail::recorded(moeclip::WeightFile::open(model));
+  const moeclip::Json* json = record.is_object() ? &record : nullptr;
+  for (const char* const name : {"model", "provenance", "sources"})
+    if (json != nullptr) json = json->is_object() ? json->find(name) : nullptr;
+  if (json == nullptr || !json->is_array()) return;
+  for (const moeclip::Json& source : json->items()) {
+    const moeclip::Json* const name = source.is_object() ? source.find("name") : nullptr;
+    if (name != nullptr && name->is_string() && name->as_string() == kTinyClip)
+      inform(concat(model,
+                    ": holds the built-in model, a toy that knows drawn pictures, and its verdicts on photographs are "
+                    "noise; export one of another CLIP, or of good pictures (--good)"));
+  }
 }
 
 std::optional<moeclip::PrecisionPlan> plan_of_dtype(std::string_view dtype) {

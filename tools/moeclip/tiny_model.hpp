@@ -44,6 +44,14 @@ inline constexpr const char* kTinyKnows =
     "or good pictures of the part (--good) to `detect` and `eval`, or to `detect` --features texture, which compares "
     "each picture with itself";
 
+/// The same where good pictures are known by what it sees.
+inline constexpr const char* kTinySees =
+    "patches are known by the built-in model here, a toy that knows drawn pictures; on photographs textures tell more: "
+    "learn without --features encoder";
+
+/// Says so if the file of `moeclip export` holds the built-in model, which whoever was given it may not know.
+void say_tiny_inside(const std::string& model);
+
 // How its adapter is trained; seeds of pictures are apart from those of the CLIP's training, which are small.
 inline constexpr moeclip::index_t kTinyBatch = 8;
 inline constexpr double kTinyRate = 1e-3;

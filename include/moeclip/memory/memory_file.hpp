@@ -10,10 +10,11 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Writes a memory, replacing the file that was there only when the new one is whole. Throws io; contract for one of no
-/// pictures, which holds nothing.
+/// Writes a memory, replacing the file that was there only when the new one is whole. `trained_on` says which pictures
+/// it was learned from, as to_json(TrainingPictures) does (data/training_pictures.hpp); null: it is not known. Throws
+/// io; contract for one of no pictures, which holds nothing.
 template <class T>
-void save_memory(const std::string& path, const PatchMemory<T>& memory);
+void save_memory(const std::string& path, const PatchMemory<T>& memory, const Json& trained_on = {});
 
 /// True if the file says that it holds a memory.
 bool holds_memory(const WeightFile& file);
@@ -82,6 +83,11 @@ inline void set_memory(Json& record, const MemoryRecord& memory) {
   record.set(kMemoryKey, to_json(memory));
 }
 
+/// Makes the list of pictures that were learned a part of a file's record, where adapters have theirs.
+inline void set_trained_on(Json& record, const Json& trained_on) {
+  if (!trained_on.is_null()) record.set("trained_on", trained_on);
+}
+
 /// The member `name` of a memory's record, a number in [low, high].
 inline double number_in(const Json& json, const char* name, std::pair<double, double> range,
                         const std::string& source) {
@@ -115,12 +121,13 @@ Tensor<T> read_patches(const WeightFile& file, index_t width) {
 }  // namespace detail
 
 template <class T>
-void save_memory(const std::string& path, const PatchMemory<T>& memory) {
+void save_memory(const std::string& path, const PatchMemory<T>& memory, const Json& trained_on) {
   const Tensor<T>& patches = memory.patches.rows();
   SafetensorsWriter writer(path);
   writer.announce(detail::kPatchesName, std::is_same_v<T, float> ? DType::f32 : DType::f64, patches.shape());
   Json record = Json::object().set("version", MOECLIP_VERSION_STRING);
   detail::set_memory(record, memory.record);
+  detail::set_trained_on(record, trained_on);
   writer.set_metadata(std::string(kRecordKey), dump_json(record));
   writer.begin();
   writer.write(patches.values());

@@ -8,7 +8,8 @@
 //   patch     p(d) = x^2 / (x^2 + c^2), x = softplus((d - u) / v), c = softplus(3): 1/2 three deviations beyond the
 //             usual distance, and never so near to 1 that of two large distances the larger is not seen
 //   picture   s = w (mean of the largest 1 % of d);          score p(s)
-//             w = 1 - exp(d*/u) / sum over the 9 patches m around the nearest of f*, the farthest, of exp(|f* - m|/u)
+//             w = 1 - exp(d*/u) / sum over the 9 patches m around the nearest of f*, the farthest, of exp(|f* - m|/u);
+//             of fewer patches, which do not say how dense they lie, 1
 //   map       p(d), upsampled bilinearly, under a Gaussian of deviation half a patch
 //   fused     (1 - a) text + a memory                        map and score alike, a = 1 - text_weight
 //
@@ -86,8 +87,8 @@ template <class T>
 void memory_distances(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
                       std::span<index_t> nearest, std::span<T> distances);
 
-/// s of a picture with descriptors (L, F), from what memory_distances says of them; w = 1 without a memory. Throws
-/// format for descriptors that are no numbers.
+/// s of a picture with descriptors (L, F), from what memory_distances says of them; w = 1 of a memory of fewer than
+/// kMemoryNeighbours patches. Throws format for descriptors that are no numbers.
 template <class T>
 T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T, 2> descriptors,
                    std::span<const index_t> nearest, std::span<const T> distances);
@@ -172,16 +173,15 @@ T picture_distance(Context& context, const PatchMemory<T>& memory, View<const T,
   const NearestRows<T>& patches = memory.patches;
   const bool are_finite = std::all_of(distances.begin(), distances.end(), [](T d) { return std::isfinite(d); });
   if (!are_finite) detail::fail_no_numbers();
-  if (memory.is_alone()) return detail::mean_of_largest<T>(context, distances);
+  if (patches.size() < kMemoryNeighbours) return detail::mean_of_largest<T>(context, distances);
   const auto farthest = std::max_element(distances.begin(), distances.end()) - distances.begin();
   const index_t its_nearest = nearest[static_cast<std::size_t>(farthest)];
   const auto distance = [&](index_t row) { return patches.distance(&descriptors(farthest, 0), row); };
   const T least = distance(its_nearest), unit = static_cast<T>(memory.record.unit);
   std::array<index_t, kMemoryNeighbours> neighbours;
-  const std::span around(neighbours.data(), static_cast<std::size_t>((std::min)(kMemoryNeighbours, patches.size())));
-  patches.around(context, its_nearest, around);
+  patches.around(context, its_nearest, neighbours);
   T sum = 0;  // of exponentials relative to the one of d*, so that none overflows
-  for (const index_t row : around) sum += std::exp((distance(row) - least) / unit);
+  for (const index_t row : neighbours) sum += std::exp((distance(row) - least) / unit);
   return (1 - 1 / sum) * detail::mean_of_largest<T>(context, distances);
 }
 

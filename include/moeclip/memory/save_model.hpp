@@ -9,9 +9,10 @@
 
 namespace moeclip { inline namespace abi_v0_1 {
 
-/// Writes `model` to `path`; `provenance` says where it came from, for people. Throws io; contract for a model that
-/// cannot judge, one without words and memory, or whose pictures have more than kMostModelPatches.
-void save_model(const std::string& path, const PartModel& model, const Json& provenance);
+/// Writes `model` to `path`; `provenance` says where it came from, for people, and `trained_on` which pictures it has
+/// learned, as for save_memory. Throws io; contract for a model that cannot judge, one without words and memory, or
+/// whose pictures have more than kMostModelPatches.
+void save_model(const std::string& path, const PartModel& model, const Json& provenance, const Json& trained_on = {});
 
 }}  // namespace moeclip::abi_v0_1
 
@@ -51,7 +52,8 @@ inline Json model_record(const PartModel& model, const Json& provenance) {
 
 }  // namespace detail
 
-MOECLIP_FUNC void save_model(const std::string& path, const PartModel& model, const Json& provenance) {
+MOECLIP_FUNC void save_model(const std::string& path, const PartModel& model, const Json& provenance,
+                             const Json& trained_on) {
   MOECLIP_EXPECT(model.memory || (model.detector && !model.anchors.empty()),
                  "a model has a memory, or a detector and words to compare with");
   ParameterWriter writer;
@@ -80,6 +82,7 @@ MOECLIP_FUNC void save_model(const std::string& path, const PartModel& model, co
     writer.add(detail::kPatchesName, model.memory->patches.rows());
     detail::set_memory(record, model.memory->record);
   }
+  detail::set_trained_on(record, trained_on);
   metadata[std::string(kRecordKey)] = dump_json(record.set(detail::kModelKey, detail::model_record(model, provenance)));
   writer.save(path, metadata);
 }
