@@ -161,7 +161,7 @@ TEST_CASE("another size shows the same scene from the same hand") {
           for (index_t u = 0; u < kScale; ++u) total += fine.row(y * kScale + v)[3 * (x / 3 * kScale + u) + x % 3];
         sum += std::abs(total / double{kScale * kScale} - coarse.row(y)[x]);
       }
-    CHECK(sum / (3 * kSmall * kSmall) < 11);  // bytes; 9 of the fixed camera, which has less noise and no JPEG
+    CHECK(sum / (3 * kSmall * kSmall) < 12);  // bytes; 9 of the fixed camera, which has less noise and no JPEG
   }
 }
 

@@ -255,8 +255,8 @@ class TrainGoodTest(ToolTest):
     def test_built_in_model(self):
         """Without --clip, with the rate and the batch of that model."""
         good = self.folder / "drawn"
-        self.run_tool("synthesize", "--out", good, "--categories", "gear", "--count", 5, "--size", 64, "--defects", "hole")
-        words = ["train", "--good", good / "gear", "--image-size", 64, "--draws", 2, "--epochs", 1, "--out"]
+        self.run_tool("synthesize", "--out", good, "--categories", "gear", "--count", 8, "--size", 64, "--defects", "hole")
+        words = ["train", "--good", good / "gear", "--image-size", 64, "--draws", 1, "--epochs", 1, "--out"]
         self.assertIn("begins with the built-in adapter", self.run_tool(*words, self.folder / "run")[1])
         log = self.lines("run", "log.jsonl")
         self.assertEqual(len(log), 1)

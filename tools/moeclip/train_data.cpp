@@ -244,9 +244,9 @@ std::size_t TrainPictures::look_at_good(moeclip::Context& context, const moeclip
   index_t shown = 0;
   for (std::size_t i = 0; i < firsts_.size(); ++i) shown += firsts_[i] == static_cast<index_t>(i) ? 1 : 0;
   if (shown < std::ssize(firsts_))
-    inform(concat("the ", moeclip::counted(good_.size(), "good picture"), " show only ",
-                  moeclip::counted(shown, "thing"),
-                  ": those that are alike up to light and place are held out together, or not at all"));
+    inform(concat(
+        "the ", moeclip::counted(good_.size(), "good picture"), " show only ", moeclip::counted(shown, "thing"),
+        ": those that are alike up to light, place, turning and mirroring are held out together, or not at all"));
   return failures;
 }
 
