@@ -51,7 +51,8 @@ class MethodGoodTest(ToolTest):
         scores = []
         for name, shots in (("words", ()), ("both", ("--shots", "3"))):
             out = self.folder / name
-            self.run_tool("eval", self.data, *WINCLIP, *small, "--split", "train", *shots, "--out", out)
+            self.run_tool("eval", self.data, *WINCLIP, *small, "--split", "train", *shots, "--out", out,
+                          "--allow-training-pictures")
             lines = [json.loads(line) for line in (out / "pictures.jsonl").read_text().splitlines()]
             scores.append({line["path"]: line["score"] for line in lines})
         self.assertEqual(len(scores[0]), 6)
@@ -59,7 +60,7 @@ class MethodGoodTest(ToolTest):
             self.assertAlmostEqual(scores[1][path], score / 2, places=6, msg=path)
         self.assertIn("another evaluation", self.message(
             3, "eval", self.data, *WINCLIP, *small, "--split", "train", "--shots", "2", "--out", self.folder / "both",
-            "--resume"))
+            "--resume", "--allow-training-pictures"))
 
     def test_a_toy_is_called_one(self):
         for more in ((), ("--good", self.good)):

@@ -3,12 +3,13 @@
 // Which good pictures are of the same thing (TWI-1 in this folder's README): shots of a burst, copies, frames of a
 // film. A picture that is judged by a memory of its own twins looks better than a new one will, so twins are held out
 // together. What patches are known by is of no use here, since it is made not to see which thing it is. Pixels are: of
-// thumbnails that are turned by quarters, mirrored, and moved against each other a little,
+// thumbnails that are moved against each other a little,
 //
-//   d(a, b) = 1 - max over positions and moves of the correlation of the turned a and the moved b
+//   d(a, b) = 1 - max over moves of the correlation of a and the moved b
+//   d'(a, b) = the same of a turned by quarters or mirrored, max over these seven positions too
 //
-// is nearly 0 for two shots of one thing, whatever the light, and far from it for two things, unless all of them look
-// alike. So a and b are twins where d is less than a tenth of what it is for most pairs.
+// are nearly 0 for two shots of one thing, whatever the light, and far from it for two things, unless all of them look
+// alike. So a and b are twins where d or d' is less than a tenth of what it is for most pairs.
 
 #include <cstdint>
 #include <vector>
@@ -34,8 +35,9 @@ class TwinFinder {
 
  private:
   [[nodiscard]] index_t count() const { return std::ssize(thumbnails_) / (kSize * kSize); }
-  /// d of picture i and picture i + 1 + j at (i, j) of the result; above every d where there is no such picture.
-  [[nodiscard]] Tensor<float> distances(Context& context) const;
+  /// d of picture i, in the positions from `first` to before `end`, and picture i + 1 + j at (i, j) of the result;
+  /// above every d where there is no such picture.
+  [[nodiscard]] Tensor<float> distances(Context& context, index_t first, index_t end) const;
   void cut_window(index_t picture, index_t y, index_t x, float* window) const;
 
   Image squeezed_{kSize, kSize, 3};
@@ -107,32 +109,33 @@ MOECLIP_FUNC void TwinFinder::cut_window(index_t picture, index_t y, index_t x, 
           static_cast<float>((static_cast<double>(from[row * kSize + column]) - mean) * scale);
 }
 
-MOECLIP_FUNC Tensor<float> TwinFinder::distances(Context& context) const {
-  constexpr index_t kRows = 64, kPixels = detail::kTwinWindow * detail::kTwinWindow, kTurns = detail::kTwinPositions;
-  const index_t all = count(), reach = std::min<index_t>(all - 1, detail::kTwinPairs / all + 1);
+MOECLIP_FUNC Tensor<float> TwinFinder::distances(Context& context, index_t first, index_t end) const {
+  constexpr index_t kRows = 64, kPixels = detail::kTwinWindow * detail::kTwinWindow;
+  const index_t all = count(), reach = std::min<index_t>(all - 1, detail::kTwinPairs / all + 1), turns = end - first;
   Tensor<float> result({all, reach});
   std::fill(result.begin(), result.end(), detail::kNoPair);
-  for (index_t first = 0; first < all; first += kRows) {
-    const index_t rows = (std::min)(kRows, all - first), columns = (std::min)(all - first, rows + reach);
+  for (index_t begin = 0; begin < all; begin += kRows) {
+    const index_t rows = (std::min)(kRows, all - begin), columns = (std::min)(all - begin, rows + reach);
     Arena::Scope scratch(context.arena());
-    float* const turned = scratch.take<float>(rows * kTurns * kPixels);
+    float* const upright = scratch.take<float>(kPixels);
+    float* const turned = scratch.take<float>(rows * turns * kPixels);
     float* const moved = scratch.take<float>(columns * kPixels);
-    const View<float, 3> products(scratch.take<float>(rows * kTurns * columns), {rows, kTurns, columns});
+    const View<float, 3> products(scratch.take<float>(rows * turns * columns), {rows, turns, columns});
     for (index_t i = 0; i < rows; ++i) {
-      float* const upright = turned + i * kTurns * kPixels;
-      cut_window(first + i, detail::kTwinReach, detail::kTwinReach, upright);
-      for (index_t turn = 1; turn < kTurns; ++turn) detail::turn_window(upright, turn, upright + turn * kPixels);
+      cut_window(begin + i, detail::kTwinReach, detail::kTwinReach, upright);
+      for (index_t turn = 0; turn < turns; ++turn)
+        detail::turn_window(upright, first + turn, turned + (i * turns + turn) * kPixels);
     }
     for (index_t move = 0; move < detail::kTwinMoves * detail::kTwinMoves; ++move) {
       context.parallel_for(columns, [&](index_t i, int) {
-        cut_window(first + i, move / detail::kTwinMoves, move % detail::kTwinMoves, moved + i * kPixels);
+        cut_window(begin + i, move / detail::kTwinMoves, move % detail::kTwinMoves, moved + i * kPixels);
       });
-      kernels::gemm<float>(context, {rows * kTurns, columns, kPixels}, kernels::row_major<float>(turned, kPixels),
+      kernels::gemm<float>(context, {rows * turns, columns, kPixels}, kernels::row_major<float>(turned, kPixels),
                            kernels::transposed(kernels::row_major<float>(moved, kPixels)), products.data(), columns);
       for (index_t i = 0; i < rows; ++i)
-        for (index_t turn = 0; turn < kTurns; ++turn)
+        for (index_t turn = 0; turn < turns; ++turn)
           for (index_t j = 0; j < (std::min)(reach, columns - i - 1); ++j) {
-            float& least = result[(first + i) * reach + j];
+            float& least = result[(begin + i) * reach + j];
             least = (std::min)(least, 1 - products(i, turn, i + 1 + j));
           }
     }
@@ -140,27 +143,38 @@ MOECLIP_FUNC Tensor<float> TwinFinder::distances(Context& context) const {
   return result;
 }
 
+namespace detail {
+
+/// Below which d is that of twins.
+inline float twin_limit(const Tensor<float>& distances) {
+  std::vector<float> sorted;
+  std::copy_if(distances.begin(), distances.end(), std::back_inserter(sorted), [](float d) { return d < kNoPair; });
+  const auto most = sorted.begin() + static_cast<std::ptrdiff_t>(kMostPairs * static_cast<double>(sorted.size() - 1));
+  std::nth_element(sorted.begin(), most, sorted.end());
+  return (std::max)(kCopies, kTwinShare * *most);
+}
+
+}  // namespace detail
+
 MOECLIP_FUNC std::vector<index_t> TwinFinder::things(Context& context) const {
   std::vector<index_t> thing(static_cast<std::size_t>(count()));
   std::iota(thing.begin(), thing.end(), index_t{0});
   if (count() < 2) return thing;
-  const Tensor<float> found = distances(context);
-  std::vector<float> sorted;
-  std::copy_if(found.begin(), found.end(), std::back_inserter(sorted), [](float d) { return d < detail::kNoPair; });
-  const auto most =
-      sorted.begin() + static_cast<std::ptrdiff_t>(detail::kMostPairs * static_cast<double>(sorted.size() - 1));
-  std::nth_element(sorted.begin(), most, sorted.end());
-  const float limit = (std::max)(detail::kCopies, detail::kTwinShare * *most);
   const auto first_of = [&](index_t i) {  // of the chain that begins at picture i
     while (thing[static_cast<std::size_t>(i)] != i) i = thing[static_cast<std::size_t>(i)];
     return i;
   };
-  for (index_t i = 0; i < count(); ++i)
-    for (index_t j = 0; j < found.extent(1); ++j) {
-      if (!(found[i * found.extent(1) + j] < limit)) continue;
-      const index_t a = first_of(i), b = first_of(i + 1 + j);
-      thing[static_cast<std::size_t>((std::max)(a, b))] = (std::min)(a, b);
-    }
+  const auto join = [&](const Tensor<float>& found) {
+    const float limit = detail::twin_limit(found);
+    for (index_t i = 0; i < count(); ++i)
+      for (index_t j = 0; j < found.extent(1); ++j) {
+        if (!(found[i * found.extent(1) + j] < limit)) continue;
+        const index_t a = first_of(i), b = first_of(i + 1 + j);
+        thing[static_cast<std::size_t>((std::max)(a, b))] = (std::min)(a, b);
+      }
+  };
+  join(distances(context, 0, 1));                       // upright
+  join(distances(context, 1, detail::kTwinPositions));  // which are less alike, and have a limit of their own
   index_t things = 0;  // every chain leads to an earlier picture, which has its number already
   for (index_t i = 0; i < count(); ++i) {
     index_t& own = thing[static_cast<std::size_t>(i)];
