@@ -48,7 +48,8 @@ class ReadmeTest(ToolTest):
         draw("mvtec", "2", "hole,scratch", "--seed", "5")
         shutil.copytree(folder / "mvtec/gear", folder / "mvtec/metal_nut")
         shutil.copytree(folder / "visa/gear/train/good", folder / "good")
-        shutil.copytree(folder / "good", folder / "more_good")
+        draw("more", "4", "hole", "--seed", "6")
+        shutil.copytree(folder / "more/gear/train/good", folder / "more_good")
         shutil.copytree(folder / "good", folder / "photos/good")
         shutil.copytree(folder / "good", folder / "scans/good")
         for picture in (folder / "mvtec/gear/test").rglob("*.png"):
