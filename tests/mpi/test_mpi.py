@@ -21,7 +21,7 @@ if not MPIRUN or not os.path.exists(MPI_TOOL):
     sys.exit(SKIPPED)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tool"))
 from support import TOOL, ToolTest  # noqa: E402
-from training import micro_clip, train_words, write_data  # noqa: E402
+from training import micro_clip, train_words, write_data, write_judges  # noqa: E402
 
 FILES = ["moe_last.safetensors", "moe_best.safetensors", "moe_epoch_1.safetensors", "valid.jsonl", "report.html"]
 # root in a container, more processes than cores, no network
@@ -62,7 +62,7 @@ class MpiTest(ToolTest):
         return [{k: v for k, v in line.items() if k not in ("images_per_second", "seconds_left")} for line in lines]
 
     def test_two_and_three_processes_are_one(self):
-        more = ("--valid", self.data, "--epochs", 3)
+        more = ("--valid", write_judges(self.folder), "--epochs", 3)
         one, _ = self.alone("one", *more)
         for processes in (2, 3):
             out = f"np{processes}"
@@ -72,7 +72,7 @@ class MpiTest(ToolTest):
             self.assertEqual(self.losses("one"), self.losses(out))
 
     def test_patience_and_resuming(self):
-        more = ("--valid", self.data, "--valid-every", 1, "--patience", 2)
+        more = ("--valid", write_judges(self.folder), "--valid-every", 1, "--patience", 2)
         self.alone("one", *more, "--epochs", 6)
         steps = len(self.losses("one"))
         self.assertLess(steps, 12)
