@@ -118,7 +118,8 @@ void UnfinishedFolder::finish() {
     std::vector<fs::path> files;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(from))
       if (entry.is_regular_file()) files.push_back(entry.path().lexically_relative(from));
-    std::ranges::stable_partition(files, [](const fs::path& file) { return file.has_parent_path(); });
+    // clang 14 cannot read what the ranges' version returns
+    std::stable_partition(files.begin(), files.end(), [](const fs::path& file) { return file.has_parent_path(); });
     for (const fs::path& file : files) {
       fs::create_directories((to / file).parent_path());
       fs::rename(from / file, to / file);
